@@ -1,0 +1,83 @@
+"""The contract of a dataset: it scans a folder once into a table, and reads one sample at a time afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.params import NoParams
+from xai_core.registry import Registry
+from xai_core.types import Card, Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+SAMPLE_COLUMNS = ("id", "split", "label", "path", "index", "width", "height", "has_mask", "sha256")
+"""Of the sample table, in order. `id` str, unique, stable; `split` one of SPLITS; `label` int class index;
+`path` str relative to the data folder, with `/`; `index` int position inside that file, or -1;
+`width`, `height` int pixels as read (after EXIF rotation); `has_mask` bool; `sha256` hex of the stored bytes
+of the sample (of the file, or of the pixels where one file holds many)."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a look through a data folder found.
+
+    Attributes:
+        samples: a table with SAMPLE_COLUMNS, in the order that becomes the row number everywhere.
+        class_names: K names; `label` indexes them.
+        unreadable: (relative path, reason) of files left out.
+        notes: facts a person should know (how a missing split was made, …), one sentence each.
+    """
+
+    samples: pd.DataFrame
+    class_names: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+class Dataset(Protocol):
+    """One dataset on disk. Built as `Type(root, params)`; building reads nothing."""
+
+    def scan(self, seed: int, progress: Progress = silent) -> Scan:
+        """Find, check and split all samples. Raises BadInput when there is nothing usable."""
+        ...
+
+    def picture(self, row: Mapping[str, Any]) -> Image.Image:
+        """The sample's picture, upright, mode `RGB` or `L`. `row` has at least `path` and `index`.
+
+        Raises BadInput when the file is gone or unreadable.
+        """
+        ...
+
+    def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+        """The object's mask `(height, width)` on the picture's pixels, or None where there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class DatasetMember:
+    """A registered dataset: `make(root, params)` gives a Dataset. `classes` are fixed names, or () when found."""
+
+    card: Card
+    params: type
+    make: Callable[[Path, Any], Dataset]
+
+
+DATASETS: Registry[DatasetMember] = Registry("dataset", "xai_core.datasets")
+
+
+def dataset(card: Card, params: type = NoParams) -> Callable[[type], type]:
+    """Class decorator that registers a Dataset."""
+
+    def register(cls: type) -> type:
+        DATASETS.add(DatasetMember(card, params, cls))
+        return cls
+
+    return register

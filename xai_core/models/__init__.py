@@ -1,0 +1,1 @@
+"""Models: architectures (one file each), preprocessing, weights, and the Classifier that explainers see."""

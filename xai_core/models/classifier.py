@@ -1,0 +1,64 @@
+"""The Classifier: the one face of a model that explainers, metrics and checks see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xai_core.errors import NotFound
+from xai_core.models.preprocess import Preprocess
+
+Restore = Callable[[Tensor], Tensor]
+"""Brings a layer's output to `(N, C, h, w)`; for a ViT it drops the class token and restores the grid."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model ready to be asked.
+
+    Attributes:
+        module: maps `(N, C, H, W)` float32 to logits `(N, K)`; in eval mode.
+        class_names: K names.
+        preprocess: from picture to input.
+        architecture: key of the architecture, or `package.module:function` of an imported one.
+        cam_layer: dotted name of the layer whose output class activation maps use; "" where none is known.
+        fingerprint: sha256 of weights + architecture + preprocessing; identity of everything stored for it.
+        restore_grid: brings that layer's output to `(N, C, h, w)`; None where it already is.
+    """
+
+    module: nn.Module
+    class_names: tuple[str, ...]
+    preprocess: Preprocess
+    architecture: str
+    cam_layer: str
+    fingerprint: str
+    restore_grid: Restore | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """`(C, H, W)`."""
+        return self.preprocess.channels, self.preprocess.height, self.preprocess.width
+
+    def logits(self, x: Tensor) -> Tensor:
+        """`(N, C, H, W)` → `(N, K)`."""
+        return self.module(x)
+
+    def layer(self, name: str = "") -> nn.Module:
+        """The module called `name`, or the declared CAM layer.
+
+        Raises:
+            NotFound: no such layer; the nearest names are given.
+        """
+        wanted = name or self.cam_layer
+        layers = dict(self.module.named_modules())
+        if not wanted or wanted not in layers:
+            raise NotFound.among("layer", wanted, [n for n in layers if n])
+        return layers[wanted]

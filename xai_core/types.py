@@ -1,0 +1,157 @@
+"""Frozen records that travel between the rooms of the house. Shapes, units and ranges are defined here once.
+
+Letters: N samples, K classes, C channels, H×W input pixels, h×w the resolution of a map.
+Everything here is numpy: nothing that only reads results needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.errors import Cancelled
+
+Array = NDArray[np.float32]
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+Progress = Callable[[int, int, str], None]
+"""`progress(done, total, what)`: called after each unit of work, with the unit's plural name."""
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """The progress callback that shows nothing."""
+
+
+class CancelToken:
+    """Set from another thread or a signal handler; long work calls `check()` between units."""
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def cancel(self) -> None:
+        """Ask the work to stop at its next unit."""
+        self._set = True
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._set
+
+    def check(self) -> None:
+        """Raise `Cancelled` when a stop was asked for."""
+        if self._set:
+            raise Cancelled
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a member of a family says of itself; menus, forms, flags, docs and contract tests read it.
+
+    Attributes:
+        key: the name in commands, URLs and folders: lower case, digits, `+`, `-`, `_`.
+        title: the name for people.
+        summary: one line, what it does.
+        blind_spot: one line, what it does NOT show or do.
+        paper: the source (authors, year, title), or "" where there is none.
+        version: raised when results change, so that stored ones are not mistaken for new ones.
+        needs: what it asks of model and data: `cam_layer`, `gradients`, `background`, `mask`, …
+        cost: about how many forward passes one sample takes; menus sort by it. 0 for what runs no model.
+        signed: maps have a meaningful zero and are shown on a diverging scale.
+        direction: for metrics, +1 higher is better, -1 lower is better, 0 neither.
+    """
+
+    key: str
+    title: str
+    summary: str
+    blind_spot: str
+    paper: str = ""
+    version: int = 1
+    needs: frozenset[str] = frozenset()
+    cost: float = 0.0
+    signed: bool = False
+    direction: int = 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which output a map explains: the class `positive`, minus the class `negative` where there is one.
+
+    `key` is what stored rows are kept by: `"3"` or `"3-1"`, so that "predicted" and "skirt" share a map
+    where they mean the same.
+    """
+
+    positive: int
+    negative: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The stored form: `"3"` or `"3-1"`."""
+        return str(self.positive) if self.negative is None else f"{self.positive}-{self.negative}"
+
+    @classmethod
+    def parse(cls, key: str) -> Target:
+        """The target whose `key` this is."""
+        positive, _, negative = key.partition("-")
+        return cls(int(positive), int(negative) if negative else None)
+
+
+TARGET_SPECS = ("predicted", "true", "difference")
+"""What a user may ask for besides a class: the predicted class, the true one, predicted minus true."""
+
+
+def resolve_target(spec: str, predicted: int, label: int) -> Target:
+    """The target that `spec` means for one sample.
+
+    `spec` is one of TARGET_SPECS or a class index as text. For a correct sample the difference is the
+    predicted class alone: there is no second class to subtract.
+    """
+    if spec == "predicted" or (spec == "difference" and predicted == label):
+        return Target(predicted)
+    if spec == "true":
+        return Target(label)
+    if spec == "difference":
+        return Target(predicted, label)
+    return Target(int(spec))
+
+
+def target_weights(targets: list[Target], classes: int) -> Array:
+    """One weight per class and sample, `(N, K)` float32: e_positive − e_negative."""
+    weights = np.zeros((len(targets), classes), dtype=np.float32)
+    for row, target in zip(weights, targets, strict=True):
+        row[target.positive] += 1.0
+        if target.negative is not None:
+            row[target.negative] -= 1.0
+    return weights
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Maps of one method for N samples.
+
+    Attributes:
+        maps: `(N, h, w)` float32, raw and signed (never normalised), channels summed. Class activation maps at
+            the layer's own resolution, pixel methods at input resolution.
+        diagnostics: named `(N,)` float32 arrays: `conservation` (1 is ideal), `completeness_gap` (0 is ideal), …
+        refusals: one entry per sample: None, or why this map must not be shown (its pixels are then NaN).
+    """
+
+    maps: Array
+    diagnostics: Mapping[str, Array] = field(default_factory=dict)
+    refusals: tuple[str | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.refusals:
+            object.__setattr__(self, "refusals", (None,) * len(self.maps))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a metric says of N maps: `(N,)` float32, NaN where a map cannot be scored."""
+
+    values: Array
+    curves: Array | None = None
