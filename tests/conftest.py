@@ -1,0 +1,44 @@
+"""Fixtures that every test may use, and the rule for tests that need real data or a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("XAI_TEST_DATA") or ROOT.parent / "shared" / "data")
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip on a user's machine; fail where XAI_NO_SKIP says that nothing may be missing (CI)."""
+    if os.environ.get("XAI_NO_SKIP"):
+        pytest.fail(f"{reason}, and XAI_NO_SKIP is set")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with the real data."""
+    if not DATA.is_dir():
+        skip_or_fail(f"no real data at {DATA} (set XAI_TEST_DATA)")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium for browser tests."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found:
+        skip_or_fail("no Chromium on the path")
+    return str(found)
+
+
+@pytest.fixture(autouse=True)
+def _no_user_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the person who runs the tests must not change what they test."""
+    for name in list(os.environ):
+        if name.startswith("XAI_") and name not in ("XAI_TEST_DATA", "XAI_NO_SKIP"):
+            monkeypatch.delenv(name)
