@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` and `make test`. Both work on a fresh clone with Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: demo test test-full check lint rebuild-check lock browser clean
+
+demo: $(VENV)/.runtime ## open the dashboard on the bundled demo study
+	$(BIN)/xai demo
+
+test: $(VENV)/.dev browser ## everything: lint, types, all tests
+	$(MAKE) --no-print-directory lint
+	$(PYTEST) -n 2 --dist loadgroup -m "not full"
+
+test-full: $(VENV)/.dev browser ## with the tests that take an hour
+	$(PYTEST) -n 2 --dist loadgroup
+
+check: $(VENV)/.dev lint ## lint, types and the fast tests
+	$(PYTEST) -n 2 --dist loadgroup -m "not full and not slow and not browser and not data" -q
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+rebuild-check: $(VENV)/.dev ## train the demo's runs again and compare with the bundled ones
+	$(BIN)/xai demo --rebuild --into build/demo --check
+
+lock: $(VENV)/.dev ## write down the exact set of packages that is installed
+	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
+
+browser: ## Chromium for the browser tests, where it can be had
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium; \
+	} || echo "no Chromium: browser tests will be skipped"
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+
+$(VENV)/.runtime: requirements.txt constraints.txt pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.dev: requirements.txt requirements-dev.txt constraints.txt pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e ".[dev]"
+	touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) build *.egg-info

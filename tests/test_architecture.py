@@ -1,0 +1,112 @@
+"""The walls of the house: imports go one way, members stand alone, listing is light, views open no file."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+LEVELS = [
+    {"types", "errors"},
+    {"registry", "params", "settings"},
+    {"pictures", "splits", "garment_art"},
+    {"datasets", "models"},
+    {"explainers"},
+    {"metrics"},
+    {"sanity", "training", "triage"},
+    {"store"},
+    {"pipeline"},
+    {"worker"},
+    {"cli"},
+]
+LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
+CORE = sorted((ROOT / "xai_core").rglob("*.py"))
+DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
+FAMILIES = ["xai_core/datasets", "xai_core/explainers", "xai_core/models/architectures"]
+FAMILIES += ["xai_core/training/losses", "xai_core/training/augmentations"]
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of all modules that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(dotted: str) -> str | None:
+    parts = dotted.split(".")
+    return parts[1] if parts[0] == "xai_core" and len(parts) > 1 and parts[1] in LEVEL else None
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_only_leftwards(path: Path) -> None:
+    here = path.relative_to(ROOT / "xai_core").parts[0].removesuffix(".py")
+    if here in ("__init__", "__main__"):
+        return
+    assert here in LEVEL, f"{here} has no place in the house: add it to LEVELS"
+    for dotted in imports(path):
+        assert not dotted.startswith(("streamlit", "plotly", "dashboard")), f"the core knows no {dotted}"
+        there = room(dotted)
+        if there and there != here:
+            assert LEVEL[there] < LEVEL[here], f"{here} imports {there}"
+
+
+@pytest.mark.parametrize("path", DASHBOARD, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_dashboard_computes_nothing(path: Path) -> None:
+    for dotted in imports(path):
+        assert not dotted.startswith(("torch", "captum", "shap")), f"{dotted} belongs to the worker"
+        assert room(dotted) not in ("pipeline", "cli", "training", "sanity"), f"the dashboard imports {dotted}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dashboard" / "figures").glob("*.py")), ids=lambda p: p.name)
+def test_figures_know_no_streamlit(path: Path) -> None:
+    assert not any(dotted.startswith("streamlit") for dotted in imports(path))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dashboard" / "views").glob("*.py")), ids=lambda p: p.name)
+def test_views_open_no_file(path: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    names = {f.id if isinstance(f, ast.Name) else f.attr for f in calls if isinstance(f, ast.Name | ast.Attribute)}
+    assert not names & {"open", "read_text", "read_bytes", "write_text", "read_parquet", "read_csv"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_members_of_a_family_do_not_import_each_other(family: str) -> None:
+    files = [path for path in (ROOT / family).glob("*.py") if path.stem not in ("__init__", "base")]
+    members = {path.stem for path in files if _registers(path)}
+    dotted = family.replace("/", ".")
+    for path in files:
+        if path.stem in members:
+            others = {f"{dotted}.{member}" for member in members - {path.stem}}
+            assert not imports(path) & others, f"{path.stem} imports another member"
+
+
+def _registers(path: Path) -> bool:
+    return "Card(" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from xai_core.explainers import EXPLAINERS as R; list(R)",
+        "from xai_core.datasets import DATASETS as R; list(R)",
+        "from xai_core.models.architectures import ARCHITECTURES as R; list(R)",
+        "from xai_core.training.losses import LOSSES as R; list(R)",
+        "from xai_core.training.augmentations import AUGMENTATIONS as R; list(R)",
+        "from xai_core.cli.main import parser; parser()",
+        "import xai_core.store.study, xai_core.store.maps, xai_core.worker.client",
+        "import dashboard.app, dashboard.tiles",
+    ],
+)
+def test_light_things_load_no_torch(statement: str) -> None:
+    check = f"{statement}\nimport sys; assert not {{'torch', 'captum', 'shap'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT, capture_output=True, timeout=60)

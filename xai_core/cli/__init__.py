@@ -1,0 +1,1 @@
+"""The `xai` command: one file per command in `commands`."""

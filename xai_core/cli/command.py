@@ -1,0 +1,124 @@
+"""The contract of a command, and what several of them ask for in the same way.
+
+Modules of commands import heavy libraries inside `run` only: `xai --help` must be instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from xai_core.errors import BadParameter, NotFound
+from xai_core.types import CancelToken, Progress
+
+if TYPE_CHECKING:
+    from xai_core.store.run import Run
+    from xai_core.store.study import Study
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: `run` returns a JSON-able object, `show` turns it into lines for people."""
+
+    name: str
+    help: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], dict[str, Any]]
+    show: Callable[[dict[str, Any]], str]
+
+
+def study_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the positional study folder."""
+    parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
+
+
+def run_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the required name of a run."""
+    parser.add_argument("--run", dest="run_name", required=True, metavar="NAME", help="name of the run")
+
+
+def open_study(args: argparse.Namespace) -> Study:
+    """The study that the command line names."""
+    from xai_core.store.study import Study
+
+    return Study.open(args.study)
+
+
+def open_run(args: argparse.Namespace) -> Run:
+    """The run that the command line names."""
+    return open_study(args).run(args.run_name)
+
+
+def comma_list(text: str) -> list[str]:
+    """`a,b` → `["a", "b"]`; blanks around entries are dropped."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """`0.5,0.5,0.5` → three floats; an argparse type."""
+    return tuple(float(part) for part in comma_list(text))
+
+
+def class_index(study: Study, name: str) -> int:
+    """A class by its name or, where no class has that name, by its index.
+
+    Raises:
+        NotFound: neither; the nearest names are given.
+    """
+    if name in study.class_names:
+        return study.class_names.index(name)
+    if name.isdecimal() and int(name) < len(study.class_names):
+        return int(name)
+    raise NotFound.among("class", name, study.class_names)
+
+
+def cell_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the two ways of naming a cell of the confusion matrix."""
+    parser.add_argument("--cell", metavar="TRUE:PREDICTED", help="a cell of the confusion matrix, by names or indices")
+    parser.add_argument("--true", dest="true_class", metavar="CLASS", help="the cell's true class, for names with a :")
+    parser.add_argument("--predicted", dest="predicted_class", metavar="CLASS", help="the cell's predicted class")
+
+
+def cell(study: Study, args: argparse.Namespace) -> tuple[int, int] | None:
+    """The cell that the command line names, or None.
+
+    Raises:
+        BadParameter: half a cell, or a name with a `:` that cannot be told apart.
+    """
+    if args.true_class is not None and args.predicted_class is not None:
+        return class_index(study, args.true_class), class_index(study, args.predicted_class)
+    if args.true_class is not None or args.predicted_class is not None:
+        raise BadParameter("half a cell", remedy="Give --true and --predicted together, or --cell TRUE:PREDICTED.")
+    if args.cell is None:
+        return None
+    parts = args.cell.split(":")
+    if len(parts) != 2:
+        raise BadParameter("not a cell", value=args.cell, remedy="Write TRUE:PREDICTED, or use --true and --predicted.")
+    return class_index(study, parts[0]), class_index(study, parts[1])
+
+
+@contextlib.contextmanager
+def long_work(title: str, *, quiet: bool = False) -> Iterator[tuple[Progress, CancelToken]]:
+    """A progress bar on standard error, and a token that Ctrl-C and SIGTERM set."""
+    token = CancelToken()
+    bar: tqdm[Any] = tqdm(desc=title, file=sys.stderr, disable=quiet, dynamic_ncols=True, leave=True)
+
+    def progress(done: int, total: int, what: str) -> None:
+        bar.unit, bar.total = f" {what}", total
+        bar.update(done - bar.n)
+
+    handlers = {number: signal.signal(number, lambda *_: token.cancel()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield progress, token
+    finally:
+        bar.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

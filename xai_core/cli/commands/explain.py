@@ -1,0 +1,113 @@
+"""`xai explain`: fill the study with heatmaps of some samples."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xai_core.cli.command import (
+    Command,
+    cell,
+    cell_arguments,
+    class_index,
+    comma_list,
+    long_work,
+    open_run,
+    run_argument,
+    study_argument,
+)
+from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.params import assignments
+from xai_core.settings import load as load_settings
+from xai_core.types import TARGET_SPECS
+
+if TYPE_CHECKING:
+    from xai_core.store.run import Run
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    study_argument(parser)
+    run_argument(parser)
+    parser.add_argument("--methods", required=True, metavar="A,B", help="xai list explainers")
+    cell_arguments(parser)
+    parser.add_argument("--split", default="test", help="train, validation or test (default)")
+    parser.add_argument("--ids", metavar="A,B", help="samples by id instead of a cell or a whole split")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N of them")
+    parser.add_argument("--target", default="predicted", help="predicted (default), true, difference or a class")
+    parser.add_argument("--set", action="append", default=[], metavar="METHOD.NAME=VALUE", help="a method's parameter")
+    parser.add_argument("--weights", default="trained", help="trained (default) or randomised:SEED")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    from xai_core.pipeline.explain import Request, explain_steps
+    from xai_core.pipeline.load import Bench
+
+    run = open_run(args)
+    methods = comma_list(args.methods)
+    given = assignments(args.set)
+    unknown = set(given) - set(methods)
+    if unknown:
+        raise BadParameter("--set for a method not asked for", value=unknown.pop(), remedy="Add it to --methods.")
+    target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
+    rows = chosen_rows(run, args)
+    request = Request(run, rows.tolist(), target, [(key, given.get(key, {})) for key in methods], args.weights)
+    bench = Bench(load_settings({"device": args.device}).device)
+    with long_work("explaining") as (progress, cancel):
+        for done, total in explain_steps(bench, request):
+            progress(done, total, "maps")
+            cancel.check()
+    return {"study": run.study.name, "run": run.name, "samples": len(rows), "methods": _states(request)}
+
+
+def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Row numbers that the command line names: ids, else a cell within the split, else the whole split."""
+    if args.ids:
+        return _by_id(run, comma_list(args.ids))[: args.limit]
+    rows = run.study.rows(args.split)
+    chosen = cell(run.study, args)
+    if chosen is not None:
+        predictions = run.predictions
+        if predictions is None:
+            raise BadInput(
+                "this run has no predictions yet", value=run.name, remedy="Run xai predict first: a cell needs them."
+            )
+        hit = (run.study.labels[predictions.rows] == chosen[0]) & (predictions.predicted == chosen[1])
+        rows = np.intersect1d(rows, predictions.rows[hit])
+    return rows[: args.limit]
+
+
+def _by_id(run: Run, ids: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    position = {str(name): number for number, name in enumerate(run.study.samples["id"])}
+    for name in ids:
+        if name not in position:
+            raise NotFound.among("sample", name, position)
+    return np.array([position[name] for name in ids], dtype=np.int64)
+
+
+def _states(request: Any) -> dict[str, dict[str, int]]:
+    from xai_core.explainers import EXPLAINERS
+    from xai_core.params import build
+    from xai_core.pipeline.explain import resolved_targets
+
+    rows = np.asarray(request.rows, dtype=np.int64)
+    keys = [target.key for target in resolved_targets(request.run, rows, request.target)]
+    result = {}
+    for key, values in request.methods:
+        maps = request.run.maps(key, build(EXPLAINERS[key].params, values), weights=request.weights)
+        state = maps.state(rows, keys) if maps is not None else np.zeros(len(rows), np.uint8)
+        result[key] = {"stored": int((state == 1).sum()), "refused": int((state == 2).sum())}
+    return result
+
+
+def _show(result: dict[str, Any]) -> str:
+    lines = [f"{result['run']}: maps of {result['samples']} samples"]
+    for key, state in result["methods"].items():
+        refused = f", {state['refused']} refused" if state["refused"] else ""
+        lines.append(f"  {key:<12} {state['stored']} stored{refused}")
+    return "\n".join(lines)
+
+
+COMMAND = Command("explain", "compute heatmaps and keep them in the study", _configure, _run, _show)

@@ -1,0 +1,92 @@
+"""`xai new`: look through a folder of pictures once and make a study of it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from xai_core.cli.command import Command, long_work, study_argument
+from xai_core.errors import BadParameter
+from xai_core.params import assignments, build, specs
+
+SHOWN = 5
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    study_argument(parser)
+    parser.add_argument("--dataset", required=True, metavar="KEY", help="xai list datasets")
+    parser.add_argument("--data", required=True, type=Path, metavar="PATH", help="the folder with the data")
+    parser.add_argument("--classes", metavar="A,B,…", help="only these classes, in this order")
+    parser.add_argument("--masks", metavar="FOLDER", help="object masks with the same names as the pictures")
+    parser.add_argument("--seed", type=int, default=0, help="of the splits that have to be made (default 0)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a dataset's parameter")
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    from xai_core.datasets import DATASETS
+    from xai_core.params import as_dict
+    from xai_core.store.study import Study
+
+    Study.check_free(args.study)
+    member = DATASETS[args.dataset]
+    params = build(member.params, _values(args, member.params))
+    dataset = member.make(args.data.resolve(), params)
+    with long_work("reading") as (progress, _):
+        scan = dataset.scan(args.seed, progress)
+    study = Study.create(
+        args.study, dataset=args.dataset, params=as_dict(params), data=args.data.resolve(), seed=args.seed, scan=scan
+    )
+    return summary(study)
+
+
+def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
+    given = assignments(args.set)
+    values: dict[str, Any] = dict(given.pop(args.dataset, {}))
+    if given:
+        raise BadParameter(
+            "not the dataset's parameter", value=next(iter(given)), remedy=f"Write {args.dataset}.NAME=…"
+        )
+    known = {spec.name for spec in specs(params_type)}
+    masks = str(Path(args.masks).resolve()) if args.masks else None
+    for flag, value in (("classes", args.classes), ("masks", masks)):
+        if value is None:
+            continue
+        if flag not in known:
+            raise BadParameter(f"--{flag} is not for this dataset", value=args.dataset, remedy=f"Leave --{flag} out.")
+        values[flag] = value
+    return values
+
+
+def summary(study: Any) -> dict[str, Any]:
+    """What a person wants to know of a new study, JSON-able."""
+    counts = study.samples.groupby(["split", "label"]).size()
+    duplicates = study.duplicates()
+    return {
+        "study": str(study.path),
+        "classes": list(study.class_names),
+        "samples": {
+            split: {name: int(counts.get((split, i), 0)) for i, name in enumerate(study.class_names)}
+            for split in ("train", "validation", "test")
+        },
+        "masks": int(study.samples["has_mask"].sum()),
+        "unreadable": [{"path": path, "reason": reason} for path, reason in study.info.unreadable],
+        "duplicate_groups_across_splits": len(duplicates),
+        "notes": list(study.info.notes),
+    }
+
+
+def _show(result: dict[str, Any]) -> str:
+    lines = [f"{result['study']}: {len(result['classes'])} classes"]
+    lines += [f"  {split:<11} {sum(counts.values()):>6} samples" for split, counts in result["samples"].items()]
+    if result["masks"]:
+        lines.append(f"  {result['masks']} of them with a mask")
+    if result["unreadable"]:
+        lines.append(f"  {len(result['unreadable'])} files could not be read and are left out:")
+        lines += [f"    {bad['path']}: {bad['reason']}" for bad in result["unreadable"][:SHOWN]]
+    if result["duplicate_groups_across_splits"]:
+        lines.append(f"  {result['duplicate_groups_across_splits']} groups of identical pictures span several splits")
+    return "\n".join(lines + [f"  {note}" for note in result["notes"]])
+
+
+COMMAND = Command("new", "make a study from a folder of pictures", _configure, _run, _show)

@@ -1,0 +1,56 @@
+"""`xai predict`: ask a run's model for every sample of some splits."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from xai_core.cli.command import Command, comma_list, long_work, open_run, run_argument, study_argument
+from xai_core.errors import BadParameter
+from xai_core.settings import load as load_settings
+from xai_core.types import SPLITS
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    study_argument(parser)
+    run_argument(parser)
+    parser.add_argument(
+        "--splits", default="test,validation,train", metavar="A,B", help="default: test,validation,train"
+    )
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    from xai_core.pipeline.load import load_classifier
+    from xai_core.pipeline.predict import predict
+
+    settings = load_settings({"device": args.device})
+    splits = comma_list(args.splits)
+    for split in splits:
+        if split not in SPLITS:
+            raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
+    run = open_run(args)
+    classifier = load_classifier(run, device=settings.device)
+    with long_work("predicting") as (progress, cancel):
+        new = predict(run, classifier, splits, batch_size=settings.batch_size, progress=progress, cancel=cancel)
+    return {"study": run.study.name, "run": run.name, "new": new, "splits": accuracies(run)}
+
+
+def accuracies(run: Any) -> dict[str, Any]:
+    """Accuracy and n per split that has predictions, JSON-able."""
+    predictions = run.predictions
+    if predictions is None:
+        return {}
+    frame = run.study.samples.iloc[predictions.rows][["split", "label"]].assign(predicted=predictions.predicted)
+    right = frame["label"] == frame["predicted"]
+    table = right.groupby(frame["split"]).agg(["mean", "size"])
+    return {str(split): {"accuracy": float(row["mean"]), "n": int(row["size"])} for split, row in table.iterrows()}
+
+
+def _show(result: dict[str, Any]) -> str:
+    lines = [f"{result['run']}: {result['new']} new predictions"]
+    lines += [f"  {split:<11} accuracy {v['accuracy']:.2%} of {v['n']}" for split, v in result["splits"].items()]
+    return "\n".join(lines)
+
+
+COMMAND = Command("predict", "predict every sample with a run's model", _configure, _run, _show)

@@ -1,0 +1,92 @@
+"""`xai serve`: the dashboard on one or several studies."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from xai_core.cli.command import Command
+from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.settings import Settings
+from xai_core.settings import load as load_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("studies", nargs="+", type=Path, metavar="STUDY", help="study folders; no other is shown")
+    parser.add_argument("--port", type=int, help="default 8501")
+    parser.add_argument("--address", help="default 127.0.0.1: this machine only")
+    parser.add_argument("--device", help="where models run: auto, cpu, cuda or cuda:N")
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    settings = load_settings({"port": args.port, "address": args.address, "device": args.device})
+    return serve(args.studies, settings)
+
+
+def serve(studies: list[Path], settings: Settings) -> dict[str, Any]:
+    """Run the dashboard until it is stopped.
+
+    Raises:
+        NotFound, BadInput, NewerSchema: a folder that is not a study.
+        BadParameter: two studies of one name, or a port in use.
+    """
+    from xai_core.store.study import Study
+
+    opened = [Study.open(path) for path in studies]
+    names = [study.name for study in opened]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadParameter("two studies have one name", value=name, remedy="Rename one folder.")
+    app = ROOT / "dashboard" / "main.py"
+    if not app.is_file():
+        raise NotFound("the dashboard is not installed beside the library", remedy="Install with pip install -e .")
+    check_port(settings.address, settings.port)
+    print(f"Second Look: http://{settings.address}:{settings.port}  (Ctrl-C stops it)", file=sys.stderr)
+    return {"exit": _run_streamlit(app, [study.path.resolve() for study in opened], settings)}
+
+
+def check_port(address: str, port: int) -> None:
+    """Raise BadParameter where something already listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise BadParameter(
+                f"cannot listen here ({error.strerror})", value=f"{address}:{port}", remedy="Choose another --port."
+            ) from None
+
+
+def _run_streamlit(app: Path, studies: list[Path], settings: Settings) -> int:
+    command = [sys.executable, "-m", "streamlit", "run", str(app)]
+    command += ["--server.address", settings.address, "--server.port", str(settings.port)]
+    environment = os.environ | {
+        "XAI_STUDIES": json.dumps([str(path) for path in studies]),
+        "XAI_DEVICE": settings.device,
+        "XAI_THREADS": str(settings.threads),
+    }
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        code = process.wait()
+    if code not in (0, -signal.SIGTERM, -signal.SIGINT, 130):
+        raise BadInput("the dashboard stopped", value=f"exit {code}", remedy="The lines above say why.")
+    return 0
+
+
+def _show(result: dict[str, Any]) -> str:
+    return f"The dashboard ended with exit status {result['exit']}."
+
+
+COMMAND = Command("serve", "open the dashboard on these studies", _configure, _run, _show)

@@ -1,0 +1,1 @@
+"""The work itself, over a study folder: predict, explain, train, import. Each with progress and cancelling."""

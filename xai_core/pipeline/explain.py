@@ -1,0 +1,142 @@
+"""Explanations of a run's samples, through the store: what is there is not computed again.
+
+The work is a generator of small steps, so that one warm process can put an urgent request between two steps of a
+long one, and a cancelled or killed job keeps every finished row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.errors import BadInput, NotApplicable
+from xai_core.explainers import EXPLAINERS, Context, Explainer
+from xai_core.explainers.plan import explain
+from xai_core.models.classifier import Classifier
+from xai_core.params import build
+from xai_core.pipeline.load import TRAINED, Bench, inputs
+from xai_core.store.identity import background_rows, sample_seed
+from xai_core.store.maps import MapStore
+from xai_core.store.run import Run
+from xai_core.types import Explanation, Target, resolve_target
+
+FORWARDS_PER_STEP = 256
+"""About how much work one step is, in forward passes: small enough that a click never waits long."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which maps are wanted. `rows` in the order of importance; `target` as TARGET_SPECS or a class index."""
+
+    run: Run
+    rows: Sequence[int]
+    target: str
+    methods: Sequence[tuple[str, Mapping[str, Any]]]
+    weights: str = TRAINED
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One method of a request, with the place its maps go to."""
+
+    explainer: Explainer
+    params: Any
+    maps: MapStore
+
+
+def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
+    """Fill the store step by step, cheap methods first; yields (maps done, maps in all).
+
+    Raises:
+        BadInput: samples without predictions, or a run without a model.
+        NotFound, BadParameter: an unknown method, layer or parameter.
+    """
+    run = request.run
+    rows = np.asarray(request.rows, dtype=np.int64)
+    targets = resolved_targets(run, rows, request.target)
+    wanted = [_wanted(run, key, params, request.weights) for key, params in request.methods]
+    wanted.sort(key=lambda w: (w.explainer.card.cost, w.explainer.card.key))
+    total, done = len(rows) * len(wanted), 0
+    for group in _sharing_a_pass(wanted):
+        missing = _missing(group, rows, targets)
+        done += (len(rows) - len(missing)) * len(group)
+        yield done, total
+        size = max(1, min(32, int(FORWARDS_PER_STEP / max(1.0, group[0].explainer.card.cost))))
+        for start in range(0, len(missing), size):
+            part = missing[start : start + size]
+            _compute(bench, request, group, rows[part], [targets[i] for i in part])
+            done += len(part) * len(group)
+            yield done, total
+
+
+def resolved_targets(run: Run, rows: NDArray[np.int64], spec: str) -> list[Target]:
+    """What `spec` means for each row, by the run's own predictions."""
+    predictions = run.predictions
+    if predictions is None or not np.isin(rows, predictions.rows).all():
+        raise BadInput(
+            "this run has no predictions for all of these samples",
+            value=run.name,
+            remedy=f"Run xai predict {run.study.name} --run {run.name} first.",
+        )
+    predicted = predictions.predicted[np.searchsorted(predictions.rows, rows)]
+    labels = run.study.labels[rows]
+    return [resolve_target(spec, int(p), int(t)) for p, t in zip(predicted, labels, strict=True)]
+
+
+def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str) -> Wanted:
+    explainer = EXPLAINERS[key]
+    params = build(explainer.params, values)
+    maps = run.maps(key, params, weights=weights, create=True)
+    assert maps is not None, "asked to create"
+    return Wanted(explainer, params, maps)
+
+
+def _sharing_a_pass(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+    """Class activation maps of one layer in one group, every other method alone, in the given order."""
+
+    def pass_of(item: Wanted) -> tuple[bool, str]:
+        shared = item.explainer.formula is not None
+        return shared, item.params.layer if shared else item.explainer.card.key
+
+    return [list(group) for _, group in groupby(wanted, key=pass_of)]
+
+
+def _missing(group: Sequence[Wanted], rows: NDArray[np.int64], targets: Sequence[Target]) -> NDArray[np.int64]:
+    keys = [target.key for target in targets]
+    states = np.stack([wanted.maps.state(rows, keys) for wanted in group])
+    return np.flatnonzero((states == 0).any(axis=0))
+
+
+def _compute(
+    bench: Bench, request: Request, group: Sequence[Wanted], rows: NDArray[np.int64], targets: list[Target]
+) -> None:
+    study = request.run.study
+    classifier = bench.classifier(request.run, request.weights)
+    x = inputs(study, classifier, rows.tolist())
+    ids = study.samples["id"].to_numpy()[rows]
+    seeds = np.array([sample_seed(study.info.seed, str(i)) for i in ids], dtype=np.int64)
+    context = _context(bench, request.run, classifier, group[0])
+    methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]
+    try:
+        results = explain(classifier, x, targets, methods, context, seeds)
+    except NotApplicable as refusal:
+        results = [_refused(len(rows), str(refusal))] * len(group)
+    for wanted, result in zip(group, results, strict=True):
+        keys = [target.key for target in targets]
+        wanted.maps.put(rows, keys, result.maps, result.diagnostics, result.refusals)
+
+
+def _context(bench: Bench, run: Run, classifier: Classifier, wanted: Wanted) -> Context:
+    if "background" not in wanted.explainer.card.needs:
+        return Context()
+    rows = background_rows(run.study, wanted.params.background, run.study.info.seed)
+    return Context(background=bench.background(run.study, classifier, rows.tolist()))
+
+
+def _refused(count: int, reason: str) -> Explanation:
+    return Explanation(np.full((count, 1, 1), np.nan, np.float32), {}, (reason,) * count)

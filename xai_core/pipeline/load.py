@@ -1,0 +1,96 @@
+"""Models and inputs out of a study, kept warm between requests."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xai_core.errors import BadInput, BadParameter
+from xai_core.models.build import classifier as build_classifier
+from xai_core.models.build import pick_device
+from xai_core.models.classifier import Classifier
+from xai_core.models.preprocess import Preprocess
+from xai_core.models.weights import read_weights
+from xai_core.sanity.randomise import randomised
+from xai_core.store.run import Run
+from xai_core.store.study import Study
+
+TRAINED = "trained"
+KEPT = 4
+"""Classifiers held at once: a run, its candidate, and a randomised copy of each."""
+
+
+def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
+    """The run's model, in eval mode.
+
+    Raises:
+        BadInput: the run is predictions alone, or its weights are gone.
+        UnsafeFile: the weights file is not what it claims to be.
+    """
+    if not run.has_model or run.info.preprocess is None:
+        raise BadInput("this run has predictions but no model", value=run.name, remedy="Import or train one with it.")
+    return build_classifier(
+        run.info.architecture,
+        run.study.class_names,
+        Preprocess.from_dict(run.info.preprocess),
+        read_weights(run.weights),
+        device=pick_device(device),
+        cam_layer=run.info.cam_layer,
+    )
+
+
+def seed_of(weights: str) -> int | None:
+    """None for `trained`, the seed for `randomised:SEED`."""
+    kind, _, seed = weights.partition(":")
+    if kind == TRAINED:
+        return None
+    if kind == "randomised" and seed.isdecimal():
+        return int(seed)
+    raise BadParameter("not a kind of weights", value=weights, remedy="Write trained or randomised:SEED.")
+
+
+class Bench:
+    """A few classifiers and backgrounds, loaded once and kept until others push them out.
+
+    Not safe for several threads: one process, one bench, one piece of work at a time.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        self.device = device
+        self._classifiers: OrderedDict[tuple[Path, str, str, str], Classifier] = OrderedDict()
+        self._backgrounds: OrderedDict[tuple[str, str, tuple[int, ...]], Tensor] = OrderedDict()
+
+    def classifier(self, run: Run, weights: str = TRAINED) -> Classifier:
+        """The run's model with its own weights, or with all of them randomised."""
+        key = (run.study.path, run.name, run.info.fingerprint, weights)
+        if key not in self._classifiers:
+            seed = seed_of(weights)
+            if seed is None:
+                self._classifiers[key] = load_classifier(run, device=self.device)
+            else:
+                self._classifiers[key] = randomised(self.classifier(run), seed)
+        self._classifiers.move_to_end(key)
+        while len(self._classifiers) > KEPT:
+            self._classifiers.popitem(last=False)
+        return self._classifiers[key]
+
+    def background(self, study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:
+        """Model inputs of the background rows, `(B, C, H, W)`."""
+        key = (study.info.samples_digest, str(classifier.preprocess), tuple(int(r) for r in rows))
+        if key not in self._backgrounds:
+            self._backgrounds[key] = inputs(study, classifier, rows)
+        self._backgrounds.move_to_end(key)
+        while len(self._backgrounds) > KEPT:
+            self._backgrounds.popitem(last=False)
+        return self._backgrounds[key]
+
+
+def inputs(study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:
+    """Pictures of these rows as the model's input, `(N, C, H, W)` float32 on its device."""
+    arrays = [classifier.preprocess(study.picture(int(row))) for row in rows]
+    return torch.from_numpy(np.stack(arrays)).to(classifier.device)

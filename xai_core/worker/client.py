@@ -1,0 +1,180 @@
+"""The worker seen from the dashboard: ask, look, cancel. No torch here, and nothing that waits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from xai_core.params import digest
+from xai_core.worker.jobs import Job, State, WorkerStatus
+
+REMEMBERED = 200
+"""Finished jobs kept for looking at."""
+
+
+class WorkerClient:
+    """Starts the worker process with the first request (or `start`), and again if it died.
+
+    Safe for many threads. Requests are written to its standard input, events read from its standard output by a
+    thread of its own; results do not come back here but through the study's store.
+    """
+
+    def __init__(self, *, device: str = "auto", threads: int = 0) -> None:
+        self._options = ["--device", device, "--threads", str(threads)]
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._jobs: dict[str, Job] = {}
+        self._started: dict[str, tuple[float, int]] = {}
+        self._device = ""
+        self._warning: str | None = None
+
+    def start(self) -> None:
+        """Start the process now, so that it is warm when the first request comes."""
+        with self._lock:
+            self._ensure_alive()
+
+    def stop(self) -> None:
+        """End the process; unfinished jobs keep their finished rows."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def explain(
+        self,
+        *,
+        study: Path,
+        run: str,
+        rows: Sequence[int],
+        target: str,
+        methods: Sequence[tuple[str, Mapping[str, Any]]],
+        weights: str = "trained",
+        urgent: bool = True,
+    ) -> str:
+        """Ask for maps; returns the job's id. The same request while one is open returns that one's id."""
+        request = {
+            "op": "explain",
+            "study": str(study),
+            "run": run,
+            "rows": [int(row) for row in rows],
+            "target": target,
+            "methods": [[key, dict(values)] for key, values in methods],
+            "weights": weights,
+            "urgent": urgent,
+        }
+        identity = digest(request)[:16]
+        with self._lock:
+            same = self._jobs.get(identity)
+            if same is not None and same.open and self._alive():
+                return identity
+            title = f"{len(rows)} × {len(methods)} maps of {run}"
+            self._jobs.pop(identity, None)
+            self._started.pop(identity, None)
+            self._jobs[identity] = Job(identity, title, total=len(rows) * len(methods))
+            self._forget_old()
+            self._ensure_alive()
+            self._send({**request, "id": identity})
+        return identity
+
+    def cancel(self, job: str) -> None:
+        """Stop a job at its next step; what is finished stays."""
+        with self._lock:
+            if job in self._jobs and self._jobs[job].open:
+                self._send({"op": "cancel", "id": job})
+
+    def job(self, job: str) -> Job | None:
+        """How far a job is; None when it is not known (any more)."""
+        with self._lock:
+            return self._jobs.get(job)
+
+    def jobs(self) -> list[Job]:
+        """All remembered jobs, newest first."""
+        with self._lock:
+            return list(reversed(self._jobs.values()))
+
+    def status(self) -> WorkerStatus:
+        """The worker as a whole."""
+        with self._lock:
+            return WorkerStatus(self._alive(), self._device, self._warning)
+
+    def _alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _ensure_alive(self) -> None:
+        if self._alive():
+            return
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "xai_core.worker", *self._options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True, name="worker events").start()
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        pipe = self._process.stdin if self._process else None
+        assert pipe is not None, "asked before it was started"
+        try:
+            pipe.write(json.dumps(message) + "\n")
+            pipe.flush()
+        except (BrokenPipeError, ValueError):
+            self._warning = "The worker stopped while it was being asked; ask again."
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with self._lock:
+                self._note(json.loads(line))
+        code = process.wait()
+        with self._lock:
+            if self._process is process:
+                self._fail_open_jobs(f"The worker ended unexpectedly (exit {code}). Ask again to restart it.")
+
+    def _note(self, event: Mapping[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "ready":
+            self._device = event["device"]
+        elif kind == "warning":
+            self._warning = event["text"]
+        elif event["id"] in self._jobs:
+            job = self._jobs[event["id"]]
+            if kind == "progress":
+                self._jobs[job.id] = self._progressed(job, event["done"], event["total"])
+            else:
+                state: State = kind
+                self._jobs[job.id] = replace(job, state=state, error=event.get("error"), seconds_left=None)
+
+    def _progressed(self, job: Job, done: int, total: int) -> Job:
+        began, first = self._started.setdefault(job.id, (time.monotonic(), done))
+        elapsed, units = time.monotonic() - began, done - first
+        rate = units / elapsed if units and elapsed > 0 else None
+        left = (total - done) / rate if rate else None
+        return replace(job, state="running", done=done, total=total, rate=rate, seconds_left=left)
+
+    def _fail_open_jobs(self, error: str) -> None:
+        self._warning = error
+        for job in self._jobs.values():
+            if job.open:
+                self._jobs[job.id] = replace(job, state="failed", error=error)
+
+    def _forget_old(self) -> None:
+        finished = [identity for identity, job in self._jobs.items() if not job.open]
+        for identity in finished[: max(0, len(finished) - REMEMBERED)]:
+            del self._jobs[identity]
+            self._started.pop(identity, None)
