@@ -90,7 +90,7 @@ def test_an_unknown_parameter_is_named() -> None:
 def test_assignments() -> None:
     assert params.assignments(["ig.steps=5", "ig.baseline=a=b"]) == {"ig": {"steps": "5", "baseline": "a=b"}}
     for bad in ("steps=5", "ig.steps", ".x=1", "ig.=1"):
-        with pytest.raises(BadParameter, match="MEMBER.NAME=VALUE"):
+        with pytest.raises(BadParameter, match=r"MEMBER\.NAME=VALUE"):
             params.assignments([bad])
 
 
