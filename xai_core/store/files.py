@@ -1,0 +1,185 @@
+"""Files that are either whole or absent, and storage errors that a person can act on."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import math
+import os
+import re
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xai_core.errors import BadInput, BadParameter, StorageFull
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SQLITE_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
+
+
+def checked_name(name: str, what: str) -> str:
+    """`name` when it is safe as a folder's name on every system.
+
+    ASCII letters, digits, `.`, `_`, `-`; starts with a letter or digit; at most 64; not a device of Windows.
+
+    Raises:
+        BadParameter: it is not.
+    """
+    if not _NAME.fullmatch(name) or name.endswith(".") or _DEVICES.fullmatch(name):
+        raise BadParameter(
+            f"not a name for a {what}",
+            value=name,
+            remedy="Use up to 64 letters, digits, '.', '_' and '-', starting with a letter or digit.",
+        )
+    return name
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk, met by the system or by SQLite, into StorageFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+    except sqlite3.Error as error:
+        # sqlite_errorcode is missing on errors that Python's own wrapper raises
+        if getattr(error, "sqlite_errorcode", None) not in _SQLITE_FULL:
+            raise
+    else:
+        return
+    raise StorageFull(
+        "no room left on the disk",
+        value=path.name,
+        remedy="Free some space and start again: what was finished is kept.",
+    )
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file as a whole: a reader sees the old one or the new one, also after a crash.
+
+    Raises:
+        StorageFull: no room; the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+    try:
+        with storage_errors(path):
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file as a whole. NaN and infinities become null.
+
+    Raises:
+        StorageFull: no room; the old file is untouched.
+    """
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        BadInput: the file is missing, unreadable, or holds no JSON object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, error) from None
+    if not isinstance(value, dict):
+        raise damaged(path, "it holds no JSON object")
+    return value
+
+
+def damaged(path: Path, why: object) -> BadInput:
+    """The error for a file of a study that cannot be used."""
+    reason = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else " ".join(str(why).split())[:200]
+    return BadInput(
+        "a file of the study is damaged",
+        value=f"{path.parent.name}/{path.name} ({reason})",
+        remedy="Restore it from a copy, or make it again.",
+    )
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Replace a Parquet file as a whole.
+
+    Raises:
+        StorageFull: no room; the old file is untouched.
+    """
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", compression_level=1)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    """The columns of a Parquet file, in the given order.
+
+    Raises:
+        BadInput: the file is missing, no Parquet, or lacks a column.
+    """
+    try:
+        # not pq.read_table: it reads folder names such as "a=b" as columns
+        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read()
+        return table.select(list(columns)).combine_chunks()
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise damaged(path, error) from None
+
+
+class Cached(Generic[T]):
+    """What a file holds, read again only when the file has been replaced. Safe to share between threads."""
+
+    def __init__(self, path: Path, load: Callable[[Path], T]) -> None:
+        self._path, self._load = path, load
+        self._kept: tuple[tuple[int, int, int], T] | None = None
+
+    def get(self) -> T | None:
+        """The file's content, or None where there is no file. Raises what `load` raises."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        signature = (status.st_mtime_ns, status.st_size, status.st_ino)
+        kept = self._kept
+        if kept is None or kept[0] != signature:
+            kept = (signature, self._load(self._path))
+            self._kept = kept
+        return kept[1]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,238 @@
+"""A run: a model with its predictions, or predictions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xai_core.errors import BadInput, NotApplicable
+from xai_core.explainers.base import EXPLAINERS
+from xai_core.params import digest
+from xai_core.store import files
+from xai_core.store.identity import identity
+from xai_core.store.maps import MapStore
+from xai_core.types import Array
+
+if TYPE_CHECKING:
+    from xai_core.store.study import Study
+
+INFO_FILE = "run.json"
+HISTORY_COLUMNS = ("epoch", "split", "loss", "accuracy", "seconds", "learning_rate")
+_PREDICTION_COLUMNS = ("id", "row", "predicted", "loss", "probabilities")
+_TINY = np.finfo(np.float32).tiny
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What `run.json` holds. The defaults describe predictions without a model.
+
+    Attributes:
+        architecture: key, or `package.module:function`; "" for predictions alone.
+        preprocess: the JSON form of a Preprocess.
+        cam_layer: dotted name of the layer for class activation maps; "" where none is known.
+        fingerprint: sha256 of weights + architecture + preprocessing; "" for predictions alone.
+        parent: the run this one started from, or that it is compared with.
+        training: the training configuration as JSON.
+        provenance: where weights or predictions came from, as JSON.
+        created: ISO time, UTC; filled in by `Study.add_run`.
+        seconds: how long training took.
+    """
+
+    architecture: str = ""
+    preprocess: dict[str, Any] | None = None
+    cam_layer: str = ""
+    fingerprint: str = ""
+    parent: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    created: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said of n samples.
+
+    Attributes:
+        rows: `(n,)` row numbers, ascending.
+        probabilities: `(n, K)`, 0 … 1.
+        predicted: `(n,)` the most probable class.
+        loss: `(n,)` cross-entropy against the label, in nats.
+    """
+
+    rows: NDArray[np.int64]
+    probabilities: Array
+    predicted: NDArray[np.int64]
+    loss: Array
+
+
+class Run:
+    """One run of a study. Safe to share between threads; files replaced by another process are seen.
+
+    Attributes:
+        study: the study it belongs to.
+        name: its name; `path` is its folder.
+    """
+
+    def __init__(self, study: Study, name: str) -> None:
+        self.study, self.name = study, name
+        self.path = study.path / "runs" / name
+        self._info = files.Cached(self.path / INFO_FILE, _read_info)
+        self._history = files.Cached(self.path / "history.parquet", _read_history)
+        self._predictions = files.Cached(self.path / "predictions.parquet", self._read_predictions)
+
+    @property
+    def info(self) -> RunInfo:
+        """What `run.json` holds. Raises BadInput when it is damaged or gone."""
+        info = self._info.get()
+        if info is None:
+            raise files.damaged(self.path / INFO_FILE, "the file is missing")
+        return info
+
+    def set_info(self, **changes: Any) -> None:
+        """Rewrite `run.json` with some fields changed."""
+        files.write_json(self.path / INFO_FILE, asdict(replace(self.info, **changes)))
+
+    @property
+    def weights(self) -> Path:
+        """Where the weights are, or will be."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a model to ask, rather than predictions alone."""
+        return bool(self.info.architecture) and self.weights.is_file()
+
+    @property
+    def history(self) -> pd.DataFrame | None:
+        """HISTORY_COLUMNS, one line per epoch and split, or None."""
+        history = self._history.get()
+        return None if history is None else history.copy(deep=False)
+
+    def write_history(self, history: pd.DataFrame) -> None:
+        """Replace the history. Raises StorageFull, and BadInput where a column is missing."""
+        try:
+            table = pa.Table.from_pandas(history[list(HISTORY_COLUMNS)], preserve_index=False)
+        except KeyError as error:
+            raise BadInput("a history without one of its columns", value=error, remedy="Give all of them.") from None
+        files.write_table(self.path / "history.parquet", table.replace_schema_metadata(None))
+
+    @property
+    def predictions(self) -> Predictions | None:
+        """The stored predictions, or None. Raises BadInput when they are damaged or of other samples."""
+        return self._predictions.get()
+
+    def write_predictions(
+        self, rows: Sequence[int] | NDArray[np.int64], probabilities: Array, losses: Array | None = None
+    ) -> None:
+        """Replace the predictions as a whole.
+
+        Args:
+            rows: `(n,)` row numbers, each once, in any order.
+            probabilities: `(n, K)`, 0 … 1.
+            losses: `(n,)` cross-entropy in nats; None computes it from the probabilities.
+
+        Raises:
+            BadInput: shapes, rows or values that cannot be right.
+            StorageFull: no room; the old predictions are kept.
+        """
+        row_numbers = np.asarray(rows, np.int64)
+        chances = np.asarray(probabilities, np.float32)
+        self._check_predictions(row_numbers, chances)
+        if losses is None:
+            chosen = chances[np.arange(len(chances)), self.study.labels[row_numbers]]
+            losses = -np.log(np.maximum(chosen, _TINY))
+        order = np.argsort(row_numbers, kind="stable")
+        row_numbers, chances = row_numbers[order], chances[order]
+        columns = {
+            "id": pa.array(self.study.samples["id"].take(row_numbers), pa.string()),
+            "row": row_numbers,
+            "predicted": chances.argmax(axis=1).astype(np.int64),
+            "loss": np.asarray(losses, np.float32)[order],
+            "probabilities": pa.FixedSizeListArray.from_arrays(chances.ravel(), chances.shape[1]),
+        }
+        files.write_table(self.path / "predictions.parquet", pa.table(columns))
+
+    def maps(self, method_key: str, params: Any, *, weights: str = "trained", create: bool = False) -> MapStore | None:
+        """The stored maps of one method with these parameters.
+
+        Args:
+            method_key: key of an explainer.
+            params: an instance of its params type.
+            weights: `trained`, or `randomised:SEED` for the sanity check.
+            create: make the store where there is none; otherwise None is returned.
+
+        Raises:
+            NotFound: no such method.
+            NotApplicable: the run has no model.
+            BadParameter: `weights` is neither form.
+        """
+        if not self.info.fingerprint:
+            if create:
+                raise NotApplicable("a run without a model", value=self.name, remedy="Choose a run that has a model.")
+            return None
+        about = identity(self, EXPLAINERS[method_key], params, weights=weights)
+        parent = self.path / "explanations"
+        if weights != "trained":
+            parent = self.path / "sanity" / weights.replace(":", "-")
+        return MapStore.at(parent / f"{method_key}-{digest(about)[:8]}", about, create=create)
+
+    def _check_predictions(self, rows: NDArray[np.int64], probabilities: Array) -> None:
+        classes, samples = len(self.study.class_names), len(self.study.labels)
+        problem = ""
+        if rows.ndim != 1 or probabilities.shape != (len(rows), classes):
+            problem = f"probabilities of shape {probabilities.shape} for {len(rows)} rows and {classes} classes"
+        elif len(rows) and (rows.min() < 0 or rows.max() >= samples or len(np.unique(rows)) != len(rows)):
+            problem = "a row that does not exist, or twice"
+        elif not ((probabilities >= 0) & (probabilities <= 1.001)).all():  # NaN compares false
+            problem = "a probability outside 0 … 1"
+        if problem:
+            raise BadInput("predictions that cannot be right", value=problem, remedy="Mend them and write again.")
+
+    def _read_predictions(self, path: Path) -> Predictions:
+        table = files.read_table(path, _PREDICTION_COLUMNS)
+        try:
+            rows = table["row"].to_numpy()
+            chances = table["probabilities"].combine_chunks()
+            found = chances.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), len(self.study.class_names))
+            expected = pa.array(self.study.samples["id"].take(rows), pa.string())
+            same = pc.all(pc.equal(table["id"].combine_chunks(), expected)).as_py()
+        except (pa.ArrowException, ValueError, IndexError, AttributeError) as error:
+            raise files.damaged(path, error) from None
+        if same is False:
+            raise files.damaged(path, "it is about other samples")
+        return Predictions(
+            rows, found.astype(np.float32, copy=False), table["predicted"].to_numpy(), table["loss"].to_numpy()
+        )
+
+
+def _read_info(path: Path) -> RunInfo:
+    values = files.read_json(path)
+    known = {f.name: values[f.name] for f in fields(RunInfo) if f.name in values}
+    info = RunInfo(**known)
+    wrong = [name for name, kinds in _INFO_TYPES.items() if not isinstance(getattr(info, name), kinds)]
+    if wrong:
+        raise files.damaged(path, f"{wrong[0]} is of the wrong type")
+    return info
+
+
+def _read_history(path: Path) -> pd.DataFrame:
+    frame: pd.DataFrame = files.read_table(path, HISTORY_COLUMNS).to_pandas()
+    return frame
+
+
+_INFO_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("architecture", "cam_layer", "fingerprint", "created"), (str,)),
+    **dict.fromkeys(("training", "provenance"), (dict,)),
+    "preprocess": (dict, type(None)),
+    "parent": (str, type(None)),
+    "seconds": (float, int, type(None)),
+}

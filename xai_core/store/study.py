@@ -1,0 +1,340 @@
+"""A study on disk: one data set, split and numbered once, and any number of runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xai_core.datasets.base import DATASETS, SAMPLE_COLUMNS, Dataset, Scan
+from xai_core.errors import BadInput, BadParameter, NewerSchema, NotFound
+from xai_core.params import build
+from xai_core.store import files
+from xai_core.store.run import INFO_FILE, Run, RunInfo
+from xai_core.types import SPLITS
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SCHEMA = 1
+_INFO, _SAMPLES, _RUNS = "study.json", "samples.parquet", "runs"
+_TEXT, _NUMBER = pa.string(), pa.int64()
+_TYPES = (_TEXT, _TEXT, _NUMBER, _TEXT, _NUMBER, _NUMBER, _NUMBER, pa.bool_(), _TEXT)
+_SAMPLE_SCHEMA = pa.schema(list(zip(SAMPLE_COLUMNS, _TYPES, strict=True)))
+_ESCAPES = r"^/|(^|/)\.\.(/|$)|\x00"
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What `study.json` holds.
+
+    Attributes:
+        schema: version of the folder's layout.
+        dataset: key of the dataset; `dataset_params` are its parameters.
+        data: the data folder: relative to the study where it lies inside, else absolute.
+        class_names: K names; labels index them.
+        seed: from which every random choice of the study derives.
+        created: ISO time, UTC.
+        samples_digest: sha256 of the sample table's content.
+        unreadable: (relative path, reason) of files left out.
+        notes: facts a person should know, one sentence each.
+    """
+
+    schema: int
+    dataset: str
+    dataset_params: dict[str, Any]
+    data: str
+    class_names: tuple[str, ...]
+    seed: int
+    created: str
+    samples_digest: str
+    unreadable: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Study:
+    """A study folder. Safe to share between threads. Made by `create` and `open`.
+
+    Attributes:
+        path: the folder; `name` is its last part.
+        info: what `study.json` holds.
+    """
+
+    def __init__(self, path: Path, info: StudyInfo, table: pa.Table) -> None:
+        self.path, self.info = path, info
+        self.name = path.name
+        self._samples: pd.DataFrame = table.to_pandas()
+        self._labels: NDArray[np.int64] = self._samples["label"].to_numpy(np.int64)
+        self._labels.setflags(write=False)
+
+    @classmethod
+    def create(cls, path: Path, *, dataset: str, params: Mapping[str, Any], data: Path, seed: int, scan: Scan) -> Study:
+        """Write a new study; it appears as a whole or not at all.
+
+        Raises:
+            BadParameter: something is there already.
+            BadInput: the scan's table breaks its contract.
+            StorageFull: no room; nothing is left behind.
+        """
+        path = Path(os.path.abspath(path))
+        table = _table(scan)
+        info = StudyInfo(
+            schema=SCHEMA,
+            dataset=dataset,
+            dataset_params=dict(params),
+            data=_stored_data(path, data),
+            class_names=tuple(scan.class_names),
+            seed=int(seed),
+            created=now(),
+            samples_digest=_digest(table),
+            unreadable=scan.unreadable,
+            notes=scan.notes,
+        )
+        with new_folder(path, "study") as folder:
+            (folder / _RUNS).mkdir()
+            files.write_table(folder / _SAMPLES, table)
+            files.write_json(folder / _INFO, asdict(info))
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Study:
+        """The study in a folder.
+
+        Raises:
+            NotFound: there is no study.
+            NewerSchema: a newer version of the project wrote it.
+            BadInput: one of its files is damaged.
+        """
+        path = Path(os.path.abspath(path))
+        if not (path / _INFO).is_file():
+            raise NotFound(
+                "no study here", value=path, remedy="Make one with: xai new STUDY --dataset KEY --data PATH."
+            )
+        info = _info(path / _INFO)
+        table = files.read_table(path / _SAMPLES, SAMPLE_COLUMNS)
+        problem = _problem(table, len(info.class_names))
+        if problem:
+            raise files.damaged(path / _SAMPLES, problem)
+        return cls(path, info, table)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """SAMPLE_COLUMNS; a sample's position is its row number everywhere. Changing it changes nothing here."""
+        return self._samples.copy(deep=False)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """`(n,)` class indices, read-only."""
+        return self._labels
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """K names."""
+        return self.info.class_names
+
+    def rows(self, split: str | None = None) -> NDArray[np.int64]:
+        """Row numbers of a split, ascending; of all samples for None.
+
+        Raises:
+            NotFound: a split that is not one of SPLITS.
+        """
+        if split is None:
+            return np.arange(len(self._labels), dtype=np.int64)
+        if split not in SPLITS:
+            raise NotFound.among("split", split, SPLITS)
+        return np.flatnonzero(self._samples["split"].to_numpy() == split).astype(np.int64)
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        member = DATASETS[self.info.dataset]
+        return member.make(self.data, build(member.params, self.info.dataset_params))
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.path / self.info.data
+
+    def dataset(self) -> Dataset:
+        """The dataset that reads the pictures. Raises NotFound where its key is unknown here."""
+        return self._dataset
+
+    def picture(self, row: int) -> Image.Image:
+        """A sample's picture, upright. Raises BadInput when its file is gone, BadParameter for an unknown row."""
+        return self._dataset.picture(self._sample(row))
+
+    def mask(self, row: int) -> NDArray[np.bool_] | None:
+        """A sample's object mask `(height, width)`, or None where it has none."""
+        sample = self._sample(row)
+        return self._dataset.mask(sample) if sample["has_mask"] else None
+
+    def _sample(self, row: int) -> dict[str, Any]:
+        if not 0 <= row < len(self._labels):
+            raise BadParameter("no such row", value=row, remedy=f"Give a row from 0 to {len(self._labels) - 1}.")
+        return {column: self._samples[column].iat[row] for column in SAMPLE_COLUMNS}
+
+    def duplicates(self) -> pd.DataFrame:
+        """Groups of identical samples that lie in more than one split: `sha256`, `rows` (list), `splits` (tuple)."""
+        twins = self._samples[self._samples["sha256"].duplicated(keep=False)]
+        found = [
+            (sha256, group.index.tolist(), tuple(s for s in SPLITS if s in set(group["split"])))
+            for sha256, group in twins.groupby("sha256", sort=False)
+        ]
+        return pd.DataFrame([g for g in found if len(g[2]) > 1], columns=["sha256", "rows", "splits"])
+
+    def runs(self) -> list[str]:
+        """Names of the runs, oldest first; a damaged one comes first and raises when it is opened."""
+        found = []
+        for info in (self.path / _RUNS).glob(f"*/{INFO_FILE}"):
+            name = info.parent.name
+            if not name.startswith("."):
+                found.append((_created(Run(self, name)), name))
+        return [name for _, name in sorted(found)]
+
+    def run(self, name: str) -> Run:
+        """The run of this name.
+
+        Raises:
+            NotFound: there is none.
+            BadInput: its `run.json` is damaged.
+        """
+        known = self.runs()
+        if name not in known:
+            raise NotFound.among("run", name, known)
+        run = Run(self, name)
+        _ = run.info  # a damaged file is reported here rather than later
+        return run
+
+    def add_run(self, name: str, info: RunInfo) -> Run:
+        """A new, empty run; `created` is filled in where it is empty.
+
+        Raises:
+            BadParameter: not a name, or taken.
+            StorageFull: no room; nothing is left behind.
+        """
+        files.checked_name(name, "run")
+        with new_folder(self.path / _RUNS / name, "run") as folder:
+            files.write_json(folder / INFO_FILE, asdict(replace(info, created=info.created or now())))
+        return Run(self, name)
+
+
+def now() -> str:
+    """The time as it is stored: ISO, UTC, microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@contextmanager
+def new_folder(path: Path, what: str) -> Iterator[Path]:
+    """A hidden folder to fill, which becomes `path` on success and is removed otherwise.
+
+    Raises:
+        BadParameter: something is there already.
+        StorageFull: no room.
+    """
+    taken = BadParameter(
+        f"this {what} exists already", value=path.name, remedy="Choose another name, or remove it first."
+    )
+    if os.path.lexists(path):
+        raise taken
+    hidden = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+    try:
+        with files.storage_errors(path):
+            hidden.mkdir(parents=True)
+            yield hidden
+            try:
+                os.rename(hidden, path)
+            except OSError:
+                if os.path.lexists(path):  # someone else was faster
+                    raise taken from None
+                raise
+            files.sync_folder(path.parent)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _created(run: Run) -> str:
+    try:
+        return run.info.created
+    except BadInput:
+        return ""
+
+
+def _stored_data(study: Path, data: Path) -> str:
+    absolute = Path(os.path.abspath(data))
+    return absolute.relative_to(study).as_posix() if absolute.is_relative_to(study) else str(absolute)
+
+
+def _info(path: Path) -> StudyInfo:
+    values = files.read_json(path)
+    schema = values.get("schema")
+    if type(schema) is int and schema > SCHEMA:
+        raise NewerSchema("a newer version wrote this study", value=path.parent.name, remedy="Update Second Look.")
+    try:
+        if schema != SCHEMA:
+            raise TypeError("no schema version")
+        return StudyInfo(
+            schema=SCHEMA,
+            **{name: _typed(values, name, str) for name in ("dataset", "data", "created", "samples_digest")},
+            dataset_params=_typed(values, "dataset_params", dict),
+            class_names=tuple(str(name) for name in _typed(values, "class_names", list)),
+            seed=_typed(values, "seed", int),
+            unreadable=tuple((str(file), str(reason)) for file, reason in _typed(values, "unreadable", list)),
+            notes=tuple(str(note) for note in _typed(values, "notes", list)),
+        )
+    except (TypeError, ValueError) as error:
+        raise files.damaged(path, error) from None
+
+
+def _typed(values: Mapping[str, Any], name: str, kind: type) -> Any:
+    if not isinstance(values.get(name), kind):
+        raise TypeError(f"{name} is missing or of the wrong type")
+    return values[name]
+
+
+def _table(scan: Scan) -> pa.Table:
+    try:
+        frame = scan.samples[list(SAMPLE_COLUMNS)]
+        table = pa.Table.from_pandas(frame, schema=_SAMPLE_SCHEMA, preserve_index=False).replace_schema_metadata(None)
+        problem = _problem(table, len(scan.class_names))
+    except (pa.ArrowException, KeyError, UnicodeEncodeError) as error:
+        problem = str(error)
+    if problem:
+        raise BadInput("the sample table cannot be stored", value=problem, remedy="Mend the data or its dataset.")
+    return table
+
+
+def _problem(table: pa.Table, classes: int) -> str:
+    """What breaks the contract of the sample table, or ""."""
+    if table.schema.types != list(_TYPES) or any(column.null_count for column in table.columns):
+        return "columns of the wrong type, or empty cells"
+    labels = table["label"].to_numpy()
+    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
+        return "a label without a class name"
+    if not set(pc.unique(table["split"]).to_pylist()) <= set(SPLITS):
+        return f"a split other than {', '.join(SPLITS)}"
+    if pc.count_distinct(table["id"]).as_py() != len(table):
+        return "two samples with one id"
+    if pc.any(pc.match_substring_regex(table["path"], _ESCAPES)).as_py():
+        return "a path that leaves the data folder"
+    return ""
+
+
+def _digest(table: pa.Table) -> str:
+    total = hashlib.sha256()
+    for name in SAMPLE_COLUMNS:
+        total.update(json.dumps([name, table[name].to_pylist()]).encode())
+    return total.hexdigest()
