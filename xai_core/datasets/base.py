@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from xai_core.params import NoParams
 from xai_core.registry import Registry
-from xai_core.types import Card, Progress, silent
+from xai_core.splits import stratified
+from xai_core.types import Card, Progress, Split, silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,3 +82,34 @@ def dataset(card: Card, params: type = NoParams) -> Callable[[type], type]:
         return cls
 
     return register
+
+
+def sample_table(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """A table with SAMPLE_COLUMNS in order and with their types, from columns or from one value for all rows."""
+    import pandas as pd
+
+    types = {"label": "int64", "index": "int64", "width": "int64", "height": "int64", "has_mask": "bool"}
+    return pd.DataFrame(dict(columns), columns=list(SAMPLE_COLUMNS)).astype(types)
+
+
+def take_split(samples: pd.DataFrame, split: Split, part: float, seed: int, names: tuple[str, ...]) -> pd.DataFrame:
+    """The table with a stratified part of its training samples moved to `split`: see `stratified`."""
+    training = np.flatnonzero(samples["split"] == "train")
+    rows = samples.iloc[training]
+    taken = stratified(rows["label"].to_numpy(), part, seed, keys=rows["sha256"].tolist(), names=names)
+    splits = samples["split"].to_numpy(dtype=object, copy=True)
+    splits[training[taken]] = split
+    return samples.assign(split=splits.tolist())
+
+
+def duplicate_notes(samples: pd.DataFrame) -> tuple[str, ...]:
+    """What identical samples mean for this table: leaks between splits, and contradicting labels."""
+    groups = samples.groupby("sha256")
+    leaks = int((groups["split"].nunique() > 1).sum())
+    contradictions = int((groups["label"].nunique() > 1).sum())
+    notes = []
+    if leaks:
+        notes.append(f"{leaks} pictures lie in more than one split (identical files): accuracy there flatters.")
+    if contradictions:
+        notes.append(f"{contradictions} pictures lie in more than one class (identical files): one label is wrong.")
+    return tuple(notes)
