@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from xai_core.errors import BadParameter, XaiError
 from xai_core.registry import Registry
 from xai_core.types import Card
 
@@ -20,11 +21,13 @@ class Architecture:
     """A registered architecture.
 
     Attributes:
+        card: its `cost` is billions of multiplications for one picture at the default size.
         build: `(classes, channels, size) -> module` with fresh weights; `size` is the input side in pixels.
         cam_layer: dotted name of the layer for class activation maps.
         head: dotted name of the last, class-specific layer: replaced when classes differ, trained first.
         size: default input side in pixels; `sizes` the inclusive range it works in.
-        restore_grid: for layers whose output is not `(N, C, h, w)`; None otherwise.
+        restore_grid: for layers whose output is not `(N, C, h, w)`; leaves other outputs alone. None where every
+            layer of use has that shape.
     """
 
     card: Card
@@ -37,3 +40,22 @@ class Architecture:
 
 
 ARCHITECTURES: Registry[Architecture] = Registry("architecture", "xai_core.models.architectures")
+
+
+def torchvision_net(name: str, channels: int, **options: Any) -> nn.Module:
+    """A torchvision model with fresh weights.
+
+    Raises:
+        BadParameter: `channels` is not 3.
+        XaiError: torchvision does not load beside the installed torch.
+    """
+    if channels != 3:
+        remedy = "Use channels=3: grey pictures are converted to RGB. Or take small_cnn or small_resnet."
+        raise BadParameter(f"{name} takes RGB input only", value=f"channels={channels}", remedy=remedy)
+    try:
+        import torchvision
+    except (ImportError, RuntimeError) as error:
+        # A CPU-only torch beside another torchvision fails with "operator torchvision::nms does not exist".
+        remedy = "Install the matching pair: pip install --force-reinstall -r requirements.txt."
+        raise XaiError("torchvision does not load beside this torch", value=error, remedy=remedy) from None
+    return torchvision.models.get_model(name, weights=None, **options)
