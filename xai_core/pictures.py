@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,7 +102,7 @@ def read_mask(path: Path, size: tuple[int, int], *, max_megapixels: float = MAX_
     return np.asarray(found.resize(size, Image.Resampling.NEAREST)).astype(bool)
 
 
-def open_picture(path: Path) -> BinaryIO:
+def open_picture(path: Path) -> BufferedReader:
     """An open stream of a plain file; BadInput for what is missing, a folder, a device or not readable."""
     try:
         if path.is_dir():
@@ -206,11 +207,9 @@ def _object_pixels(picture: Image.Image, lossy: bool) -> NDArray[np.bool_]:
         return np.asarray(picture.convert("L")) >= 128
     if picture.mode == "F" or picture.mode.startswith("I"):
         return np.asarray(picture) != 0
-    if not picture.has_transparency_data:
-        colours = np.asarray(_converted(picture, "L" if picture.mode in ("1", "L") else "RGB"))
-        return colours != 0 if colours.ndim == 2 else colours.any(axis=-1)
     colours = np.asarray(picture.convert("RGBA"))
-    return colours[..., :3].any(axis=-1) & (colours[..., 3] > 0)
+    seen: NDArray[np.bool_] = colours[..., :3].any(axis=-1) & (colours[..., 3] > 0)
+    return seen
 
 
 def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:

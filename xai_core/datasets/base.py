@@ -102,14 +102,7 @@ def take_split(samples: pd.DataFrame, split: Split, part: float, seed: int, name
     return samples.assign(split=splits.tolist())
 
 
-def duplicate_notes(samples: pd.DataFrame) -> tuple[str, ...]:
-    """What identical samples mean for this table: leaks between splits, and contradicting labels."""
-    groups = samples.groupby("sha256")
-    leaks = int((groups["split"].nunique() > 1).sum())
-    contradictions = int((groups["label"].nunique() > 1).sum())
-    notes = []
-    if leaks:
-        notes.append(f"{leaks} pictures lie in more than one split (identical files): accuracy there flatters.")
-    if contradictions:
-        notes.append(f"{contradictions} pictures lie in more than one class (identical files): one label is wrong.")
-    return tuple(notes)
+def contradiction_notes(samples: pd.DataFrame) -> tuple[str, ...]:
+    """A sentence on identical samples with different labels, where there are some."""
+    count = int((samples.groupby("sha256")["label"].nunique() > 1).sum())
+    return (f"{count} pictures lie in more than one class (identical samples): a label is wrong.",) if count else ()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xai_core.datasets.base import Scan, dataset, duplicate_notes, sample_table, take_split
+from xai_core.datasets.base import Scan, contradiction_notes, dataset, sample_table, take_split
 from xai_core.errors import BadInput
 from xai_core.params import param
 from xai_core.types import Card, Progress, silent
@@ -79,7 +79,7 @@ class FashionMnist:
         samples = pd.concat(tables, ignore_index=True)
         samples = take_split(samples, "validation", self._params.validation, seed, CLASS_NAMES)
         note = f"{self._params.validation} training pictures are for validation, equally of each class (seed {seed})."
-        return Scan(samples, CLASS_NAMES, notes=(note, *duplicate_notes(samples)))
+        return Scan(samples, CLASS_NAMES, notes=(note, *contradiction_notes(samples)))
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """28×28, mode L."""

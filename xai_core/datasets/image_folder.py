@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.datasets.base import Scan, dataset, duplicate_notes, sample_table, take_split
+from xai_core.datasets.base import Scan, contradiction_notes, dataset, sample_table, take_split
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
 from xai_core.pictures import SUFFIXES, decode_picture, open_picture, read_mask, read_picture, shown
@@ -85,12 +85,9 @@ class ImageFolder:
         found = self._find()
         names = self._class_names(found)
         samples = self._check(found, names, progress)
-        for index in sorted(set(range(len(names))) - set(samples.loc[samples["split"] == "train", "label"])):
-            raise BadInput(
-                "a class has no readable training picture", value=names[index], remedy="Add some or leave it out."
-            )
+        _require_training(samples, names)
         samples = self._make_splits(samples, found, seed, names)
-        notes = (*found.notes, *_missing_notes(samples, names), *duplicate_notes(samples))
+        notes = (*found.notes, *_missing_notes(samples, names), *contradiction_notes(samples))
         return Scan(samples, names, tuple(found.unreadable), notes)
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
@@ -117,7 +114,7 @@ class ImageFolder:
         # Without split folders everything is training, from which the other splits are then made.
         for split, folder in (self._split_folders() or {"train": self._root}).items():
             for class_folder in self._subfolders(folder):
-                if _usable(class_folder, self._root, found):
+                if _usable(class_folder, found):
                     found.files[split, class_folder.name] = list(self._pictures(class_folder, found))
         empty = sorted({name for _, name in found.files} - set(found.classes()))
         if empty:
@@ -135,33 +132,29 @@ class ImageFolder:
                 raise BadInput(f"two folders hold the {split} split", value=both, remedy="Keep one of them.")
             folders[split] = folder
         if folders and "train" not in folders:
-            raise BadInput(
-                "there is no training folder", value=self._root.name, remedy="Call one of the folders train."
-            )
+            raise BadInput("there is no training folder", value=self._root.name, remedy="Call one of them train.")
         return {split: folders[split] for split in SPLITS if split in folders}
 
     def _subfolders(self, folder: Path) -> list[Path]:
         masks = self._masks_folder
         return [
-            entry
-            for entry in _entries(folder)
-            if entry.is_dir() and not _hidden(entry) and entry.resolve() != masks and self._inside(entry)
+            entry for entry in _entries(folder) if entry.is_dir() and entry.resolve() != masks and self._inside(entry)
         ]
 
     def _pictures(self, folder: Path, found: _Found) -> Iterator[Path]:
         outside = 0
         for entry in _entries(folder):
-            if entry.suffix.lower() not in SUFFIXES or _hidden(entry) or entry.is_dir():
+            if entry.suffix.lower() not in SUFFIXES or entry.is_dir():
                 continue
             if not self._inside(entry):
                 outside += 1
-            elif _usable(entry, self._root, found):
+            elif _usable(entry, found):
                 yield entry
         if outside:
             found.notes.append(f"{outside} links in {shown(folder)} lead out of the data folder: not followed.")
 
     def _inside(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self._root)
+        return Path(os.path.realpath(path)).is_relative_to(self._root)
 
     def _class_names(self, found: _Found) -> tuple[str, ...]:
         names = found.classes()
@@ -169,16 +162,14 @@ class ImageFolder:
             raise BadInput(
                 "no folder with pictures",
                 value=self._root.name,
-                remedy="Put the pictures into one folder per class, below this one; links that lead out are not followed.",
+                remedy="Put the pictures into one folder per class below it; links that lead out are not followed.",
             )
         wanted = _parsed(self._params.classes) or names
         for name in wanted:
             if name not in names:
                 raise NotFound.among("class", name, names)
             if name not in found.classes("train"):
-                raise BadInput(
-                    "a class is missing in training", value=name, remedy="Add a folder of it, or leave it out."
-                )
+                raise BadInput("a class is missing in training", value=name, remedy="Add its folder, or leave it out.")
         if len(wanted) < 2:
             raise BadInput("there is one class only", value=wanted[0], remedy="A classifier needs two or more.")
         return tuple(wanted)
@@ -248,11 +239,9 @@ class ImageFolder:
 
     def _make_splits(self, samples: pd.DataFrame, found: _Found, seed: int, names: tuple[str, ...]) -> pd.DataFrame:
         shares: dict[Split, float] = {"test": self._params.test, "validation": self._params.validation}
-        missing = [split for split in shares if split not in set(samples["split"])]
         training = int((samples["split"] == "train").sum())
-        for split in missing:
-            count = max(1, round(shares[split] * training))
-            samples = take_split(samples, split, count, seed, names)
+        for split in [split for split in shares if split not in set(samples["split"])]:
+            samples = take_split(samples, split, max(1, round(shares[split] * training)), seed, names)
             moved = int((samples["split"] == split).sum())
             found.notes.append(
                 f"There is no {split} folder: {moved} of {training} training pictures, the same share of each class, "
@@ -262,10 +251,17 @@ class ImageFolder:
 
 
 def _parsed(classes: str) -> list[str]:
-    names = [name.strip() for name in next(csv.reader([classes], skipinitialspace=True), []) if name.strip()]
+    names = [name for name in next(csv.reader([classes], skipinitialspace=True), []) if name]
     if len(set(names)) < len(names):
         raise BadParameter("a class is named twice", value=classes, remedy="Name each class once.")
     return names
+
+
+def _require_training(samples: pd.DataFrame, names: tuple[str, ...]) -> None:
+    trained = set(samples.loc[samples["split"] == "train", "label"])
+    for label, name in enumerate(names):
+        if label not in trained:
+            raise BadInput("a class has no readable training picture", value=name, remedy="Add some or leave it out.")
 
 
 def _missing_notes(samples: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
@@ -280,7 +276,7 @@ def _missing_notes(samples: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(folder.iterdir())
+        return sorted(entry for entry in folder.iterdir() if not _hidden(entry))
     except OSError as error:
         raise BadInput("a folder cannot be read", value=shown(folder), remedy=f"Mend this: {error.strerror}.") from None
 
@@ -289,11 +285,11 @@ def _hidden(path: Path) -> bool:
     return path.name.startswith((".", "__MACOSX")) or path.name == "Thumbs.db"
 
 
-def _usable(path: Path, root: Path, found: _Found) -> bool:
+def _usable(path: Path, found: _Found) -> bool:
     try:
         path.name.encode()
     except UnicodeEncodeError:
-        found.unreadable.append((shown(path.relative_to(root)), "its name is not valid UTF-8"))
+        found.unreadable.append((shown(path), "its name is not valid UTF-8"))
         return False
     return True
 
