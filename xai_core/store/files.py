@@ -13,18 +13,24 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xai_core.errors import BadInput, BadParameter, StorageFull
+from xai_core.errors import BadInput, BadParameter, StorageFull, XaiError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SQLITE_STORAGE = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+)
 _SQLITE_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
 
 
@@ -47,23 +53,31 @@ def checked_name(name: str, what: str) -> str:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk, met by the system or by SQLite, into StorageFull."""
+    """Turn what the system or SQLite says of `path` into an error that a person can act on.
+
+    Raises:
+        StorageFull: no room left.
+        BadInput: not writable, busy, or damaged.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
-            raise
+        raise _storage_error(path, error.errno in _FULL, os.strerror(error.errno or 0)) from None
     except sqlite3.Error as error:
-        # sqlite_errorcode is missing on errors that Python's own wrapper raises
-        if getattr(error, "sqlite_errorcode", None) not in _SQLITE_FULL:
-            raise
-    else:
-        return
-    raise StorageFull(
-        "no room left on the disk",
-        value=path.name,
-        remedy="Free some space and start again: what was finished is kept.",
-    )
+        # errors that Python's own wrapper raises have no code
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        if code & 0xFF not in _SQLITE_STORAGE and code not in _SQLITE_FULL:
+            raise damaged(path, error) from None
+        raise _storage_error(path, code in _SQLITE_FULL, str(error)) from None
+
+
+def _storage_error(path: Path, full: bool, reason: str) -> XaiError:
+    value = f"{path.parent.name}/{path.name} ({reason})"
+    if full:
+        remedy = "Free some space and start again: what was finished is kept."
+        return StorageFull("no room left on the disk", value=value, remedy=remedy)
+    remedy = "Check that the folder is writable and that no other program holds it, or work on a copy."
+    return BadInput("the study's folder cannot be written", value=value, remedy=remedy)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -140,18 +154,40 @@ def write_table(path: Path, table: pa.Table) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> pa.Table:
-    """The columns of a Parquet file, in the given order.
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """The schema's columns of a Parquet file, in its order.
 
     Raises:
-        BadInput: the file is missing, no Parquet, or lacks a column.
+        BadInput: the file is missing, no Parquet, lacks a column, or holds another type or an unexpected gap.
     """
     try:
         # not pq.read_table: it reads folder names such as "a=b" as columns
         table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read()
-        return table.select(list(columns)).combine_chunks()
+        table = table.select(schema.names).combine_chunks()
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise damaged(path, error) from None
+    for field in schema:
+        column = table[field.name]
+        if column.type != field.type or (column.null_count and not field.nullable):
+            raise damaged(path, f"column {field.name} is of the wrong type or has gaps")
+    return table
+
+
+def to_table(frame: pd.DataFrame, schema: pa.Schema, what: str) -> pa.Table:
+    """A frame as a table of exactly this schema.
+
+    Raises:
+        BadInput: a column is missing, of another type, or has an unexpected gap.
+    """
+    try:
+        table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+        gaps = [f.name for f in schema if not f.nullable and table[f.name].null_count]
+        problem = f"gaps in {gaps[0]}" if gaps else ""
+    except (pa.ArrowException, KeyError, UnicodeEncodeError, TypeError) as error:
+        problem = str(error)
+    if problem:
+        raise BadInput(f"{what} cannot be stored", value=problem, remedy=f"Give {', '.join(schema.names)}.")
+    return table
 
 
 class Cached(Generic[T]):

@@ -7,23 +7,22 @@ and then commits their names; so a writer may die at any moment, and any number 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import BadInput
 from xai_core.store import files
+from xai_core.store.records import Records, Shape, encode, refused
 from xai_core.types import Array
 
 MISSING, STORED, REFUSED = 0, 1, 2
-_MANIFEST, _INDEX, _RECORDS = "manifest.json", "index.sqlite", "maps.bin"
+_MANIFEST, _INDEX = "manifest.json", "index.sqlite"
 _BUSY_SECONDS = 120.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (height INTEGER, width INTEGER, slots INTEGER NOT NULL);
@@ -32,9 +31,10 @@ CREATE TABLE IF NOT EXISTS rows (
     row INTEGER, target TEXT, slot INTEGER, scale REAL, refusal TEXT, diagnostics TEXT, PRIMARY KEY (row, target)
 ) WITHOUT ROWID;
 """
+# CROSS JOIN keeps SQLite from scanning all rows for a few wanted ones
 _LOOK_UP = """
 SELECT wanted.key, slot, scale, refusal, diagnostics FROM json_each(?) AS wanted
-JOIN rows ON row = json_extract(wanted.value, '$[0]') AND target = json_extract(wanted.value, '$[1]')
+CROSS JOIN rows ON row = json_extract(wanted.value, '$[0]') AND target = json_extract(wanted.value, '$[1]')
 """
 
 
@@ -55,8 +55,17 @@ class StoredMaps:
     refusals: list[str | None]
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Line(NamedTuple):
+    """What the index is to keep of one map, besides its slot."""
+
+    row: int
+    target: str
+    scale: float
+    refusal: str | None
+    diagnostics: str
+
+
+class _Found(NamedTuple):
     """A line of the index that answers the pair at `position`; its slot lies within the file."""
 
     position: int
@@ -75,7 +84,8 @@ class MapStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._shape: tuple[int, int] | None = None
+        self._records = Records(path / "maps.bin")
+        self._shape: Shape | None = None
 
     @classmethod
     def at(
@@ -98,7 +108,8 @@ class MapStore:
             if not create:
                 return None
             store = cls(folder)
-            folder.mkdir(parents=True, exist_ok=True)
+            with files.storage_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
             with store._index(create=True) as index:
                 index.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
             # last, because a store with a manifest is a whole one
@@ -108,7 +119,7 @@ class MapStore:
         return cls(folder)
 
     @property
-    def shape(self) -> tuple[int, int] | None:
+    def shape(self) -> Shape | None:
         """`(h, w)` of every map; None until the first one is stored."""
         if self._shape is None:
             with self._index() as index:
@@ -142,45 +153,32 @@ class MapStore:
         reasons = list(refusals) if refusals is not None else [None] * len(rows)
         pixels = np.asarray(maps, dtype=np.float32)
         if pixels.ndim != 3 or not len(rows) == len(targets) == len(pixels) == len(reasons) == len(notes):
-            raise _bad("arrays whose lengths differ", f"{len(rows)} rows, {len(targets)} targets, maps {pixels.shape}")
-        records, scales = _encoded(pixels, np.array([reason is None for reason in reasons], dtype=bool))
-        pairs = [(int(row), str(target)) for row, target in zip(rows, targets, strict=True)]
-        lines = [(*pair, s, r, n) for pair, s, r, n in zip(pairs, scales.tolist(), reasons, notes, strict=True)]
-        with files.storage_errors(self.path), self._index() as index:
+            raise refused(
+                "arrays whose lengths differ", f"{len(rows)} rows, {len(targets)} targets, maps {pixels.shape}"
+            )
+        records, scales = encode(pixels, np.array([reason is None for reason in reasons], dtype=bool))
+        numbers = [int(row) for row in rows]
+        lines = [_Line(*each) for each in zip(numbers, targets, scales.tolist(), reasons, notes, strict=True)]
+        with self._index() as index:
             self._begin(index)
-            self._write(index, pairs, lines, records)
+            self._write(index, lines, records)
             index.execute("COMMIT")
 
-    def _write(self, index: sqlite3.Connection, pairs: list[Any], lines: list[Any], records: NDArray[Any]) -> None:
+    def _write(self, index: sqlite3.Connection, lines: list[_Line], records: NDArray[np.float16]) -> None:
         """Inside a transaction: the records of what is new, then their names."""
-        known = {line[0] for line in index.execute(_LOOK_UP, (json.dumps(pairs),))}
-        fresh = [position for position in _first(pairs) if position not in known]
-        drawn = [position for position in fresh if lines[position][3] is None]
+        known = {found[0] for found in index.execute(_LOOK_UP, (json.dumps([line[:2] for line in lines]),))}
+        fresh = [position for position in _first(lines) if position not in known]
+        drawn = [position for position in fresh if lines[position].refusal is None]
         if drawn:
             _fix_shape(index, (records.shape[1], records.shape[2]))
         (start,) = index.execute("SELECT slots FROM meta").fetchone()
         slots = dict(zip(drawn, range(start, start + len(drawn)), strict=True))
-        self._append(start, records[drawn])
+        self._records.append(start, records[drawn])
         index.execute("UPDATE meta SET slots = ?", (start + len(drawn),))
         index.executemany(
             "INSERT INTO rows (slot, row, target, scale, refusal, diagnostics) VALUES (?, ?, ?, ?, ?, ?)",
             [(slots.get(position), *lines[position]) for position in fresh],
         )
-
-    def _append(self, start: int, records: NDArray[Any]) -> None:
-        """Write whole records from slot `start` on, and wait until they are on the disk."""
-        if not records.nbytes:
-            return
-        data = np.ascontiguousarray(records).data.cast("B")
-        offset = start * (records.nbytes // len(records))
-        descriptor = os.open(self.path / _RECORDS, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            while data:
-                written = os.pwrite(descriptor, data, offset)
-                data, offset = data[written:], offset + written
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _begin(self, index: sqlite3.Connection) -> None:
         """Start a transaction in which every named slot lies within the file.
@@ -190,7 +188,7 @@ class MapStore:
         """
         index.execute("BEGIN IMMEDIATE")
         (slots,) = index.execute("SELECT slots FROM meta").fetchone()
-        whole = self._whole_records(_shape(index))
+        whole = self._records.whole(_shape(index))
         if slots > whole:
             index.execute("DELETE FROM rows WHERE slot >= ?", (whole,))
             index.execute("UPDATE meta SET slots = ?", (whole,))
@@ -209,9 +207,9 @@ class MapStore:
         maps = np.full((count, *(shape or (0, 0))), np.nan, dtype=np.float32)
         drawn = [line for line in found if line.slot is not None]
         if shape and drawn:
-            raw = self._read(np.array([line.slot for line in drawn], dtype=np.int64), shape)
+            raw = self._records.read(np.array([line.slot for line in drawn], dtype=np.int64), shape)
             scales = np.array([line.scale for line in drawn], dtype=np.float32)
-            maps[[line.position for line in drawn]] = raw.astype(np.float32) * scales[:, None, None]
+            maps[[line.position for line in drawn]] = raw * scales[:, None, None]
         diagnostics: dict[str, Array] = {}
         refusals: list[str | None] = [None] * count
         for line in found:
@@ -227,42 +225,16 @@ class MapStore:
 
     def _look_up(
         self, rows: Sequence[int] | NDArray[np.int64], targets: Sequence[str]
-    ) -> tuple[tuple[int, int] | None, list[_Found]]:
+    ) -> tuple[Shape | None, list[_Found]]:
         if len(rows) != len(targets):
-            raise _bad("rows and targets whose lengths differ", f"{len(rows)} and {len(targets)}")
-        wanted = json.dumps([[int(row), target] for row, target in zip(rows, targets, strict=True)])
+            raise refused("rows and targets whose lengths differ", f"{len(rows)} and {len(targets)}")
+        wanted = json.dumps([(int(row), target) for row, target in zip(rows, targets, strict=True)])
         with self._index() as index:
-            index.execute("BEGIN")  # shape and rows of one moment
+            index.execute("BEGIN")  # shape, rows and size of one moment: no writer commits meanwhile
             shape = _shape(index)
             lines = index.execute(_LOOK_UP, (wanted,)).fetchall()
-        whole = self._whole_records(shape)
+            whole = self._records.whole(shape)
         return shape, [_Found(*line) for line in lines if line[1] is None or line[1] < whole]
-
-    def _read(self, slots: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.float16]:
-        """The records in `slots`. Read rather than mapped: a file cut short meanwhile is then no SIGBUS."""
-        order = np.argsort(slots, kind="stable")
-        ordered = slots[order]
-        records = np.empty((len(slots), *shape), dtype="<f2")
-        starts = np.flatnonzero(np.diff(ordered, prepend=-2) != 1)
-        ends = np.append(starts[1:], len(slots))
-        size = records[0].nbytes
-        descriptor = os.open(self.path / _RECORDS, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-                _fill(descriptor, records[start:end], int(ordered[start]) * size)
-        finally:
-            os.close(descriptor)
-        result = np.empty_like(records)
-        result[order] = records
-        return result
-
-    def _whole_records(self, shape: tuple[int, int] | None) -> int:
-        """How many records the file holds whole."""
-        try:
-            size = (self.path / _RECORDS).stat().st_size
-        except FileNotFoundError:
-            return 0
-        return size // (2 * shape[0] * shape[1]) if shape else 0
 
     @contextmanager
     def _index(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
@@ -272,7 +244,7 @@ class MapStore:
         media; `mode=rw` falls back to reading there, and elsewhere may roll back what a dead writer left.
         """
         path = self.path / _INDEX
-        try:
+        with files.storage_errors(path):
             index = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
                 uri=True,
@@ -283,37 +255,27 @@ class MapStore:
                 yield index
             finally:
                 index.close()  # rolls back what was not committed
-        except sqlite3.DatabaseError as error:
-            with files.storage_errors(path):
-                raise
-            raise files.damaged(path, error) from None
 
 
-def _first(pairs: list[tuple[int, str]]) -> list[int]:
-    """Positions at which each pair comes for the first time."""
-    return list({pair: position for position, pair in reversed(list(enumerate(pairs)))}.values())[::-1]
+def _first(lines: list[_Line]) -> list[int]:
+    """Positions at which each (row, target) comes for the first time."""
+    positions: dict[tuple[int, str], int] = {}
+    for position, line in enumerate(lines):
+        positions.setdefault((line.row, line.target), position)
+    return list(positions.values())
 
 
-def _shape(index: sqlite3.Connection) -> tuple[int, int] | None:
+def _shape(index: sqlite3.Connection) -> Shape | None:
     height, width = index.execute("SELECT height, width FROM meta").fetchone()
     return None if height is None else (height, width)
 
 
-def _fix_shape(index: sqlite3.Connection, shape: tuple[int, int]) -> None:
+def _fix_shape(index: sqlite3.Connection, shape: Shape) -> None:
     known = _shape(index)
     if known is None:
         index.execute("UPDATE meta SET height = ?, width = ?", shape)
     elif known != shape:
-        raise _bad(f"maps of another shape than the stored ones, {known}", shape)
-
-
-def _fill(descriptor: int, records: NDArray[np.float16], offset: int) -> None:
-    view = records.data.cast("B")
-    while view:
-        read = os.preadv(descriptor, [view], offset)
-        if not read:  # cut off since the index was asked
-            raise _bad("maps.bin was cut short while it was read", offset)
-        view, offset = view[read:], offset + read
+        raise refused(f"maps of another shape than the stored ones, {known}", shape)
 
 
 def _state(count: int, found: list[_Found]) -> NDArray[np.uint8]:
@@ -323,28 +285,12 @@ def _state(count: int, found: list[_Found]) -> NDArray[np.uint8]:
     return state
 
 
-def _encoded(maps: Array, drawn: NDArray[np.bool_]) -> tuple[NDArray[np.float16], Array]:
-    """`(N, h, w)` float16 in −1 … 1 and the `(N,)` float32 scales; zeros where not drawn."""
-    kept = np.where(drawn[:, None, None], maps, np.float32(0))
-    if not np.isfinite(kept).all():
-        raise _bad("maps with NaN or infinite pixels", f"{int((~np.isfinite(kept)).any(axis=(1, 2)).sum())} maps")
-    if kept.size == 0 and drawn.any():
-        raise _bad("maps without pixels", maps.shape)
-    scales = np.abs(kept).max(axis=(1, 2), initial=0.0).astype(np.float32)
-    divisors = np.where(scales > 0, scales, np.float32(1))
-    return (kept / divisors[:, None, None]).astype("<f2"), scales
-
-
 def _notes(diagnostics: Mapping[str, Array], count: int) -> list[str]:
     """The diagnostics of each map as JSON, without what is not finite."""
     if any(len(values) != count for values in diagnostics.values()):
-        raise _bad("diagnostics of another length than the rows", ", ".join(diagnostics))
+        raise refused("diagnostics of another length than the rows", ", ".join(diagnostics))
     columns = {name: np.asarray(values, dtype=np.float64).tolist() for name, values in diagnostics.items()}
     return [
         json.dumps({name: values[i] for name, values in columns.items() if np.isfinite(values[i])})
         for i in range(count)
     ]
-
-
-def _bad(problem: str, value: object) -> BadInput:
-    return BadInput(problem, value=value, remedy="This is what a method or a file gave; nothing of it was stored.")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, NotApplicable
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
 INFO_FILE = "run.json"
 HISTORY_COLUMNS = ("epoch", "split", "loss", "accuracy", "seconds", "learning_rate")
-_PREDICTION_COLUMNS = ("id", "row", "predicted", "loss", "probabilities")
+_HISTORY_TYPES = (pa.int64(), pa.string(), pa.float64(), pa.float64(), pa.float64(), pa.float64())
+_HISTORY_SCHEMA = pa.schema(list(zip(HISTORY_COLUMNS, _HISTORY_TYPES, strict=True)))
 _TINY = np.finfo(np.float32).tiny
 
 
@@ -119,11 +119,7 @@ class Run:
 
     def write_history(self, history: pd.DataFrame) -> None:
         """Replace the history. Raises StorageFull, and BadInput where a column is missing."""
-        try:
-            table = pa.Table.from_pandas(history[list(HISTORY_COLUMNS)], preserve_index=False)
-        except KeyError as error:
-            raise BadInput("a history without one of its columns", value=error, remedy="Give all of them.") from None
-        files.write_table(self.path / "history.parquet", table.replace_schema_metadata(None))
+        files.write_table(self.path / "history.parquet", files.to_table(history, _HISTORY_SCHEMA, "the history"))
 
     @property
     def predictions(self) -> Predictions | None:
@@ -152,16 +148,30 @@ class Run:
             losses = -np.log(np.maximum(chosen, _TINY))
         order = np.argsort(row_numbers, kind="stable")
         row_numbers, chances = row_numbers[order], chances[order]
-        columns = {
-            "id": pa.array(self.study.samples["id"].take(row_numbers), pa.string()),
-            "row": row_numbers,
-            "predicted": chances.argmax(axis=1).astype(np.int64),
-            "loss": np.asarray(losses, np.float32)[order],
-            "probabilities": pa.FixedSizeListArray.from_arrays(chances.ravel(), chances.shape[1]),
-        }
-        files.write_table(self.path / "predictions.parquet", pa.table(columns))
+        columns = [
+            pa.array(self.study.samples["id"].take(row_numbers), pa.string()),
+            pa.array(row_numbers),
+            pa.array(chances.argmax(axis=1).astype(np.int64)),
+            pa.array(np.asarray(losses, np.float32)[order]),
+            pa.FixedSizeListArray.from_arrays(chances.ravel(), chances.shape[1]),
+        ]
+        files.write_table(self.path / "predictions.parquet", pa.table(columns, schema=self._prediction_schema))
 
-    def maps(self, method_key: str, params: Any, *, weights: str = "trained", create: bool = False) -> MapStore | None:
+    @property
+    def _prediction_schema(self) -> pa.Schema:
+        types = {"id": pa.string(), "row": pa.int64(), "predicted": pa.int64(), "loss": pa.float32()}
+        types["probabilities"] = pa.list_(pa.float32(), len(self.study.class_names))
+        return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+
+    def maps(
+        self,
+        method_key: str,
+        params: Any,
+        *,
+        weights: str = "trained",
+        create: bool = False,
+        made_with: Mapping[str, Any] | None = None,
+    ) -> MapStore | None:
         """The stored maps of one method with these parameters.
 
         Args:
@@ -169,6 +179,7 @@ class Run:
             params: an instance of its params type.
             weights: `trained`, or `randomised:SEED` for the sanity check.
             create: make the store where there is none; otherwise None is returned.
+            made_with: facts for a new store's manifest (device, batch size).
 
         Raises:
             NotFound: no such method.
@@ -180,10 +191,9 @@ class Run:
                 raise NotApplicable("a run without a model", value=self.name, remedy="Choose a run that has a model.")
             return None
         about = identity(self, EXPLAINERS[method_key], params, weights=weights)
-        parent = self.path / "explanations"
-        if weights != "trained":
-            parent = self.path / "sanity" / weights.replace(":", "-")
-        return MapStore.at(parent / f"{method_key}-{digest(about)[:8]}", about, create=create)
+        part = "explanations" if weights == "trained" else f"sanity/{weights.replace(':', '-')}"
+        folder = self.path / part / f"{method_key}-{digest(about)[:8]}"
+        return MapStore.at(folder, about, create=create, made_with=made_with)
 
     def _check_predictions(self, rows: NDArray[np.int64], probabilities: Array) -> None:
         classes, samples = len(self.study.class_names), len(self.study.labels)
@@ -198,20 +208,18 @@ class Run:
             raise BadInput("predictions that cannot be right", value=problem, remedy="Mend them and write again.")
 
     def _read_predictions(self, path: Path) -> Predictions:
-        table = files.read_table(path, _PREDICTION_COLUMNS)
+        table = files.read_table(path, self._prediction_schema)
+        rows, predicted, loss = (table[name].to_numpy() for name in ("row", "predicted", "loss"))
+        chances = table["probabilities"].combine_chunks().flatten().to_numpy()
+        chances = chances.reshape(len(rows), len(self.study.class_names))
         try:
-            rows = table["row"].to_numpy()
-            chances = table["probabilities"].combine_chunks()
-            found = chances.flatten().to_numpy(zero_copy_only=False).reshape(len(rows), len(self.study.class_names))
-            expected = pa.array(self.study.samples["id"].take(rows), pa.string())
-            same = pc.all(pc.equal(table["id"].combine_chunks(), expected)).as_py()
-        except (pa.ArrowException, ValueError, IndexError, AttributeError) as error:
-            raise files.damaged(path, error) from None
-        if same is False:
+            self._check_predictions(rows, chances)
+        except BadInput as error:
+            raise files.damaged(path, error.value) from None
+        ids = pa.array(self.study.samples["id"].take(rows), pa.string())
+        if not ids.equals(table["id"].combine_chunks()):
             raise files.damaged(path, "it is about other samples")
-        return Predictions(
-            rows, found.astype(np.float32, copy=False), table["predicted"].to_numpy(), table["loss"].to_numpy()
-        )
+        return Predictions(rows, chances, predicted, loss)
 
 
 def _read_info(path: Path) -> RunInfo:
@@ -225,7 +233,7 @@ def _read_info(path: Path) -> RunInfo:
 
 
 def _read_history(path: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = files.read_table(path, HISTORY_COLUMNS).to_pandas()
+    frame: pd.DataFrame = files.read_table(path, _HISTORY_SCHEMA).to_pandas()
     return frame
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import uuid
@@ -18,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xai_core.datasets.base import DATASETS, SAMPLE_COLUMNS, Dataset, Scan
 from xai_core.errors import BadInput, BadParameter, NewerSchema, NotFound
 from xai_core.params import build
-from xai_core.store import files
+from xai_core.store import files, samples
 from xai_core.store.run import INFO_FILE, Run, RunInfo
 from xai_core.types import SPLITS
 
@@ -33,10 +30,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _INFO, _SAMPLES, _RUNS = "study.json", "samples.parquet", "runs"
-_TEXT, _NUMBER = pa.string(), pa.int64()
-_TYPES = (_TEXT, _TEXT, _NUMBER, _TEXT, _NUMBER, _NUMBER, _NUMBER, pa.bool_(), _TEXT)
-_SAMPLE_SCHEMA = pa.schema(list(zip(SAMPLE_COLUMNS, _TYPES, strict=True)))
-_ESCAPES = r"^/|(^|/)\.\.(/|$)|\x00"
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,7 @@ class Study:
             StorageFull: no room; nothing is left behind.
         """
         path = Path(os.path.abspath(path))
-        table = _table(scan)
+        table = samples.from_scan(scan)
         info = StudyInfo(
             schema=SCHEMA,
             dataset=dataset,
@@ -101,7 +94,7 @@ class Study:
             class_names=tuple(scan.class_names),
             seed=int(seed),
             created=now(),
-            samples_digest=_digest(table),
+            samples_digest=samples.content_digest(table),
             unreadable=scan.unreadable,
             notes=scan.notes,
         )
@@ -121,13 +114,13 @@ class Study:
             BadInput: one of its files is damaged.
         """
         path = Path(os.path.abspath(path))
-        if not (path / _INFO).is_file():
+        if not os.path.isfile(path / _INFO):
             raise NotFound(
                 "no study here", value=path, remedy="Make one with: xai new STUDY --dataset KEY --data PATH."
             )
         info = _info(path / _INFO)
-        table = files.read_table(path / _SAMPLES, SAMPLE_COLUMNS)
-        problem = _problem(table, len(info.class_names))
+        table = files.read_table(path / _SAMPLES, samples.SAMPLE_SCHEMA)
+        problem = samples.broken(table, len(info.class_names))
         if problem:
             raise files.damaged(path / _SAMPLES, problem)
         return cls(path, info, table)
@@ -303,38 +296,3 @@ def _typed(values: Mapping[str, Any], name: str, kind: type) -> Any:
     if not isinstance(values.get(name), kind):
         raise TypeError(f"{name} is missing or of the wrong type")
     return values[name]
-
-
-def _table(scan: Scan) -> pa.Table:
-    try:
-        frame = scan.samples[list(SAMPLE_COLUMNS)]
-        table = pa.Table.from_pandas(frame, schema=_SAMPLE_SCHEMA, preserve_index=False).replace_schema_metadata(None)
-        problem = _problem(table, len(scan.class_names))
-    except (pa.ArrowException, KeyError, UnicodeEncodeError) as error:
-        problem = str(error)
-    if problem:
-        raise BadInput("the sample table cannot be stored", value=problem, remedy="Mend the data or its dataset.")
-    return table
-
-
-def _problem(table: pa.Table, classes: int) -> str:
-    """What breaks the contract of the sample table, or ""."""
-    if table.schema.types != list(_TYPES) or any(column.null_count for column in table.columns):
-        return "columns of the wrong type, or empty cells"
-    labels = table["label"].to_numpy()
-    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
-        return "a label without a class name"
-    if not set(pc.unique(table["split"]).to_pylist()) <= set(SPLITS):
-        return f"a split other than {', '.join(SPLITS)}"
-    if pc.count_distinct(table["id"]).as_py() != len(table):
-        return "two samples with one id"
-    if pc.any(pc.match_substring_regex(table["path"], _ESCAPES)).as_py():
-        return "a path that leaves the data folder"
-    return ""
-
-
-def _digest(table: pa.Table) -> str:
-    total = hashlib.sha256()
-    for name in SAMPLE_COLUMNS:
-        total.update(json.dumps([name, table[name].to_pylist()]).encode())
-    return total.hexdigest()
