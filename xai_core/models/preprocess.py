@@ -37,9 +37,10 @@ class Preprocess:
         if self.fit == "squash":
             return 0.0, 0.0, float(width), float(height)
         scale = min(width / self.width, height / self.height)
-        seen_width, seen_height = self.width * scale, self.height * scale
+        # rounding must not carry the box over the border: Pillow refuses such a box
+        seen_width, seen_height = min(self.width * scale, width), min(self.height * scale, height)
         left, top = (width - seen_width) / 2, (height - seen_height) / 2
-        return left, top, left + seen_width, top + seen_height
+        return left, top, min(left + seen_width, width), min(top + seen_height, height)
 
     def pixels(self, picture: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The resized picture, `(height, width, channels)` uint8: what the model sees, before normalising."""

@@ -1,0 +1,311 @@
+"""Pictures of every kind that a folder may hold, and files that are none."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from xai_core import pictures
+from xai_core.errors import BadInput
+from xai_core.pictures import decode_picture, picture_info, read_mask, read_picture
+
+RAMP = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+
+
+def saved(picture: Image.Image, path: Path, **options: object) -> Path:
+    picture.save(path, **options)
+    return path
+
+
+def colours(width: int = 40, height: int = 30) -> Image.Image:
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], -1).astype(np.uint8))
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tiff"])
+def test_lossless_formats_come_back_as_they_were(tmp_path: Path, suffix: str) -> None:
+    options = {"lossless": True} if suffix == "webp" else {}
+    path = saved(colours(), tmp_path / f"a.{suffix}", **options)
+    np.testing.assert_array_equal(np.asarray(read_picture(path)), np.asarray(colours()))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I", "F", "CMYK", "YCbCr"])
+def test_every_mode_becomes_grey_or_rgb(tmp_path: Path, mode: str) -> None:
+    picture = colours().convert("L").convert(mode) if mode in ("I;16", "I", "F") else colours().convert(mode)
+    result = read_picture(saved(picture, tmp_path / ("a.png" if mode in ("1", "LA", "P", "RGBA") else "a.tif")))
+    assert result.mode == ("L" if mode in ("1", "L", "LA", "I;16", "I", "F") else "RGB")
+    assert result.size == (40, 30)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_are_scaled_by_their_range_not_clipped(tmp_path: Path, suffix: str) -> None:
+    path = saved(Image.fromarray(RAMP.astype(np.uint16) * 257), tmp_path / f"deep.{suffix}")
+    np.testing.assert_array_equal(np.asarray(read_picture(path)), RAMP)
+
+
+def test_big_endian_sixteen_bits(tmp_path: Path) -> None:
+    path = saved(
+        Image.frombytes("I;16B", (256, 4), (RAMP.astype(">u2") * 257).astype(">u2").tobytes()), tmp_path / "a.tif"
+    )
+    np.testing.assert_array_equal(np.asarray(read_picture(path)), RAMP)
+
+
+@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
+def test_floats_are_scaled_by_the_smallest_range_that_holds_them(tmp_path: Path, top: float) -> None:
+    path = saved(Image.fromarray((RAMP / 255 * top).astype(np.float32)), tmp_path / "a.tif")
+    np.testing.assert_array_equal(np.asarray(read_picture(path)), RAMP)
+
+
+@pytest.mark.parametrize("value", [-1.0, 1e6, float("nan"), float("inf")])
+def test_floats_outside_any_range_are_refused(tmp_path: Path, value: float) -> None:
+    path = saved(Image.fromarray(np.full((3, 3), value, np.float32)), tmp_path / "a.tif")
+    with pytest.raises(BadInput, match="outside 0 to 65535"):
+        read_picture(path)
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+    clear.putpixel((1, 0), (255, 0, 0, 255))
+    result = np.asarray(read_picture(saved(clear, tmp_path / "a.png")))
+    assert result.tolist() == [[[255, 255, 255], [255, 0, 0]]]
+
+
+def test_half_transparent_grey_stays_grey(tmp_path: Path) -> None:
+    result = read_picture(saved(Image.new("LA", (3, 3), (0, 128)), tmp_path / "a.png"))
+    assert result.mode == "L"
+    assert result.getpixel((0, 0)) in (127, 128)
+
+
+@pytest.mark.parametrize("transparency", [0, bytes([0, 255])])
+def test_palette_transparency_is_laid_on_white(tmp_path: Path, transparency: int | bytes) -> None:
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([9, 9, 9, 0, 0, 255])
+    palette.putpixel((1, 0), 1)
+    path = saved(palette, tmp_path / "a.png", transparency=transparency)
+    assert np.asarray(read_picture(path)).tolist() == [[[255, 255, 255], [0, 0, 255]]]
+
+
+def test_cmyk_jpeg_keeps_its_colour(tmp_path: Path) -> None:
+    result = read_picture(saved(Image.new("RGB", (16, 16), (250, 10, 10)).convert("CMYK"), tmp_path / "a.jpg"))
+    red, green, blue = result.getpixel((8, 8))
+    assert red > 230
+    assert max(green, blue) < 40
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_rotated_pictures_come_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
+    back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition that undoes each orientation
+    upright = Image.new("L", (48, 32))
+    upright.paste(255, (0, 0, 16, 16))  # the upper left corner is white
+    stored = upright.transpose(Image.Transpose(back[orientation])) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(stored, tmp_path / f"a.{suffix}", exif=exif)
+    result = read_picture(path)
+    assert result.size == picture_info(path) == (48, 32)
+    assert np.abs(np.asarray(result.convert("L"), int) - np.asarray(upright, int)).max() < 30
+    assert not result.info
+
+
+def test_damaged_exif_does_not_hide_the_picture(tmp_path: Path) -> None:
+    path = saved(colours(), tmp_path / "a.jpg", exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff\x12\x01")
+    assert read_picture(path).size == (40, 30)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "tiff", "png"])
+def test_of_many_frames_the_first(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    path = saved(frames[0], tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
+    red, green, blue = read_picture(path).getpixel((4, 4))
+    assert red > 200
+    assert max(green, blue) < 50
+
+
+def test_one_pixel(tmp_path: Path) -> None:
+    assert read_picture(saved(Image.new("RGB", (1, 1), "red"), tmp_path / "a.png")).getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("size", [(3000, 2000), (1025, 7), (12000, 1), (1024, 1024), (5, 5)])
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_long_sides_are_reduced_and_info_agrees(tmp_path: Path, size: tuple[int, int], suffix: str) -> None:
+    path = saved(Image.new("RGB", size, "green"), tmp_path / f"a.{suffix}")
+    result = read_picture(path)
+    assert picture_info(path) == result.size
+    factor = min(1, 1024 / max(size))
+    np.testing.assert_allclose(result.size, [max(1, side * factor) for side in size], atol=0.5)
+
+
+def test_reduced_pictures_keep_their_content(tmp_path: Path) -> None:
+    """Halves stay halves, in a palette and in 16 bits too, where Pillow alone would pick pixels or clip."""
+    left = np.zeros((200, 4000), np.uint16)
+    left[:, :2000] = 65535
+    for name, picture in {
+        "deep.png": Image.fromarray(left),
+        "palette.gif": Image.fromarray((left >> 8).astype(np.uint8)).convert("P"),
+        "bit.png": Image.fromarray((left >> 8).astype(np.uint8)).convert("1"),
+    }.items():
+        result = np.asarray(read_picture(saved(picture, tmp_path / name)).convert("L"))
+        assert result[:, :500].min() > 250
+        assert result[:, 524:].max() < 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_144_megapixels_are_reduced(tmp_path: Path, suffix: str) -> None:
+    path = saved(Image.new("RGB", (12000, 12000), (200, 100, 50)), tmp_path / f"a.{suffix}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Pillow warns above 89 megapixels
+        result = read_picture(path)
+    assert result.size == (1024, 1024)
+    np.testing.assert_allclose(result.getpixel((500, 500)), (200, 100, 50), atol=3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(12_500, 12_500), (60_000, 60_000)])
+def test_larger_pictures_are_refused_before_decoding(tmp_path: Path, width: int, height: int) -> None:
+    """The header alone decides: also where Pillow itself would stop (beyond 179 megapixels)."""
+    path = tmp_path / "huge.png"
+    data = bytearray(saved(Image.new("1", (1, 1)), path).read_bytes())
+    header = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + data[24:29]
+    data[12:29], data[29:33] = header, zlib.crc32(header).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match=r"too large.*huge\.png.*150 megapixels"):
+        read_picture(path)
+
+
+def test_the_limit_is_a_parameter(tmp_path: Path) -> None:
+    path = saved(Image.new("L", (1000, 1001)), tmp_path / "a.png")
+    with pytest.raises(BadInput, match=r"1000×1001.*1 megapixels"):
+        read_picture(path, max_megapixels=1)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "gif", "tiff"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+def test_a_file_cut_short_is_named(tmp_path: Path, suffix: str, share: float) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8))
+    whole = saved(noise, tmp_path / f"whole.{suffix}").read_bytes()
+    path = tmp_path / f"cut.{suffix}"
+    path.write_bytes(whole[: int(len(whole) * share)])
+    for read in (read_picture, picture_info, lambda p: read_mask(p, (300, 300))):
+        with pytest.raises(BadInput, match=f"cut.{suffix}") as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"not a picture at all" * 50, b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0"]
+)
+def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"a\.png"):
+        read_picture(path)
+
+
+def test_formats_that_are_not_asked_for_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="not a picture"):
+        read_picture(saved(colours(), tmp_path / "a.ppm"))
+
+
+def test_missing_files_folders_and_devices(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    paths = [tmp_path / "gone.png", tmp_path, tmp_path / "pipe.png", tmp_path / ("x" * 5000), tmp_path / "a\0.png"]
+    for path in [*paths, Path("/dev/zero")]:
+        with pytest.raises(BadInput):
+            read_picture(path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(colours(), tmp_path / "a.png")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_picture(path)
+
+
+def test_an_upload_is_read_from_memory() -> None:
+    stream = io.BytesIO()
+    colours().save(stream, "PNG")
+    stream.seek(0)
+    assert decode_picture(stream, "upload").size == (40, 30)
+
+
+WHOLE = {}
+for _format in pictures.FORMATS:
+    _stream = io.BytesIO()
+    colours().save(_stream, _format)
+    WHOLE[_format] = _stream.getvalue()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(pictures.FORMATS), st.data())
+def test_no_damage_raises_anything_but_bad_input(kind: str, data: st.DataObject) -> None:
+    damaged = bytearray(WHOLE[kind])
+    for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), max_size=8)):
+        damaged[place] = data.draw(st.integers(0, 255))
+    damaged = damaged[: data.draw(st.integers(0, len(damaged)))]
+    with suppress(BadInput):
+        result = decode_picture(io.BytesIO(bytes(damaged)), "damaged", max_megapixels=1)
+        assert result.mode in ("L", "RGB")
+
+
+def test_masks_hold_what_is_neither_black_nor_transparent(tmp_path: Path) -> None:
+    truth = np.zeros((6, 8), bool)
+    truth[2:4, 3:7] = True
+    palette = Image.fromarray(truth.astype(np.uint8)).convert("P")
+    palette.putpalette([0, 0, 0, 128, 0, 0])
+    swapped = Image.fromarray((~truth).astype(np.uint8)).convert("P")
+    swapped.putpalette([255, 255, 255, 0, 0, 0])
+    rgba = Image.fromarray(np.dstack([np.full((6, 8, 3), 90, np.uint8), truth * np.uint8(255)]))
+    for name, mask in {
+        "bit.png": Image.fromarray(truth),
+        "one.png": Image.fromarray(truth.astype(np.uint8)),
+        "deep.png": Image.fromarray(truth.astype(np.uint16)),
+        "float.tif": Image.fromarray(truth.astype(np.float32) / 10),
+        "blue.png": Image.fromarray(np.dstack([truth * 0, truth * 0, truth * 1]).astype(np.uint8)),
+        "palette.png": palette,
+        "swapped.png": swapped,
+        "alpha.png": rgba,
+    }.items():
+        found = read_mask(saved(mask, tmp_path / name), (8, 6))
+        assert found.dtype == bool
+        np.testing.assert_array_equal(found, truth, err_msg=name)
+
+
+def test_a_jpeg_mask_ignores_the_blur_at_its_border(tmp_path: Path) -> None:
+    truth = np.zeros((64, 64), bool)
+    truth[10:40, 20:50] = True
+    path = saved(Image.fromarray(truth.astype(np.uint8) * 255), tmp_path / "a.jpg", quality=60)
+    np.testing.assert_array_equal(read_mask(path, (64, 64)), truth)
+
+
+def test_a_mask_of_another_size_is_resized_without_inventing_values(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(np.kron(np.eye(2), np.ones((50, 50))).astype(np.uint8)), tmp_path / "a.png")
+    np.testing.assert_array_equal(read_mask(path, (10, 10)), np.kron(np.eye(2), np.ones((5, 5))).astype(bool))
+
+
+def test_a_mask_of_a_reduced_picture_fits_it(tmp_path: Path) -> None:
+    size = (2000, 1333)
+    reduced = read_picture(saved(Image.new("L", size), tmp_path / "a.png"))
+    mask = read_mask(saved(Image.new("1", size, 1), tmp_path / "m.png"), reduced.size)
+    assert mask.shape == (reduced.height, reduced.width)
+    assert mask.all()
+
+
+def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
+    path = saved(Image.new("1", (30, 40), 1), tmp_path / "turned.png")
+    with pytest.raises(BadInput, match=r"aspect ratio.*turned\.png, 30×40 for 40×30"):
+        read_mask(path, (40, 30))
