@@ -28,7 +28,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.params import as_dict
     from xai_core.store.study import Study
 
-    Study.check_free(args.study)
+    if args.study.exists():  # said before the long work; `create` checks again
+        raise BadParameter("something is here already", value=args.study, remedy="Choose another folder for the study.")
     member = DATASETS[args.dataset]
     params = build(member.params, _values(args, member.params))
     dataset = member.make(args.data.resolve(), params)

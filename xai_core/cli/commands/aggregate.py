@@ -1,0 +1,99 @@
+"""`xai aggregate`: the mean heatmap of a cell beside those of the correct samples of both its classes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from xai_core.cli.command import Command, cell, cell_arguments, long_work, open_run, run_argument, study_argument
+from xai_core.errors import BadInput, BadParameter
+from xai_core.settings import load as load_settings
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    study_argument(parser)
+    run_argument(parser)
+    parser.add_argument("--method", required=True, metavar="KEY", help="xai list explainers")
+    cell_arguments(parser)
+    parser.add_argument("--split", default="test", help="train, validation or test (default)")
+    parser.add_argument("--limit", type=int, default=100, metavar="N", help="samples per group, by seed (default 100)")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    from xai_core.pipeline.explain import Request, explain_steps
+    from xai_core.pipeline.load import Bench
+
+    run = open_run(args)
+    chosen = cell(run.study, args)
+    if chosen is None or chosen[0] == chosen[1]:
+        raise BadParameter("which confusion?", remedy="Name a cell off the diagonal: --cell TRUE:PREDICTED.")
+    if run.predictions is None:
+        raise BadInput("this run has no predictions yet", value=run.name, remedy="Run xai predict first.")
+    groups = group_rows(run, args.split, chosen, args.limit)
+    rows = np.concatenate(list(groups.values()))
+    bench = Bench(load_settings({"device": args.device}).device)
+    with long_work("explaining") as (progress, cancel):
+        for done, total in explain_steps(bench, Request(run, rows.tolist(), "predicted", [(args.method, {})])):
+            progress(done, total, "maps")
+            cancel.check()
+    names = [run.study.class_names[index] for index in chosen]
+    return {
+        "study": run.study.name,
+        "run": run.name,
+        "method": args.method,
+        "true": names[0],
+        "predicted": names[1],
+        "groups": {group: _aggregated(run, args.method, rows) for group, rows in groups.items()},
+    }
+
+
+def group_rows(run: Any, split: str, chosen: tuple[int, int], limit: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Rows of correct A, correct B and A taken for B, at most `limit` of each, drawn by the study's seed."""
+    from xai_core.triage.confusion import cell_rows
+
+    predictions = run.predictions
+    inside = np.isin(predictions.rows, run.study.rows(split))
+    rows, predicted = predictions.rows[inside], predictions.predicted[inside]
+    a, b = chosen
+    cells = {"correct_true": (a, a), "correct_predicted": (b, b), "confused": (a, b)}
+    rng = np.random.default_rng(run.study.info.seed)
+    found = {name: cell_rows(rows, run.study.labels[rows], predicted, one) for name, one in cells.items()}
+    return {name: np.sort(rng.permutation(some)[:limit]) for name, some in found.items()}
+
+
+def _aggregated(run: Any, method: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
+    from xai_core.explainers import EXPLAINERS
+    from xai_core.pipeline.explain import resolved_targets
+    from xai_core.triage.aggregates import comparable, mean_map, vertical_profile
+
+    member = EXPLAINERS[method]
+    keys = [target.key for target in resolved_targets(run, rows, "predicted")]
+    maps = run.maps(method, member.params(), create=True).get(rows, keys).maps
+    mean = mean_map(maps, signed=member.card.signed)
+    if not mean.n:
+        return {"n": 0, "left_out": mean.left_out, "mean": None, "profile": None}
+    profile = vertical_profile(comparable(maps, signed=member.card.signed, normalise="per image"), seed=0)
+    return {
+        "n": mean.n,
+        "left_out": mean.left_out,
+        "mean": np.round(mean.values, 5).tolist(),
+        "profile": {name: np.round(getattr(profile, name), 5).tolist() for name in ("value", "low", "high")},
+    }
+
+
+def _show(result: dict[str, Any]) -> str:
+    lines = [f"{result['method']} on {result['run']}: {result['true']} taken for {result['predicted']}"]
+    for name, group in result["groups"].items():
+        if not group["n"]:
+            lines.append(f"  {name:<18} no maps")
+            continue
+        profile = np.array(group["profile"]["value"])
+        share = profile[len(profile) // 2 :].sum() / profile.sum() if profile.sum() else float("nan")
+        lines.append(f"  {name:<18} n = {group['n']}, {share:.0%} of the evidence in the lower half")
+    return "\n".join(lines)
+
+
+COMMAND = Command("aggregate", "mean heatmaps of a cell and of its two classes", _configure, _run, _show)

@@ -1,0 +1,86 @@
+"""`xai sanity`: do a run's heatmaps depend on what its model learned?"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+import numpy as np
+
+from xai_core.cli.command import Command, cell_arguments, comma_list, long_work, open_run, run_argument, study_argument
+from xai_core.cli.commands.explain import chosen_rows
+from xai_core.errors import BadInput
+from xai_core.settings import load as load_settings
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    study_argument(parser)
+    run_argument(parser)
+    parser.add_argument("--methods", required=True, metavar="A,B", help="xai list explainers")
+    cell_arguments(parser)
+    parser.add_argument("--split", default="test", help="train, validation or test (default)")
+    parser.add_argument("--ids", metavar="A,B", help="samples by id")
+    parser.add_argument("--limit", type=int, default=24, metavar="N", help="samples, drawn by seed (default 24)")
+    parser.add_argument("--seed", type=int, default=0, help="of the randomised weights and the drawn samples")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    from xai_core.pipeline.explain import Request, explain_steps
+    from xai_core.pipeline.load import Bench
+
+    run = open_run(args)
+    limit, args.limit = args.limit, None
+    rows = chosen_rows(run, args)
+    if not len(rows):
+        raise BadInput("no samples", remedy="Choose another cell or split.")
+    rows = np.sort(np.random.default_rng(args.seed).permutation(rows)[:limit])
+    methods = [(key, {}) for key in comma_list(args.methods)]
+    bench = Bench(load_settings({"device": args.device}).device)
+    weights = ("trained", f"randomised:{args.seed}")
+    with long_work("checking") as (progress, cancel):
+        for part, kind in enumerate(weights):
+            for done, total in explain_steps(bench, Request(run, rows.tolist(), "predicted", methods, kind)):
+                progress(part * total + done, 2 * total, "maps")
+                cancel.check()
+    results = {key: _compared(run, key, rows, weights) for key, _ in methods}
+    return {"study": run.study.name, "run": run.name, "n": len(rows), "seed": args.seed, "methods": results}
+
+
+def _compared(run: Any, key: str, rows: np.ndarray[Any, Any], weights: tuple[str, str]) -> dict[str, Any]:
+    from xai_core.explainers import EXPLAINERS
+    from xai_core.pipeline.explain import resolved_targets
+    from xai_core.sanity.check import check
+
+    targets = [target.key for target in resolved_targets(run, rows, "predicted")]
+    params = EXPLAINERS[key].params()
+    found = [run.maps(key, params, weights=kind, create=True).get(rows, targets).maps for kind in weights]
+    if found[0].shape != found[1].shape:
+        return {}
+    return {
+        c.similarity: {"median": _number(c.median), "null_median": _number(c.null_median), "n": c.n}
+        for c in check(*found)
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
+
+
+def _show(result: dict[str, Any]) -> str:
+    lines = [f"{result['run']}: trained against randomised (seed {result['seed']}), {result['n']} samples"]
+    lines.append(f"  {'method':<12} {'similarity':<20} median   other pictures   n")
+    for key, similarities in result["methods"].items():
+        if not similarities:
+            lines.append(f"  {key:<12} no maps to compare")
+        for name, v in similarities.items():
+            lines.append(f"  {key:<12} {name:<20} {_shown(v['median'])}   {_shown(v['null_median']):<14}   {v['n']}")
+    return "\n".join(lines)
+
+
+def _shown(value: float | None) -> str:
+    return "  n/a " if value is None else f"{value:+.3f}"
+
+
+COMMAND = Command("sanity", "compare heatmaps of the trained and a randomised model", _configure, _run, _show)
