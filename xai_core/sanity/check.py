@@ -49,6 +49,9 @@ class Check:
 
 def check(trained: Array, randomised: Array) -> list[Check]:
     """Every similarity of two stacks of maps `(N, h, w)` of the same N samples; missing maps are NaN."""
+    if not len(trained):
+        nothing = np.empty(0, np.float32)
+        return [Check(s.card.key, nothing, nothing) for s in SIMILARITIES]
     shifted = np.roll(trained, 1, axis=0) if len(trained) >= LEAST else np.full_like(trained, np.nan)
     return [Check(s.card.key, s.compare(trained, randomised), s.compare(trained, shifted)) for s in SIMILARITIES]
 
