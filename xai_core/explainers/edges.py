@@ -1,0 +1,44 @@
+"""An edge detector: what a map looks like that knows nothing of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.explainers.base import Context, explainer
+from xai_core.params import NoParams
+from xai_core.types import Card, Explanation, Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xai_core.models.classifier import Classifier
+
+
+@explainer(
+    Card(
+        key="edges",
+        title="Edges (control)",
+        summary="The picture's edges: a method that resembles this one may show the picture, not the model.",
+        blind_spot="Says nothing of the model: it never runs it.",
+        paper="Adebayo et al. 2018, Sanity Checks for Saliency Maps, section 5 (the control); Sobel's operator",
+    )
+)
+def edges(
+    classifier: Classifier,
+    x: Tensor,
+    targets: Sequence[Target],  # noqa: ARG001
+    params: NoParams,  # noqa: ARG001
+    context: Context,  # noqa: ARG001
+    seeds: NDArray[np.int64],  # noqa: ARG001
+) -> Explanation:
+    """√(S_x² + S_y²) of the picture's mean over channels on the 0…1 scale; S is Sobel's operator, ≥ 0."""
+    from scipy.ndimage import sobel
+
+    std = np.array(classifier.preprocess.std, np.float32)[:, None, None]
+    # Subtracting a mean moves no edge.
+    grey = (x.cpu().numpy() * std).mean(1)
+    return Explanation(np.hypot(sobel(grey, axis=1), sobel(grey, axis=2)).astype(np.float32))

@@ -1,0 +1,56 @@
+"""The one pass that class activation maps share."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from captum._utils.gradient import compute_layer_gradients_and_eval
+
+from xai_core.errors import NotApplicable
+from xai_core.explainers.engine.output import TargetOutput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xai_core.models.classifier import Classifier
+
+OTHER_LAYER = "Choose a convolutional layer before the classifier's head, or leave the layer empty."
+
+
+def activations_and_gradients(classifier: Classifier, x: Tensor, weights: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+    """A layer's output and the gradient of the targets there, both `(N, C, h, w)`, detached.
+
+    One forward and a backward that stops at the layer: parameters must be frozen (see `untouched`), so that nothing
+    below the layer is recorded.
+
+    Raises:
+        NotFound: no such layer.
+        NotApplicable: the layer is not used, its output is not a grid, or the model gives no logits.
+    """
+    try:
+        gradients, activations = compute_layer_gradients_and_eval(
+            TargetOutput(classifier),
+            classifier.layer(layer),
+            x,
+            additional_forward_args=(weights,),
+            grad_kwargs={"allow_unused": True, "materialize_grads": True},
+        )
+    except AssertionError:
+        raise NotApplicable("the model does not use this layer", value=layer, remedy=OTHER_LAYER) from None
+    if len(activations) != 1:
+        raise NotApplicable("this layer has several outputs", value=layer, remedy=OTHER_LAYER)
+    return _grid(classifier, activations[0].detach(), layer), _grid(classifier, gradients[0].detach(), layer)
+
+
+def _grid(classifier: Classifier, output: Tensor, layer: str) -> Tensor:
+    """`(N, C, h, w)`: restored where the layer is the declared one, or gives tokens as the declared one does."""
+    declared = layer in ("", classifier.cam_layer)
+    if classifier.restore_grid is not None and (declared or output.ndim == 3):
+        # Tokens that are no grid keep their shape and are refused below.
+        with suppress(RuntimeError):
+            output = classifier.restore_grid(output)
+    if output.ndim != 4:
+        shown = f"{layer or classifier.cam_layer} gives {tuple(output.shape)}"
+        raise NotApplicable("this layer's output is not a grid of channels", value=shown, remedy=OTHER_LAYER)
+    return output

@@ -1,0 +1,66 @@
+"""What a target means, as a module that Captum and shap can call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from xai_core.errors import NotApplicable
+from xai_core.types import Target, target_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xai_core.models.classifier import Classifier
+
+
+def weights_of(classifier: Classifier, targets: Sequence[Target]) -> Tensor:
+    """`(N, K)` float32 on the classifier's device: e_positive − e_negative."""
+    return torch.from_numpy(target_weights(list(targets), len(classifier.class_names))).to(classifier.device)
+
+
+def checked_logits(output: object, classes: int) -> Tensor:
+    """The output itself, if it is one tensor of logits `(N, classes)`.
+
+    Raises:
+        NotApplicable: a tuple, a dict, another shape or another number of classes.
+    """
+    if not isinstance(output, Tensor):
+        raise NotApplicable(
+            "the model does not return a tensor of logits",
+            value=type(output).__name__,
+            remedy="Wrap it in a module that returns one tensor of shape (samples, classes).",
+        )
+    if output.ndim != 2 or output.shape[1] != classes:
+        raise NotApplicable(
+            f"the model's output has the wrong shape for {classes} classes",
+            value=tuple(output.shape),
+            remedy="Give a model that returns (samples, classes), and as many class names as it has outputs.",
+        )
+    return output
+
+
+class TargetOutput(nn.Module):
+    """`(x (N,C,H,W), weights (N,K)) -> (N,)`: the weighted sum of logits that a target means."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.module = classifier.module
+        self.classes = len(classifier.class_names)
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        """One number per sample."""
+        return (checked_logits(self.module(x), self.classes) * weights).sum(1)
+
+
+class OneTargetOutput(TargetOutput):
+    """`x (N,C,H,W) -> (N, 1)`: the same for one target, set before each call; the form that shap asks for."""
+
+    weights: Tensor
+
+    def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
+        """One column."""
+        row = self.weights if weights is None else weights
+        return super().forward(x, row).unsqueeze(1)

@@ -1,0 +1,91 @@
+"""Leaves a model and the global random state exactly as they were."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from xai_core.models.classifier import Classifier
+
+Restore = Callable[[], None]
+FLAGS = ("training", "inplace", "_is_full_backward_hook")
+
+
+@contextmanager
+def untouched(classifier: Classifier) -> Iterator[None]:
+    """Within: eval mode, parameters frozen, gradients recorded. After, also after an exception: as before.
+
+    Restored are the mode and the in-place flag of every module, hooks, `requires_grad` and `.grad` of every
+    parameter, and the random state of torch, numpy and `random`.
+    """
+    import torch
+
+    module = classifier.module
+    with ExitStack() as stack:
+        for saved in (_modes(module), _parameters(module), _hooks(module), _random_state()):
+            stack.callback(saved)
+        module.eval().requires_grad_(False)
+        with torch.enable_grad():
+            yield
+
+
+def _modes(module: nn.Module) -> Restore:
+    saved = [(part, {name: vars(part)[name] for name in FLAGS if name in vars(part)}) for part in module.modules()]
+
+    def restore() -> None:
+        for part, flags in saved:
+            vars(part).update(flags)
+
+    return restore
+
+
+def _parameters(module: nn.Module) -> Restore:
+    saved = [(parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()]
+
+    def restore() -> None:
+        for parameter, flag, grad in saved:
+            parameter.requires_grad_(flag)
+            parameter.grad = grad
+
+    return restore
+
+
+def _hooks(module: nn.Module) -> Restore:
+    """Hook tables are refilled in place: handles that their owners hold stay valid."""
+    saved = [
+        (table, dict(table))
+        for part in module.modules()
+        for name, table in vars(part).items()
+        if "_hooks" in name and isinstance(table, dict)
+    ]
+
+    def restore() -> None:
+        for table, content in saved:
+            table.clear()
+            table.update(content)
+
+    return restore
+
+
+def _random_state() -> Restore:
+    import torch
+
+    on_gpu: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    torch_state, numpy_state, python_state = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    gpu_states = torch.cuda.get_rng_state_all() if on_gpu else []
+
+    def restore() -> None:
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+        if on_gpu:
+            torch.cuda.set_rng_state_all(gpu_states)
+
+    return restore

@@ -1,0 +1,1 @@
+"""Checks of whether an explanation depends on what the model learned."""
