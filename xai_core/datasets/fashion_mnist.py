@@ -38,6 +38,7 @@ CLASS_NAMES = (
 SIDE = 28
 _PARTS = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTES = 0x08
+_MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -151,17 +152,15 @@ def read_idx(path: Path, shape: tuple[int | None, ...]) -> NDArray[np.uint8]:
             magic = stream.read(4)
             if magic != bytes([0, 0, _UNSIGNED_BYTES, len(shape)]):
                 raise _bad_idx(path, f"it starts with {magic.hex() or 'nothing'}")
-            found = np.frombuffer(stream.read(4 * len(shape)), dtype=">u4").tolist()
-            if len(found) != len(shape) or any(
-                want not in (None, size) for want, size in zip(shape, found, strict=True)
-            ):
+            found = [int.from_bytes(stream.read(4), "big") for _ in shape]
+            if any(want not in (None, size) for want, size in zip(shape, found, strict=True)):
                 raise _bad_idx(path, f"its shape is {'×'.join(map(str, found))}")
-            # one byte more than announced shows whether the file ends where it should; sizes are not believed
-            data = stream.read(min(prod(found), 2**31) + 1)
+            # sizes are not believed; one byte more than announced shows whether the file ends where it should
+            data = stream.read(min(prod(found), _MOST_BYTES) + 1)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise _bad_idx(path, str(error)) from None
     if len(data) != prod(found):
-        raise _bad_idx(path, f"{'×'.join(map(str, found))} bytes were announced, {len(data)} found")
+        raise _bad_idx(path, f"{prod(found)} bytes were announced, {len(data)} found")
     return np.frombuffer(data, dtype=np.uint8).reshape(found)
 
 

@@ -1,0 +1,124 @@
+"""What every dataset promises, on a small folder of its own kind."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from xai_core.datasets import DATASETS, Dataset
+from xai_core.datasets.base import SAMPLE_COLUMNS
+from xai_core.params import build, specs
+from xai_core.types import SPLITS
+
+
+def _idx_files(root: Path) -> dict[str, object]:
+    rng = np.random.default_rng(0)
+    for stem, count in (("train", 100), ("t10k", 20)):
+        for kind, array in (("images", rng.integers(0, 256, (count, 28, 28))), ("labels", np.arange(count) % 10)):
+            header = struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+            data = gzip.compress(header + array.astype(np.uint8).tobytes())
+            (root / f"{stem}-{kind}-idx{array.ndim}-ubyte.gz").write_bytes(data)
+    return {"validation": 20}
+
+
+def _class_folders(root: Path) -> dict[str, object]:
+    for number in range(20):
+        folder = root / ("skirt" if number % 2 else "dress")
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 7), (number * 10, 0, 0)).save(folder / f"{number}.png")
+        if number < 4:
+            (root / "masks" / folder.name).mkdir(parents=True, exist_ok=True)
+            Image.new("1", (9, 7), 1).save(root / "masks" / folder.name / f"{number}.png")
+    return {"masks": "masks"}
+
+
+def _drawn(root: Path) -> dict[str, object]:
+    return {f"{split}_per_class": 2 for split in SPLITS}
+
+
+SMALL: dict[str, Callable[[Path], dict[str, object]]] = {
+    "fashion-mnist": _idx_files,
+    "garments": _drawn,
+    "image-folder": _class_folders,
+}
+"""By key: fills a folder with a few samples and returns the parameters to read it with. A new dataset adds its own."""
+
+KEYS = DATASETS.keys()
+
+
+@pytest.fixture(params=KEYS)
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Dataset]:
+    member, root = DATASETS[request.param], tmp_path / "data"
+    root.mkdir()
+    params = build(member.params, SMALL[request.param](root))
+    return lambda: member.make(root, params)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_cards_are_complete(key: str) -> None:
+    card = DATASETS[key].card
+    assert card.title
+    assert card.summary.endswith(".")
+    assert card.blind_spot.endswith(".")
+    assert all(spec.help for spec in specs(DATASETS[key].params))
+
+
+def test_the_table_has_its_columns_and_types(small: Callable[[], Dataset]) -> None:
+    samples = small().scan(0).samples
+    assert tuple(samples.columns) == SAMPLE_COLUMNS
+    for column in ("label", "index", "width", "height"):
+        assert samples[column].dtype == np.int64
+    assert samples["has_mask"].dtype == bool
+    for column in ("id", "split", "path", "sha256"):
+        assert pd.api.types.is_string_dtype(samples[column])
+    assert samples["sha256"].str.fullmatch("[0-9a-f]{64}").all()
+    assert samples.index.tolist() == list(range(len(samples)))
+
+
+def test_ids_splits_and_labels_make_sense(small: Callable[[], Dataset]) -> None:
+    found = small().scan(0)
+    assert found.samples["id"].is_unique
+    assert set(found.samples["split"]) == set(SPLITS)
+    assert set(found.samples["label"]) == set(range(len(found.class_names)))
+    assert not found.samples["path"].str.startswith("/").any()
+
+
+def test_scans_are_deterministic(small: Callable[[], Dataset]) -> None:
+    one, again = small().scan(0), small().scan(0)
+    pd.testing.assert_frame_equal(one.samples, again.samples)
+    assert (one.class_names, one.notes, one.unreadable) == (again.class_names, again.notes, again.unreadable)
+
+
+def test_pictures_and_masks_are_as_the_table_says(small: Callable[[], Dataset]) -> None:
+    """Read by a new object, as a worker does."""
+    samples, data = small().scan(0).samples, small()
+    for row in samples.to_dict("records"):
+        picture, mask = data.picture(row), data.mask(row)
+        assert picture.mode in ("L", "RGB")
+        assert picture.size == (row["width"], row["height"])
+        assert (mask is not None) == row["has_mask"]
+        if mask is not None:
+            assert mask.dtype == bool
+            assert mask.any()
+            assert mask.shape == (row["height"], row["width"])
+
+
+def test_the_table_survives_parquet(small: Callable[[], Dataset], tmp_path: Path) -> None:
+    samples = small().scan(0).samples
+    samples.to_parquet(tmp_path / "samples.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "samples.parquet"), samples)
+
+
+def test_listing_loads_nothing_heavy() -> None:
+    code = "import sys; from xai_core.datasets import DATASETS; DATASETS.keys(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "torchvision", "sklearn", "pandas", "captum", "shap"} & set(loaded)
