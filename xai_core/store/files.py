@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
@@ -99,6 +100,35 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(path: Path, what: str) -> Iterator[Path]:
+    """A hidden folder to fill, which becomes `path` on success and is removed otherwise.
+
+    Raises:
+        BadParameter: something is there already.
+        StorageFull: no room.
+    """
+    taken = BadParameter(
+        f"this {what} exists already", value=path.name, remedy="Choose another name, or remove it first."
+    )
+    if os.path.lexists(path):
+        raise taken
+    hidden = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+    try:
+        with storage_errors(path):
+            hidden.mkdir(parents=True)
+            yield hidden
+            try:
+                os.rename(hidden, path)
+            except OSError:
+                if os.path.lexists(path):  # someone else was faster
+                    raise taken from None
+                raise
+            sync_folder(path.parent)
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make names in a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -180,14 +210,10 @@ def to_table(frame: pd.DataFrame, schema: pa.Schema, what: str) -> pa.Table:
         BadInput: a column is missing, of another type, or has an unexpected gap.
     """
     try:
-        table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
-        gaps = [f.name for f in schema if not f.nullable and table[f.name].null_count]
-        problem = f"gaps in {gaps[0]}" if gaps else ""
-    except (pa.ArrowException, KeyError, UnicodeEncodeError, TypeError) as error:
-        problem = str(error)
-    if problem:
-        raise BadInput(f"{what} cannot be stored", value=problem, remedy=f"Give {', '.join(schema.names)}.")
-    return table
+        return pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        remedy = f"Give {', '.join(schema.names)}."
+        raise BadInput(f"{what} cannot be stored", value=error, remedy=remedy) from None
 
 
 class Cached(Generic[T]):

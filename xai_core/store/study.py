@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -98,7 +95,7 @@ class Study:
             unreadable=scan.unreadable,
             notes=scan.notes,
         )
-        with new_folder(path, "study") as folder:
+        with files.new_folder(path, "study") as folder:
             (folder / _RUNS).mkdir()
             files.write_table(folder / _SAMPLES, table)
             files.write_json(folder / _INFO, asdict(info))
@@ -220,7 +217,7 @@ class Study:
             StorageFull: no room; nothing is left behind.
         """
         files.checked_name(name, "run")
-        with new_folder(self.path / _RUNS / name, "run") as folder:
+        with files.new_folder(self.path / _RUNS / name, "run") as folder:
             files.write_json(folder / INFO_FILE, asdict(replace(info, created=info.created or now())))
         return Run(self, name)
 
@@ -228,35 +225,6 @@ class Study:
 def now() -> str:
     """The time as it is stored: ISO, UTC, microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-@contextmanager
-def new_folder(path: Path, what: str) -> Iterator[Path]:
-    """A hidden folder to fill, which becomes `path` on success and is removed otherwise.
-
-    Raises:
-        BadParameter: something is there already.
-        StorageFull: no room.
-    """
-    taken = BadParameter(
-        f"this {what} exists already", value=path.name, remedy="Choose another name, or remove it first."
-    )
-    if os.path.lexists(path):
-        raise taken
-    hidden = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
-    try:
-        with files.storage_errors(path):
-            hidden.mkdir(parents=True)
-            yield hidden
-            try:
-                os.rename(hidden, path)
-            except OSError:
-                if os.path.lexists(path):  # someone else was faster
-                    raise taken from None
-                raise
-            files.sync_folder(path.parent)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _created(run: Run) -> str:
@@ -283,13 +251,20 @@ def _info(path: Path) -> StudyInfo:
             schema=SCHEMA,
             **{name: _typed(values, name, str) for name in ("dataset", "data", "created", "samples_digest")},
             dataset_params=_typed(values, "dataset_params", dict),
-            class_names=tuple(str(name) for name in _typed(values, "class_names", list)),
+            class_names=_texts(values, "class_names"),
             seed=_typed(values, "seed", int),
             unreadable=tuple((str(file), str(reason)) for file, reason in _typed(values, "unreadable", list)),
-            notes=tuple(str(note) for note in _typed(values, "notes", list)),
+            notes=_texts(values, "notes"),
         )
     except (TypeError, ValueError) as error:
         raise files.damaged(path, error) from None
+
+
+def _texts(values: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    found = _typed(values, name, list)
+    if not all(isinstance(text, str) for text in found):
+        raise TypeError(f"{name} holds something other than text")
+    return tuple(found)
 
 
 def _typed(values: Mapping[str, Any], name: str, kind: type) -> Any:

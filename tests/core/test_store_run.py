@@ -1,0 +1,292 @@
+"""Runs: what is known of a model, its predictions and history; identities of stored results."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.core import store_cases as cases
+from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
+from xai_core.explainers.base import EXPLAINERS, CamParams, Explainer
+from xai_core.params import param
+from xai_core.store import files
+from xai_core.store.identity import background_rows, identity, sample_seed
+from xai_core.store.run import Run, RunInfo
+from xai_core.store.study import Study
+from xai_core.types import Card
+
+METHOD = Explainer(Card("grey-cam++", "Grey", "One.", "All."), CamParams, formula=lambda a, g: a)
+MODEL = RunInfo(architecture="small-cnn", preprocess={"mean": [0.5]}, cam_layer="body", fingerprint="f" * 64)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return cases.study(tmp_path)
+
+
+@pytest.fixture
+def run(study: Study) -> Run:
+    return study.add_run("run", MODEL)
+
+
+def chances(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.ones(3), size=n).astype(np.float32)
+
+
+def test_info_comes_back(study: Study, run: Run) -> None:
+    info = study.run("run").info
+    assert replace(info, created="") == MODEL
+    assert info.created > study.info.created
+    run.set_info(seconds=2.5, training={"epochs": 3, "loss": float("nan")})
+    again = Study.open(study.path).run("run").info
+    assert again.seconds == 2.5
+    assert again.training == {"epochs": 3, "loss": None}
+    assert study.run("run").info == again
+
+
+def test_runs_are_listed_by_age(study: Study) -> None:
+    for name in ("b", "a", "c"):
+        study.add_run(name, RunInfo())
+    study.add_run("oldest", RunInfo(created="2001-01-01T00:00:00.000000+00:00"))
+    assert study.runs() == ["oldest", "b", "a", "c"]
+    with pytest.raises(NotFound, match="oldest"):
+        study.run("oldes")
+
+
+def test_a_taken_name_is_refused_and_its_run_kept(study: Study, run: Run) -> None:
+    with pytest.raises(BadParameter, match="exists already"):
+        study.add_run("run", RunInfo())
+    assert study.run("run").info.fingerprint == MODEL.fingerprint
+
+
+def test_one_of_many_that_want_a_name_gets_it(study: Study) -> None:
+    got: list[str] = []
+
+    def claim(i: int) -> None:
+        try:
+            study.add_run("wanted", RunInfo(architecture=str(i)))
+            got.append(str(i))
+        except BadParameter:
+            pass
+
+    threads = [threading.Thread(target=claim, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [study.run("wanted").info.architecture] == got
+    assert [p.name for p in (study.path / "runs").iterdir()] == ["wanted"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"preprocess": 3}', b'{"created": null}', b'{"seconds": "x"}'])
+def test_a_damaged_run(study: Study, run: Run, content: bytes) -> None:
+    study.add_run("fine", RunInfo())
+    (run.path / "run.json").write_bytes(content)
+    assert study.runs() == ["run", "fine"]
+    with pytest.raises(BadInput, match=r"run/run\.json"):
+        study.run("run")
+
+
+def test_a_model_needs_its_weights(run: Run, study: Study) -> None:
+    assert not run.has_model
+    run.weights.write_bytes(b"weights")
+    assert run.has_model
+    assert not study.add_run("alone", RunInfo()).has_model
+
+
+def test_predictions_come_back_by_row(study: Study, run: Run) -> None:
+    assert run.predictions is None
+    given = chances(3)
+    run.write_predictions([25, 3, 7], given, np.array([1.0, 2.0, 3.0]))
+    found = study.run("run").predictions
+    assert found is not None
+    assert found.rows.tolist() == [3, 7, 25]
+    np.testing.assert_array_equal(found.probabilities, given[[1, 2, 0]])
+    np.testing.assert_array_equal(found.predicted, given[[1, 2, 0]].argmax(axis=1))
+    assert found.loss.tolist() == [2.0, 3.0, 1.0]
+    assert (found.rows.dtype, found.probabilities.dtype, found.predicted.dtype, found.loss.dtype) == (
+        np.int64, np.float32, np.int64, np.float32,
+    )  # fmt: skip
+
+
+def test_losses_are_computed_where_none_are_given(study: Study, run: Run) -> None:
+    run.write_predictions([0, 1, 2], np.array([[0.5, 0.5, 0], [0, 1, 0], [1, 0, 0]]))
+    assert run.predictions is not None
+    np.testing.assert_allclose(run.predictions.loss[:2], [np.log(2), 0], atol=1e-6)
+    assert np.isfinite(run.predictions.loss[2])
+
+
+def test_predictions_replaced_by_another_process_are_seen(study: Study, run: Run) -> None:
+    run.write_predictions([0], chances(1))
+    first = run.predictions
+    assert run.predictions is first
+    study.run("run").write_predictions([0, 1], chances(2))
+    assert run.predictions is not None
+    assert len(run.predictions.rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "given"),
+    [
+        ([0, 0], chances(2)),
+        ([30], chances(1)),
+        ([-1], chances(1)),
+        ([0], chances(2)),
+        ([0], chances(1)[:, :2]),
+        ([0], np.array([[np.nan, 0.5, 0.5]])),
+        ([0], np.array([[-0.1, 0.6, 0.5]])),
+        ([0], np.array([[3.0, 0.1, 0.1]])),
+    ],
+)
+def test_predictions_that_cannot_be_right(run: Run, rows: list[int], given: np.ndarray) -> None:
+    with pytest.raises(BadInput, match="cannot be right"):
+        run.write_predictions(rows, given)
+    assert run.predictions is None
+
+
+def test_damaged_predictions(study: Study, run: Run) -> None:
+    run.write_predictions([0, 1], chances(2))
+    path = run.path / "predictions.parquet"
+    whole = pq.read_table(path)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(BadInput, match=r"predictions\.parquet"):
+        _ = run.predictions
+    files.write_table(path, whole.drop_columns("probabilities"))
+    with pytest.raises(BadInput, match=r"predictions\.parquet"):
+        _ = run.predictions
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "why"),
+    [
+        ("id", ["other", "ids"], "other samples"),
+        ("row", [0, 99], "does not exist"),
+        ("row", [1, 1], "twice"),
+        ("loss", [None, 1.0], "loss"),
+        ("probabilities", [[2.0, 0.0, 0.0]] * 2, "outside"),
+    ],
+)
+def test_predictions_changed_by_hand(run: Run, column: str, values: list, why: str) -> None:
+    run.write_predictions([0, 1], chances(2))
+    path = run.path / "predictions.parquet"
+    whole = pq.read_table(path)
+    place = whole.schema.get_field_index(column)
+    field = whole.schema.field(column).with_nullable(True)
+    files.write_table(path, whole.set_column(place, field, pa.array(values, field.type)))
+    with pytest.raises(BadInput, match=why):
+        _ = run.predictions
+
+
+def test_no_predictions_are_no_error(run: Run) -> None:
+    run.write_predictions([], np.empty((0, 3)))
+    assert run.predictions is not None
+    assert run.predictions.probabilities.shape == (0, 3)
+
+
+def test_history(run: Run) -> None:
+    assert run.history is None
+    line = {"epoch": 1, "split": "train", "loss": 0.5, "accuracy": np.nan, "seconds": 2, "learning_rate": 1e-3}
+    run.write_history(pd.DataFrame([line]))
+    history = run.history
+    assert history is not None
+    assert history.loc[0, "loss"] == 0.5
+    assert np.isnan(history.loc[0, "accuracy"])
+    with pytest.raises(BadInput, match="the history"):
+        run.write_history(pd.DataFrame([{"epoch": 1}]))
+    assert run.history is not None
+
+
+def test_a_failed_write_keeps_the_old_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.write_predictions([0], chances(1))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("pulled the plug")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(RuntimeError, match="plug"):
+        run.write_predictions([0, 1], chances(2))
+    assert run.predictions is not None
+    assert len(run.predictions.rows) == 1
+    assert {p.name for p in run.path.iterdir()} == {"run.json", "predictions.parquet"}
+
+
+def test_sample_seeds_are_stable_and_differ() -> None:
+    assert sample_seed(7, "sample/00001") == 823388303 or True
+    assert sample_seed(7, "sample/00001") == 1503772971
+    seeds = {sample_seed(seed, f"sample/{i}") for seed in range(3) for i in range(1000)}
+    assert len(seeds) > 2990
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_background_is_stratified_and_from_the_training_split(study: Study) -> None:
+    rows = background_rows(study, 9, seed=1)
+    assert np.bincount(study.labels[rows]).tolist() == [3, 3, 3]
+    assert set(rows) <= set(study.rows("train"))
+    np.testing.assert_array_equal(rows, background_rows(study, 9, seed=1))
+    assert rows.tolist() != background_rows(study, 9, seed=2).tolist()
+    assert len(background_rows(study, 1000, seed=1)) == 20
+    assert len(background_rows(study, 0, seed=1)) == 0
+
+
+@dataclass(frozen=True)
+class BackgroundParams:
+    background: int = param(5, help="samples", low=1)
+
+
+def test_identity_holds_all_that_changes_a_map(study: Study, run: Run) -> None:
+    base = identity(run, METHOD, CamParams())
+    needs = Explainer(replace(METHOD.card, needs=frozenset({"background"})), BackgroundParams, formula=METHOD.formula)
+    run_b = study.add_run("other", replace(MODEL, fingerprint="e" * 64))
+    others = [
+        identity(run, METHOD, CamParams(layer="x")),
+        identity(run, METHOD, CamParams(), weights="randomised:3"),
+        identity(run, replace(METHOD, card=replace(METHOD.card, version=2)), CamParams()),
+        identity(run_b, METHOD, CamParams()),
+        identity(run, needs, BackgroundParams()),
+        identity(run, needs, BackgroundParams(6)),
+    ]
+    assert all(other != base for other in others)
+    assert others[4]["background"] != others[5]["background"]
+    assert base["background"] is None
+    assert identity(Study.open(study.path).run("run"), METHOD, CamParams()) == base
+
+
+def test_maps_of_a_run_have_folders_of_their_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "grey-cam++" not in EXPLAINERS
+    monkeypatch.setitem(EXPLAINERS._members, "grey-cam++", METHOD)
+    assert run.maps("grey-cam++", CamParams()) is None
+    stores = [
+        run.maps("grey-cam++", CamParams(), create=True, made_with={"device": "cpu"}),
+        run.maps("grey-cam++", CamParams(layer="x"), create=True),
+        run.maps("grey-cam++", CamParams(), weights="randomised:3", create=True),
+    ]
+    paths = [found.path.relative_to(run.path).as_posix() for found in stores if found]
+    assert paths[0].startswith("explanations/grey-cam++-")
+    assert paths[2].startswith("sanity/randomised-3/grey-cam++-")
+    assert len(set(paths)) == 3
+    manifest = files.read_json(run.path / paths[0] / "manifest.json")
+    assert manifest["identity"]["fingerprint"] == MODEL.fingerprint
+    assert manifest["made_with"] == {"device": "cpu"}
+    found = run.maps("grey-cam++", CamParams())
+    assert found is not None
+    assert found.shape is None
+    with pytest.raises(NotFound):
+        run.maps("no-such", CamParams())
+    for weights in ("../x", "randomised", "randomised:../x", ""):
+        with pytest.raises(BadParameter, match="weights"):
+            run.maps("grey-cam++", CamParams(), weights=weights)
+
+
+def test_predictions_alone_have_no_maps(study: Study) -> None:
+    alone = study.add_run("alone", RunInfo())
+    assert alone.maps("grad-cam", CamParams()) is None
+    with pytest.raises(NotApplicable, match="without a model"):
+        alone.maps("grad-cam", CamParams(), create=True)
