@@ -1,0 +1,138 @@
+"""The frame around every page: menu, choice of study, run and split, status line, errors."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import importlib
+import logging
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import streamlit as st
+
+from dashboard import session, views
+from dashboard.context import Context, Services, View, resolve, services
+from dashboard.state import ALL_SPLITS
+from dashboard.widgets.empty import empty
+from dashboard.widgets.problem import problem_box, unexpected_box
+from dashboard.widgets.status import status_line
+from xai_core.errors import XaiError
+
+LOG = logging.getLogger("xai.dashboard")
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test", "all": "All samples"}
+
+
+@cache
+def found_views() -> tuple[View, ...]:
+    """The modules under `views/`, in the order of the menu."""
+    names = [module.name for module in pkgutil.iter_modules(views.__path__)]
+    modules = [cast(View, importlib.import_module(f"dashboard.views.{name}")) for name in names]
+    return tuple(sorted(modules, key=lambda view: view.ORDER))
+
+
+def main(first: str | None = None) -> None:
+    """Draw the page that the URL names; `first` is the URL of the page to begin with (the first of the menu)."""
+    st.set_page_config(page_title="Second Look", page_icon=str(ASSETS / "logo.svg"), layout="wide")
+    st.html(f"<style>{_style()}</style>")
+    st.logo(str(ASSETS / "logo.svg"), size="large")
+    first = first or found_views()[0].URL
+    pages = {view.URL: _page(view, default=first == view.URL) for view in found_views()}
+    session.remember_pages(pages)
+    st.navigation(list(pages.values())).run()
+    st.html('<div class="xai-ready" data-ready="true" hidden></div>')
+    _settle_memory()
+
+
+def _page(view: View, *, default: bool) -> Any:
+    def draw() -> None:
+        _framed(view)
+
+    return st.Page(draw, title=view.TITLE, url_path=view.URL, default=default)
+
+
+def _framed(view: View) -> None:
+    st.title(view.QUESTION, anchor=False)
+    try:
+        shared = services()
+        if not len(shared.studies):
+            empty(
+                "No study is being served", "Start the dashboard with one or more studies.", command="xai serve STUDY"
+            )
+            return
+        context = _context(view, shared)
+        with st.container(key=view.URL):
+            _guarded(lambda: view.render(context))
+        with st.sidebar:
+            status_line(shared.worker)
+    except XaiError as error:
+        problem_box(error)
+
+
+def _guarded(draw: Callable[[], None]) -> None:
+    """Draw; an error becomes a box, and the frame around it stays usable."""
+    try:
+        draw()
+    except XaiError as error:
+        problem_box(error)
+    except Exception:
+        LOG.exception("a page failed")
+        unexpected_box()
+
+
+def _context(view: View, shared: Services) -> Context:
+    """The open view, after the sidebar's choices; the URL follows."""
+    notes = session.read_url(view.URL)
+    context, more = resolve(session.current(), shared)
+    for note in (*notes, *more):
+        st.warning(note)
+    with st.sidebar:
+        _choices(context)
+    session.write_url(context.selection)
+    return context
+
+
+def _choices(context: Context) -> None:
+    """Study, run and split. They apply to every page."""
+    chosen = context.selection
+    names = list(context.services.studies)
+    st.selectbox("Study", names, help="A data set with its models.", **session.bound("study", chosen.study))
+    runs = context.study.runs()[::-1]
+    if runs:
+        st.selectbox("Run", runs, help="A model, or a table of predictions.", **session.bound("run", chosen.run))
+    splits = [split for split in ALL_SPLITS if split == "all" or len(context.study.rows(split))]
+    st.segmented_control(
+        "Split",
+        splits,
+        format_func=lambda split: SPLIT_NAMES[split].split()[0],
+        help="Which samples are counted. Judge on test; training samples were seen by the model.",
+        **session.bound("split", chosen.split),
+    )
+
+
+@cache
+def _style() -> str:
+    """The style sheet, with one rule per menu entry that draws its icon as a mask (so it follows the theme)."""
+    rules = [(ASSETS / "style.css").read_text(encoding="utf-8")]
+    for place, view in enumerate(found_views(), start=1):
+        svg = base64.b64encode((ASSETS / "icons" / f"{view.ICON}.svg").read_bytes()).decode()
+        rules.append(
+            f'[data-testid="stSidebarNavItems"] li:nth-child({place}) a::before'
+            f'{{mask-image:url("data:image/svg+xml;base64,{svg}")}}'
+        )
+    return "\n".join(rules)
+
+
+@cache
+def _settle_memory() -> None:
+    """Once, when everything is loaded: leave it out of the collection that Streamlit runs after every rerun."""
+    gc.collect()
+    gc.freeze()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""What the pages work on: the studies this server was started with, the worker, and the view that is open.
+
+The page script runs in a namespace of its own on every rerun, the server's module in another; what lives as long as
+the process therefore lives here, in a module that both import.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.state import Selection
+from dashboard.tiles import Tiles
+from xai_core.errors import BadInput, NotFound
+from xai_core.settings import load
+from xai_core.store.run import Predictions, Run
+from xai_core.store.study import Study
+from xai_core.worker.client import WorkerClient
+
+STUDIES_VARIABLE = "XAI_STUDIES"
+_PREFERRED_SPLITS = ("test", "validation", "train")
+
+
+class Studies:
+    """The served studies by name. Opened when first asked for, so that a broken one hides no other."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders: dict[str, Path] = {}
+        self._open: dict[str, Study] = {}
+        self._runs: dict[tuple[str, str], Run] = {}
+        for folder in folders:
+            self._folders[self._free_name(folder.name)] = folder
+
+    @classmethod
+    def from_environment(cls) -> Studies:
+        """Those that the variable XAI_STUDIES lists, a JSON list of absolute folders.
+
+        Raises:
+            BadInput: the variable holds something else.
+        """
+        text = os.environ.get(STUDIES_VARIABLE, "[]")
+        try:
+            return cls([Path(str(folder)) for folder in json.loads(text)])
+        except (ValueError, TypeError):
+            remedy = "Start the dashboard with `xai serve STUDY`, which sets it."
+            raise BadInput(f"{STUDIES_VARIABLE} is not a JSON list of folders", value=text, remedy=remedy) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __getitem__(self, name: str) -> Study:
+        if name not in self._folders:
+            raise NotFound.among("study", name, self._folders)
+        if name not in self._open:
+            self._open[name] = Study.open(self._folders[name])
+        return self._open[name]
+
+    def run(self, study: Study, name: str) -> Run:
+        """A run of a study, kept open: what it has read once is not read again on the next click.
+
+        Raises:
+            NotFound: the study has no such run (any more).
+        """
+        key = (str(study.path), name)
+        if key not in self._runs or not self._runs[key].path.is_dir():
+            self._runs[key] = study.run(name)
+        return self._runs[key]
+
+    def _free_name(self, name: str) -> str:
+        taken, number = name, 2
+        while taken in self._folders:
+            taken, number = f"{name} ({number})", number + 1
+        return taken
+
+
+@dataclass
+class Services:
+    """What lives as long as the server."""
+
+    studies: Studies
+    worker: WorkerClient
+    tiles: Tiles = field(default_factory=Tiles)
+
+
+_lock = threading.Lock()
+_services: Services | None = None
+
+
+def services() -> Services:
+    """The process's services, made when first asked for."""
+    global _services
+    with _lock:
+        if _services is None:
+            settings = load()
+            worker = WorkerClient(device=settings.device, threads=settings.threads)
+            _services = Services(Studies.from_environment(), worker)
+        return _services
+
+
+def use_services(replacement: Services | None) -> None:
+    """Put other services in place; None makes fresh ones from the environment when next asked for."""
+    global _services
+    with _lock:
+        _services = replacement
+
+
+class View(Protocol):
+    """A module under `views/`."""
+
+    TITLE: str
+    QUESTION: str
+    ICON: str
+    URL: str
+    ORDER: int
+
+    def render(self, context: Context) -> None:
+        """Draw the page."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """The open view with everything looked up.
+
+    Attributes:
+        selection: with study, run and split filled in.
+        run: the chosen run; None where the study has none.
+        other: the run to compare with; None unless chosen.
+    """
+
+    services: Services
+    selection: Selection
+    study: Study
+    run: Run | None
+    other: Run | None
+
+    @property
+    def predictions(self) -> Predictions | None:
+        """Of the chosen run; None where there are none."""
+        return self.run.predictions if self.run else None
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Row numbers of the split."""
+        return self.study.rows(None if self.selection.split == "all" else self.selection.split)
+
+
+def resolve(selection: Selection, services: Services) -> tuple[Context, tuple[str, ...]]:
+    """The context that a selection means, and one sentence for each name in it that does not exist.
+
+    Raises:
+        XaiError: the study cannot be opened.
+    """
+    notes: list[str] = []
+    names = list(services.studies)
+    if not selection.study:
+        selection = replace(selection, study=names[0])
+    elif selection.study not in names:
+        notes.append(f"There is no study “{selection.study}” here; showing “{names[0]}”.")
+        selection = selection.changed(study=names[0])
+    study = services.studies[selection.study]
+    run = _run(services.studies, study, selection.run, notes, newest=True)
+    other = _run(services.studies, study, selection.other, notes, newest=False)
+    selection = replace(selection, run=run.name if run else "", other=other.name if other else "")
+    selection = replace(selection, split=selection.split or _best_split(study, run))
+    return Context(services, _within(selection, study, notes), study, run, other), tuple(notes)
+
+
+def _run(studies: Studies, study: Study, name: str, notes: list[str], *, newest: bool) -> Run | None:
+    known = study.runs()
+    if name and name not in known:
+        notes.append(f"The study has no run “{name}”.")
+    if name in known:
+        return studies.run(study, name)
+    return _newest(studies, study, known) if known and newest else None
+
+
+def _newest(studies: Studies, study: Study, known: Sequence[str]) -> Run:
+    """The newest run with predictions; the newest of all where none has any."""
+    runs = (studies.run(study, name) for name in reversed(known))
+    return next((run for run in runs if run.predictions is not None), studies.run(study, known[-1]))
+
+
+def _best_split(study: Study, run: Run | None) -> str:
+    """The split to begin with: the first of test, validation, train that has predictions, or samples."""
+    predictions = run.predictions if run else None
+    rows = predictions.rows if predictions is not None else study.rows(None)
+    for split in _PREFERRED_SPLITS:
+        if np.isin(study.rows(split), rows).any():
+            return split
+    return "all"
+
+
+def _within(selection: Selection, study: Study, notes: list[str]) -> Selection:
+    """Without a cell, sample or target class that the study does not have."""
+    classes = len(study.class_names)
+    if selection.cell and max(selection.cell) >= classes:
+        notes.append(f"The study has {classes} classes; the cell of the link lies outside.")
+        selection = replace(selection, true=None, predicted=None)
+    if selection.sample is not None and selection.sample >= len(study.samples):
+        notes.append("The study has no such sample.")
+        selection = replace(selection, sample=None)
+    if selection.target.isdigit() and int(selection.target) >= classes:
+        notes.append("The study has no such class to explain.")
+        selection = replace(selection, target="predicted")
+    return selection

@@ -1,0 +1,145 @@
+"""The maps of some samples as the page shows them: what is stored, what is still to come, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.context import Context
+from dashboard.tiles import heat_tile, seen_size
+from xai_core.explainers import EXPLAINERS
+from xai_core.explainers.base import Explainer
+from xai_core.params import as_dict, build, specs
+from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
+from xai_core.triage.normalise import PERCENTILE, evidence, limits
+from xai_core.types import Card, resolve_target
+
+COARSE = 20
+"""Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
+
+CONSERVED_WITHIN = 0.02
+
+
+@dataclass(frozen=True)
+class Column:
+    """One method with its parameters, and where its maps are (None: none yet)."""
+
+    card: Card
+    params: Any
+    maps: MapStore | None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map of one sample.
+
+    Attributes:
+        address: of its tile; None where there is none.
+        reason: why it is refused; None where it is not.
+        caution: what to know before trusting it; None where there is nothing.
+    """
+
+    address: str | None = None
+    reason: str | None = None
+    caution: str | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is still to be computed."""
+        return self.address is None and self.reason is None
+
+
+def obstacle(context: Context, explainer: Explainer) -> str | None:
+    """Why a method cannot be used on the chosen run, in one sentence; None where it can."""
+    run, needs = context.run, explainer.card.needs
+    if run is None or not run.info.fingerprint:
+        return "This run has predictions but no model to explain."
+    if "cam_layer" in needs and not run.info.cam_layer:
+        return "This run's model declares no layer for class activation maps."
+    if "mask" in needs and not context.study.samples["has_mask"].any():
+        return "The study has no masks."
+    return None
+
+
+def columns(context: Context) -> list[Column]:
+    """The chosen methods that can be used on the chosen run."""
+    found = []
+    for key in context.selection.methods:
+        if key in EXPLAINERS and obstacle(context, EXPLAINERS[key]) is None:
+            explainer = EXPLAINERS[key]
+            params = chosen_params(context, explainer)
+            assert context.run is not None, "a method without a run has an obstacle"
+            found.append(Column(explainer.card, params, context.run.maps(key, params)))
+    return found
+
+
+def chosen_params(context: Context, explainer: Explainer) -> Any:
+    """The card's defaults, with the chosen layer where the method takes one."""
+    takes_layer = any(spec.name == "layer" for spec in specs(explainer.params))
+    values = {"layer": context.selection.layer} if takes_layer and context.selection.layer else {}
+    return build(explainer.params, values)
+
+
+def target_keys(context: Context, rows: NDArray[np.int64], spec: str | None = None) -> list[str]:
+    """What the chosen target (or `spec`) resolves to for each row, as maps are kept by."""
+    predictions = context.predictions
+    assert predictions is not None, "maps are asked for samples with predictions"
+    predicted = predictions.predicted[np.searchsorted(predictions.rows, rows)]
+    labels = context.study.labels[rows]
+    wanted = spec or context.selection.target
+    return [resolve_target(wanted, int(p), int(t)).key for p, t in zip(predicted, labels, strict=True)]
+
+
+def panels(context: Context, column: Column, rows: NDArray[np.int64], spec: str | None = None) -> list[Panel]:
+    """One panel per row; drawing happens when the browser asks."""
+    if column.maps is None:
+        return [Panel()] * len(rows)
+    keys = target_keys(context, rows, spec)
+    stored = column.maps.get(rows, keys)
+    shown = evidence(stored.maps, signed=column.card.signed)
+    coarse = bool(shown.size) and max(shown.shape[1:]) <= COARSE
+    scaling = "shared" if context.selection.normalise == "shared" else "per image"
+    scales = limits(shown, scaling=scaling, percentile=100.0 if coarse else PERCENTILE) if shown.size else []
+    return [_panel(context, column, stored, shown, i, int(row), keys[i], scales) for i, row in enumerate(rows)]
+
+
+def _panel(
+    context: Context, column: Column, stored: StoredMaps, shown: Any, i: int, row: int, key: str, scales: Any
+) -> Panel:
+    if stored.state[i] == REFUSED:
+        return Panel(reason=stored.refusals[i] or "The method refused this sample.")
+    if stored.state[i] != STORED:
+        return Panel()
+    assert context.run is not None, "a stored map belongs to a run"
+    assert column.maps is not None, "a stored map is in a store"
+    sample = context.study.samples.iloc[row]
+    seen = seen_size(context.run.info.preprocess, int(sample["width"]), int(sample["height"]))
+    identity = {"maps": str(column.maps.path), "row": row, "target": key}
+    scale = float(scales[i]) or 1.0
+    address = heat_tile(
+        context.services.tiles, shown[i], signed=column.card.signed, scale=scale, seen=seen, identity=identity
+    )
+    return Panel(address, caution=_caution(stored, i))
+
+
+def _caution(stored: StoredMaps, i: int) -> str | None:
+    ratio = stored.diagnostics.get("conservation")
+    if ratio is None or not np.isfinite(ratio[i]) or abs(ratio[i] - 1) <= CONSERVED_WITHIN:
+        return None
+    return f"Relevance is not conserved: {ratio[i]:.0%} of the output arrives at the input (100 % is ideal)."
+
+
+def request(context: Context, wanted: Sequence[Column], rows: NDArray[np.int64], spec: str | None = None) -> str:
+    """Ask the worker for the maps of these rows; returns the job's id. What is stored is not computed again."""
+    assert context.run is not None
+    return context.services.worker.explain(
+        study=context.study.path,
+        run=context.run.name,
+        rows=[int(row) for row in rows],
+        target=spec or context.selection.target,
+        methods=[(column.card.key, as_dict(column.params)) for column in wanted],
+    )

@@ -1,0 +1,41 @@
+"""What a person takes away from a page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dashboard.context import Context
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
+    """The samples of a cell: id, row, file, true and predicted class, probabilities, loss. UTF-8 with a header."""
+    predictions, study = context.predictions, context.study
+    assert predictions is not None
+    places = np.searchsorted(predictions.rows, rows)
+    labels, predicted = study.labels[rows], predictions.predicted[places]
+    chances, names = predictions.probabilities[places], np.array(study.class_names, dtype=object)
+    every = np.arange(len(rows))
+    samples = study.samples.iloc[rows]
+    table = pd.DataFrame(
+        {
+            "id": samples["id"].map(_harmless),
+            "row": rows,
+            "split": samples["split"],
+            "path": samples["path"].map(_harmless),
+            "true": [_harmless(name) for name in names[labels]],
+            "predicted": [_harmless(name) for name in names[predicted]],
+            "p_true": chances[every, labels],
+            "p_predicted": chances[every, predicted],
+            "loss": predictions.loss[places],
+        }
+    )
+    return table.to_csv(index=False, float_format="%.6g").encode()
+
+
+def _harmless(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

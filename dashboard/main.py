@@ -1,0 +1,86 @@
+"""The server: `streamlit run dashboard/main.py` (which is what `xai serve` does)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboard.context import services
+
+_HEADERS = {
+    # Everything comes from this server. Components and charts run as inline scripts, hence `unsafe-inline` and blobs.
+    "content-security-policy": "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self' ws: wss: blob: data:",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "frame-ancestors 'self'",
+        )
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class SecurityHeaders:
+    """Adds the headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def tile(request: Request) -> Response:
+    """One picture by its opaque name. Runs on a thread: drawing takes milliseconds."""
+    drawn = services().tiles.draw(request.path_params["name"])
+    if drawn is None:
+        return Response(status_code=404, headers={"cache-control": "no-store"})
+    kept = {"cache-control": "private, max-age=31536000, immutable"}
+    return Response(drawn.content, media_type=drawn.media_type, headers=kept)
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[None]:
+    """The worker lives as long as the server."""
+    worker = services().worker
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
+app = st.App(
+    Path(__file__).with_name("app.py"),
+    routes=[Route("/tiles/{name}", tile)],
+    lifespan=lifespan,
+    middleware=[Middleware(SecurityHeaders)],
+)

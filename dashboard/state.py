@@ -1,0 +1,170 @@
+"""What a person has selected, as one frozen record ⇄ URL. Pure: no streamlit, nothing is looked up here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any
+
+from xai_core.types import SPLITS, TARGET_SPECS
+
+DEFAULT_METHODS = ("gradcam", "gradcam++", "lrp", "ig", "shap")
+RATES = ("count", "true", "predicted")
+ORDERS = ("given", "similar")
+SORTS = ("confidence", "margin", "loss", "disagreement")
+NORMALISE = ("each", "shared")
+TARGETS = TARGET_SPECS
+ALL_SPLITS = (*SPLITS, "all")
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KEY = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}")
+_LAYER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
+_LARGEST = 10**9
+
+
+def _text(text: str) -> str:
+    """Any short printable text: it is only ever compared with the names that are served."""
+    if not (text.isprintable() and 0 < len(text) <= 255):
+        raise ValueError(text)
+    return text
+
+
+def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def _whole(low: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 10 and low <= int(text) < _LARGEST):
+            raise ValueError(text)
+        return int(text)
+
+    return read
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    """`gradcam,lrp`; a lone `-` is the empty selection, which an absent entry could not say."""
+    if text == "-":
+        return ()
+    names = tuple(dict.fromkeys(text.split(",")))
+    if len(names) > 32 or not all(_KEY.fullmatch(name) for name in names):
+        raise ValueError(text)
+    return names
+
+
+def _write_keys(names: tuple[str, ...]) -> str:
+    return ",".join(names) or "-"
+
+
+def _target(text: str) -> str:
+    return text if text in TARGET_SPECS else str(_whole(0)(text))
+
+
+def _entry(default: Any, read: Callable[[str], Any], what: str, write: Callable[[Any], str] = str) -> Any:
+    return field(default=default, metadata={"read": read, "write": write, "what": what})
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One view of the dashboard. Every field travels in the URL under its own name; defaults are left out.
+
+    Attributes:
+        study: name of a served study; "" for the first.
+        run, other: names of the run looked at and of the one it is compared with; "" for the newest, for none.
+        split: one of ALL_SPLITS; "" for the best one that has predictions.
+        true, predicted: the cell of the confusion matrix, class indices; both or neither.
+        sample: row number in the study.
+        methods: explainer keys, in the order of the columns.
+        target: what maps explain: one of TARGETS or a class index as text.
+        layer: for class activation maps; "" for the one the architecture declares.
+        normalise: `each` map by its own maximum, or `shared` by all maps of a method on the page.
+        rates: cells show the `count`, shares per `true` class or per `predicted` class.
+        order: classes as `given`, or `similar` ones beside each other.
+        sort: how a gallery is sorted.
+        page: of the gallery, from 1.
+    """
+
+    study: str = _entry("", _text, "study")
+    run: str = _entry("", _matching(_RUN), "run")
+    other: str = _entry("", _matching(_RUN), "run to compare with")
+    split: str = _entry("", _one_of(*ALL_SPLITS), "split")
+    true: int | None = _entry(None, _whole(0), "true class")
+    predicted: int | None = _entry(None, _whole(0), "predicted class")
+    sample: int | None = _entry(None, _whole(0), "sample")
+    methods: tuple[str, ...] = _entry(DEFAULT_METHODS, _keys, "list of methods", _write_keys)
+    target: str = _entry("predicted", _target, "target")
+    layer: str = _entry("", _matching(_LAYER), "layer")
+    normalise: str = _entry("each", _one_of(*NORMALISE), "scale")
+    rates: str = _entry("count", _one_of(*RATES), "way of counting")
+    order: str = _entry("given", _one_of(*ORDERS), "order of classes")
+    sort: str = _entry("confidence", _one_of(*SORTS), "sort order")
+    page: int = _entry(1, _whole(1), "page number")
+
+    def __post_init__(self) -> None:
+        if (self.true is None) != (self.predicted is None):
+            object.__setattr__(self, "true", None)
+            object.__setattr__(self, "predicted", None)
+
+    @property
+    def cell(self) -> tuple[int, int] | None:
+        """(true class, predicted class) of the selected cell."""
+        return None if self.true is None or self.predicted is None else (self.true, self.predicted)
+
+    def changed(self, **changes: Any) -> Selection:
+        """This selection with some fields changed, and what no longer makes sense after that reset."""
+        changes = {name: value for name, value in changes.items() if getattr(self, name) != value}
+        if "study" in changes:
+            kept = {name: getattr(self, name) for name in ("methods", "target", "normalise", "rates", "order", "sort")}
+            return replace(Selection(**kept), **changes)
+        if changes and not changes.keys() <= {"page", "sample", "methods", "normalise"}:
+            changes.setdefault("page", 1)
+        if "run" in changes and "layer" not in changes:
+            changes["layer"] = ""
+        return replace(self, **changes)
+
+
+def to_query(selection: Selection) -> dict[str, str]:
+    """The URL's query: only what differs from the defaults."""
+    query = {}
+    for entry in fields(selection):
+        value = getattr(selection, entry.name)
+        if value != entry.default:
+            query[entry.name] = entry.metadata["write"](value)
+    return query
+
+
+def from_query(query: Mapping[str, str]) -> tuple[Selection, tuple[str, ...]]:
+    """The selection that a query means, and one sentence for each value that means nothing. Never raises.
+
+    Names that are no field are left alone: they are not ours.
+    """
+    values, notes = {}, []
+    for entry in fields(Selection):
+        if entry.name in query:
+            value, note = _read(entry, query[entry.name])
+            values[entry.name] = value
+            notes += [note] if note else []
+    return Selection(**values), tuple(notes)
+
+
+def _read(entry: Field[Any], text: str) -> tuple[Any, str | None]:
+    try:
+        return entry.metadata["read"](text), None
+    except ValueError:
+        shown = text if len(text) <= 40 else text[:39] + "…"
+        return entry.default, f"The link names no valid {entry.metadata['what']} (“{shown}”); it was left out."

@@ -1,0 +1,1 @@
+"""One page per module: TITLE, QUESTION, ICON, URL, ORDER and `render(context)`. The menu finds them by that."""

@@ -1,0 +1,124 @@
+"""Which classes are confused, and on what evidence?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from dashboard import session
+from dashboard.context import Context
+from dashboard.widgets.cell_gallery import cell_gallery
+from dashboard.widgets.confusion_matrix import Cell, confusion_matrix
+from dashboard.widgets.empty import empty, no_predictions
+from xai_core.triage.confusion import confusion_counts, similarity_order
+
+TITLE = "Confusion"
+QUESTION = "Which classes are confused, and on what evidence?"
+ICON = "matrix"
+URL = "confusion"
+ORDER = 20
+
+_MODES = {"count": "Samples", "true": "% of true class", "predicted": "% of predicted class"}
+_ORDERS = {"given": "As given", "similar": "Confused side by side"}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The samples of the split that have predictions, aligned: row numbers, labels, predicted classes."""
+
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+
+def render(context: Context) -> None:
+    """Draw the page."""
+    counted = _counted(context)
+    if counted is None or not len(counted.rows):
+        no_predictions(context)
+        return
+    _matrix(context, counted)
+    with st.container(key="gallery"):
+        _below(context, counted)
+
+
+def _counted(context: Context) -> Counted | None:
+    predictions = context.predictions
+    if predictions is None:
+        return None
+    inside = np.isin(predictions.rows, context.rows)
+    rows = predictions.rows[inside]
+    return Counted(rows, context.study.labels[rows], predictions.predicted[inside])
+
+
+def _matrix(context: Context, counted: Counted) -> None:
+    chosen, names = context.selection, context.study.class_names
+    counts = confusion_counts(counted.labels, counted.predicted, len(names))
+    right = int(np.trace(counts))
+    st.markdown(
+        f"{len(counted.rows):,} samples, **{len(counted.rows) - right:,} wrong** "
+        f"({1 - right / len(counted.rows):.1%}). Choose a cell to see its pictures."
+    )
+    _ways_to_count(chosen.rates, chosen.order)
+    with st.container(key="confusion-matrix"):
+        confusion_matrix(
+            counts,
+            names,
+            key="matrix",
+            chosen=chosen.cell,
+            mode=chosen.rates,
+            order=_similar(counts) if chosen.order == "similar" else None,
+            on_choose=_choose,
+        )
+
+
+def _ways_to_count(rates: str, order: str) -> None:
+    with st.container(horizontal=True, gap="large", key="ways-to-count"):
+        st.segmented_control(
+            "Cells show", list(_MODES), format_func=_MODES.__getitem__, **session.bound("rates", rates)
+        )
+        st.segmented_control(
+            "Order of classes",
+            list(_ORDERS),
+            format_func=_ORDERS.__getitem__,
+            help="Side by side: clustered so that classes often taken for each other are neighbours.",
+            **session.bound("order", order),
+        )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _similar(counts: NDArray[np.int64]) -> list[int]:
+    return [int(i) for i in similarity_order(counts)]
+
+
+def _choose(cell: Cell) -> None:
+    true, predicted = cell if cell else (None, None)
+    session.update(true=true, predicted=predicted)
+
+
+def _below(context: Context, counted: Counted) -> None:
+    cell = context.selection.cell
+    if cell is None:
+        empty("No cell chosen", "Click a cell of the matrix, or one of the confusions listed beside it.")
+        return
+    members = (counted.labels == cell[0]) & (counted.predicted == cell[1])
+    of_true, of_predicted = (counted.labels == cell[0]).sum(), (counted.predicted == cell[1]).sum()
+    cell_gallery(context, counted.rows[members], _title(context, cell), _share(members.sum(), of_true, of_predicted))
+
+
+def _title(context: Context, cell: tuple[int, int]) -> str:
+    true, predicted = (context.study.class_names[i] for i in cell)
+    return f"{true}, recognised" if cell[0] == cell[1] else f"{true} taken for {predicted}"
+
+
+def _share(count: Any, of_true: Any, of_predicted: Any) -> str:
+    parts = [f"{count:,} {'sample' if count == 1 else 'samples'}"]
+    if of_true:
+        parts.append(f"{count / of_true:.1%} of {of_true:,} that are")
+    if of_predicted:
+        parts.append(f"{count / of_predicted:.1%} of {of_predicted:,} predicted")
+    return " · ".join(parts)

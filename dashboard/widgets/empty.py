@@ -1,0 +1,37 @@
+"""What a page shows instead of an empty space: what is missing, and the next step."""
+
+from __future__ import annotations
+
+import html
+import shlex
+
+import streamlit as st
+
+from dashboard.context import Context
+
+
+def empty(title: str, text: str, *, command: str | None = None) -> None:
+    """A quiet box. `command` is a line to run in a terminal, offered for copying."""
+    st.html(f'<div class="empty"><h3>{html.escape(title)}</h3><p>{html.escape(text)}</p></div>')
+    if command:
+        st.code(command, language="bash")
+
+
+def no_predictions(context: Context) -> None:
+    """For pages that need predictions: says which step is missing."""
+    study, run = shlex.quote(str(context.study.path)), context.run
+    if run is None:
+        line = f"xai train {study} --run first --arch small_resnet"
+        empty("No run yet", "Train a model on this study, or import a table of predictions.", command=line)
+    elif run.predictions is None:
+        line = f"xai predict {study} --run {shlex.quote(run.name)}"
+        empty(
+            "This run has no predictions yet",
+            "Let the model look at the samples first; this takes seconds.",
+            command=line,
+        )
+    else:
+        empty(
+            "No predictions in this split",
+            "The run was not applied to these samples. Choose another split at the left.",
+        )

@@ -1,0 +1,131 @@
+// Samples as cards: the picture, and one heat layer per method over it. The slider works without the server.
+
+const views = new WeakMap();
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let view = views.get(parentElement);
+  if (!view) views.set(parentElement, (view = new Gallery(parentElement)));
+  view.open = (row) => setTriggerValue("open", row);
+  view.update(data);
+}
+
+class Gallery {
+  constructor(root) {
+    this.box = root.querySelector(".gallery");
+    this.cards = root.querySelector(".cards");
+    this.scales = root.querySelector(".scales");
+    const [slider, shown] = [root.querySelector("input"), root.querySelector("output")];
+    slider.oninput = () => {
+      this.box.style.setProperty("--opacity", slider.value);
+      shown.textContent = `${Math.round(100 * slider.value)} %`;
+    };
+  }
+
+  update(data) {
+    this.box.style.setProperty("--columns", data.columns.length + 1);
+    this.box.querySelector(".opacity").hidden = !data.columns.length;
+    this.scales.replaceChildren(...data.scales.map(scale));
+    this.box.style.setProperty("--right", data.colours.right);
+    this.box.style.setProperty("--wrong", data.colours.wrong);
+    const known = new Map([...this.cards.children].map((card) => [card.dataset.key, card]));
+    const cards = data.items.map((item) => this.card(item, data, known.get(String(item.row))));
+    // moving nodes would restart pictures and lose the focus, so only what changed place is touched
+    cards.forEach((card, place) => { if (this.cards.children[place] !== card) this.cards.insertBefore(card, this.cards.children[place] ?? null); });
+    while (this.cards.children.length > cards.length) this.cards.lastElementChild.remove();
+  }
+
+  card(item, data, known) {
+    const card = known ?? element("article");
+    card.dataset.key = item.row;
+    card.classList.toggle("chosen", item.row === data.chosen);
+    const text = JSON.stringify([item.classes, item.base, item.id]);
+    if (card.dataset.text !== text) {
+      card.dataset.text = text;
+      card.tiles = element("div", "tiles");
+      card.replaceChildren(heading(item), card.tiles);
+      card.tiles.append(this.original(item));
+    }
+    data.columns.forEach((column, place) => this.tile(card.tiles, place + 1, column, item, item.tiles[place]));
+    while (card.tiles.children.length > data.columns.length + 1) card.tiles.lastElementChild.remove();
+    return card;
+  }
+
+  original(item) {
+    const button = element("button", "frame");
+    button.type = "button";
+    button.setAttribute("aria-label", `Open sample ${item.id}: ${item.classes.map((c) => `${c.role} ${c.name}, ${c.chance}`).join("; ")}`);
+    button.append(picture(item.base));
+    button.onclick = () => this.open(item.row);
+    return figure(button, "Original");
+  }
+
+  tile(tiles, place, column, item, state) {
+    const text = JSON.stringify([column.title, item.base, state]);
+    const before = tiles.children[place];
+    if (before?.dataset.text === text) return;
+    const frame = element("div", "frame");
+    if (state.none) {
+      frame.classList.add("none");
+      frame.append("not available");
+      frame.title = `${column.title}: ${state.none}`;
+    } else {
+      frame.append(picture(item.base));
+      if (state.heat) frame.append(picture(state.heat, "heat"));
+      else frame.classList.add("wait");
+      frame.title = state.heat ? `${column.title}: ${column.summary}` : `${column.title}: not computed yet`;
+      if (state.flag) { const flag = element("span", "flag", "!"); flag.title = state.flag; frame.append(flag); }
+    }
+    const made = figure(frame, column.title);
+    made.dataset.text = text;
+    made.dataset.state = state.none ? "refused" : state.heat ? "ready" : "waiting";
+    before ? before.replaceWith(made) : tiles.append(made);
+  }
+}
+
+function heading(item) {
+  const header = element("header");
+  for (const one of item.classes) {
+    const line = element("span", `class ${one.kind}`);
+    const chance = element("span", "chance", one.chance);
+    const meter = element("span", "meter"), fill = element("i");
+    fill.style.width = one.chance === "" ? "0" : `${100 * one.share}%`;
+    meter.append(fill); chance.append(meter);
+    const name = element("span", "name", one.name);
+    name.title = one.name;
+    line.append(element("span", "role", one.role), name, chance);
+    header.append(line);
+  }
+  const id = element("span", "id", item.id);
+  id.title = `Sample ${item.id}`;
+  header.append(id);
+  return header;
+}
+
+function figure(frame, caption) {
+  const made = element("figure");
+  made.append(frame, element("figcaption", "", caption));
+  return made;
+}
+
+function picture(address, style = "") {
+  const image = element("img", style);
+  Object.assign(image, { loading: "lazy", decoding: "async", alt: "", draggable: false });
+  image.onload = () => image.classList.toggle("small", Math.max(image.naturalWidth, image.naturalHeight) <= 96);
+  image.src = address;
+  return image;
+}
+
+function scale({ title, low, high, gradient }) {
+  const box = element("div", "scale"), ramp = element("i");
+  ramp.style.background = gradient;
+  box.append(element("span", "", low), ramp, element("span", "", high));
+  box.title = title;
+  return box;
+}
+
+function element(tag, style = "", text = "") {
+  const made = document.createElement(tag);
+  if (style) made.className = style;
+  if (text) made.textContent = text; // names are only ever text
+  return made;
+}

@@ -1,0 +1,30 @@
+"""Errors as a person should see them."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from xai_core.errors import XaiError
+
+
+def problem_box(error: XaiError) -> None:
+    """A red box: the problem, the value, and what to do about it."""
+    value = "" if error.value is None else f"<code>{html.escape(str(error.value)[:200])}</code>"
+    st.html(
+        f'<div class="problem" role="alert"><strong>{html.escape(_sentence(error.problem))}</strong> {value}'
+        f"<p>{html.escape(error.remedy)}</p></div>"
+    )
+
+
+def unexpected_box() -> None:
+    """For an error that is ours: the log has the details, the page stays calm."""
+    st.html(
+        '<div class="problem" role="alert"><strong>Something went wrong on our side.</strong>'
+        "<p>The server's log has the details. Reload the page, or choose another run or page.</p></div>"
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
