@@ -1,0 +1,47 @@
+"""Training curves."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dashboard.figures.theme import DASHES, SYMBOLS, Theme, axis, empty, safe, style
+
+
+def curves(history: pd.DataFrame, theme: Theme, *, title: str = "") -> go.Figure:
+    """Loss and accuracy over epochs, one line per split.
+
+    Args:
+        history: columns `epoch`, `split`, `loss`, `accuracy` (share), one row per epoch and split.
+    """
+    if history.empty:
+        return empty(theme, "This run was not trained here: there are no curves.", title=title)
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.11)
+    for number, (split, part) in enumerate(history.groupby("split", sort=True)):
+        for column, measure in enumerate(("loss", "accuracy"), start=1):
+            figure.add_trace(_line(part, str(split), measure, number, theme), row=1, col=column)
+    style(figure, theme, title=title, height=320, margin_t=64 if title else 36)
+    figure.update_xaxes(axis(theme, "epoch", tickformat="d", showgrid=False, dtick=_step(history)))
+    figure.update_yaxes(axis(theme, "loss", rangemode="tozero"), col=1)
+    return figure.update_yaxes(axis(theme, "accuracy", tickformat=".0%"), col=2)
+
+
+def _step(history: pd.DataFrame) -> int:
+    return max(1, int(history["epoch"].max()) // 10)
+
+
+def _line(part: pd.DataFrame, split: str, measure: str, number: int, theme: Theme) -> go.Scatter:
+    part = part.sort_values("epoch")
+    form = ".1%" if measure == "accuracy" else ".3f"
+    return go.Scatter(
+        x=part["epoch"],
+        y=part[measure],
+        name=safe(split),
+        legendgroup=split,
+        showlegend=measure == "loss",
+        mode="lines+markers",
+        line={"color": theme.series[number % 5], "dash": DASHES[number % 5], "width": 2},
+        marker={"symbol": SYMBOLS[number % 5], "size": 6},
+        hovertemplate=f"epoch %{{x}}, {measure} %{{y:{form}}}",
+    )
