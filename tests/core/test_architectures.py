@@ -52,7 +52,7 @@ def test_contract(member: Architecture) -> None:
     assert dict(module.named_modules())[member.head].weight.shape[0] == 5
     other = fresh_module(member.card.key, 3, prep(size))
     assert load_into(other, module.state_dict(), member.head, allow_new_head=True) == [
-        f"The head {member.head} starts fresh: the file has 5 classes, the data 3."
+        f"Layer {member.head} starts fresh: the file has 5 classes, the data 3."
     ]
     assert member.card.summary.endswith(".")
     assert member.card.cost > 0

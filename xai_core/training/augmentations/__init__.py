@@ -1,5 +1,14 @@
 """Augmentations: one file each."""
 
-from xai_core.training.augmentations.base import AUGMENTATIONS, Augmentation, augmentation
+from xai_core.training.augmentations.base import (
+    AUGMENTATIONS,
+    COLOUR,
+    ERASING,
+    GEOMETRY,
+    Augmentation,
+    augment,
+    augmentation,
+    chosen,
+)
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "augmentation"]
+__all__ = ["AUGMENTATIONS", "COLOUR", "ERASING", "GEOMETRY", "Augmentation", "augment", "augmentation", "chosen"]

@@ -1,0 +1,88 @@
+"""What one training run is made of; JSON-able, so that a run can be made again. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from xai_core.errors import BadParameter, NotFound
+from xai_core.models.architectures import ARCHITECTURES
+from xai_core.params import build, param, specs
+from xai_core.training.augmentations import chosen
+from xai_core.training.losses import LOSSES
+
+FROM_SCRATCH, FINE_TUNING, HEAD_FACTOR = 6e-3, 3e-4, 10.0
+"""Default peak learning rates; while the head alone is trained, the rate is ten times that of fine-tuning."""
+
+
+@dataclass(frozen=True)
+class TrainParams:
+    """The numbers of a training run, as a form or flags ask for them."""
+
+    epochs: int = param(4, help="passes over the training split", low=1, high=1000)
+    batch_size: int = param(0, help="pictures per step; 0 chooses: 128 from scratch, 32 fine-tuning", low=0, high=4096)
+    learning_rate: float = param(
+        0.0, help="peak rate; 0 chooses: 0.006 from scratch, 0.0003 fine-tuning", low=0.0, high=1.0
+    )
+    weight_decay: float = param(0.01, help="pull of weights towards zero (AdamW)", low=0.0, high=1.0)
+    head_epochs: int = param(1, help="with --init: epochs in which only the new head is trained", low=0, high=1000)
+    class_weights: bool = param(True, help="rare classes weigh more, by the inverse of their frequency")
+    precision: str = param(
+        "float32", help="bfloat16 may be twice as fast and is a little less exact", choices=("float32", "bfloat16")
+    )
+    seed: int = param(0, help="the same seed gives the same run", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class TrainConfig(TrainParams):
+    """Everything that decides the weights, besides data, classes and preprocessing.
+
+    Attributes:
+        architecture: key of a registered architecture.
+        init: weights file that training starts from; "" for fresh weights.
+        loss, loss_params: key of a loss and its parameters.
+        augmentations: parameters by key of augmentation.
+    """
+
+    architecture: str = "small_resnet"
+    init: str = ""
+    loss: str = "cross_entropy"
+    loss_params: Mapping[str, Any] = field(default_factory=dict)
+    augmentations: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"flip": {}})
+
+    def resolved(self) -> TrainConfig:
+        """The same with every default filled in; two configurations that mean the same are then equal.
+
+        Raises:
+            NotFound: an unknown architecture, loss, augmentation or parameter.
+            BadParameter: a value that does not fit.
+        """
+        scalars = build(TrainParams, {spec.name: getattr(self, spec.name) for spec in specs(TrainParams)})
+        tuned = bool(self.init)
+        if tuned and scalars.head_epochs > scalars.epochs:
+            remedy = "Give at least as many epochs as head epochs."
+            raise BadParameter("more head epochs than epochs", value=scalars.head_epochs, remedy=remedy)
+        loss = LOSSES[self.loss]
+        values = asdict(scalars) | {
+            "architecture": ARCHITECTURES[self.architecture].card.key,
+            "batch_size": scalars.batch_size or (32 if tuned else 128),
+            "learning_rate": scalars.learning_rate or (FINE_TUNING if tuned else FROM_SCRATCH),
+            "head_epochs": scalars.head_epochs if tuned else 0,
+            "loss_params": asdict(build(loss.params, self.loss_params)),
+            "augmentations": {member.card.key: asdict(params) for member, params in chosen(self.augmentations)},
+        }
+        return replace(self, **values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """From the JSON form; raises NotFound for a name that it does not have."""
+        known = [f.name for f in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise NotFound.among("training option", name, known)
+        return cls(**values)

@@ -1,0 +1,42 @@
+"""Weighted cross-entropy, the loss of paper 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xai_core.params import param
+from xai_core.training.losses.base import LossInput, loss
+from xai_core.types import Card
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class CrossEntropyParams:
+    """Of cross-entropy."""
+
+    label_smoothing: float = param(0.0, help="probability spread evenly over all classes", low=0.0, high=0.9)
+
+
+@loss(
+    Card(
+        key="cross_entropy",
+        title="Cross-entropy",
+        summary="The usual loss of classifiers; rare classes may weigh more, labels may be smoothed.",
+        blind_spot="Asks only for the right class, not for the right reason.",
+        paper="Szegedy et al. 2016, Rethinking the Inception Architecture (label smoothing, section 7)",
+        cost=1.0,
+    ),
+    CrossEntropyParams,
+)
+def cross_entropy(batch: LossInput, params: CrossEntropyParams) -> tuple[Tensor, Tensor]:
+    """Mean over the batch, weighted by the classes of its labels."""
+    from torch.nn import functional
+
+    logits = batch.module(batch.x)
+    value = functional.cross_entropy(
+        logits, batch.labels, weight=batch.class_weights, label_smoothing=params.label_smoothing
+    )
+    return value, logits
