@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -146,19 +146,25 @@ def limited(bytes_: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+Small = tuple[Path, AbstractContextManager[None]]
+
+
 @pytest.fixture(params=["file system", "file size"])
-def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A folder with room for 1 MiB: a small file system where one may be mounted, else files that may not grow."""
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Small]:
+    """A folder with room for 1 MiB, and the context in which that holds.
+
+    A small file system where one may be mounted, else files that may not grow: those of the test alone, because
+    pytest may write to a larger log in between.
+    """
     folder = tmp_path / "small"
     folder.mkdir()
     mount = shutil.which("mount")
     command = [str(mount), "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     if request.param == "file system" and mount and subprocess.run(command, capture_output=True).returncode == 0:
-        yield folder
+        yield folder, nullcontext()
         subprocess.run(["umount", str(folder)], check=True)
     else:
-        with limited(2**20):
-            yield folder
+        yield folder, limited(2**20)
 
 
 def fill(store: MapStore, side: int) -> None:
@@ -167,13 +173,14 @@ def fill(store: MapStore, side: int) -> None:
         store.put([row], ["0"], cases.maps_of([row], side))
 
 
-def test_a_full_disk_keeps_what_was_stored(small: Path) -> None:
-    store = cases.store(small)
-    with pytest.raises(StorageFull, match="Free some space"):
+def test_a_full_disk_keeps_what_was_stored(small: Small) -> None:
+    folder, full = small
+    store = cases.store(folder)
+    with full, pytest.raises(StorageFull, match="Free some space"):
         fill(store, 100)
     stored = store.count()
     assert 30 < stored < 60
-    found = cases.store(small, create=False).get(range(100), ["0"] * 100)
+    found = cases.store(folder, create=False).get(range(100), ["0"] * 100)
     assert found.state.tolist() == [STORED] * stored + [MISSING] * (100 - stored)
     right = cases.maps_of(range(stored), 100)
     error = np.abs(found.maps[:stored] - right).max(axis=(1, 2)) / np.abs(right).max(axis=(1, 2))
@@ -182,11 +189,9 @@ def test_a_full_disk_keeps_what_was_stored(small: Path) -> None:
     assert (store.path / "maps.bin").stat().st_size in (stored * 20_000, (stored + 1) * 20_000)
 
 
-def test_a_full_disk_keeps_the_old_predictions(small: Path) -> None:
-    study = cases.study(small, n=3000)
-    run = study.add_run("run", RunInfo())
+def test_a_full_disk_keeps_the_old_predictions(tmp_path: Path) -> None:
+    run = cases.study(tmp_path, n=3000).add_run("run", RunInfo())
     run.write_predictions([0], np.full((1, 3), 1 / 3))
-    (small / "ballast").write_bytes(b"\0" * (2**20 - 400_000))
     with limited(20_000), pytest.raises(StorageFull):
         run.write_predictions(range(3000), np.random.default_rng(0).dirichlet(np.ones(3), 3000))
     assert run.predictions is not None
@@ -194,10 +199,11 @@ def test_a_full_disk_keeps_the_old_predictions(small: Path) -> None:
     assert {p.name for p in run.path.iterdir()} == {"run.json", "predictions.parquet"}
 
 
-def test_a_full_disk_leaves_no_half_study(small: Path) -> None:
-    with pytest.raises(StorageFull):
-        cases.study(small, n=30_000)
-    assert list(small.iterdir()) == []
+def test_a_full_disk_leaves_no_half_study(small: Small) -> None:
+    folder, full = small
+    with full, pytest.raises(StorageFull):
+        cases.study(folder, n=30_000)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_store_serves_again_once_there_is_room(tmp_path: Path) -> None:
