@@ -12,8 +12,10 @@ import pytest
 from tests.conftest import ROOT
 
 LEVELS = [
-    {"types", "errors"},
-    {"registry", "params", "settings", "files"},
+    {"errors"},
+    {"types"},
+    {"registry", "params", "files"},
+    {"settings"},
     {"pictures", "splits", "garment_art"},
     {"datasets", "models"},
     {"explainers"},

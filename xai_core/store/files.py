@@ -192,7 +192,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """
     try:
         # not pq.read_table: it reads folder names such as "a=b" as columns
-        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read()
+        # one thread: Arrow's pool may abort the process when it ends soon after (apache/arrow#34314)
+        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
         table = table.select(schema.names).combine_chunks()
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise damaged(path, error) from None

@@ -82,9 +82,9 @@ class Run:
         name: its name; `path` is its folder.
     """
 
-    def __init__(self, study: Study, name: str) -> None:
+    def __init__(self, study: Study, name: str, path: Path | None = None) -> None:
         self.study, self.name = study, name
-        self.path = study.path / "runs" / name
+        self.path = path or study.path / "runs" / name
         self._info = files.Cached(self.path / INFO_FILE, _read_info)
         self._history = files.Cached(self.path / "history.parquet", _read_history)
         self._predictions = files.Cached(self.path / "predictions.parquet", self._read_predictions)
@@ -233,7 +233,7 @@ def _read_info(path: Path) -> RunInfo:
 
 
 def _read_history(path: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = files.read_table(path, _HISTORY_SCHEMA).to_pandas()
+    frame: pd.DataFrame = files.read_table(path, _HISTORY_SCHEMA).to_pandas(use_threads=False)
     return frame
 
 

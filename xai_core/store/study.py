@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -68,7 +69,7 @@ class Study:
     def __init__(self, path: Path, info: StudyInfo, table: pa.Table) -> None:
         self.path, self.info = path, info
         self.name = path.name
-        self._samples: pd.DataFrame = table.to_pandas()
+        self._samples: pd.DataFrame = table.to_pandas(use_threads=False)
         self._labels: NDArray[np.int64] = self._samples["label"].to_numpy(np.int64)
         self._labels.setflags(write=False)
 
@@ -210,7 +211,16 @@ class Study:
         return run
 
     def add_run(self, name: str, info: RunInfo) -> Run:
-        """A new, empty run; `created` is filled in where it is empty.
+        """A new, empty run; raises as `new_run` does."""
+        with self.new_run(name, info):
+            pass
+        return Run(self, name)
+
+    @contextmanager
+    def new_run(self, name: str, info: RunInfo) -> Iterator[Run]:
+        """A run to fill before anybody sees it: it appears whole when the block ends, or not at all.
+
+        `created` is filled in where it is empty.
 
         Raises:
             BadParameter: not a name, or taken.
@@ -219,7 +229,7 @@ class Study:
         files.checked_name(name, "run")
         with files.new_folder(self.path / _RUNS / name, "run") as folder:
             files.write_json(folder / INFO_FILE, asdict(replace(info, created=info.created or now())))
-        return Run(self, name)
+            yield Run(self, name, folder)
 
 
 def now() -> str:

@@ -1,0 +1,143 @@
+"""`xai train`: train a model on the study's training split; it becomes a run."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from xai_core.cli.command import Command, comma_list, long_work, numbers, open_study, run_argument, study_argument
+from xai_core.errors import BadParameter
+from xai_core.params import assignments
+from xai_core.settings import load as load_settings
+
+if TYPE_CHECKING:
+    from xai_core.store.run import Run
+    from xai_core.store.study import Study
+    from xai_core.training.config import TrainConfig
+
+SCALARS = ("epochs", "batch_size", "learning_rate", "weight_decay", "head_epochs", "class_weights", "precision", "seed")
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    study_argument(parser)
+    run_argument(parser)
+    parser.add_argument("--arch", metavar="KEY", help="xai list architectures (default: the parent's)")
+    parser.add_argument("--parent", metavar="RUN", help="take its whole configuration; flags given here override it")
+    parser.add_argument("--init", metavar="FILE", help="weights to start from: the head is new where classes differ")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="input size")
+    parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
+    parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
+    parser.add_argument("--loss", metavar="KEY", help="xai list losses")
+    parser.add_argument(
+        "--augment", metavar="A,B", help="xai list augmentations; added to the parent's, or begin with none, to replace"
+    )
+    for name in SCALARS:
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=_help(name))
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
+    )
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+
+
+def _help(name: str) -> str:
+    from xai_core.params import specs
+    from xai_core.training.config import TrainParams
+
+    return next(f"{s.help} (default {s.default})" for s in specs(TrainParams) if s.name == name)
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    study = open_study(args)
+    parent = study.run(args.parent) if args.parent else None
+    config = configuration(args, parent)
+    from xai_core.pipeline.train import Input, train_run
+
+    given = _input(args, parent)
+    with long_work("training") as (progress, cancel):
+        run = train_run(
+            study,
+            args.run_name,
+            config,
+            Input(*given),
+            parent=args.parent,
+            progress=progress,
+            cancel=cancel,
+            device=load_settings({"device": args.device}).device,
+        )
+    return summary(study, run)
+
+
+def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
+    """The parent's configuration, or the defaults, with what the flags say in its place."""
+    from xai_core.params import build
+    from xai_core.training.config import TrainConfig, TrainParams
+
+    values: dict[str, Any] = dict(parent.info.training) if parent else {}
+    values.pop("best_epoch", None)
+    if parent and values.get("init") and not args.init:
+        remedy = f"Give --init again: {values['init']}."
+        raise BadParameter("the parent started from a weights file", value=parent.name, remedy=remedy)
+    given = {name: getattr(args, name) for name in SCALARS if getattr(args, name) is not None}
+    values |= {name: value for name, value in asdict(build(TrainParams, given)).items() if name in given}
+    if args.arch is None and "architecture" not in values:
+        raise BadParameter("which architecture?", remedy="Give --arch KEY (xai list architectures) or --parent RUN.")
+    options = {"architecture": args.arch, "init": args.init, "loss": args.loss}
+    values |= {name: value for name, value in options.items() if value is not None}
+    if args.loss:
+        values["loss_params"] = {}
+    return TrainConfig.from_dict(_with_members(values, args))
+
+
+def _with_members(values: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Augmentations and the parameters of `--set`."""
+    chosen = {key: dict(params) for key, params in values.get("augmentations", {"flip": {}}).items()}
+    for key in comma_list(args.augment or ""):
+        if key == "none":
+            chosen.clear()
+        else:
+            chosen.setdefault(key, {})
+    loss_params = dict(values.get("loss_params", {}))
+    for member, params in assignments(args.set).items():
+        if member in chosen:
+            chosen[member] |= params
+        elif member == values.get("loss", "cross_entropy"):
+            loss_params |= params
+        else:
+            raise BadParameter("--set for something not chosen", value=member, remedy="Add it to --augment or --loss.")
+    return values | {"augmentations": chosen, "loss_params": loss_params}
+
+
+def _input(args: argparse.Namespace, parent: Run | None) -> tuple[Any, Any, Any]:
+    """Size, mean and std: as given, else the parent's, else None."""
+    known = (parent.info.preprocess if parent else None) or {}
+    mean, std = (tuple(known[name]) if name in known else None for name in ("mean", "std"))
+    return args.size or known.get("width"), args.mean or mean, args.std or std
+
+
+def summary(study: Study, run: Run) -> dict[str, Any]:
+    """What came of it, JSON-able."""
+    history = run.history
+    assert history is not None
+    return {
+        "study": study.name,
+        "run": run.name,
+        "architecture": run.info.architecture,
+        "preprocess": run.info.preprocess,
+        "augmentations": list(run.info.training["augmentations"]),
+        "best_epoch": run.info.training["best_epoch"],
+        "seconds": run.info.seconds,
+        "history": history.to_dict("records"),
+    }
+
+
+def _show(result: dict[str, Any]) -> str:
+    lines = [f"{result['run']}: {result['architecture']}, {result['seconds']:.0f} s"]
+    for row in result["history"]:
+        if row["split"] == "validation":
+            best = "  ← kept" if row["epoch"] == result["best_epoch"] else ""
+            lines.append(f"  epoch {row['epoch']:>3}  validation accuracy {row['accuracy']:.2%}{best}")
+    return "\n".join([*lines, f"Next: xai predict {result['study']} --run {result['run']}"])
+
+
+COMMAND = Command("train", "train a model; it becomes a run", _configure, _run, _show)

@@ -1,0 +1,141 @@
+"""From a study and a configuration to a run: what is unfinished lies in `training/` until it is whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core import __version__
+from xai_core.errors import BadInput
+from xai_core.models.architectures import ARCHITECTURES, Architecture
+from xai_core.models.build import pick_device
+from xai_core.models.preprocess import Preprocess
+from xai_core.models.weights import fingerprint
+from xai_core.store.files import checked_name
+from xai_core.store.run import Run, RunInfo
+from xai_core.store.study import Study
+from xai_core.training.config import TrainConfig
+from xai_core.training.data import PictureArrays, load_pictures
+from xai_core.training.loop import WEIGHTS, starting_module, train
+from xai_core.types import CancelToken, Progress, silent
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEASURED_ON = 2000
+"""Training pictures that mean and std are taken from where nobody gave them."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the command line may say of the input; None where it says nothing."""
+
+    size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+
+def train_run(
+    study: Study,
+    name: str,
+    config: TrainConfig,
+    given: Input,
+    *,
+    parent: str | None = None,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+    device: str = "auto",
+) -> Run:
+    """Train a model and add it to the study as a run, or go on with an unfinished training of that name.
+
+    Raises:
+        BadParameter: not a name, taken, or a configuration that does not fit.
+        BadInput: pictures that cannot be read, an empty split, another unfinished training of that name.
+        Cancelled: asked to stop; finished epochs are kept.
+    """
+    checked_name(name, "run")
+    if name in study.runs():
+        raise BadInput("this run exists already", value=name, remedy="Choose another name.")
+    config = config.resolved()
+    preprocess = chosen_preprocess(study, config, given)
+    module, notes = starting_module(config, len(study.class_names), preprocess)
+    training, validation = (pictures(study, split, preprocess, cancel) for split in ("train", "validation"))
+    folder = study.path / "training" / name
+    result = train(
+        module,
+        training,
+        validation,
+        config,
+        study.class_names,
+        preprocess,
+        folder=folder,
+        progress=progress,
+        cancel=cancel,
+        device=pick_device(device),
+    )
+    info = RunInfo(
+        architecture=config.architecture,
+        preprocess=preprocess.as_dict(),
+        cam_layer=ARCHITECTURES[config.architecture].cam_layer,
+        fingerprint=fingerprint(module, config.architecture, preprocess),
+        parent=parent,
+        training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
+        provenance={"trained_by": f"second-look {__version__}", "notes": notes},
+        seconds=result.seconds,
+    )
+    with study.new_run(name, info) as run:
+        shutil.copyfile(folder / WEIGHTS, run.weights)
+        run.write_history(result.history)
+    shutil.rmtree(folder, ignore_errors=True)
+    return study.run(name)
+
+
+def pictures(study: Study, split: str, preprocess: Preprocess, cancel: CancelToken | None = None) -> PictureArrays:
+    """A whole split in memory, resized."""
+    rows = study.rows(split)
+    return PictureArrays(load_pictures(study.picture, rows, preprocess, cancel=cancel), study.labels[rows])
+
+
+def chosen_preprocess(study: Study, config: TrainConfig, given: Input) -> Preprocess:
+    """What was given; else ImageNet's mean and std for pretrained weights, and the training pictures' own for new."""
+    member = ARCHITECTURES[config.architecture]
+    rows = _some(study.rows("train"), MEASURED_ON, study.info.seed)
+    if not len(rows):
+        raise BadInput("the training split is empty", remedy="Make the study with a split to train on.")
+    channels = len(given.mean) if given.mean else _channels(study, rows, pretrained=bool(config.init))
+    size = given.size or _size(study, member)
+    preprocess = Preprocess(size, size, channels, given.mean or (0.0,) * channels, given.std or (1.0,) * channels)
+    if given.mean and given.std:
+        return preprocess
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if config.init else _measured(study, rows, preprocess)
+    return replace(preprocess, mean=given.mean or mean, std=given.std or std)
+
+
+def _channels(study: Study, rows: NDArray[np.int64], *, pretrained: bool) -> int:
+    grey = not pretrained and all(study.picture(int(row)).mode == "L" for row in rows[:32])
+    return 1 if grey else 3
+
+
+def _size(study: Study, member: Architecture) -> int:
+    """The pictures' own size where all are squares of one size that fits; else the architecture's."""
+    widths, heights = set(study.samples["width"]), set(study.samples["height"])
+    low, high = member.sizes
+    if len(widths) == 1 and widths == heights and low <= (size := int(widths.pop())) <= high:
+        return size
+    return member.size
+
+
+def _measured(
+    study: Study, rows: Sequence[int] | NDArray[np.int64], preprocess: Preprocess
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel on the 0…1 scale, to four digits."""
+    pixels = load_pictures(study.picture, rows, preprocess).reshape(-1, preprocess.channels).astype(np.float32) / 255
+    mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
+    return tuple(np.round(mean, 4).tolist()), tuple(np.round(np.maximum(std, 1e-3), 4).tolist())
+
+
+def _some(rows: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
