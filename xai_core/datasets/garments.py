@@ -190,11 +190,10 @@ class Garments:
                 shutil.rmtree(beside, ignore_errors=True)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(
-                    "no room for the drawn garments", value=self._root, remedy="Free some space."
-                ) from error
-            raise BadInput("cannot write the drawn garments", value=self._root, remedy=f"Name another folder ({error}).") \
-                from error  # fmt: skip
+                what = "no room for the drawn garments"
+                raise StorageFull(what, value=self._root, remedy="Free some space.") from error
+            what = "cannot write the drawn garments"
+            raise BadInput(what, value=self._root, remedy=f"Name another folder ({error}).") from error
 
     def _draw_into(self, folder: Path, seed: int, progress: Progress) -> None:
         members = list(_members(self._params))

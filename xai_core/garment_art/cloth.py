@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art.body import Figure
 from xai_core.garment_art.canvas import Canvas, Field, large
 from xai_core.garment_art.fabrics import Fabric
+from xai_core.garment_art.figure import Figure
 from xai_core.garment_art.geometry import Points, ellipse, mirrored, points
 from xai_core.garment_art.palette import Colour
 from xai_core.garment_art.shading import volume

@@ -18,6 +18,11 @@ def points(pairs: Sequence[Sequence[float]]) -> Points:
     return np.asarray(pairs, dtype=np.float64)
 
 
+def at(x: float, y: float) -> Points:
+    """One point, or an offset, `(2,)`."""
+    return np.array([x, y], dtype=np.float64)
+
+
 def spline(knots: Points, steps: int = 8, closed: bool = False) -> Points:
     """A Catmull-Rom curve through the knots (any number of columns), `steps` points per span."""
     if closed:
@@ -44,25 +49,6 @@ def tube(centre: Points, half_widths: Sequence[float], rounded: bool = True) -> 
     angles = np.linspace(0, math.pi, 7)[1:-1, None]
     cap = line[-1, :2] + line[-1, 2] * (np.cos(angles) * normal[-1] + np.sin(angles) * heading[-1])
     return np.concatenate([left, cap, right[::-1]])
-
-
-def along(centre: Points, share: float) -> Points:
-    """The point at `share` (0 … 1) of a polyline's length."""
-    return cut(centre, share)[-1]
-
-
-def cut(centre: Points, share: float) -> Points:
-    """The first `share` (0 … 1) of a polyline."""
-    lengths = np.hypot(*np.diff(centre, axis=0).T)
-    left = share * lengths.sum()
-    kept = [centre[0]]
-    for start, end, length in zip(centre[:-1], centre[1:], lengths, strict=True):
-        if left < length:
-            kept.append(start + (end - start) * left / length)
-            break
-        kept.append(end)
-        left -= length
-    return np.asarray(kept)
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0, steps: int = 24) -> Points:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from xai_core.garment_art import palette
-from xai_core.garment_art.body import Figure
 from xai_core.garment_art.canvas import Canvas, Field
 from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.geometry import Points, ellipse, points
+from xai_core.garment_art.figure import Figure
+from xai_core.garment_art.geometry import Points, at, ellipse, points
 from xai_core.garment_art.palette import Colour
 
 Shape = tuple[Points, int]
@@ -44,8 +44,9 @@ def _rays(count: int, inner: float, outer: float) -> list[Points]:
     found = []
     for k in range(count):
         a, w = 2 * math.pi * k / count, 1.0 / count
-        found.append(points([[inner * math.cos(a - w), inner * math.sin(a - w)], [outer * math.cos(a), outer * math.sin(a)],
-                             [inner * math.cos(a + w), inner * math.sin(a + w)]]))  # fmt: skip
+        tip = [outer * math.cos(a), outer * math.sin(a)]
+        left, right = ([inner * math.cos(b), inner * math.sin(b)] for b in (a - w, a + w))
+        found.append(points([left, tip, right]))
     return found
 
 
@@ -83,7 +84,7 @@ def heart(chance: Chance) -> list[Shape]:
     return [(_heart(), 0)] + ([(_heart() * 0.6, 1)] if chance.coin() else [])
 
 
-def smile(chance: Chance) -> list[Shape]:
+def smile(_: Chance) -> list[Shape]:
     """A smiling face."""
     mouth = [[0.6 * math.cos(a), 0.15 + 0.45 * math.sin(a)] for a in np.linspace(0, math.pi, 12)]
     back = [[0.5 * math.cos(a), 0.15 + 0.3 * math.sin(a)] for a in np.linspace(math.pi, 0, 12)]
@@ -91,7 +92,7 @@ def smile(chance: Chance) -> list[Shape]:
     return [(ellipse(0, 0, 1, 1), 0), *eyes, (points(mouth + back), 1)]
 
 
-def bolt(chance: Chance) -> list[Shape]:
+def bolt(_: Chance) -> list[Shape]:
     """A lightning bolt before a disc."""
     zigzag = points([[0.25, -1.1], [-0.6, 0.2], [-0.05, 0.2], [-0.3, 1.1], [0.6, -0.25], [0.05, -0.25]])
     return [(ellipse(0, 0, 0.85, 0.85), 0), (zigzag, 1)]
@@ -106,12 +107,12 @@ def flower(chance: Chance) -> list[Shape]:
     return [(stalk, 2), (ellipse(0.3, 0.6, 0.3, 0.12, -0.6), 2), (bloom, 0), (ellipse(0, -0.54, 0.2, 0.2), 1)]
 
 
-def moon(chance: Chance) -> list[Shape]:
+def moon(_: Chance) -> list[Shape]:
     """A crescent and three stars."""
     a, b = np.linspace(0.9, 2 * math.pi - 0.9, 30), np.linspace(2 * math.pi - 1.25, 1.25, 30)
     outer = np.column_stack([0.9 * np.cos(a), 0.9 * np.sin(a)])
     inner = np.column_stack([0.26 + 0.75 * np.cos(b), 0.75 * np.sin(b)])
-    stars = [(_star() * s + [x, y], 1) for x, y, s in ((0.5, -0.35, 0.3), (0.75, 0.35, 0.2), (0.25, 0.2, 0.16))]
+    stars = [(_star() * s + at(x, y), 1) for x, y, s in ((0.5, -0.35, 0.3), (0.75, 0.35, 0.2), (0.25, 0.2, 0.16))]
     return [(np.concatenate([outer, inner]), 0), *stars]
 
 
@@ -124,7 +125,7 @@ def blocks(chance: Chance) -> list[Shape]:
     ]
 
 
-def waves(chance: Chance) -> list[Shape]:
+def waves(_: Chance) -> list[Shape]:
     """Rows of waves under a disc."""
     t = np.linspace(-1, 1, 30)
     rows = []
@@ -148,7 +149,7 @@ def paint_print(canvas: Canvas, figure: Figure, chance: Chance, ground: Colour, 
     x, y, scale = 0.14 * figure.turn, chance.between(2.2, 2.42), chance.between(0.3, 0.44)
     if kind != "word":
         for shape, ink in chance.pick(PICTURES)(chance):
-            canvas.tint(canvas.coverage(figure.place(shape * scale + [x, y])) * cloth, inks[ink])
+            canvas.tint(canvas.coverage(figure.place(shape * scale + at(x, y))) * cloth, inks[ink])
     if kind == "picture":
         return
     below = y + 1.25 * scale if kind == "both" else y - 0.15
@@ -159,15 +160,15 @@ def paint_print(canvas: Canvas, figure: Figure, chance: Chance, ground: Colour, 
 
 
 def _word(
-    canvas: Canvas, figure: Figure, text: str, at: tuple[float, float], high: float, ink: Colour, cloth: Field
+    canvas: Canvas, figure: Figure, text: str, spot: tuple[float, float], high: float, ink: Colour, cloth: Field
 ) -> None:
     wide = 0.72 * high
     step = min(1.4 * wide, 0.95 / len(text))
     wide *= min(1.0, step / (1.4 * 0.72 * high))
-    left = at[0] - 0.5 * step * (len(text) - 1) - 0.5 * wide
+    left = spot[0] - 0.5 * step * (len(text) - 1) - 0.5 * wide
     total = np.zeros_like(cloth)
     for k, letter in enumerate(text):
         for stroke in LETTERS[letter]:
-            path = points(stroke) * [wide, high] + [left + k * step, at[1]]
+            path = points(stroke) * at(wide, high) + at(left + k * step, spot[1])
             total = np.maximum(total, canvas.line(figure.place(path), 0.2 * high))
     canvas.tint(total * cloth, ink)

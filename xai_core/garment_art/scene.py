@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from xai_core.garment_art import palette
 from xai_core.garment_art.backgrounds import paint_background
-from xai_core.garment_art.body import (
-    Figure, draw_figure, paint_arm, paint_back_hair, paint_head, paint_legs, paint_torso,
-)  # fmt: skip
+from xai_core.garment_art.body import paint_arm, paint_back_hair, paint_head, paint_legs, paint_torso
 from xai_core.garment_art.canvas import Canvas
 from xai_core.garment_art.chance import Chance
 from xai_core.garment_art.cloth import Wear, band, button
 from xai_core.garment_art.fabrics import FLOWING, PANTS, SHORTS, TEES, Fabric, denim, draw_fabric, plain
+from xai_core.garment_art.figure import Figure, draw_figure
 from xai_core.garment_art.framing import SHARES, frame
 from xai_core.garment_art.geometry import points
 from xai_core.garment_art.prints import paint_print
@@ -55,12 +54,12 @@ class Drawing:
 
 def draw(chance: Chance, label: str, size: int, tight_share: float) -> Drawing:
     """One picture of a garment of class `label`. `tight_share` holds for dresses and skirts."""
-    figure = draw_figure(chance.branch(1))
+    figure = draw_figure(chance.branch(1), astride=label == "Shorts")
     outfit = draw_outfit(chance.branch(2), figure, label)
     view = chance.branch(3)
     is_tight = label in ("Dress", "Skirt") and view.coin(tight_share)
     framing = "tight" if is_tight else view.weighted(SHARES[label])
-    camera = frame(view, framing, outfit.bottom.top, _hem(outfit.bottom), figure.shifts[1])
+    camera = frame(view, framing, outfit.bottom.top, _hem(outfit.bottom), figure.stance.shifts[1])
     canvas = Canvas(size, camera, view.side())
     paint_background(canvas, chance.branch(4))
     paint_person(canvas, figure, outfit, chance.branch(5))
@@ -83,13 +82,17 @@ def draw_outfit(chance: Chance, figure: Figure, label: str) -> Outfit:
         bottom, cloth = _plain_bottom(chance, figure, fabric)
         return Outfit(label, draw_tee(chance), fabric, bottom, cloth, None)
     fabric = draw_fabric(chance, {"Pants": PANTS, "Shorts": SHORTS, "Skirt": FLOWING}[label])
-    jeans = fabric.name == "denim"
-    bottom = {"Pants": lambda: draw_pants(chance, jeans), "Shorts": lambda: draw_shorts(chance, jeans),
-              "Skirt": lambda: draw_skirt(chance, figure, chance.between(2.85, 3.2))}[label]()  # fmt: skip
+    bottom = _labelled_bottom(chance, figure, label, fabric.name == "denim")
     top = draw_plain_top(chance, bottom.top + 0.08)
     cloth = plain(palette.apart(chance, fabric.ground, 0.28), chance.between(0.01, 0.05))
     belt = _belt(chance, fabric) if label == "Skirt" and chance.coin(0.5) else None
     return Outfit(label, top, cloth, bottom, fabric, belt)
+
+
+def _labelled_bottom(chance: Chance, figure: Figure, label: str, jeans: bool) -> Skirt | Trousers:
+    if label == "Skirt":
+        return draw_skirt(chance, figure, chance.between(2.85, 3.2))
+    return draw_pants(chance, jeans) if label == "Pants" else draw_shorts(chance, jeans)
 
 
 def _belt(chance: Chance, fabric: Fabric) -> palette.Colour:
@@ -126,6 +129,9 @@ def paint_person(canvas: Canvas, figure: Figure, outfit: Outfit, chance: Chance)
         _paint_bottom(canvas, figure, bottom, outfit)
     if not figure.behind:
         _paint_arms(canvas, figure, top, outfit.top)
+    else:
+        for index in (0, 1):
+            paint_sleeve(canvas, figure, top, outfit.top, index, end=0.8)
     paint_head(canvas, figure, style)
 
 

@@ -28,8 +28,8 @@ def volume(canvas: Canvas, alpha: Field, radius: float, strength: float = 0.3) -
 class Fold:
     """A crease from `start` to `end`: `width` in body units; a positive `depth` lights the light's side."""
 
-    start: tuple[float, float]
-    end: tuple[float, float]
+    start: Points
+    end: Points
     width: float
     depth: float
 
@@ -38,10 +38,10 @@ def folds(canvas: Canvas, creases: Sequence[Fold]) -> Field:
     """Light and dark side by side along every crease, fading out at its ends."""
     shade = np.zeros_like(canvas.x)
     for crease in creases:
-        start, end = np.asarray(crease.start), np.asarray(crease.end)
-        length = float(np.hypot(*(end - start))) or 1e-6
-        ux, uy = (end - start) / length
-        dx, dy = canvas.x - start[0], canvas.y - start[1]
+        step = crease.end - crease.start
+        length = max(float(np.hypot(step[0], step[1])), 1e-6)
+        ux, uy = step / length
+        dx, dy = canvas.x - crease.start[0], canvas.y - crease.start[1]
         t = (dx * ux + dy * uy) / length
         across = (dx * uy - dy * ux) / crease.width
         fade = np.clip(4.0 * t * (1.0 - t), 0.0, 1.0)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art.body import HIP, Figure
 from xai_core.garment_art.canvas import Canvas, Field
 from xai_core.garment_art.chance import Chance
 from xai_core.garment_art.cloth import Wear, lay, seam
-from xai_core.garment_art.geometry import Points, points, spline
+from xai_core.garment_art.figure import HIP, Figure
+from xai_core.garment_art.geometry import Points, at, points, spline
 from xai_core.garment_art.shading import Fold, Waves, folds
 
 CUTS = {"a-line": 0.3, "flared": 0.22, "pencil": 0.18, "pleated": 0.16, "tiered": 0.14}
@@ -100,9 +100,9 @@ def _drape(canvas: Canvas, figure: Figure, skirt: Skirt) -> Field:
         return np.ones_like(canvas.x)
     low = min(skirt.hem - 0.1, HIP + 1.0)
     return folds(canvas, [
-        Fold((x - 0.8 * hip, HIP - 0.2), (x - 0.1 * hip, HIP + 0.25), 0.06, 0.1),
-        Fold((x + 0.8 * hip, HIP - 0.15), (x + 0.1 * hip, HIP + 0.3), 0.06, 0.1),
-        Fold((x, HIP + 0.3), (x + 0.05, low + 0.4), 0.14, 0.1),
+        Fold(at(x - 0.8 * hip, HIP - 0.2), at(x - 0.1 * hip, HIP + 0.25), 0.06, 0.1),
+        Fold(at(x + 0.8 * hip, HIP - 0.15), at(x + 0.1 * hip, HIP + 0.3), 0.06, 0.1),
+        Fold(at(x, HIP + 0.3), at(x + 0.05, low + 0.4), 0.14, 0.1),
     ])  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art.body import ARM_WIDTHS, WAIST, Figure, knots
+from xai_core.garment_art.body import ARM_WIDTHS
 from xai_core.garment_art.canvas import Canvas, Field
 from xai_core.garment_art.chance import Chance
 from xai_core.garment_art.cloth import Wear, lay, seam
-from xai_core.garment_art.geometry import Points, mirrored, points, spline, tube
+from xai_core.garment_art.figure import WAIST, Figure, heading, knots
+from xai_core.garment_art.geometry import Points, at, mirrored, points, spline, tube
 from xai_core.garment_art.shading import Fold, folds
 
 NECKS = {"round": (0.27, 0.2), "scoop": (0.36, 0.42), "v": (0.28, 0.62), "boat": (0.46, 0.12), "square": (0.38, 0.42)}
@@ -66,10 +67,10 @@ def draw_tee(chance: Chance) -> Top:
 def body_outline(figure: Figure, top: Top) -> Points:
     """The closed silhouette without sleeves."""
     bust = figure.bust + 0.5 * top.ease
-    waist = float(figure.width(np.array(min(top.bottom, WAIST)))) + top.ease
+    waist = figure.width(min(top.bottom, WAIST)) + top.ease
     sides = [[bust + 0.02, 2.05], [bust - 0.01, 2.3], [waist, min(WAIST, top.bottom)]]
     if top.bottom > WAIST + 0.15:
-        sides.append([float(figure.width(np.array(top.bottom))) + top.ease, top.bottom])
+        sides.append([figure.width(top.bottom) + top.ease, top.bottom])
     drop = points([[0.5 * sides[-1][0], top.bottom + 0.03], [0.0, top.bottom + 0.04]])
     half = np.concatenate([_upper_edge(figure, top), spline(points(sides), 5), drop])
     return figure.place(mirrored(half))
@@ -99,9 +100,9 @@ def paint_top(canvas: Canvas, figure: Figure, wear: Wear, top: Top) -> Field:
     if top.rib:
         edge = _upper_edge(figure, top)
         count = 2 if top.neck == "v" else 11
-        seam(canvas, figure.place(mirrored(edge[:count] + [0.0, 0.07])), alpha, 0.22, 0.03)
+        seam(canvas, figure.place(mirrored(edge[:count] + at(0.0, 0.07))), alpha, 0.22, 0.03)
     if top.bottom > WAIST + 0.15:
-        wide = float(figure.width(np.array(top.bottom))) + top.ease
+        wide = figure.width(top.bottom) + top.ease
         t = np.linspace(-1, 1, 13)
         hem = figure.place(np.column_stack([t * wide, top.bottom - 0.09 + 0.04 * (1 - t**2)]))
         seam(canvas, hem, alpha, 0.2, 0.02)
@@ -114,32 +115,31 @@ def _creases(figure: Figure, top: Top) -> list[Fold]:
         pit = figure.place(points([[side * (figure.bust + 0.02), 2.02], [side * 0.2, 2.3], [side * 0.34, 2.62],
                                    [side * (figure.waist + 0.1), min(top.bottom, WAIST)], [side * 0.1, 2.75],
                                    [side * 0.26, 2.15]]))  # fmt: skip
-        at = [(float(x), float(y)) for x, y in pit]
-        found += [Fold(at[0], at[1], 0.05, 0.13), Fold(at[0], at[2], 0.06, 0.11), Fold(at[3], at[4], 0.05, 0.12)]
-        found.append(Fold((at[5][0] - 0.2, at[5][1] + 0.16), (at[5][0] + 0.2, at[5][1] + 0.16), 0.13, 0.1))
+        found += [Fold(pit[0], pit[1], 0.05, 0.13), Fold(pit[0], pit[2], 0.06, 0.11), Fold(pit[3], pit[4], 0.05, 0.12)]
+        found.append(Fold(pit[5] + at(-0.2, 0.16), pit[5] + at(0.2, 0.16), 0.13, 0.1))
         if top.bottom > WAIST + 0.15:
             low = figure.place(points([[side * 0.55, top.bottom - 0.1], [side * 0.2, WAIST - 0.1]]))
-            found.append(Fold((float(low[0, 0]), float(low[0, 1])), (float(low[1, 0]), float(low[1, 1])), 0.07, 0.12))
+            found.append(Fold(low[0], low[1], 0.07, 0.12))
     return found
 
 
-def paint_sleeve(canvas: Canvas, figure: Figure, wear: Wear, top: Top, index: int) -> None:
-    """The sleeve over one arm, if the top has sleeves."""
+def paint_sleeve(canvas: Canvas, figure: Figure, wear: Wear, top: Top, index: int, end: float = 2.0) -> None:
+    """The sleeve over one arm, if the top has sleeves; at most down to `end`, 1 being the elbow."""
     if top.sleeve <= 0:
         return
-    end = top.sleeve
+    end = min(end, top.sleeve)
     shares = (0.0, 0.25 * end, 0.5 * end, 0.75 * end, end)
     widths = np.interp(shares, (0.0, 0.5, 1.0, 1.4, 2.0), ARM_WIDTHS) + top.wide
     widths[0] += 0.02
     joints = knots(figure.arms[index], shares)
     alpha = canvas.coverage(tube(joints, list(widths), rounded=False), _cap(figure, index, float(widths[0])))
     canvas.cast(alpha * (1 - wear.owned), 0.08, 0.2)
-    start, stop = joints[1], joints[-1]
-    bend = Fold((float(start[0]), float(start[1])), (float(stop[0]), float(stop[1])), 0.07, 0.12)
-    lay(canvas, figure, wear, alpha, folds(canvas, [bend]), 0.11)
-    heading = (joints[-1] - joints[-2]) / max(float(np.hypot(*(joints[-1] - joints[-2]))), 1e-9)
-    normal = np.array([-heading[1], heading[0]]) * widths[-1]
-    edge = joints[-1] - 0.07 * heading
+    lay(canvas, figure, wear, alpha, folds(canvas, [Fold(joints[1], joints[-1], 0.07, 0.12)]), 0.11)
+    if end < top.sleeve:
+        return
+    ahead = heading(joints[-2], joints[-1])
+    normal = at(-ahead[1], ahead[0]) * widths[-1]
+    edge = joints[-1] - 0.07 * ahead
     seam(canvas, np.stack([edge - normal, edge + normal]), alpha, 0.25, 0.02)
 
 
@@ -148,5 +148,5 @@ def _cap(figure: Figure, index: int, radius: float) -> Points:
     side = 1 if index else -1
     shoulder = figure.arms[index][0]
     inner = figure.place(points([[side * (figure.shoulder - 0.4), 1.47], [side * (figure.bust - 0.2), 2.08]]))
-    return spline(np.stack([inner[0], shoulder + [side * 0.6 * radius, -0.55 * radius],
-                            shoulder + [side * radius, 0.2], inner[1]]), 5, closed=True)  # fmt: skip
+    return spline(np.stack([inner[0], shoulder + at(side * 0.6 * radius, -0.55 * radius),
+                            shoulder + at(side * radius, 0.2), inner[1]]), 5, closed=True)  # fmt: skip

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_core.garment_art import palette
-from xai_core.garment_art.body import CROTCH, HIP, Figure, knots
 from xai_core.garment_art.canvas import Canvas, Field
 from xai_core.garment_art.chance import Chance
 from xai_core.garment_art.cloth import Wear, band, button, lay, seam, stitch
-from xai_core.garment_art.geometry import Points, mirrored, points, spline, tube
+from xai_core.garment_art.figure import CROTCH, HIP, Figure, heading, knots
+from xai_core.garment_art.geometry import Points, at, mirrored, points, spline, tube
 from xai_core.garment_art.shading import Fold, folds, volume
 
 LONG_CUTS = {
@@ -47,7 +47,7 @@ def draw_pants(chance: Chance, jeans: bool) -> Trousers:
 def draw_shorts(chance: Chance, jeans: bool) -> Trousers:
     """Shorts from the upper thigh to just above the knee."""
     ends = chance.between(0.34, 0.78)
-    flare = chance.between(-0.02, 0.13)
+    flare = chance.between(-0.05, 0.08)
     widths = (0.39, 0.38 + 0.4 * flare, 0.36 + 0.7 * flare, 0.35 + flare, 0.34 + flare)
     return Trousers(chance.between(2.95, 3.25), ends, widths, 0.04 + 0.3 * flare, chance.coin(0.25), jeans)
 
@@ -69,7 +69,7 @@ def paint_trousers(canvas: Canvas, figure: Figure, wear: Wear, trousers: Trouser
 
 
 def _hips(figure: Figure, trousers: Trousers) -> Points:
-    width = float(figure.width(np.array(trousers.top))) + 0.02
+    width = figure.width(trousers.top) + 0.02
     hip = figure.hip + trousers.loose
     half = spline(points([[width, trousers.top], [0.96 * hip, HIP - 0.35], [hip, HIP], [0.98 * hip, CROTCH],
                           [0.45 * hip, CROTCH + 0.2], [0.0, CROTCH + 0.08]]), 6)  # fmt: skip
@@ -93,26 +93,22 @@ def _creases(figure: Figure, trousers: Trousers) -> list[Fold]:
         joints = figure.legs[index]
         top, end = knots(joints, (0.0, trousers.ends))
         fork = figure.place(points([[0.0, CROTCH - 0.02]]))[0]
-        found.append(_fold(fork, top + [side * 0.22, 0.12], 0.05, 0.16))
-        found.append(_fold(fork + [0.0, 0.12], top + [side * 0.1, 0.55], 0.06, 0.13))
+        found.append(Fold(fork, top + at(side * 0.22, 0.12), 0.05, 0.16))
+        found.append(Fold(fork + at(0.0, 0.12), top + at(side * 0.1, 0.55), 0.06, 0.13))
         if trousers.ends > 1.5:
             knee, low = joints[1], knots(joints, (trousers.ends - 0.22,))[0]
             for k in (-1, 0, 1):
                 y = 0.12 * k
-                found.append(_fold(knee + [-0.2, y + 0.05 * side], knee + [0.2, y - 0.06 * side], 0.045, 0.1))
-                found.append(_fold(low + [-0.2, y - 0.04], low + [0.2, y + 0.05], 0.04, 0.1))
+                found.append(Fold(knee + at(-0.2, y + 0.05 * side), knee + at(0.2, y - 0.06 * side), 0.045, 0.1))
+                found.append(Fold(low + at(-0.2, y - 0.04), low + at(0.2, y + 0.05), 0.04, 0.1))
         if trousers.crease:
-            found.append(_fold(top + [0.0, 0.2], end, 0.07, 0.14))
+            found.append(Fold(top + at(0.0, 0.2), end, 0.07, 0.14))
     return found
-
-
-def _fold(start: Points, end: Points, width: float, depth: float) -> Fold:
-    return Fold((float(start[0]), float(start[1])), (float(end[0]), float(end[1])), width, depth)
 
 
 def _details(canvas: Canvas, figure: Figure, trousers: Trousers, alpha: Field, wear: Wear) -> None:
     top = trousers.top
-    width = float(figure.width(np.array(top))) + 0.02
+    width = figure.width(top) + 0.02
     middle = 0.16 * figure.turn
     waistband = canvas.coverage(band(figure, width, top, top + 0.15))
     canvas.darken(0.1 * waistband * alpha)
@@ -123,18 +119,25 @@ def _details(canvas: Canvas, figure: Figure, trousers: Trousers, alpha: Field, w
     seam(canvas, fly, alpha, 0.35)
     hems = [knots(joints, (trousers.ends,))[0] for joints in figure.legs]
     seam(canvas, np.stack([fly[-1], 0.5 * (hems[0] + hems[1])]), alpha, 0.5, 0.045)
-    pockets = [figure.place(points([[s * 0.55 * width + middle, top + 0.18], [s * (width + 0.02), top + 0.55],
-                                    [s * (width + 0.14), top + 0.62]])) for s in (-1, 1)]  # fmt: skip
-    for path in pockets:
-        seam(canvas, path, alpha, 0.35)
-        if trousers.jeans:
-            stitch(canvas, path + [0.0, 0.035], alpha, palette.colour("c98a4b"))
+    _pockets(canvas, figure, trousers, alpha)
     for index in (0, 1):
         near_end, end = knots(figure.legs[index], (trousers.ends - 0.06, trousers.ends))
-        side = (end - near_end) / max(float(np.hypot(*(end - near_end))), 1e-9)
-        normal = np.array([-side[1], side[0]]) * (trousers.widths[-1] + 0.04)
+        ahead = heading(near_end, end)
+        normal = at(-ahead[1], ahead[0]) * (trousers.widths[-1] + 0.04)
         seam(canvas, np.stack([near_end - normal, near_end + normal]), alpha, 0.3)
-    spot = figure.place(points([[middle, top + 0.11]]))[0]
-    metal = palette.colour("c9a26b") if trousers.jeans else palette.mix(wear.fabric.ground, palette.ink_on(
-        wear.fabric.ground), 0.55)  # fmt: skip
-    button(canvas, float(spot[0]), float(spot[1]), 0.04, metal)
+    x, y = figure.place(points([[middle, top + 0.11]]))[0]
+    ground = wear.fabric.ground
+    metal = palette.colour("c9a26b") if trousers.jeans else palette.mix(ground, palette.ink_on(ground), 0.55)
+    button(canvas, float(x), float(y), 0.04, metal)
+
+
+def _pockets(canvas: Canvas, figure: Figure, trousers: Trousers, alpha: Field) -> None:
+    width, top = figure.width(trousers.top) + 0.02, trousers.top
+    for side in (-1, 1):
+        inner = side * 0.55 * width + 0.16 * figure.turn
+        path = figure.place(
+            points([[inner, top + 0.18], [side * (width + 0.02), top + 0.55], [side * (width + 0.14), top + 0.62]])
+        )
+        seam(canvas, path, alpha, 0.35)
+        if trousers.jeans:
+            stitch(canvas, path + at(0.0, 0.035), alpha, palette.colour("c98a4b"))
