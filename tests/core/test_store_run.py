@@ -52,6 +52,19 @@ def test_info_comes_back(study: Study, run: Run) -> None:
     assert study.run("run").info == again
 
 
+def test_a_new_run_appears_whole_or_not_at_all(study: Study) -> None:
+    with study.new_run("whole", MODEL) as filling:
+        filling.weights.write_bytes(b"weights")
+        filling.write_predictions([0], chances(1))
+        assert study.runs() == []
+    run = study.run("whole")
+    assert run.has_model
+    assert run.predictions is not None
+    with pytest.raises(FileNotFoundError), study.new_run("half", MODEL) as filling:
+        (filling.path / "gone").read_bytes()
+    assert [p.name for p in (study.path / "runs").iterdir()] == ["whole"]
+
+
 def test_runs_are_listed_by_age(study: Study) -> None:
     for name in ("b", "a", "c"):
         study.add_run(name, RunInfo())

@@ -117,7 +117,8 @@ def new_folder(path: Path, what: str) -> Iterator[Path]:
     try:
         with storage_errors(path):
             hidden.mkdir(parents=True)
-            yield hidden
+        yield hidden  # errors of the caller stay what they are
+        with storage_errors(path):
             try:
                 os.rename(hidden, path)
             except OSError:
