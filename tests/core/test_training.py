@@ -135,6 +135,23 @@ def test_a_training_killed_between_its_two_files_still_ends_whole(
     assert same(run(tmp_path / "cut")[0], run(tmp_path / "whole")[0])
 
 
+def test_a_training_killed_after_its_last_epoch_has_nothing_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.checkpoint, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "cut")
+    reports: list[int] = []
+    module, result = run(tmp_path / "cut", progress=lambda done, total, what: reports.append(done))
+    assert reports == []
+    assert len(result.history) == 6
+    assert same(module, run(tmp_path / "whole")[0])
+
+
 def test_another_unfinished_training_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         run(tmp_path, **cancel_after(5))
