@@ -15,7 +15,7 @@ LEVELS = [
     {"errors"},
     {"types"},
     {"registry", "params", "files"},
-    {"settings"},
+    {"settings", "trust"},
     {"pictures", "splits", "garment_art"},
     {"datasets", "models"},
     {"explainers"},

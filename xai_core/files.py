@@ -1,33 +1,86 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or absent, and storage errors that a person can act on."""
 
 from __future__ import annotations
 
 import errno
 import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from xai_core.errors import BadInput, StorageFull
+from xai_core.errors import BadInput, StorageFull, XaiError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SQLITE_STORAGE = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+)
+_SQLITE_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the system or SQLite says of `path` into an error that a person can act on.
+
+    Raises:
+        StorageFull: no room left.
+        BadInput: not writable, busy, or damaged.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _storage_error(path, error.errno in _FULL, os.strerror(error.errno or 0)) from None
+    except sqlite3.Error as error:
+        # errors that Python's own wrapper raises have no code
+        code = getattr(error, "sqlite_errorcode", None) or 0
+        if code & 0xFF not in _SQLITE_STORAGE and code not in _SQLITE_FULL:
+            raise damaged(path, error) from None
+        raise _storage_error(path, code in _SQLITE_FULL, str(error)) from None
+
+
+def _storage_error(path: Path, full: bool, reason: str) -> XaiError:
+    value = f"{path.parent.name}/{path.name} ({reason})"
+    if full:
+        remedy = "Free some space and start again: what was finished is kept."
+        return StorageFull("no room left on the disk", value=value, remedy=remedy)
+    remedy = "Check that the folder is writable and that no other program holds it, or work on a copy."
+    return BadInput("this folder cannot be written", value=value, remedy=remedy)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file beside `path`, sync it, then rename it over `path`: a reader sees the old bytes or the new.
+    """Replace a file as a whole: a reader sees the old one or the new one, also after a crash.
 
     Raises:
-        StorageFull: no room left; `path` is as it was.
-        BadInput: the folder cannot be written.
+        StorageFull: no room; the old file is untouched.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(
-                "no room left on the disk", value=path, remedy="Free some space and start again."
-            ) from None
-        remedy = "Check that the folder exists and may be written."
-        raise BadInput(f"cannot write ({error.strerror})", value=path, remedy=remedy) from None
+        with storage_errors(path):
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def damaged(path: Path, why: object) -> BadInput:
+    """The error for a file of a study that cannot be used."""
+    reason = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else " ".join(str(why).split())[:200]
+    return BadInput(
+        "a file of the study is damaged",
+        value=f"{path.parent.name}/{path.name} ({reason})",
+        remedy="Restore it from a copy, or make it again.",
+    )

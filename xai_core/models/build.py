@@ -101,12 +101,13 @@ def imported(
     *,
     cam_layer: str = "",
     trusted: bool = False,
+    folder: Path | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
     """A model from elsewhere: an architecture's key, or the user's own `package.module:function`.
 
-    The function is looked up on the Python path and in the working folder, and returns an `nn.Module`; it is called
-    with the number of classes where it takes an argument.
+    The function is looked up on the Python path and in `folder` (the working folder), and returns an `nn.Module`; it
+    is called with the number of classes where it takes an argument.
 
     Args:
         weights: a weights file; None only for an own function that returns a trained model.
@@ -125,7 +126,7 @@ def imported(
         if not trusted:
             remedy = "Import the model again yourself if you know where this code comes from."
             raise UnsafeFile("this model is built by Python code of the user's own", value=spec, remedy=remedy)
-        module = _from_function(spec, len(class_names))
+        module = _from_function(spec, len(class_names), folder or Path.cwd())
         if weights is not None:
             load_into(module, read_weights(weights))
         made = _assembled(module, class_names, preprocess, spec, cam_layer, None, device)
@@ -150,8 +151,8 @@ def _assembled(
     return made
 
 
-def _from_function(spec: str, classes: int) -> nn.Module:
-    function = _function(spec)
+def _from_function(spec: str, classes: int, folder: Path) -> nn.Module:
+    function = _function(spec, folder)
     try:
         takes = any(p.default is p.empty for p in inspect.signature(function).parameters.values())
         module = function(classes) if takes else function()
@@ -163,10 +164,10 @@ def _from_function(spec: str, classes: int) -> nn.Module:
     return module
 
 
-def _function(spec: str) -> Callable[..., Any]:
+def _function(spec: str, folder: Path) -> Callable[..., Any]:
     name, _, attribute = spec.partition(":")
     try:
-        with _working_folder_importable():
+        with _importable(folder):
             module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         remedy = "Start from the folder that holds it, or install its package."
@@ -187,14 +188,13 @@ def _own_code_failed(spec: str, error: Exception) -> XaiError:
 
 
 @contextmanager
-def _working_folder_importable() -> Iterator[None]:
+def _importable(folder: Path) -> Iterator[None]:
     """The `xai` script, other than `python -m`, does not find modules in the working folder."""
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
+    sys.path.insert(0, str(folder))
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        sys.path.remove(str(folder))
 
 
 def _probe(made: Classifier) -> None:

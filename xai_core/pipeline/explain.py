@@ -90,7 +90,7 @@ def resolved_targets(run: Run, rows: NDArray[np.int64], spec: str) -> list[Targe
 
 def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str) -> Wanted:
     explainer = EXPLAINERS[key]
-    params = build(explainer.params, values)
+    params: Any = build(explainer.params, values)
     maps = run.maps(key, params, weights=weights, create=True)
     assert maps is not None, "asked to create"
     return Wanted(explainer, params, maps)

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xai_core import trust
 from xai_core.errors import BadInput, BadParameter
 from xai_core.models.build import classifier as build_classifier
-from xai_core.models.build import pick_device
+from xai_core.models.build import imported, pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import read_weights
@@ -30,17 +31,18 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
 
     Raises:
         BadInput: the run is predictions alone, or its weights are gone.
-        UnsafeFile: the weights file is not what it claims to be.
+        UnsafeFile: the weights file is not what it claims to be, or the model needs code that nobody here imported.
     """
     if not run.has_model or run.info.preprocess is None:
         raise BadInput("this run has predictions but no model", value=run.name, remedy="Import or train one with it.")
-    return build_classifier(
-        run.info.architecture,
-        run.study.class_names,
-        Preprocess.from_dict(run.info.preprocess),
-        read_weights(run.weights),
-        device=pick_device(device),
-        cam_layer=run.info.cam_layer,
+    preprocess = Preprocess.from_dict(run.info.preprocess)
+    where, names, layer = pick_device(device), run.study.class_names, run.info.cam_layer
+    spec = run.info.architecture
+    if ":" not in spec:
+        return build_classifier(spec, names, preprocess, read_weights(run.weights), device=where, cam_layer=layer)
+    folder = trust.folder_of(run.study.path, run.name, spec)
+    return imported(
+        spec, run.weights, names, preprocess, cam_layer=layer, trusted=folder is not None, folder=folder, device=where
     )
 
 

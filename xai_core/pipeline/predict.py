@@ -63,15 +63,7 @@ def _append(run: Run, rows: NDArray[np.int64], parts: list[NDArray[np.float32]])
     if have is not None:
         rows = np.concatenate([have.rows, rows])
         probabilities = np.concatenate([have.probabilities, probabilities])
-    order = np.argsort(rows)
-    rows, probabilities = rows[order], probabilities[order]
-    run.write_predictions(rows, probabilities, cross_entropy(probabilities, run.study.labels[rows]))
-
-
-def cross_entropy(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """−ln p(true class) per sample, `(N,)` in nats; p is floored at the smallest normal float32."""
-    true = probabilities[np.arange(len(labels)), labels]
-    return -np.log(np.maximum(true, np.finfo(np.float32).tiny)).astype(np.float32)
+    run.write_predictions(rows, probabilities)
 
 
 def _chunks(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

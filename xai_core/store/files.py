@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import math
 import os
 import re
 import shutil
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xai_core.errors import BadInput, BadParameter, StorageFull, XaiError
+from xai_core.errors import BadInput, BadParameter
+from xai_core.files import damaged, storage_errors, sync_folder, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,11 +27,6 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_SQLITE_STORAGE = frozenset(
-    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
-)
-_SQLITE_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
 
 
 def checked_name(name: str, what: str) -> str:
@@ -50,54 +44,6 @@ def checked_name(name: str, what: str) -> str:
             remedy="Use up to 64 letters, digits, '.', '_' and '-', starting with a letter or digit.",
         )
     return name
-
-
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what the system or SQLite says of `path` into an error that a person can act on.
-
-    Raises:
-        StorageFull: no room left.
-        BadInput: not writable, busy, or damaged.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise _storage_error(path, error.errno in _FULL, os.strerror(error.errno or 0)) from None
-    except sqlite3.Error as error:
-        # errors that Python's own wrapper raises have no code
-        code = getattr(error, "sqlite_errorcode", None) or 0
-        if code & 0xFF not in _SQLITE_STORAGE and code not in _SQLITE_FULL:
-            raise damaged(path, error) from None
-        raise _storage_error(path, code in _SQLITE_FULL, str(error)) from None
-
-
-def _storage_error(path: Path, full: bool, reason: str) -> XaiError:
-    value = f"{path.parent.name}/{path.name} ({reason})"
-    if full:
-        remedy = "Free some space and start again: what was finished is kept."
-        return StorageFull("no room left on the disk", value=value, remedy=remedy)
-    remedy = "Check that the folder is writable and that no other program holds it, or work on a copy."
-    return BadInput("the study's folder cannot be written", value=value, remedy=remedy)
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: a reader sees the old one or the new one, also after a crash.
-
-    Raises:
-        StorageFull: no room; the old file is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
-    try:
-        with storage_errors(path):
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -130,15 +76,6 @@ def new_folder(path: Path, what: str) -> Iterator[Path]:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file as a whole. NaN and infinities become null.
 
@@ -146,7 +83,7 @@ def write_json(path: Path, value: Any) -> None:
         StorageFull: no room; the old file is untouched.
     """
     text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode("utf-8", "backslashreplace"))
+    write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -164,16 +101,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def damaged(path: Path, why: object) -> BadInput:
-    """The error for a file of a study that cannot be used."""
-    reason = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else " ".join(str(why).split())[:200]
-    return BadInput(
-        "a file of the study is damaged",
-        value=f"{path.parent.name}/{path.name} ({reason})",
-        remedy="Restore it from a copy, or make it again.",
-    )
-
-
 def write_table(path: Path, table: pa.Table) -> None:
     """Replace a Parquet file as a whole.
 
@@ -182,7 +109,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     """
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", compression_level=1)
-    write_bytes(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:

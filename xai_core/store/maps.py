@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core.files import damaged, storage_errors
 from xai_core.store import files
 from xai_core.store.records import Records, Shape, encode, refused
 from xai_core.types import Array
@@ -108,14 +109,14 @@ class MapStore:
             if not create:
                 return None
             store = cls(folder)
-            with files.storage_errors(folder):
+            with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             with store._index(create=True) as index:
                 index.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
             # last, because a store with a manifest is a whole one
             files.write_json(manifest, {"format": 1, "identity": identity, "made_with": made_with or {}})
         if files.read_json(manifest).get("identity") != json.loads(json.dumps(identity)):
-            raise files.damaged(manifest, "it holds maps of something else")
+            raise damaged(manifest, "it holds maps of something else")
         return cls(folder)
 
     @property
@@ -244,7 +245,7 @@ class MapStore:
         media; `mode=rw` falls back to reading there, and elsewhere may roll back what a dead writer left.
         """
         path = self.path / _INDEX
-        with files.storage_errors(path):
+        with storage_errors(path):
             index = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
                 uri=True,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.explainers.base import EXPLAINERS
+from xai_core.files import damaged
 from xai_core.params import digest
 from xai_core.store import files
 from xai_core.store.identity import identity
@@ -94,7 +95,7 @@ class Run:
         """What `run.json` holds. Raises BadInput when it is damaged or gone."""
         info = self._info.get()
         if info is None:
-            raise files.damaged(self.path / INFO_FILE, "the file is missing")
+            raise damaged(self.path / INFO_FILE, "the file is missing")
         return info
 
     def set_info(self, **changes: Any) -> None:
@@ -215,10 +216,10 @@ class Run:
         try:
             self._check_predictions(rows, chances)
         except BadInput as error:
-            raise files.damaged(path, error.value) from None
+            raise damaged(path, error.value) from None
         ids = pa.array(self.study.samples["id"].take(rows), pa.string())
         if not ids.equals(table["id"].combine_chunks()):
-            raise files.damaged(path, "it is about other samples")
+            raise damaged(path, "it is about other samples")
         return Predictions(rows, chances, predicted, loss)
 
 
@@ -228,7 +229,7 @@ def _read_info(path: Path) -> RunInfo:
     info = RunInfo(**known)
     wrong = [name for name, kinds in _INFO_TYPES.items() if not isinstance(getattr(info, name), kinds)]
     if wrong:
-        raise files.damaged(path, f"{wrong[0]} is of the wrong type")
+        raise damaged(path, f"{wrong[0]} is of the wrong type")
     return info
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from xai_core.datasets.base import DATASETS, SAMPLE_COLUMNS, Dataset, Scan
 from xai_core.errors import BadInput, BadParameter, NewerSchema, NotFound
+from xai_core.files import damaged
 from xai_core.params import build
 from xai_core.store import files, samples
 from xai_core.store.run import INFO_FILE, Run, RunInfo
@@ -120,7 +121,7 @@ class Study:
         table = files.read_table(path / _SAMPLES, samples.SAMPLE_SCHEMA)
         problem = samples.broken(table, len(info.class_names))
         if problem:
-            raise files.damaged(path / _SAMPLES, problem)
+            raise damaged(path / _SAMPLES, problem)
         return cls(path, info, table)
 
     @property
@@ -267,7 +268,7 @@ def _info(path: Path) -> StudyInfo:
             notes=_texts(values, "notes"),
         )
     except (TypeError, ValueError) as error:
-        raise files.damaged(path, error) from None
+        raise damaged(path, error) from None
 
 
 def _texts(values: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if args.study.exists():  # said before the long work; `create` checks again
         raise BadParameter("something is here already", value=args.study, remedy="Choose another folder for the study.")
     member = DATASETS[args.dataset]
-    params = build(member.params, _values(args, member.params))
+    params: Any = build(member.params, _values(args, member.params))
     dataset = member.make(args.data.resolve(), params)
     with long_work("reading") as (progress, _):
         scan = dataset.scan(args.seed, progress)

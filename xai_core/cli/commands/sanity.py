@@ -36,7 +36,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if not len(rows):
         raise BadInput("no samples", remedy="Choose another cell or split.")
     rows = np.sort(np.random.default_rng(args.seed).permutation(rows)[:limit])
-    methods = [(key, {}) for key in comma_list(args.methods)]
+    methods: list[tuple[str, dict[str, Any]]] = [(key, {}) for key in comma_list(args.methods)]
     bench = Bench(load_settings({"device": args.device}).device)
     weights = ("trained", f"randomised:{args.seed}")
     with long_work("checking") as (progress, cancel):

@@ -1,0 +1,60 @@
+"""`xai import`: a model or predictions that this project did not make."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from xai_core.cli.command import Command, comma_list, numbers, open_study, run_argument, study_argument
+from xai_core.errors import BadParameter
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    study_argument(parser)
+    run_argument(parser)
+    parser.add_argument("--predictions", type=Path, metavar="FILE.csv", help="id and one probability column per class")
+    parser.add_argument("--arch", metavar="KEY|MODULE:FUNCTION", help="an architecture, or your own function")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors, or a state dict saved by torch")
+    parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="input size it was trained with")
+    parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
+    parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
+    parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any]:
+    study = open_study(args)
+    if args.predictions:
+        from xai_core.pipeline.imports import import_predictions
+
+        run = import_predictions(study, args.run_name, args.predictions)
+        predictions = run.predictions
+        assert predictions is not None
+        return {"study": study.name, "run": run.name, "predictions": len(predictions.rows)}
+    if not args.arch or not args.weights:
+        remedy = "Give --arch and --weights, or --predictions FILE.csv."
+        raise BadParameter("what is to be imported?", remedy=remedy)
+    from xai_core.pipeline.imports import Model, import_model
+
+    classes = tuple(comma_list(args.classes)) if args.classes else None
+    model = Model(args.arch, args.weights, classes, args.cam_layer, args.size, args.mean, args.std)
+    run = import_model(study, args.run_name, model)
+    return {
+        "study": study.name,
+        "run": run.name,
+        "architecture": run.info.architecture,
+        "cam_layer": run.info.cam_layer,
+    }
+
+
+def _show(result: dict[str, Any]) -> str:
+    if "predictions" in result:
+        return f"{result['run']}: {result['predictions']} predictions"
+    layer = result["cam_layer"] or "none: pixel methods only"
+    return f"{result['run']}: {result['architecture']}, layer for class activation maps: {layer}\n" + (
+        f"Next: xai predict {result['study']} --run {result['run']}"
+    )
+
+
+COMMAND = Command("import", "add a model or predictions from elsewhere as a run", _configure, _run, _show)
