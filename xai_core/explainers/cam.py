@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NEEDS = frozenset({"cam_layer", "gradients"})
-STABILITY = 1e-6
-"""In Grad-CAM++'s denominator, as in pytorch-grad-cam; the paper has none and leaves 0/0 open."""
 
 
 @cam_method(
@@ -50,10 +48,9 @@ def gradcam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
     """Σ_k w_k A_k, w_k = Σ_ij α_k · max(0, G_k), α_k = G_k² / (2 G_k² + (Σ_ab A_k) · G_k³): equations 10 and 19.
 
     The score is taken as exp(logit), whose derivatives are powers of the logit's gradient; the factor exp(logit)
-    that all weights of a sample share is left out. α is 0 where the gradient is.
+    that all weights of a sample share is left out. α is shortened by G_k², which loses nothing: where the gradient
+    is 0 its weight is 0 as well. A denominator of 0, which the paper leaves open, gives no weight.
     """
-    square = gradients.square()
-    total = activations.sum((2, 3), keepdim=True)
-    alpha = square / (2 * square + total * square * gradients + STABILITY)
-    weights = (alpha.where(gradients != 0, 0.0) * gradients.relu()).sum((2, 3), keepdim=True)
+    denominator = 2 + activations.sum((2, 3), keepdim=True) * gradients
+    weights = (gradients.relu() / denominator).where(denominator != 0, 0.0).sum((2, 3), keepdim=True)
     return (weights * activations).sum(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import torch
 from captum._utils.gradient import compute_layer_gradients_and_eval
 
 from xai_core.errors import NotApplicable
@@ -28,9 +29,12 @@ def activations_and_gradients(classifier: Classifier, x: Tensor, weights: Tensor
         NotFound: no such layer.
         NotApplicable: the layer is not used, its output is not a grid, or the model gives no logits.
     """
+    output = TargetOutput(classifier)
+    # Keeps the output differentiable where the layer does not lead to it: its gradient is then zero, not an error.
+    anchor = torch.zeros((), device=x.device, requires_grad=True)
     try:
         gradients, activations = compute_layer_gradients_and_eval(
-            TargetOutput(classifier),
+            lambda x, weights: output(x, weights) + anchor,
             classifier.layer(layer),
             x,
             additional_forward_args=(weights,),

@@ -1,0 +1,293 @@
+"""Relevance propagation: conservation, the rewrite, refusals, and zennit as the second opinion."""
+
+from __future__ import annotations
+
+import copy
+import operator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.oracles.models import CLASSES, SHAPE, Plain, Residual, Tokens, model, pictures, wrap
+from xai_core.errors import NotApplicable
+from xai_core.explainers import Context
+from xai_core.explainers import lrp as family
+from xai_core.explainers.engine.lrp_rewrite import rewritten
+from xai_core.explainers.plan import explain
+from xai_core.models.classifier import Classifier
+from xai_core.types import Explanation, Target
+
+TARGETS = [Target(0), Target(3), Target(1), Target(4)]
+
+
+def run(classifier: Classifier, targets: list[Target] = TARGETS) -> Explanation:
+    x = pictures(len(targets), shape=classifier.input_shape)
+    (found,) = explain(classifier, x, targets, [("lrp", None)], Context(), np.arange(len(targets)))
+    return found
+
+
+def logits(classifier: Classifier, count: int = 4) -> Tensor:
+    with torch.no_grad():
+        return classifier.logits(pictures(count))
+
+
+def without_linear_biases(classifier: Classifier) -> Classifier:
+    for part in classifier.module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.zeros_(part.bias)
+    return wrap(classifier.module, classifier.cam_layer)
+
+
+@pytest.mark.parametrize("kind", [Plain, Residual])
+def test_relevance_is_conserved(kind: type[nn.Module]) -> None:
+    classifier = without_linear_biases(model(kind))
+    found = run(classifier)
+    np.testing.assert_allclose(found.diagnostics["conservation"], 1, atol=0.02)
+    expected = logits(classifier)[range(4), [target.positive for target in TARGETS]].numpy()
+    np.testing.assert_allclose(found.maps.sum((1, 2)) / expected, found.diagnostics["conservation"], rtol=1e-4)
+
+
+def test_pixels_share_the_whole_logit_also_what_the_heads_bias_adds() -> None:
+    classifier = model(Residual)
+    with torch.no_grad():
+        classifier.module.head.bias[0] = logits(classifier)[0, 0] / 2
+    found = run(wrap(classifier.module), TARGETS[:1])
+    np.testing.assert_allclose(found.maps.sum(), float(logits(classifier, 1)[0, 0]), rtol=0.02)
+
+
+def test_a_logit_whose_sign_is_its_bias_is_refused() -> None:
+    classifier = model(Residual)
+    with torch.no_grad():
+        classifier.module.head.bias[0] -= 2 * logits(classifier)[0, 0]
+    found = run(wrap(classifier.module), TARGETS[:2])
+    assert "bias alone decides" in str(found.refusals[0])
+    assert found.refusals[1] is None
+
+
+@pytest.mark.parametrize("kind", [Plain, Residual])
+def test_maps_agree_with_zennit(kind: type[nn.Module]) -> None:
+    """EpsilonPlusFlat with biases zeroed; its canonizer folds BatchNorm. Additions need modules there too."""
+    from zennit.attribution import Gradient
+    from zennit.canonizers import SequentialMergeBatchNorm
+    from zennit.composites import EpsilonPlusFlat
+
+    classifier = without_linear_biases(model(kind))
+    found = run(classifier)
+    composite = EpsilonPlusFlat(canonizers=[SequentialMergeBatchNorm()], zero_params="bias")
+    with Gradient(as_zennit(classifier.module), composite) as attribute:
+        wanted = torch.eye(CLASSES)[[target.positive for target in TARGETS]]
+        _, relevance = attribute(pictures(4), lambda out: out.detach() * wanted)
+    for ours, theirs in zip(found.maps, relevance.sum(1), strict=True):
+        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] >= 0.999
+
+
+class Joined(nn.Module):
+    """A residual block for zennit: its sum and its pooling are modules, its BatchNorms follow their convolutions."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        from zennit.layer import Sum
+
+        self.main = nn.Sequential(block.conv1, block.bn1, nn.ReLU(), block.conv2, block.bn2)
+        self.short, self.join, self.relu = block.short, Sum(), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.join(torch.stack([self.main(x), self.short(x)], -1)))
+
+
+def as_zennit(module: nn.Module) -> nn.Module:
+    copied = copy.deepcopy(module)
+    if isinstance(copied, Plain):
+        return copied
+    return nn.Sequential(
+        *(copied.stem, copied.norm, nn.ReLU(), Joined(copied.block1), nn.MaxPool2d(2), Joined(copied.block2)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), copied.head),
+    ).eval()
+
+
+def test_the_second_call_gives_the_same_map() -> None:
+    """Captum deletes rules after each call: without setting them anew the second call uses other ones."""
+    classifier = model(Residual)
+    np.testing.assert_array_equal(run(classifier).maps, run(classifier).maps)
+
+
+def test_the_rewritten_copy_is_kept_by_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    from xai_core.explainers.engine import lrp_rewrite
+
+    made = []
+    monkeypatch.setattr(lrp_rewrite, "rewritten", lambda module: made.append(module) or rewritten(module))
+    family._ready.clear()
+    first, second = model(Residual, 1), model(Residual, 2)
+    maps = [run(classifier).maps for classifier in (first, second, first)]
+    assert made == [first.module, second.module]
+    np.testing.assert_array_equal(maps[0], maps[2])
+    assert not np.allclose(maps[0], maps[1])
+    for seed in range(3, 3 + family.CACHED):
+        run(model(Residual, seed))
+    assert len(family._ready) == family.CACHED
+
+
+def test_the_cache_keeps_no_activations() -> None:
+    classifier = model(Residual)
+    run(classifier)
+    parts = family._ready[(classifier.fingerprint, "cpu")].modules()
+    assert not any({"activations", "rule"} & set(vars(part)) for part in parts)
+
+
+def test_a_difference_reports_the_worse_conservation() -> None:
+    classifier = model(Plain)
+    singles = run_repeated(classifier, [Target(1), Target(2)]).diagnostics["conservation"]
+    (both,) = run_repeated(classifier, [Target(1, 2)]).diagnostics["conservation"]
+    np.testing.assert_allclose(both, singles[np.argmax(np.abs(singles - 1))], rtol=1e-5)
+
+
+def run_repeated(classifier: Classifier, targets: list[Target]) -> Explanation:
+    x = pictures(1).repeat(len(targets), 1, 1, 1)
+    (found,) = explain(classifier, x, targets, [("lrp", None)], Context(), np.arange(len(targets)))
+    return found
+
+
+class Unrectified(nn.Module):
+    """Convolutions without a ReLU between them feed negative numbers to the z⁺ rule, as MobileNet's bottlenecks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)), nn.ReLU())
+        self.head = nn.Linear(3, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x).mean((2, 3)))
+
+
+def test_a_map_that_does_not_conserve_is_refused() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = run(wrap(Unrectified()))
+    assert any(str(reason).startswith("conservation ") for reason in found.refusals)
+    off = ~(np.abs(found.diagnostics["conservation"] - 1) <= family.TOLERANCE)
+    assert off.tolist() == [reason is not None for reason in found.refusals]
+    assert np.isnan(found.maps[off]).all()
+
+
+@pytest.mark.parametrize(
+    ("conservation", "reason"),
+    [
+        (1.0, None),
+        (1.099, None),
+        (0.901, None),
+        (1.37, "conservation 1.37, more than 10 % off: the map would be wrong"),
+        (-3.0, "conservation -3.00, more than 10 % off: the map would be wrong"),
+        (np.inf, "conservation inf, more than 10 % off: the map would be wrong"),
+    ],
+)
+def test_the_refusal_names_the_ratio(conservation: float, reason: str | None) -> None:
+    assert family._refusal(conservation) == reason
+
+
+class Calls(nn.Module):
+    """Everything a rewrite meets, by function and by method, with one convolution and one ReLU used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.again = nn.Conv2d(3, 24, 3, padding=1), nn.Conv2d(24, 24, 3, padding=1)
+        self.norm, self.relu = nn.BatchNorm2d(24), nn.ReLU(inplace=True)
+        self.idle, self.drop = nn.Identity(), nn.Dropout2d(0.5)
+        self.head = nn.Linear(24, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.norm(self.stem(x)))
+        y = self.relu(self.again(x))
+        z = self.relu(self.again(self.drop(self.idle(y))))
+        x = operator.iadd(torch.add(x, y).add(z), y)
+        x = nn.functional.relu(x.relu())
+        x = nn.functional.avg_pool2d(x, 2, stride=2)
+        x = nn.functional.dropout(x, 0.5, self.training)
+        x = nn.functional.adaptive_avg_pool2d(x, (2, 2))
+        return self.head(torch.mean(x, dim=[-2, -1], keepdim=True).flatten(1))
+
+
+@pytest.mark.parametrize("kind", [Plain, Residual, Calls])
+def test_the_rewritten_model_computes_the_same(kind: type[nn.Module]) -> None:
+    classifier = model(kind) if kind is not Calls else wrap(Calls())
+    copied = rewritten(classifier.module)
+    np.testing.assert_allclose(copied(pictures(4)).detach(), logits(classifier), atol=1e-5)
+    used = [node.target for node in copied.graph.nodes if node.op == "call_module"]
+    assert len(used) == len(set(used))
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in copied.modules())
+    assert not any(getattr(part, "inplace", False) for part in copied.modules())
+
+
+def test_a_model_full_of_calls_conserves() -> None:
+    found = run(wrap(Calls()))
+    conservation = found.diagnostics["conservation"]
+    np.testing.assert_allclose(conservation[~np.isnan(conservation)], 1, atol=0.02)
+
+
+class Branches(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if x.sum() > 0 else super().forward(-x)
+
+
+class Gate(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * 2
+
+
+class Shift(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + 1)
+
+
+class MeanOfAll(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x) + self.features(x).mean(1, keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("module", "named"),
+    [
+        (Tokens(), r"first \(LayerNorm\)"),
+        (nn.Sequential(nn.Conv2d(3, CLASSES, 1), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), r"1 \(SiLU\)"),
+        (Branches(), "cannot follow this model's code"),
+        (Gate(), "mul in the model's code"),
+        (Shift(), "add in the model's code"),
+        (MeanOfAll(), "mean in the model's code"),
+    ],
+)
+def test_what_has_no_rule_is_refused_by_name(module: nn.Module, named: str) -> None:
+    with pytest.raises(NotApplicable, match=named):
+        run(wrap(module))
+
+
+@pytest.mark.parametrize(("name", "named"), [("mobilenet_v2", "ReLU6"), ("vit_b_16", "LayerNorm")])
+def test_torchvision_models_without_a_rule_are_refused(name: str, named: str) -> None:
+    import torchvision
+
+    options = {"image_size": 32, "num_layers": 1} if name == "vit_b_16" else {"width_mult": 0.25}
+    build = torchvision.models.VisionTransformer if name == "vit_b_16" else torchvision.models.mobilenet_v2
+    if name == "vit_b_16":
+        options |= {"patch_size": 16, "num_heads": 1, "hidden_dim": 8, "mlp_dim": 8}
+    classifier = wrap(build(num_classes=CLASSES, **options), shape=(3, 32, 32))
+    with pytest.raises(NotApplicable, match=named):
+        run(classifier)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "vgg11_bn"])
+def test_torchvision_models_conserve(name: str) -> None:
+    import torchvision
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = getattr(torchvision.models, name)(num_classes=CLASSES).train()
+        if name != "vgg11_bn":
+            with torch.no_grad():
+                module(torch.randn(8, 3, 64, 64))
+    found = run(wrap(module, shape=(3, 64, 64)), TARGETS[:2])
+    conservation = found.diagnostics["conservation"]
+    np.testing.assert_allclose(conservation[~np.isnan(conservation)], 1, atol=0.02)
+
+
+def test_shape_of_the_maps() -> None:
+    assert run(model(Residual)).maps.shape == (4, *SHAPE[1:])
