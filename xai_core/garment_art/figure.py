@@ -99,7 +99,7 @@ def draw_figure(chance: Chance, astride: bool = False) -> Figure:
     stance = Stance(shifts, (0.07 * weight, -0.09 * weight), turn, weight)
     shoulder, hip = 0.77 * build * chance.between(0.96, 1.04), 0.69 * build * chance.between(0.95, 1.05)
     crossed = chance.coin(0.15) and not astride
-    spread = chance.between(0.48, 0.7) if astride else chance.between(0.22, 0.58)
+    spread = chance.between(0.52, 0.75) if astride else chance.between(0.22, 0.58)
     left, right = (_leg(chance, side, stance, hip, 0.02 if crossed else spread) for side in (-1, 1))
     arms, behind = _arms(chance, stance, shoulder)
     return Figure(

@@ -11,7 +11,7 @@ SHARES = {
     "Dress": {"full": 0.45, "three quarter": 0.55},
     "Graphic tee": {"full": 0.2, "three quarter": 0.3, "upper": 0.5},
     "Pants": {"full": 0.4, "three quarter": 0.1, "lower": 0.5},
-    "Shorts": {"full": 0.25, "three quarter": 0.35, "tight": 0.4},
+    "Shorts": {"full": 0.35, "three quarter": 0.4, "tight": 0.25},
     "Skirt": {"full": 0.25, "three quarter": 0.3, "lower": 0.45},
 }
 """How often each framing is taken, of the pictures of a class that are not framed tightly on purpose."""
@@ -39,7 +39,7 @@ def frame(chance: Chance, kind: str, waist: float, hem: float, drift: float) -> 
 
 
 def tight(chance: Chance, waist: float, hem: float, drift: float, roll: float) -> Camera:
-    """Close on the lower body: a strip of 6 to 18 % of the height, above the waist, shows the bodice or top."""
-    strip = chance.between(0.06, 0.18)
+    """Close on the lower body: a strip of 6 to 18 % of the height, narrow more often than wide, shows bodice or top."""
+    strip = 0.06 + 0.12 * chance.between(0.0, 1.0) ** 2
     span = min(max((hem - waist) / chance.between(0.6, 0.9), 2.7), 5.6)
     return Camera(drift + chance.between(-0.25, 0.25), waist + span * (0.5 - strip), span, 0.6 * roll)

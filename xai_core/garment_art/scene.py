@@ -26,6 +26,14 @@ CLASSES = ("Dress", "Graphic tee", "Pants", "Shorts", "Skirt")
 
 
 @dataclass(frozen=True)
+class Belt:
+    """What marks the waist of a dress or skirt: a belt with a buckle, or a band of its own cloth."""
+
+    colour: palette.Colour
+    buckle: bool
+
+
+@dataclass(frozen=True)
 class Outfit:
     """What is worn. The labelled garment is `top`, `bottom` or, for a dress, both."""
 
@@ -34,7 +42,7 @@ class Outfit:
     top_fabric: Fabric
     bottom: Skirt | Trousers
     bottom_fabric: Fabric
-    belt: palette.Colour | None
+    belt: Belt | None
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,10 @@ class Drawing:
 def draw(chance: Chance, label: str, size: int, tight_share: float) -> Drawing:
     """One picture of a garment of class `label`. `tight_share` holds for dresses and skirts."""
     figure = draw_figure(chance.branch(1), astride=label == "Shorts")
-    outfit = draw_outfit(chance.branch(2), figure, label)
+    framing = framing_of(chance, label, tight_share)
+    # In a tight picture a sleeve that reaches past the strip would tell what only the strip may tell.
+    outfit = draw_outfit(chance.branch(2), figure, label, longest_sleeve=0.6 if framing == "tight" else 2.0)
     view = chance.branch(3)
-    is_tight = label in ("Dress", "Skirt") and view.coin(tight_share)
-    framing = "tight" if is_tight else view.weighted(SHARES[label])
     camera = frame(view, framing, outfit.bottom.top, _hem(outfit.bottom), figure.stance.shifts[1])
     canvas = Canvas(size, camera, view.side())
     paint_background(canvas, chance.branch(4))
@@ -66,26 +74,33 @@ def draw(chance: Chance, label: str, size: int, tight_share: float) -> Drawing:
     return Drawing(_developed(canvas, chance.branch(6)), canvas.owned > 0.5, framing)
 
 
+def framing_of(chance: Chance, label: str, tight_share: float) -> str:
+    """How the picture with this chance is framed."""
+    stream = chance.branch(7)
+    is_tight = label in ("Dress", "Skirt") and stream.coin(tight_share)
+    return "tight" if is_tight else stream.weighted(SHARES[label])
+
+
 def _hem(bottom: Skirt | Trousers) -> float:
     return bottom.hem if isinstance(bottom, Skirt) else 4.0 + 1.9 * bottom.ends
 
 
-def draw_outfit(chance: Chance, figure: Figure, label: str) -> Outfit:
+def draw_outfit(chance: Chance, figure: Figure, label: str, longest_sleeve: float = 2.0) -> Outfit:
     """The labelled garment in its cloth, and plain clothes of another colour with it."""
     if label == "Dress":
         fabric = draw_fabric(chance, FLOWING)
         waist = chance.between(2.7, 3.1)
-        belt = _belt(chance, fabric) if chance.coin(0.55) else None
-        return Outfit(label, draw_bodice(chance, waist + 0.05), fabric, draw_skirt(chance, figure, waist), fabric, belt)
+        bodice = draw_bodice(chance, waist + 0.05, longest_sleeve)
+        return Outfit(label, bodice, fabric, draw_skirt(chance, figure, waist), fabric, _belt(chance, fabric))
     if label == "Graphic tee":
         fabric = draw_fabric(chance, TEES)
         bottom, cloth = _plain_bottom(chance, figure, fabric)
         return Outfit(label, draw_tee(chance), fabric, bottom, cloth, None)
     fabric = draw_fabric(chance, {"Pants": PANTS, "Shorts": SHORTS, "Skirt": FLOWING}[label])
     bottom = _labelled_bottom(chance, figure, label, fabric.name == "denim")
-    top = draw_plain_top(chance, bottom.top + 0.08)
+    top = draw_plain_top(chance, bottom.top + 0.08, longest_sleeve)
     cloth = plain(palette.apart(chance, fabric.ground, 0.28), chance.between(0.01, 0.05))
-    belt = _belt(chance, fabric) if label == "Skirt" and chance.coin(0.5) else None
+    belt = _belt(chance, fabric) if label == "Skirt" else None
     return Outfit(label, top, cloth, bottom, fabric, belt)
 
 
@@ -95,9 +110,12 @@ def _labelled_bottom(chance: Chance, figure: Figure, label: str, jeans: bool) ->
     return draw_pants(chance, jeans) if label == "Pants" else draw_shorts(chance, jeans)
 
 
-def _belt(chance: Chance, fabric: Fabric) -> palette.Colour:
-    dark = palette.mix(fabric.ground, palette.colour("1d1816"), 0.35)
-    return chance.pick((dark, palette.colour("3b2a20"), palette.colour("24252a"), palette.cloth(chance)))
+def _belt(chance: Chance, fabric: Fabric) -> Belt:
+    dark = palette.colour("1d1816")
+    if chance.coin():
+        return Belt(palette.mix(fabric.ground, dark, 0.14), buckle=False)
+    belts = (palette.mix(fabric.ground, dark, 0.35), palette.colour("3b2a20"), dark, palette.cloth(chance))
+    return Belt(chance.pick(belts), buckle=True)
 
 
 def _plain_bottom(chance: Chance, figure: Figure, top: Fabric) -> tuple[Skirt | Trousers, Fabric]:
@@ -153,18 +171,14 @@ def _paint_bottom(canvas: Canvas, figure: Figure, wear: Wear, outfit: Outfit) ->
     skirt = outfit.bottom
     alpha = paint_skirt(canvas, figure, wear, skirt)
     width = skirt.widths[0]
-    if outfit.belt is not None or outfit.label != "Dress":
-        waistband = canvas.coverage(band(figure, width, skirt.top - 0.01, skirt.top + 0.14))
-        canvas.darken(0.22 * canvas.blurred(waistband, 0.05) * alpha)
-        tone = (
-            outfit.belt if outfit.belt is not None else palette.mix(wear.fabric.ground, palette.colour("1d1816"), 0.14)
-        )
-        canvas.paint(waistband, tone, 1.0, wear.owned)
-        if outfit.belt is not None:
-            x, y = figure.place(points([[0.15 * figure.turn, skirt.top + 0.09]]))[0]
-            button(canvas, float(x), float(y), 0.06, palette.colour("c9a26b"))
-    else:
-        canvas.darken(0.3 * canvas.coverage(band(figure, width, skirt.top, skirt.top + 0.035)))
+    waistband = canvas.coverage(band(figure, width, skirt.top - 0.01, skirt.top + 0.14))
+    canvas.darken(0.22 * canvas.blurred(waistband, 0.05) * alpha)
+    if outfit.belt is None:
+        return
+    canvas.paint(waistband, outfit.belt.colour, 1.0, wear.owned)
+    if outfit.belt.buckle:
+        x, y = figure.place(points([[0.15 * figure.turn, skirt.top + 0.09]]))[0]
+        button(canvas, float(x), float(y), 0.06, palette.colour("c9a26b"))
 
 
 def _developed(canvas: Canvas, chance: Chance) -> NDArray[np.uint8]:

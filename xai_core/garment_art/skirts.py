@@ -40,17 +40,23 @@ class Skirt:
 def draw_skirt(chance: Chance, figure: Figure, top: float, longest: float = 7.2) -> Skirt:
     """A cut, a length and the folds, hanging from height `top`."""
     cut = chance.weighted(CUTS)
-    length = chance.weighted({"mini": 0.3, "knee": 0.4, "midi": 0.3})
+    length = chance.weighted({"mini": 0.2, "knee": 0.42, "midi": 0.38})
     hem = {"mini": chance.between(4.75, 5.3), "knee": chance.between(5.4, 6.1), "midi": chance.between(6.2, longest)}
     bottom = hem[length]
     spread = {"a-line": (0.09, 0.2), "flared": (0.22, 0.42), "pencil": (-0.05, 0.02), "pleated": (0.12, 0.3),
               "tiered": (0.14, 0.3)}[cut]  # fmt: skip
     hip = figure.hip * 1.04 + (0.05 if cut in ("flared", "tiered", "pleated") else 0.0)
-    wide = hip + chance.between(*spread) * (bottom - HIP)
+    wide = max(hip + chance.between(*spread) * (bottom - HIP), _legs_reach(figure, bottom))
     waves = _waves(chance, cut)
     swing = {"a-line": 0.03, "flared": 0.1, "pencil": 0.0, "pleated": 0.035, "tiered": 0.05}[cut]
     heights, widths = (top, HIP - 0.35, HIP, bottom), (figure.waist + 0.03, 0.94 * hip, hip, wide)
     return Skirt(cut, top, bottom, heights, widths, waves, swing * chance.between(0.7, 1.3))
+
+
+def _legs_reach(figure: Figure, y: float) -> float:
+    """How far the legs stand from the middle at height `y`: what a skirt must cover there."""
+    middle = float(figure.shift(np.array(y)))
+    return max(float(np.interp(y, leg[:, 1], np.abs(leg[:, 0] - middle))) for leg in figure.legs) + 0.24
 
 
 def _waves(chance: Chance, cut: str) -> Waves:

@@ -41,17 +41,17 @@ class Top:
     rib: bool
 
 
-def draw_plain_top(chance: Chance, bottom: float) -> Top:
-    """A simple top, tucked in at `bottom`."""
-    sleeve = chance.weighted({0.0: 0.3, 0.55: 0.35, 1.9: 0.35})
+def draw_plain_top(chance: Chance, bottom: float, longest: float) -> Top:
+    """A simple top, tucked in at `bottom`; its sleeves end above `longest` (see `Top.sleeve`)."""
+    sleeve = min(longest, chance.weighted({0.0: 0.3, 0.55: 0.35, 1.9: 0.35}))
     return Top(chance.weighted({"round": 0.4, "scoop": 0.25, "v": 0.2, "boat": 0.15}), sleeve == 0 and chance.coin(),
                sleeve, chance.between(0.03, 0.08), bottom, chance.between(0.02, 0.08), sleeve > 0)  # fmt: skip
 
 
-def draw_bodice(chance: Chance, bottom: float) -> Top:
-    """The upper part of a dress, ending at its waist seam."""
+def draw_bodice(chance: Chance, bottom: float, longest: float) -> Top:
+    """The upper part of a dress, ending at its waist seam; its sleeves end above `longest`."""
     neck = chance.weighted({"round": 0.2, "scoop": 0.2, "v": 0.28, "square": 0.14, "boat": 0.08, "strapless": 0.1})
-    sleeve = 0.0 if neck == "strapless" else chance.weighted({0.0: 0.45, 0.35: 0.2, 0.7: 0.17, 1.9: 0.18})
+    sleeve = 0.0 if neck == "strapless" else min(longest, chance.weighted({0.0: 0.45, 0.35: 0.2, 0.7: 0.17, 1.9: 0.18}))
     straps = sleeve == 0 and neck not in ("strapless", "boat") and chance.coin(0.6)
     return Top(neck, straps, sleeve, chance.between(0.03, 0.12), bottom, 0.025, False)
 

@@ -118,7 +118,7 @@ def _details(canvas: Canvas, figure: Figure, trousers: Trousers, alpha: Field, w
     fly = figure.place(points([[middle, top + 0.03], [middle, CROTCH - 0.1], [0.0, CROTCH + 0.12]]))
     seam(canvas, fly, alpha, 0.35)
     hems = [knots(joints, (trousers.ends,))[0] for joints in figure.legs]
-    seam(canvas, np.stack([fly[-1], 0.5 * (hems[0] + hems[1])]), alpha, 0.5, 0.045)
+    seam(canvas, np.stack([fly[-1], 0.5 * (hems[0] + hems[1])]), alpha, 0.6, 0.06)
     _pockets(canvas, figure, trousers, alpha)
     for index in (0, 1):
         near_end, end = knots(figure.legs[index], (trousers.ends - 0.06, trousers.ends))
