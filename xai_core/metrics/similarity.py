@@ -78,11 +78,10 @@ def ssim(a: Array, b: Array) -> Array:
     """Mean SSIM of |a| and |b|, each scaled to 0…1, by scikit-image; −1…1. NaN below 3 × 3 pixels."""
     from skimage.metrics import structural_similarity
 
-    _flat(a, b)
+    first, second = (_unit(rows).reshape(a.shape) for rows in _flat(a, b))
     window = min(WINDOW, *a.shape[1:])
     window -= 1 - window % 2
     values = np.full(len(a), np.nan, np.float32)
-    first, second = _unit(a), _unit(b)
     usable = np.isfinite(first).all((1, 2)) & np.isfinite(second).all((1, 2))
     for row in np.flatnonzero(usable) if window >= 3 else ():
         values[row] = structural_similarity(first[row], second[row], win_size=window, data_range=1.0)
@@ -92,30 +91,35 @@ def ssim(a: Array, b: Array) -> Array:
 def _flat(a: Array, b: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if a.shape != b.shape or a.ndim != 3:
         raise ValueError(f"maps of shapes {a.shape} and {b.shape}: resize them to one (N, h, w) first")
-    return a.reshape(len(a), -1).astype(np.float64), b.reshape(len(b), -1).astype(np.float64)
+    return _rows(a), _rows(b)
+
+
+def _rows(maps: Array) -> NDArray[np.float64]:
+    """`(N, h·w)` float64; a row that is not finite becomes NaN throughout."""
+    rows = maps.reshape(len(maps), maps.shape[1] * maps.shape[2]).astype(np.float64)
+    return np.where(np.isfinite(rows).all(1, keepdims=True), rows, np.nan)
 
 
 def _ranks(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     from scipy.stats import rankdata
 
-    finite = np.isfinite(rows).all(1, keepdims=True)
-    return np.where(finite, rankdata(np.where(finite, rows, 0.0), axis=1), np.nan)
+    return rankdata(rows, axis=1)  # NaN throughout where a row holds one
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> Array:
     result = np.full(len(a), np.nan)
     # Decided on the values: the spread of equal numbers is not always exactly 0 in floating point.
-    usable = (np.ptp(a, axis=1) > 0) & (np.ptp(b, axis=1) > 0) & np.isfinite(a).all(1) & np.isfinite(b).all(1)
+    usable = (np.ptp(a, axis=1) > 0) & (np.ptp(b, axis=1) > 0)
     first, second = (rows[usable] - rows[usable].mean(1, keepdims=True) for rows in (a, b))
     first, second = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (first, second))
     result[usable] = (first * second).sum(1).clip(-1, 1)
     return result.astype(np.float32)
 
 
-def _unit(maps: Array) -> NDArray[np.float64]:
-    """|maps| scaled to 0…1 row by row, float64; a constant row becomes NaN."""
-    size = np.abs(maps).astype(np.float64)
-    low, spread = size.min((1, 2), keepdims=True), np.ptp(size, axis=(1, 2), keepdims=True)
+def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """|rows|, each scaled to 0…1; a constant row becomes NaN."""
+    size = np.abs(rows)
+    low, spread = size.min(1, keepdims=True), np.ptp(size, axis=1, keepdims=True)
     scaled = np.full(size.shape, np.nan)
     np.divide(size - low, spread, out=scaled, where=spread > 0)
     return scaled
