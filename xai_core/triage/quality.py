@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xai_core.triage.confusion import confusion_counts
 from xai_core.triage.intervals import wilson
 
 BINS = 15
@@ -42,10 +43,11 @@ def quality(labels: NDArray[np.integer], predicted: NDArray[np.integer], probabi
     low, high = (float(bound) for bound in wilson(correct, n))
     if not n:
         return Quality(0, 0, *[np.nan] * 6)
-    from sklearn.metrics import f1_score, recall_score
-
-    balanced = recall_score(labels, predicted, labels=np.unique(labels), average="macro")
-    f1 = f1_score(labels, predicted, average="macro", zero_division=0)
+    counts = confusion_counts(labels, predicted, probabilities.shape[1])
+    hits, members, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    balanced = np.mean(hits[members > 0] / members[members > 0])
+    either = members + said > 0
+    f1 = np.mean(2 * hits[either] / (members + said)[either])
     gap = expected_calibration_error(reliability(labels, predicted, probabilities))
     return Quality(n, n - correct, correct / n, low, high, float(balanced), float(f1), gap)
 
