@@ -27,7 +27,7 @@ _LMS_TO_RGB = np.array(
 )
 
 
-def _srgb(lightness: Array, chroma: Array, hue: Array) -> Bytes:
+def _srgb(lightness: NDArray[np.floating], chroma: NDArray[np.floating], hue: NDArray[np.floating]) -> Bytes:
     """Oklch (hue in degrees) → sRGB bytes `(n, 3)`, clipped to what a screen shows."""
     angle = np.deg2rad(hue)
     lab = np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], axis=-1)
@@ -83,5 +83,5 @@ def heat_layer(heat: Array, *, signed: bool, scale: float) -> Bytes:
     value = np.clip(value, -1 if signed else 0, 1)
     index = np.round((value + 1) * 127.5) if signed else np.round(value * 255)
     colours = (sign_scale() if signed else strength_scale())[index.astype(np.uint8)]
-    alpha = np.round(255 * np.sqrt(np.abs(value))).astype(np.uint8)
+    alpha = np.round(255 * np.abs(value) ** (0.6 if signed else 0.8)).astype(np.uint8)
     return np.concatenate([colours, alpha[..., None]], axis=-1)

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from dashboard.state import Selection
 from dashboard.tiles import Tiles
-from xai_core.errors import BadInput, NotFound
+from xai_core.errors import BadInput, NotFound, XaiError
+from xai_core.explainers import EXPLAINERS
+from xai_core.params import assignments, build
 from xai_core.settings import load
 from xai_core.store.run import Predictions, Run
 from xai_core.store.study import Study
@@ -212,7 +214,20 @@ def _within(selection: Selection, study: Study, notes: list[str]) -> Selection:
     if selection.sample is not None and selection.sample >= len(study.samples):
         notes.append("The study has no such sample.")
         selection = replace(selection, sample=None)
+    bad = [entry for entry in selection.settings if not _usable(entry)]
+    if bad:
+        notes.append(f"Settings that no method accepts were left out: {', '.join(bad)}.")
+        selection = replace(selection, settings=tuple(entry for entry in selection.settings if entry not in bad))
     if selection.target.isdigit() and int(selection.target) >= classes:
         notes.append("The study has no such class to explain.")
         selection = replace(selection, target="predicted")
     return selection
+
+
+def _usable(setting: str) -> bool:
+    (key, values), *_ = assignments([setting]).items()
+    try:
+        build(EXPLAINERS[key].params, values)
+    except XaiError:
+        return False
+    return True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from dashboard.context import Context
 from dashboard.tiles import heat_tile, seen_size
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
-from xai_core.params import as_dict, build, specs
+from xai_core.params import as_dict, assignments, build, specs
 from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
-from xai_core.triage.normalise import PERCENTILE, evidence, limits
-from xai_core.types import Card, resolve_target
+from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
+from xai_core.types import Array, Card, resolve_target
 
 COARSE = 20
 """Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
@@ -41,11 +41,15 @@ class Panel:
         address: of its tile; None where there is none.
         reason: why it is refused; None where it is not.
         caution: what to know before trusting it; None where there is nothing.
+        scale: the value drawn as full strength; None where there is no map.
+        diagnostics: what the method says of this map, by name.
     """
 
     address: str | None = None
     reason: str | None = None
     caution: str | None = None
+    scale: float | None = None
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def missing(self) -> bool:
@@ -57,31 +61,41 @@ def obstacle(context: Context, explainer: Explainer) -> str | None:
     """Why a method cannot be used on the chosen run, in one sentence; None where it can."""
     run, needs = context.run, explainer.card.needs
     if run is None or not run.info.fingerprint:
-        return "This run has predictions but no model to explain."
+        return "this run has predictions, but no model that could be explained."
     if "cam_layer" in needs and not run.info.cam_layer:
-        return "This run's model declares no layer for class activation maps."
+        return "this run's model declares no layer for class activation maps."
     if "mask" in needs and not context.study.samples["has_mask"].any():
-        return "The study has no masks."
+        return "the study has no masks."
     return None
 
 
-def columns(context: Context) -> list[Column]:
-    """The chosen methods that can be used on the chosen run."""
+def columns(context: Context, methods: Sequence[str] | None = None, *, weights: str = "trained") -> list[Column]:
+    """Those of the chosen methods (or of `methods`) that can be used on the chosen run.
+
+    Args:
+        weights: `trained`, or `randomised:SEED`: the model whose maps they are.
+    """
     found = []
-    for key in context.selection.methods:
+    for key in context.selection.methods if methods is None else methods:
         if key in EXPLAINERS and obstacle(context, EXPLAINERS[key]) is None:
             explainer = EXPLAINERS[key]
             params = chosen_params(context, explainer)
             assert context.run is not None, "a method without a run has an obstacle"
-            found.append(Column(explainer.card, params, context.run.maps(key, params)))
+            found.append(Column(explainer.card, params, context.run.maps(key, params, weights=weights)))
     return found
 
 
 def chosen_params(context: Context, explainer: Explainer) -> Any:
-    """The card's defaults, with the chosen layer where the method takes one."""
-    takes_layer = any(spec.name == "layer" for spec in specs(explainer.params))
-    values = {"layer": context.selection.layer} if takes_layer and context.selection.layer else {}
+    """The chosen settings over the card's defaults, with the chosen layer where the method takes one."""
+    values = dict(assignments(list(context.selection.settings)).get(explainer.card.key, {}))
+    if context.selection.layer and takes_layer(explainer):
+        values["layer"] = context.selection.layer
     return build(explainer.params, values)
+
+
+def takes_layer(explainer: Explainer) -> bool:
+    """Whether the layer that its maps come from can be chosen."""
+    return any(spec.name == "layer" for spec in specs(explainer.params))
 
 
 def target_keys(context: Context, rows: NDArray[np.int64], spec: str | None = None) -> list[str]:
@@ -96,34 +110,42 @@ def target_keys(context: Context, rows: NDArray[np.int64], spec: str | None = No
 
 def panels(context: Context, column: Column, rows: NDArray[np.int64], spec: str | None = None) -> list[Panel]:
     """One panel per row; drawing happens when the browser asks."""
+    return panels_of(context, column, rows, target_keys(context, rows, spec))
+
+
+def panels_of(context: Context, column: Column, rows: NDArray[np.int64], keys: Sequence[str]) -> list[Panel]:
+    """One panel per pair of row and resolved target."""
     if column.maps is None:
         return [Panel()] * len(rows)
-    keys = target_keys(context, rows, spec)
     stored = column.maps.get(rows, keys)
     shown = evidence(stored.maps, signed=column.card.signed)
     coarse = bool(shown.size) and max(shown.shape[1:]) <= COARSE
-    scaling = "shared" if context.selection.normalise == "shared" else "per image"
-    scales = limits(shown, scaling=scaling, percentile=100.0 if coarse else PERCENTILE) if shown.size else []
-    return [_panel(context, column, stored, shown, i, int(row), keys[i], scales) for i, row in enumerate(rows)]
+    scaling: Scaling = "shared" if context.selection.normalise == "shared" else "per image"
+    scales = limits(shown, scaling=scaling, percentile=100.0 if coarse else PERCENTILE)
+    found = []
+    for i, row in enumerate(rows):
+        if stored.state[i] == STORED:
+            scale = float(scales[i]) or 1.0
+            address = _address(context, column, shown[i], scale, int(row), keys[i])
+            found.append(Panel(address, caution=_caution(stored, i), scale=scale, diagnostics=_diagnostics(stored, i)))
+        else:
+            found.append(Panel(reason=stored.refusals[i] if stored.state[i] == REFUSED else None))
+    return found
 
 
-def _panel(
-    context: Context, column: Column, stored: StoredMaps, shown: Any, i: int, row: int, key: str, scales: Any
-) -> Panel:
-    if stored.state[i] == REFUSED:
-        return Panel(reason=stored.refusals[i] or "The method refused this sample.")
-    if stored.state[i] != STORED:
-        return Panel()
+def _address(context: Context, column: Column, heat: Array, scale: float, row: int, key: str) -> str:
     assert context.run is not None, "a stored map belongs to a run"
     assert column.maps is not None, "a stored map is in a store"
     sample = context.study.samples.iloc[row]
     seen = seen_size(context.run.info.preprocess, int(sample["width"]), int(sample["height"]))
     identity = {"maps": str(column.maps.path), "row": row, "target": key}
-    scale = float(scales[i]) or 1.0
-    address = heat_tile(
-        context.services.tiles, shown[i], signed=column.card.signed, scale=scale, seen=seen, identity=identity
+    return heat_tile(
+        context.services.tiles, heat, signed=column.card.signed, scale=scale, seen=seen, identity=identity
     )
-    return Panel(address, caution=_caution(stored, i))
+
+
+def _diagnostics(stored: StoredMaps, i: int) -> dict[str, float]:
+    return {name: float(values[i]) for name, values in stored.diagnostics.items() if np.isfinite(values[i])}
 
 
 def _caution(stored: StoredMaps, i: int) -> str | None:
@@ -133,7 +155,15 @@ def _caution(stored: StoredMaps, i: int) -> str | None:
     return f"Relevance is not conserved: {ratio[i]:.0%} of the output arrives at the input (100 % is ideal)."
 
 
-def request(context: Context, wanted: Sequence[Column], rows: NDArray[np.int64], spec: str | None = None) -> str:
+def request(
+    context: Context,
+    wanted: Sequence[Column],
+    rows: NDArray[np.int64],
+    spec: str | None = None,
+    *,
+    weights: str = "trained",
+    urgent: bool = True,
+) -> str:
     """Ask the worker for the maps of these rows; returns the job's id. What is stored is not computed again."""
     assert context.run is not None
     return context.services.worker.explain(
@@ -142,4 +172,6 @@ def request(context: Context, wanted: Sequence[Column], rows: NDArray[np.int64],
         rows=[int(row) for row in rows],
         target=spec or context.selection.target,
         methods=[(column.card.key, as_dict(column.params)) for column in wanted],
+        weights=weights,
+        urgent=urgent,
     )

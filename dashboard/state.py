@@ -20,7 +20,9 @@ ALL_SPLITS = (*SPLITS, "all")
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}")
 _LAYER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
+_SETTING = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}\.[a-z][a-z0-9_]{0,63}=[A-Za-z0-9._+-]{1,64}")
 _LARGEST = 10**9
+_KEEP_PAGE = {"page", "sample", "methods", "normalise", "method", "settings", "seed"}
 
 
 def _text(text: str) -> str:
@@ -67,6 +69,14 @@ def _keys(text: str) -> tuple[str, ...]:
     return names
 
 
+def _settings(text: str) -> tuple[str, ...]:
+    """`ig.steps=100,shap.samples=20`."""
+    entries = tuple(dict.fromkeys(text.split(",")))
+    if len(entries) > 64 or not all(_SETTING.fullmatch(entry) for entry in entries):
+        raise ValueError(text)
+    return entries
+
+
 def _write_keys(names: tuple[str, ...]) -> str:
     return ",".join(names) or "-"
 
@@ -90,6 +100,8 @@ class Selection:
         true, predicted: the cell of the confusion matrix, class indices; both or neither.
         sample: row number in the study.
         methods: explainer keys, in the order of the columns.
+        method: the one that a page about a single method shows; "" for the first of `methods`.
+        settings: parameters of methods that are not at their defaults, as `ig.steps=100`.
         target: what maps explain: one of TARGETS or a class index as text.
         layer: for class activation maps; "" for the one the architecture declares.
         normalise: `each` map by its own maximum, or `shared` by all maps of a method on the page.
@@ -97,6 +109,7 @@ class Selection:
         order: classes as `given`, or `similar` ones beside each other.
         sort: how a gallery is sorted.
         page: of the gallery, from 1.
+        seed: of the randomised model that the sanity check compares with.
     """
 
     study: str = _entry("", _text, "study")
@@ -107,6 +120,8 @@ class Selection:
     predicted: int | None = _entry(None, _whole(0), "predicted class")
     sample: int | None = _entry(None, _whole(0), "sample")
     methods: tuple[str, ...] = _entry(DEFAULT_METHODS, _keys, "list of methods", _write_keys)
+    method: str = _entry("", _matching(_KEY), "method")
+    settings: tuple[str, ...] = _entry((), _settings, "list of settings", ",".join)
     target: str = _entry("predicted", _target, "target")
     layer: str = _entry("", _matching(_LAYER), "layer")
     normalise: str = _entry("each", _one_of(*NORMALISE), "scale")
@@ -114,6 +129,7 @@ class Selection:
     order: str = _entry("given", _one_of(*ORDERS), "order of classes")
     sort: str = _entry("confidence", _one_of(*SORTS), "sort order")
     page: int = _entry(1, _whole(1), "page number")
+    seed: int = _entry(0, _whole(0), "seed")
 
     def __post_init__(self) -> None:
         if (self.true is None) != (self.predicted is None):
@@ -131,8 +147,10 @@ class Selection:
         if "study" in changes:
             kept = {name: getattr(self, name) for name in ("methods", "target", "normalise", "rates", "order", "sort")}
             return replace(Selection(**kept), **changes)
-        if changes and not changes.keys() <= {"page", "sample", "methods", "normalise"}:
+        if changes and not changes.keys() <= _KEEP_PAGE:
             changes.setdefault("page", 1)
+        if changes.keys() & {"split", "true", "predicted"}:
+            changes.setdefault("sample", None)
         if "run" in changes and "layer" not in changes:
             changes["layer"] = ""
         return replace(self, **changes)

@@ -122,7 +122,8 @@ def seen_size(preprocess: Mapping[str, Any] | None, width: int, height: int) -> 
 
 def draw_picture(picture: Image.Image, preprocess: Mapping[str, Any] | None, *, side: int) -> Tile:
     """A picture as JPEG, at most `side` pixels; very small ones as PNG, which keeps their pixels."""
-    box = Preprocess.from_dict(preprocess).box(*picture.size) if preprocess else (0.0, 0.0, *map(float, picture.size))
+    width, height = picture.size
+    box = Preprocess.from_dict(preprocess).box(width, height) if preprocess else (0.0, 0.0, float(width), float(height))
     size = _fit(box[2] - box[0], box[3] - box[1], side)
     mode = "L" if picture.mode == "L" or (preprocess and preprocess["channels"] == 1) else "RGB"
     drawn = picture.convert(mode).resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)

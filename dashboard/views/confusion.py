@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -23,6 +22,7 @@ URL = "confusion"
 ORDER = 20
 
 _MODES = {"count": "Samples", "true": "% of true class", "predicted": "% of predicted class"}
+_SPLITS = {"train": "training ", "validation": "validation ", "test": "test ", "all": ""}
 _ORDERS = {"given": "As given", "similar": "Confused side by side"}
 
 
@@ -60,7 +60,7 @@ def _matrix(context: Context, counted: Counted) -> None:
     counts = confusion_counts(counted.labels, counted.predicted, len(names))
     right = int(np.trace(counts))
     st.markdown(
-        f"{len(counted.rows):,} samples, **{len(counted.rows) - right:,} wrong** "
+        f"{len(counted.rows):,} {_SPLITS[chosen.split]}samples, **{len(counted.rows) - right:,} wrong** "
         f"({1 - right / len(counted.rows):.1%}). Choose a cell to see its pictures."
     )
     _ways_to_count(chosen.rates, chosen.order)
@@ -106,8 +106,7 @@ def _below(context: Context, counted: Counted) -> None:
         empty("No cell chosen", "Click a cell of the matrix, or one of the confusions listed beside it.")
         return
     members = (counted.labels == cell[0]) & (counted.predicted == cell[1])
-    of_true, of_predicted = (counted.labels == cell[0]).sum(), (counted.predicted == cell[1]).sum()
-    cell_gallery(context, counted.rows[members], _title(context, cell), _share(members.sum(), of_true, of_predicted))
+    cell_gallery(context, counted.rows[members], _title(context, cell), _facts(context, counted, cell))
 
 
 def _title(context: Context, cell: tuple[int, int]) -> str:
@@ -115,10 +114,13 @@ def _title(context: Context, cell: tuple[int, int]) -> str:
     return f"{true}, recognised" if cell[0] == cell[1] else f"{true} taken for {predicted}"
 
 
-def _share(count: Any, of_true: Any, of_predicted: Any) -> str:
+def _facts(context: Context, counted: Counted, cell: tuple[int, int]) -> str:
+    is_true, is_predicted = counted.labels == cell[0], counted.predicted == cell[1]
+    count, of_true, of_predicted = (int(x.sum()) for x in (is_true & is_predicted, is_true, is_predicted))
+    true, predicted = (context.study.class_names[i] for i in cell)
     parts = [f"{count:,} {'sample' if count == 1 else 'samples'}"]
     if of_true:
-        parts.append(f"{count / of_true:.1%} of {of_true:,} that are")
+        parts.append(f"{count / of_true:.1%} of the {of_true:,} that are {true}")
     if of_predicted:
-        parts.append(f"{count / of_predicted:.1%} of {of_predicted:,} predicted")
+        parts.append(f"{count / of_predicted:.1%} of the {of_predicted:,} predicted as {predicted}")
     return " · ".join(parts)

@@ -37,7 +37,13 @@ def cell_gallery(context: Context, rows: NDArray[np.int64], title: str, facts: s
     shown = ordered[(page - 1) * PAGE : page * PAGE]
     _live_cards(context, shown)
     if pages > 1:
-        st.pagination(pages, **session.bound("page", page))
+        # Unlike other widgets this one takes no value from outside, so each page has a widget of its own.
+        key = f"select.page.{page}"
+        st.pagination(pages, default=page, key=key, on_change=_turn, args=(key,))
+
+
+def _turn(key: str) -> None:
+    session.update(page=st.session_state[key])
 
 
 def _heading(context: Context, rows: NDArray[np.int64], title: str, facts: str) -> None:
@@ -57,7 +63,9 @@ def _heading(context: Context, rows: NDArray[np.int64], title: str, facts: str) 
 def _choices(context: Context) -> None:
     chosen = context.selection
     with st.container(key="gallery-choices"):
-        method_picker(context)
+        if not method_picker(context):
+            _sort_choice(chosen.sort)
+            return
         with st.container(horizontal=True, gap="medium"):
             st.segmented_control(
                 "Evidence for",
@@ -73,11 +81,12 @@ def _choices(context: Context) -> None:
                 help="Per picture: each map up to its own maximum. Per method: one maximum for the whole page.",
                 **session.bound("normalise", chosen.normalise),
             )
-            st.selectbox("Sort", list(_SORTS), format_func=_SORTS.__getitem__, width=220, **_sort(chosen.sort))
+            _sort_choice(chosen.sort)
 
 
-def _sort(chosen: str) -> dict[str, object]:
-    return session.bound("sort", chosen if chosen in _SORTS else "confidence")
+def _sort_choice(chosen: str) -> None:
+    shown = chosen if chosen in _SORTS else "confidence"
+    st.selectbox("Sort", list(_SORTS), format_func=_SORTS.__getitem__, width=220, **session.bound("sort", shown))
 
 
 def _sorted(context: Context, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -102,8 +111,8 @@ def _asked(context: Context, rows: NDArray[np.int64]) -> str | None:
     if not any(panel.missing for column in wanted for panel in evidence.panels(context, column, rows)):
         return None
     asked: dict[object, str] = st.session_state.setdefault("asked", {})
-    view = (context.study.path, context.selection.run, tuple(rows.tolist()), context.selection.target)
-    view = (*view, tuple((column.card.key, str(column.params)) for column in wanted))
+    methods = tuple((column.card.key, str(column.params)) for column in wanted)
+    view = (context.study.path, context.selection.run, tuple(rows.tolist()), context.selection.target, methods)
     if view not in asked:
         asked[view] = evidence.request(context, wanted, rows)
     return asked[view]
@@ -122,7 +131,7 @@ def _cards(context: Context, rows: NDArray[np.int64], job: str | None, was_open:
     columns = evidence.columns(context)
     panels = [evidence.panels(context, column, rows) for column in columns]
     opened = gallery(context, rows, columns, panels, key="cards")
-    if opened is not None and session.has_page("sample"):
+    if opened is not None:
         session.go("sample", sample=opened)
 
 

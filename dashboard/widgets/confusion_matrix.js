@@ -2,8 +2,8 @@
 // `data` stays the same from click to click; a selection made elsewhere comes as a command with a new version.
 
 const RAMPS = {
-  light: { empty: "#f0f2ef", error: ["#f7ddcb", "#e58a4e", "#a63c06"], right: ["#d9ece8", "#5fb0a6", "#0b5d57"], ink: "#1a2422" },
-  dark: { empty: "#1a2221", error: ["#3d2517", "#b35a22", "#ffb27c"], right: ["#15302d", "#1f7d73", "#7fe3d6"], ink: "#e4ebe8" },
+  light: { empty: "#f0f2ef", error: ["#f7ddcb", "#e58a4e", "#a63c06"], right: ["#dcebe7", "#8cc3bb", "#3b8f86"], ink: "#1a2422" },
+  dark: { empty: "#1a2221", error: ["#3d2517", "#b35a22", "#ffb27c"], right: ["#15302d", "#1c5650", "#3d9c8f"], ink: "#e4ebe8" },
 };
 const LABELS_FROM = 11; // a cell of so many pixels has room for its label
 const LISTED = 200;
@@ -98,7 +98,7 @@ class Matrix {
     const swatch = (kind, name) => {
       const ramp = element("span", "ramp");
       ramp.style.background = `linear-gradient(90deg, ${this.ramps.empty}, ${this.ramps[kind].join(", ")})`;
-      return [element("span", "", name), ramp, element("span", "low", "0 –"), element("span", "high", this.shown(this.most[kind]))];
+      return [element("span", "", name), ramp, element("span", "reach", `0 – ${this.shown(this.most[kind])}`)];
     };
     this.legend.replaceChildren(...swatch("right", "Correct"), ...swatch("error", "Confused"));
   }
@@ -121,8 +121,8 @@ class Matrix {
     const errors = this.entries.filter(([t, p]) => t !== p && (!found || found.has(t) || found.has(p)));
     const ranked = errors.map(([t, p, count]) => ({ t, p, count, value: this.value(t, p, count) }))
       .sort((a, b) => b.value - a.value || b.count - a.count).slice(0, LISTED);
-    const by = { count: "most samples first", true: "largest share of the true class first", predicted: "largest share of the predicted class first" };
-    this.heading.textContent = `${found ? "Confusions of the classes found" : "Largest confusions"}, ${by[this.mode]}`;
+    const by = { count: "by samples", true: "by share of the true class", predicted: "by share of the predicted class" };
+    this.heading.textContent = `${found ? "Confusions of the classes found" : "Largest confusions"} ${by[this.mode]}`;
     const most = ranked[0]?.value || 1;
     this.pairs.replaceChildren(...ranked.map((pair) => this.pair(pair, most)));
     if (!ranked.length) this.pairs.append(element("li", "none", found ? "No confusion of a class with this name." : "No confusions: every sample is right."));
@@ -132,7 +132,7 @@ class Matrix {
   pair({ t, p, count, value }, most) {
     const button = element("button"); button.type = "button"; button.cell = [t, p];
     const names = element("span", "names");
-    names.append(this.labels[t], element("i", "", "→"), this.labels[p]);
+    names.append(element("span", "", this.labels[t]), element("i", "", "→"), element("span", "", this.labels[p]));
     const of = this.mode === "predicted" ? this.ofPredicted[p] : this.ofTrue[t];
     const bar = element("span", "bar"), fill = element("i");
     fill.style.width = `${(100 * value) / most}%`; bar.append(fill);
@@ -152,20 +152,23 @@ class Matrix {
   // ---- the board
 
   layout(force = false) {
-    const room = this.board.clientWidth;
-    if (!room || !this.labels || (!force && room === this.room)) return;
-    this.room = room;
+    if (!this.board.clientWidth || !this.labels || (!force && this.board.clientWidth === this.room)) return;
     const pen = this.canvas.getContext("2d");
     pen.font = `13px ${this.font}`;
     const widest = Math.max(...this.labels.map((label) => pen.measureText(label).width));
-    this.left = Math.ceil(Math.min(widest, 150)) + 34;
-    const most = this.n <= 30 ? Math.max(300, Math.min(this.n * 46, 720)) : 760;
-    this.cell = Math.max(0.3, Math.min(room - this.left - 8, most) / this.n);
+    const most = this.n <= 30 ? Math.max(300, Math.min(this.n * (window.innerWidth > 1600 ? 58 : 46), 720)) : 760;
+    const named = Math.ceil(Math.min(widest, 150)) + 34;
+    this.view.style.setProperty("--board", `${named + most + 8}px`);
+    const room = (this.room = this.board.clientWidth);
+    this.cell = Math.min(room - named - 8, most) / this.n;
+    this.named = this.cell >= LABELS_FROM; // names that do not fit are in the tooltip
+    this.left = this.named ? named : 26;
+    if (!this.named) this.cell = Math.max(0.3, Math.min(room - this.left - 8, most) / this.n);
     if (this.cell > 4) this.cell = Math.floor(this.cell);
     this.side = this.cell * this.n;
     this.slanted = widest > this.cell - 6;
     this.bottom = this.slanted ? Math.ceil(Math.min(widest, 150) * 0.72) + 44 : 50;
-    if (this.cell < LABELS_FROM) this.bottom = 50;
+    if (!this.named) this.bottom = 30;
     [this.width, this.height] = [this.left + this.side + 8, this.side + this.bottom + 4];
     this.ratio = window.devicePixelRatio || 1;
     Object.assign(this.canvas, { width: Math.round(this.width * this.ratio), height: Math.round(this.height * this.ratio) });
@@ -188,6 +191,7 @@ class Matrix {
     pen.fillStyle = this.ramps.empty;
     if (gap) for (let t = 0; t < this.n; t++) for (let p = 0; p < this.n; p++) this.box(pen, t, p, size, round);
     else pen.fillRect(this.left, 0, this.side, this.side);
+    this.drawCross(pen);
     pen.textAlign = "center"; pen.textBaseline = "middle";
     for (const [t, p, count] of this.entries) {
       const [row, column] = [this.rank.get(t), this.rank.get(p)];
@@ -197,6 +201,17 @@ class Matrix {
       this.box(pen, row, column, Math.max(size, 1), round);
       if (this.cell >= 26) this.number(pen, row, column, size, colour, this.value(t, p, count));
     }
+    pen.globalAlpha = 1;
+  }
+
+  get moving() { return this.at ?? (this.focused ? this.cursor : null); }
+
+  drawCross(pen) {
+    if (!this.moving) return;
+    const [row, column] = this.moving;
+    pen.fillStyle = this.ramps.ink; pen.globalAlpha = 0.08;
+    pen.fillRect(this.left, row * this.cell, this.side, this.cell);
+    pen.fillRect(this.left + column * this.cell, 0, this.cell, this.side);
     pen.globalAlpha = 1;
   }
 
@@ -215,17 +230,15 @@ class Matrix {
   }
 
   drawLabels(pen) {
-    const focus = this.at ?? (this.focused ? this.cursor : null) ?? this.chosen?.map((label) => this.rank.get(label));
-    const all = this.cell >= LABELS_FROM;
-    pen.font = `${this.cell < 15 ? 10.5 : 13}px ${this.font}`;
-    for (let place = 0; place < this.n; place++) {
+    const focus = this.moving ?? this.chosen?.map((label) => this.rank.get(label));
+    const size = this.cell < 15 ? 10.5 : 13;
+    for (let place = 0; this.named && place < this.n; place++) {
       const name = this.labels[this.order[place]];
       for (const [axis, draw] of [[0, this.rowLabel], [1, this.columnLabel]]) {
         const strong = focus?.[axis] === place;
-        if (!all && !strong) continue;
         pen.fillStyle = this.ramps.ink; pen.globalAlpha = strong ? 1 : 0.72;
-        pen.font = `${strong ? "600 " : ""}${all && this.cell < 15 ? 10.5 : 13}px ${this.font}`;
-        draw.call(this, pen, elided(pen, name, 150), place, all);
+        pen.font = `${strong ? "600 " : ""}${size}px ${this.font}`;
+        draw.call(this, pen, elided(pen, name, 150), place);
       }
     }
     this.titles(pen);
@@ -236,15 +249,11 @@ class Matrix {
     pen.fillText(name, this.left - 8, (place + 0.5) * this.cell);
   }
 
-  columnLabel(pen, name, place, all) {
-    const x = this.left + (place + 0.5) * this.cell, y = this.side + 8;
-    pen.save(); pen.translate(x, y);
-    if (this.slanted && all) { pen.rotate(-Math.PI / 4); pen.textAlign = "right"; pen.textBaseline = "middle"; pen.fillText(name, 0, 3); }
-    else {
-      const half = pen.measureText(name).width / 2 + 2; // stays on the canvas at both ends
-      pen.textAlign = "center"; pen.textBaseline = "top";
-      pen.fillText(name, Math.max(half - x, Math.min(0, this.width - half - x)), 0);
-    }
+  columnLabel(pen, name, place) {
+    pen.save(); pen.translate(this.left + (place + 0.5) * this.cell, this.side + 8);
+    if (this.slanted) pen.rotate(-Math.PI / 4);
+    pen.textAlign = this.slanted ? "right" : "center"; pen.textBaseline = this.slanted ? "middle" : "top";
+    pen.fillText(name, 0, this.slanted ? 3 : 0);
     pen.restore();
   }
 
@@ -264,14 +273,7 @@ class Matrix {
       pen.roundRect(this.left + place[1] * this.cell - shift - 1, place[0] * this.cell - shift - 1 + 1, size + 0.5, size - 0.5, this.cell >= 20 ? 4 : 1);
       pen.stroke();
     };
-    const moving = this.at ?? (this.focused ? this.cursor : null);
-    if (moving) {
-      pen.fillStyle = this.ramps.ink; pen.globalAlpha = 0.07;
-      pen.fillRect(this.left, moving[0] * this.cell, this.side, this.cell);
-      pen.fillRect(this.left + moving[1] * this.cell, 0, this.cell, this.side);
-      pen.globalAlpha = 1;
-      ring(moving, this.ramps.ink, 1);
-    }
+    if (this.moving) ring(this.moving, this.ramps.ink, 1);
     if (this.chosen) ring(this.chosen.map((label) => this.rank.get(label)), this.ramps.ink, 2.5);
   }
 

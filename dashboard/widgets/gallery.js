@@ -23,10 +23,9 @@ class Gallery {
 
   update(data) {
     this.box.style.setProperty("--columns", data.columns.length + 1);
-    this.box.querySelector(".opacity").hidden = !data.columns.length;
+    this.box.querySelector(".bar").hidden = !data.columns.length;
+    this.box.classList.toggle("alone", !data.columns.length);
     this.scales.replaceChildren(...data.scales.map(scale));
-    this.box.style.setProperty("--right", data.colours.right);
-    this.box.style.setProperty("--wrong", data.colours.wrong);
     const known = new Map([...this.cards.children].map((card) => [card.dataset.key, card]));
     const cards = data.items.map((item) => this.card(item, data, known.get(String(item.row))));
     // moving nodes would restart pictures and lose the focus, so only what changed place is touched
@@ -43,20 +42,20 @@ class Gallery {
       card.dataset.text = text;
       card.tiles = element("div", "tiles");
       card.replaceChildren(heading(item), card.tiles);
-      card.tiles.append(this.original(item));
+      card.tiles.append(this.original(item, data.openable));
     }
     data.columns.forEach((column, place) => this.tile(card.tiles, place + 1, column, item, item.tiles[place]));
     while (card.tiles.children.length > data.columns.length + 1) card.tiles.lastElementChild.remove();
     return card;
   }
 
-  original(item) {
-    const button = element("button", "frame");
-    button.type = "button";
-    button.setAttribute("aria-label", `Open sample ${item.id}: ${item.classes.map((c) => `${c.role} ${c.name}, ${c.chance}`).join("; ")}`);
-    button.append(picture(item.base));
-    button.onclick = () => this.open(item.row);
-    return figure(button, "Original");
+  original(item, openable) {
+    const frame = element(openable ? "button" : "div", "frame");
+    const words = `sample ${item.id}: ${item.classes.map((c) => `${c.role} ${c.name}, ${c.chance}`).join("; ")}`;
+    frame.setAttribute("aria-label", openable ? `Open ${words}` : words);
+    frame.append(picture(item.base));
+    if (openable) Object.assign(frame, { type: "button", title: "Open this sample", onclick: () => this.open(item.row) });
+    return figure(frame, "Original");
   }
 
   tile(tiles, place, column, item, state) {

@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboard import session
 from dashboard.colours import css_gradient, sign_scale, strength_scale
 from dashboard.context import Context
 from dashboard.evidence import Column, Panel
@@ -28,7 +29,6 @@ _HTML = """
   <div class="cards"></div>
 </div>
 """
-_COLOURS = {"right": "#12857c", "wrong": "#c2571a"}
 _SCALED = {
     "each": "Each map is drawn up to its own maximum: colours cannot be compared between pictures.",
     "shared": "All maps of a method on this page share one maximum: weak ones look weak.",
@@ -61,8 +61,8 @@ def gallery(
         "columns": [{"title": column.card.title, "summary": column.card.summary} for column in columns],
         "items": [_item(context, int(row), [list_[i] for list_ in panels]) for i, row in enumerate(rows)],
         "scales": _scales(columns, context.selection.normalise),
+        "openable": session.has_page("sample"),
         "chosen": context.selection.sample,
-        "colours": _COLOURS,
     }
     opened = _component()(key=key, data=data, on_open_change=lambda: None).open
     return None if opened is None else int(opened)

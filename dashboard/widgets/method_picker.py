@@ -10,13 +10,13 @@ from dashboard.evidence import obstacle
 from xai_core.explainers import EXPLAINERS
 
 
-def method_picker(context: Context) -> None:
-    """Draw the choice; says why where a method, or all of them, cannot be used."""
+def method_picker(context: Context) -> bool:
+    """Draw the choice and return True; where no method can be used, say why and return False."""
     reasons = {explainer.card.key: obstacle(context, explainer) for explainer in EXPLAINERS}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
-        st.info(next(iter(reasons.values()), None) or "No explanation method is installed.")
-        return
+        st.caption(f"Pictures without heatmaps: {next(iter(reasons.values()), 'no explanation method is installed.')}")
+        return False
     st.multiselect(
         "Methods",
         usable,
@@ -25,6 +25,7 @@ def method_picker(context: Context) -> None:
         help=_help(reasons),
         **session.bound("methods", [key for key in context.selection.methods if key in usable]),
     )
+    return True
 
 
 def _help(reasons: dict[str, str | None]) -> str:
@@ -32,6 +33,6 @@ def _help(reasons: dict[str, str | None]) -> str:
     lines = []
     for explainer in EXPLAINERS:
         card, reason = explainer.card, reasons[explainer.card.key]
-        off = f" *Off: {reason}*" if reason else ""
+        off = f" *Off here: {reason}*" if reason else ""
         lines.append(f"- **{card.title}**: {card.summary} Does not show: {card.blind_spot}{off}")
     return "\n".join(lines)

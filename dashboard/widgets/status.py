@@ -33,8 +33,9 @@ def _line(worker: WorkerClient, was_busy: bool) -> None:
     else:
         state, word = ("waking", "Model worker is starting") if status.alive else ("idle", "Model worker rests")
     st.html(f'<div class="status"><span class="dot {state}"></span>{html.escape(word)}</div>')
-    for job in jobs[:3]:
-        _job(worker, job)
+    with st.container(key="jobs", gap="small"):
+        for job in jobs[:3]:
+            _job(worker, job)
     if len(jobs) > 3:
         st.caption(f"and {len(jobs) - 3} more waiting")
     if status.last_warning:
@@ -42,9 +43,8 @@ def _line(worker: WorkerClient, was_busy: bool) -> None:
 
 
 def _job(worker: WorkerClient, job: Job) -> None:
-    bar, button = st.columns([5, 2], vertical_alignment="bottom")
-    bar.html(progress_html(job))
-    button.button("Cancel", key=f"cancel.{job.id}", type="tertiary", on_click=worker.cancel, args=(job.id,))
+    st.html(progress_html(job))
+    st.button("Stop", key=f"cancel.{job.id}", type="tertiary", on_click=worker.cancel, args=(job.id,))
 
 
 def progress_html(job: Job) -> str:

@@ -1,0 +1,136 @@
+"""A small study on disk and a worker that computes nothing but fills the store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from xai_core.datasets.base import SAMPLE_COLUMNS, Scan
+from xai_core.explainers import EXPLAINERS
+from xai_core.params import build
+from xai_core.store.run import Run, RunInfo
+from xai_core.store.study import Study
+from xai_core.types import resolve_target
+from xai_core.worker.jobs import Job, WorkerStatus
+
+CLASSES = ("cat", "<b>dog</b>", "T-shirt/top")
+PREPROCESS = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "crop"}
+
+
+def make_study(path: Path, *, samples: int = 30, classes: Sequence[str] = CLASSES) -> Study:
+    """Pictures of one colour each, 24 × 16 pixels; every third sample belongs to one class; all of the test split."""
+    data = path.parent / f"{path.name}-data"
+    rows = []
+    for i in range(samples):
+        label = i % len(classes)
+        file = data / f"{label}" / f"{i:03d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (24, 16), (8 * i % 256, 40, 90)).save(file)
+        rows.append((f"s{i:03d}", "test", label, f"{label}/{i:03d}.png", -1, 24, 16, False, f"{i:064x}"))
+    table = pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS))
+    scan = Scan(table, tuple(classes))
+    return Study.create(path, dataset="image_folder", params={}, data=data, seed=0, scan=scan)
+
+
+def add_run(study: Study, name: str, *, model: bool = True, wrong_every: int = 4, predictions: bool = True) -> Run:
+    """A run that is wrong on every `wrong_every`-th sample, where it takes a class for the next one."""
+    info = RunInfo("fake", PREPROCESS, "layer", "f" * 64) if model else RunInfo()
+    run = study.add_run(name, info)
+    if not predictions:
+        return run
+    labels, classes = study.labels, len(study.class_names)
+    wrong = np.arange(len(labels)) % wrong_every == 0
+    predicted = np.where(wrong, (labels + 1) % classes, labels)
+    chances = np.full((len(labels), classes), 0.3 / (classes - 1), np.float32)
+    chances[np.arange(len(labels)), predicted] = 0.7
+    run.write_predictions(np.arange(len(labels)), chances)
+    return run
+
+
+@dataclass
+class FakeWorker:
+    """Notes what it is asked; `finish` fills the store with blobs, all at once or map by map."""
+
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    known: dict[str, Job] = field(default_factory=dict)
+    seconds_per_map: float | None = None
+    started: bool = False
+    error: str | None = None
+
+    def start(self) -> None:
+        self.started = True
+
+    def stop(self) -> None:
+        self.started = False
+
+    def explain(
+        self,
+        *,
+        study: Path,
+        run: str,
+        rows: Sequence[int],
+        target: str,
+        methods: Sequence[tuple[str, Mapping[str, Any]]],
+        weights: str = "trained",
+        urgent: bool = True,
+    ) -> str:
+        name = f"job{len(self.asked)}"
+        self.asked[name] = {"study": study, "run": run, "rows": rows, "target": target, "methods": methods}
+        self.known[name] = Job(name, f"{len(rows)} × {len(methods)} maps of {run}", total=len(rows) * len(methods))
+        if self.seconds_per_map is not None:
+            threading.Thread(target=self.finish, args=(name,), daemon=True).start()
+        return name
+
+    def finish(self, name: str) -> None:
+        """Do the job."""
+        asked = self.asked[name]
+        run = Study.open(asked["study"]).run(asked["run"])
+        for key, values in asked["methods"]:
+            for row in asked["rows"]:
+                if not self.known[name].open:
+                    return
+                _put_blob(run, key, values, row, asked["target"])
+                job = self.known[name]
+                left = (job.total - job.done) * (self.seconds_per_map or 0)
+                self.known[name] = replace(job, state="running", done=job.done + 1, seconds_left=left)
+                time.sleep(self.seconds_per_map or 0)
+        self.known[name] = replace(self.known[name], state="done")
+
+    def fail(self, name: str, error: str) -> None:
+        """End the job with an error."""
+        self.known[name] = replace(self.known[name], state="failed", error=error)
+
+    def cancel(self, name: str) -> None:
+        self.known[name] = replace(self.known[name], state="cancelled")
+
+    def job(self, name: str) -> Job | None:
+        return self.known.get(name)
+
+    def jobs(self) -> list[Job]:
+        return list(self.known.values())[::-1]
+
+    def status(self) -> WorkerStatus:
+        return WorkerStatus(self.started, "cpu" if self.started else "", None)
+
+
+def _put_blob(run: Run, key: str, values: Mapping[str, Any], row: int, target: str) -> None:
+    explainer = EXPLAINERS[key]
+    maps = run.maps(key, build(explainer.params, values), create=True)
+    predictions = run.predictions
+    assert maps is not None
+    assert predictions is not None
+    predicted = int(predictions.predicted[np.searchsorted(predictions.rows, row)])
+    resolved = resolve_target(target, predicted, int(run.study.labels[row])).key
+    side = 7 if explainer.formula else 28
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    turn = row % 7 / 7 * 2 * np.pi
+    blob = np.exp(-((x - 0.4 * np.cos(turn)) ** 2 + (y - 0.4 * np.sin(turn)) ** 2) * 5) - 0.2
+    maps.put([row], [resolved], blob[None].astype(np.float32), {}, [None])
