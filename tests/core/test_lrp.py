@@ -62,7 +62,7 @@ def test_a_logit_whose_sign_is_its_bias_is_refused() -> None:
     with torch.no_grad():
         classifier.module.head.bias[0] -= 2 * logits(classifier)[0, 0]
     found = run(wrap(classifier.module), TARGETS[:2])
-    assert "bias alone decides" in str(found.refusals[0])
+    assert "conservation is undefined" in str(found.refusals[0])
     assert found.refusals[1] is None
 
 
@@ -179,6 +179,7 @@ def test_a_map_that_does_not_conserve_is_refused() -> None:
         (0.901, None),
         (1.37, "conservation 1.37, more than 10 % off: the map would be wrong"),
         (-3.0, "conservation -3.00, more than 10 % off: the map would be wrong"),
+        (np.nan, "conservation is undefined: this logit is 0, or the model's bias alone decides its sign"),
         (np.inf, "conservation inf, more than 10 % off: the map would be wrong"),
     ],
 )

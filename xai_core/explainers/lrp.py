@@ -76,7 +76,7 @@ def _refusal(conservation: float) -> str | None:
     if abs(conservation - 1) <= TOLERANCE:
         return None
     if np.isnan(conservation):
-        return "conservation is undefined: the model's bias alone decides this logit's sign"
+        return "conservation is undefined: this logit is 0, or the model's bias alone decides its sign"
     return f"conservation {conservation:.2f}, more than 10 % off: the map would be wrong"
 
 
