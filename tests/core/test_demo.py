@@ -1,0 +1,106 @@
+"""The demo study: its steps on a small scale, and the bundled one against the generator."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from xai_core.datasets.garments import GarmentParams, encode, mask_path, picture_path, render
+from xai_core.errors import BadInput
+from xai_core.explainers import EXPLAINERS
+from xai_core.params import build
+from xai_core.pictures import read_picture
+from xai_core.pipeline.demo import BASELINE, CANDIDATE, Recipe, check_same, facts, rebuild, wrong_rows
+from xai_core.store.study import Study
+from xai_core.training.config import TrainConfig
+from xai_core.types import CancelToken, silent
+
+BUNDLE = ROOT / "assets" / "demo" / "garments"
+LIMIT_BYTES = 20 * 2**20
+
+
+@contextlib.contextmanager
+def quietly(_: str) -> Iterator[tuple[Any, CancelToken]]:
+    yield silent, CancelToken()
+
+
+@pytest.mark.slow
+def test_the_demo_is_made_from_nothing(tmp_path: Path) -> None:
+    recipe = Recipe(
+        pictures={"train_per_class": 6, "validation_per_class": 3, "test_per_class": 3},
+        training=TrainConfig(architecture="small_cnn", epochs=1, batch_size=8),
+        pixel_methods=("lrp",),
+        correct_for_cams=2,
+    )
+    study = rebuild(tmp_path / "garments", recipe, quietly)
+    assert study.runs() == [BASELINE, CANDIDATE]
+    assert study.run(CANDIDATE).info.parent == BASELINE
+    assert set(study.run(CANDIDATE).info.training["augmentations"]) == {"flip", "top_biased_crop"}
+    assert study.info.data == "data", "a study that is moved takes its pictures along"
+    rows = wrong_rows(study)
+    for name in study.runs():
+        run = study.run(name)
+        params = EXPLAINERS["gradcam"].params()
+        maps = run.maps("gradcam", params)
+        predictions = run.predictions
+        assert maps is not None
+        assert predictions is not None
+        targets = [str(p) for p in predictions.predicted[np.searchsorted(predictions.rows, rows)]]
+        assert (maps.state(rows, targets) == 1).all()
+    assert check_same(study, study)["bundled"] == facts(study)
+
+
+def test_other_pictures_are_told(tmp_path: Path) -> None:
+    if not BUNDLE.is_dir():
+        pytest.skip("no bundled demo yet")
+    bundled = Study.open(BUNDLE)
+
+    class Other:
+        info = type("Info", (), {"samples_digest": "other"})
+
+    with pytest.raises(BadInput, match="pictures differ"):
+        check_same(Other(), bundled)  # type: ignore[arg-type]
+
+
+def _digest(pixels: np.ndarray[Any, Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_bundled_pictures_are_what_the_generator_draws(split: Any, tmp_path: Path) -> None:
+    study = Study.open(BUNDLE)
+    params = build(GarmentParams, study.info.dataset_params)
+    for class_index in range(len(study.class_names)):
+        for number in (0, params.count(split) // 2, params.count(split) - 1):
+            drawn, mask = render(study.info.seed, split, class_index, number, params)
+            name = picture_path(split, class_index, number)
+            again = tmp_path / "again.jpg"
+            again.write_bytes(encode(drawn))
+            bundled = read_picture(study.data / name)
+            assert _digest(np.asarray(bundled)) == _digest(np.asarray(read_picture(again))), name
+            row = int(np.flatnonzero(study.samples["path"].to_numpy() == name)[0])
+            stored = study.mask(row)
+            assert stored is not None, mask_path(name)
+            np.testing.assert_array_equal(stored, mask)
+
+
+def test_the_bundle_is_small() -> None:
+    total = sum(path.stat().st_size for path in (ROOT / "assets").rglob("*") if path.is_file())
+    assert total <= LIMIT_BYTES, f"{total / 2**20:.1f} MiB"
+
+
+def test_the_bundled_runs_say_what_they_are() -> None:
+    study = Study.open(BUNDLE)
+    assert study.runs() == [BASELINE, CANDIDATE]
+    before = study.run(BASELINE).info.training
+    after = study.run(CANDIDATE).info.training
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed <= {"augmentations", "best_epoch"}, "one thing was changed"
+    assert set(after["augmentations"]) - set(before["augmentations"]) == {"top_biased_crop"}
