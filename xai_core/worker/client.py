@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -46,8 +47,7 @@ class WorkerClient:
             process, self._process = self._process, None
         if process is None:
             return
-        if process.stdin:
-            process.stdin.close()
+        _close(process)
         try:
             process.wait(3)
         except subprocess.TimeoutExpired:
@@ -138,11 +138,14 @@ class WorkerClient:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            with self._lock:
-                self._note(json.loads(line))
+        with process.stdout:
+            for line in process.stdout:
+                if line.endswith("\n"):  # a killed process may leave half a line
+                    with self._lock:
+                        self._note(json.loads(line))
         code = process.wait()
         with self._lock:
+            _close(process)
             if self._process is process:
                 self._fail_open_jobs(f"The worker ended unexpectedly (exit {code}). Ask again to restart it.")
 
@@ -178,3 +181,10 @@ class WorkerClient:
         for identity in finished[: max(0, len(finished) - REMEMBERED)]:
             del self._jobs[identity]
             self._started.pop(identity, None)
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    """Close the pipe to the process; what was not read of it is lost if it has died."""
+    with contextlib.suppress(BrokenPipeError):
+        if process.stdin is not None:
+            process.stdin.close()
