@@ -27,7 +27,7 @@ def limits(maps: NDArray, *, scaling: Scaling, percentile: float = 100.0) -> Arr
     """
     values = np.abs(np.asarray(maps, np.float32)).reshape(len(maps), int(np.prod(np.shape(maps)[1:])))
     each = np.full(len(values), np.nan, np.float32)
-    known = np.isfinite(values).all(axis=1)
+    known = np.isfinite(values).all(axis=1) & (values.shape[1] > 0)  # a store may hold no map yet
     if known.any():
         each[known] = np.percentile(values[known], percentile, axis=1)
         # A map with less than 0.5 % of its pixels lit would have the limit 0 and show nothing.

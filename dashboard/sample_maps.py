@@ -1,0 +1,109 @@
+"""The maps of one sample for the classes in question, as rows of a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dashboard import evidence
+from dashboard.context import Context
+from dashboard.diagnostics import notes
+from dashboard.tiles import picture_tile, seen_size
+from dashboard.widgets.heat_grid import Cell, Frame, Row
+from xai_core.types import Target, resolve_target
+
+SIDE = 512
+"""Pixels of the picture under a map, at most."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample with what the model said of it.
+
+    Attributes:
+        row: its number.
+        label, predicted: class indices.
+        probabilities: `(K,)`.
+    """
+
+    row: int
+    label: int
+    predicted: int
+    probabilities: np.ndarray
+
+    @property
+    def correct(self) -> bool:
+        """Whether the model was right."""
+        return self.label == self.predicted
+
+
+def sample_of(context: Context, row: int) -> Sample | None:
+    """The sample; None where the run has no prediction for it."""
+    predictions = context.predictions
+    if predictions is None or row not in predictions.rows:
+        return None
+    place = int(np.searchsorted(predictions.rows, row))
+    label, predicted = int(context.study.labels[row]), int(predictions.predicted[place])
+    return Sample(row, label, predicted, predictions.probabilities[place])
+
+
+def targets(context: Context, sample: Sample) -> list[str]:
+    """What is explained: the predicted class; where it is wrong also the true one and the difference of both.
+
+    A class that the link names comes last.
+    """
+    found = ["predicted"] if sample.correct else ["predicted", "true", "difference"]
+    chosen = context.selection.target
+    other = chosen.isdigit() and int(chosen) not in (sample.label, sample.predicted)
+    return [*found, chosen] if other else found
+
+
+def rows(context: Context, sample: Sample, columns: list[evidence.Column]) -> list[Row]:
+    """One row per target, one cell per method."""
+    specs = targets(context, sample)
+    wanted = [resolve_target(spec, sample.predicted, sample.label) for spec in specs]
+    same = np.full(len(specs), sample.row)
+    panels = [evidence.panels_of(context, column, same, [target.key for target in wanted]) for column in columns]
+    base = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=SIDE)
+    shape = shape_of(context, sample.row)
+    found = []
+    for place, (spec, target) in enumerate(zip(specs, wanted, strict=True)):
+        title, note = _words(context, sample, spec, target)
+        cells = [
+            _cell(column, of_method[place], "".join(title), base, shape)
+            for column, of_method in zip(columns, panels, strict=True)
+        ]
+        found.append(Row(title, cells, note))
+    return found
+
+
+def shape_of(context: Context, row: int) -> float:
+    """Width ÷ height of the part of the picture that the model sees."""
+    samples = context.study.samples
+    preprocess = context.run.info.preprocess if context.run else None
+    width, height = seen_size(preprocess, int(samples["width"].iat[row]), int(samples["height"].iat[row]))
+    return width / height
+
+
+def _words(context: Context, sample: Sample, spec: str, target: Target) -> tuple[list[str], str]:
+    names = context.study.class_names
+    share = f"{sample.probabilities[target.positive]:.1%}".replace("%", " %")
+    if target.negative is not None:
+        return ["Evidence for ", names[target.positive], " rather than ", names[target.negative]], "predicted − true"
+    role = (
+        "predicted and true"
+        if sample.correct and spec == "predicted"
+        else spec
+        if spec in ("predicted", "true")
+        else ""
+    )
+    return ["Evidence for ", names[target.positive]], f"{role} · {share}" if role else share
+
+
+def _cell(column: evidence.Column, panel: evidence.Panel, title: str, base: str, shape: float) -> Cell:
+    card = column.card
+    full = "" if panel.scale is None else f" Full colour: {panel.scale:.3g}."
+    about = f"{card.summary} Does not show: {card.blind_spot}{full}"
+    frame = Frame(panel, card, f"{card.title} – {title[:1].lower()}{title[1:]}", about)
+    return Cell(base, shape, [frame], card.title, notes(panel.diagnostics))

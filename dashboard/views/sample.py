@@ -1,0 +1,105 @@
+"""Why this one? One picture, its probabilities, and the evidence for each class in question."""
+
+from __future__ import annotations
+
+import html
+
+import numpy as np
+import streamlit as st
+
+from dashboard import evidence, session
+from dashboard.context import Context
+from dashboard.figures import probabilities
+from dashboard.members import members
+from dashboard.sample_maps import Sample, rows, sample_of, shape_of, targets
+from dashboard.tiles import picture_tile
+from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.heat_grid import heat_grid
+from dashboard.widgets.method_picker import method_picker
+from dashboard.widgets.method_settings import layer_choice, settings_form
+from dashboard.widgets.pending import ask, live
+from dashboard.widgets.plot import page_theme, plot
+from dashboard.widgets.provenance import provenance
+from dashboard.widgets.sample_picker import sample_picker
+
+TITLE = "Sample"
+QUESTION = "Why this one?"
+ICON = "sample"
+URL = "sample"
+ORDER = 30
+
+_SCALES = {"each": "Per map", "shared": "Per method"}
+_SCALED = {
+    "each": "Each map is drawn up to its own maximum: colours cannot be compared between maps.",
+    "shared": "The maps of a method share one maximum: weaker evidence looks weaker.",
+}
+
+
+def render(context: Context) -> None:
+    """Draw the page."""
+    among = members(context)
+    if not len(among.rows):
+        no_predictions(context)
+        return
+    row = sample_picker(context, among)
+    sample = sample_of(context, row)
+    if sample is None:
+        empty("No prediction for this sample", "The run was not applied to it. Choose another sample or run.")
+        return
+    _heading(context, sample)
+    _verdict(context, sample)
+    _evidence(context, sample)
+
+
+def _heading(context: Context, sample: Sample) -> None:
+    names, table = context.study.class_names, context.study.samples
+    label, predicted = names[sample.label], names[sample.predicted]
+    title = f"{label}, recognised" if sample.correct else f"{label} taken for {predicted}"
+    width, height = int(table["width"].iat[sample.row]), int(table["height"].iat[sample.row])
+    facts = f"{table['id'].iat[sample.row]} · {table['split'].iat[sample.row]} · {width} × {height} pixels"
+    st.html(f'<div class="cell-title"><h2>{html.escape(title)}</h2><p>{html.escape(facts)}</p></div>')
+
+
+def _verdict(context: Context, sample: Sample) -> None:
+    """The picture beside the probabilities."""
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    address = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=512)
+    shape = shape_of(context, sample.row)
+    left.html(f'<div class="portrait" style="aspect-ratio:{shape:.4f}"><img src="{address}" alt="The sample"></div>')
+    with right:
+        figure = probabilities.top(
+            sample.probabilities, context.study.class_names, page_theme(), true=sample.label, k=5
+        )
+        plot(figure, key="probabilities", alt="The five largest probabilities")
+
+
+def _evidence(context: Context, sample: Sample) -> None:
+    with st.container(key="sample-evidence"):
+        method_picker(context)
+        columns = evidence.columns(context)
+        if not columns:
+            return
+        _choices(context, columns)
+        wanted = np.array([sample.row])
+        # The worker takes the newest request first, and the predicted class matters most.
+        jobs = [ask(context, columns, wanted, spec) for spec in reversed(targets(context, sample))]
+        live(context, jobs, lambda: _maps(context, sample), what="Heatmaps of this picture")
+        provenance(context, columns, sample)
+
+
+def _choices(context: Context, columns: list[evidence.Column]) -> None:
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        st.segmented_control(
+            "Colour scale",
+            list(_SCALES),
+            format_func=_SCALES.__getitem__,
+            help="Per map: each up to its own maximum. Per method: one maximum for the rows below.",
+            **session.bound("normalise", context.selection.normalise),
+        )
+        layer_choice(context, columns)
+    settings_form(context, columns)
+
+
+def _maps(context: Context, sample: Sample) -> None:
+    scaling = _SCALED[context.selection.normalise]
+    heat_grid(rows(context, sample, evidence.columns(context)), key="maps", scaling=scaling)

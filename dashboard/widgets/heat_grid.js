@@ -1,0 +1,146 @@
+// Heatmaps of a few pictures in rows. Opacity, the way of looking and the enlarged view work without the server.
+
+const LOOKS = [["original", "Original"], ["both", "Superimposed"], ["heat-only", "Heatmap"]];
+const boards = new WeakMap();
+
+export default function ({ data, parentElement }) {
+  let board = boards.get(parentElement);
+  if (!board) boards.set(parentElement, (board = new Board(parentElement)));
+  board.update(data);
+}
+
+class Board {
+  constructor(root) {
+    this.box = root.querySelector(".board");
+    this.rows = root.querySelector(".rows");
+    this.scales = root.querySelector(".scales");
+    this.dialog = root.querySelector("dialog");
+    this.dialog.onclick = (event) => { if (event.target === this.dialog) this.dialog.close(); };
+    const [slider, shown] = [root.querySelector("input"), root.querySelector("output")];
+    slider.oninput = () => {
+      this.box.style.setProperty("--opacity", slider.value);
+      shown.textContent = `${Math.round(100 * slider.value)} %`;
+    };
+    this.opacity = slider.closest("label");
+    this.looks = LOOKS.map(([key, title]) => this.look(key, title));
+    root.querySelector(".looks").append(...this.looks);
+    this.show("both");
+  }
+
+  look(key, title) {
+    const button = element("button", "", title);
+    button.type = "button";
+    button.dataset.look = key;
+    button.onclick = () => this.show(key);
+    return button;
+  }
+
+  show(key) {
+    for (const [name] of LOOKS) this.box.classList.toggle(name, name === key);
+    for (const button of this.looks) button.setAttribute("aria-pressed", button.dataset.look === key);
+    this.opacity.style.visibility = key === "both" ? "" : "hidden";
+  }
+
+  update(data) {
+    this.box.classList.toggle("flow", data.flow);
+    this.box.style.setProperty("--columns", data.columns);
+    this.box.style.setProperty("--odd", data.odd);
+    this.scales.replaceChildren(...data.scales.map(scale));
+    data.rows.forEach((row, place) => this.row(row, place));
+    while (this.rows.children.length > data.rows.length) this.rows.lastElementChild.remove();
+  }
+
+  row(row, place) {
+    const section = this.rows.children[place] ?? this.rows.appendChild(element("section"));
+    const title = JSON.stringify([row.title, row.note]);
+    if (section.dataset.title !== title) {
+      section.dataset.title = title;
+      const heading = element("h3");
+      heading.append(...row.title.map((part) => element(part.strong ? "b" : "span", "", part.text)));
+      if (row.note) heading.append(element("span", "note", row.note));
+      section.replaceChildren(heading, element("div", "cells"));
+    }
+    const cells = section.lastElementChild;
+    row.cells.forEach((cell, index) => this.cell(cells, index, cell));
+    while (cells.children.length > row.cells.length) cells.lastElementChild.remove();
+  }
+
+  cell(cells, index, cell) {
+    const text = JSON.stringify(cell);
+    const before = cells.children[index];
+    if (before?.dataset.text === text) return;
+    const figure = element("figure");
+    figure.dataset.text = text;
+    figure.append(...cell.frames.map((frame) => this.frame(cell, frame)));
+    if (cell.caption || cell.notes.length) figure.append(caption(cell));
+    before ? before.replaceWith(figure) : cells.append(figure);
+  }
+
+  frame(cell, frame) {
+    const made = filled(element(frame.heat ? "button" : "div", "frame"), cell, frame);
+    if (!frame.heat) return made;
+    made.type = "button";
+    made.setAttribute("aria-label", `${frame.title}. Enlarge`);
+    made.onclick = () => this.enlarge(cell, frame);
+    return made;
+  }
+
+  enlarge(cell, frame) {
+    const header = element("header"), close = element("button", "", "Close");
+    close.onclick = () => this.dialog.close();
+    header.append(element("span", "", frame.title), close);
+    this.dialog.replaceChildren(header, filled(element("div", "frame"), cell, frame), element("p", "", frame.about));
+    this.dialog.showModal();
+  }
+}
+
+function filled(made, cell, frame) {
+  made.style.setProperty("--shape", cell.shape);
+  made.dataset.state = frame.none ? "refused" : frame.heat ? "ready" : "waiting";
+  if (frame.none) {
+    made.classList.add("none");
+    made.append("not available");
+    made.title = `${frame.title}: ${frame.none}`;
+    return made;
+  }
+  made.append(picture(cell.base));
+  made.title = frame.heat ? `${frame.title}. ${frame.about}` : `${frame.title}: not computed yet`;
+  if (!frame.heat) { made.classList.add("wait"); return made; }
+  made.style.setProperty("--ground", frame.ground);
+  made.append(picture(frame.heat, "heat"));
+  return made;
+}
+
+function caption(cell) {
+  const made = element("figcaption");
+  if (cell.caption) made.append(element("span", "", cell.caption));
+  for (const note of cell.notes) {
+    const line = element("small", note.odd ? "odd" : "", note.text);
+    line.title = note.title;
+    made.append(line);
+  }
+  return made;
+}
+
+function picture(address, style = "") {
+  const image = element("img", style);
+  Object.assign(image, { loading: "lazy", decoding: "async", alt: "", draggable: false });
+  image.onload = () => image.classList.toggle("small", Math.max(image.naturalWidth, image.naturalHeight) <= 96);
+  image.src = address;
+  return image;
+}
+
+function scale({ title, low, high, gradient }) {
+  const box = element("div", "scale"), ramp = element("i");
+  ramp.style.background = gradient;
+  box.append(element("span", "", low), ramp, element("span", "", high));
+  box.title = title;
+  return box;
+}
+
+function element(tag, style = "", text = "") {
+  const made = document.createElement(tag);
+  if (style) made.className = style;
+  if (text) made.textContent = text; // names are only ever text
+  return made;
+}

@@ -1,0 +1,134 @@
+"""Heatmaps of a few pictures in rows, large: original, superimposed or heat alone, and each one enlarged on a click."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.colours import css_gradient, sign_scale, strength_scale
+from dashboard.evidence import Panel
+from xai_core.types import Card
+
+_HTML = """
+<div class="board">
+  <div class="bar">
+    <div class="looks" role="group" aria-label="What to show"></div>
+    <label class="opacity">Opacity
+      <input type="range" min="0" max="1" step="0.01" value="0.75"><output>75 %</output></label>
+    <div class="scales" style="display:contents"></div>
+  </div>
+  <div class="rows"></div>
+  <dialog></dialog>
+</div>
+"""
+_ODD = "#c2571a"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A short line under a map, explained on hovering; `odd` where a person should look twice."""
+
+    text: str
+    title: str
+    odd: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One map over the cell's picture. `title` says method and target, `about` what to know of it."""
+
+    panel: Panel
+    card: Card
+    title: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Maps of one picture, one under the other.
+
+    Attributes:
+        base: address of the picture's tile.
+        shape: its width ÷ height.
+    """
+
+    base: str
+    shape: float
+    frames: Sequence[Frame]
+    caption: str = ""
+    notes: Sequence[Note] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells with a heading, given in parts; every second part stands out."""
+
+    title: Sequence[str]
+    cells: Sequence[Cell] = field(default_factory=tuple)
+    note: str = ""
+
+
+@cache
+def _component() -> Any:
+    here = Path(__file__)
+    css, js = (here.with_suffix(kind).read_text(encoding="utf-8") for kind in (".css", ".js"))
+    return st.components.v2.component("second_look_heat_grid", html=_HTML, css=css, js=js)
+
+
+def heat_grid(rows: Sequence[Row], *, key: str, scaling: str, flow: bool = False) -> None:
+    """Draw the rows.
+
+    Args:
+        rows: each with as many cells as it likes.
+        key: of the element.
+        scaling: one sentence on what full colour means.
+        flow: cells are small and wrap; otherwise each has a column of its own.
+    """
+    cards = {frame.card.key: frame.card for row in rows for cell in row.cells for frame in cell.frames}
+    data = {
+        "rows": [_row(row) for row in rows],
+        "columns": max((len(row.cells) for row in rows), default=1),
+        "flow": flow,
+        "odd": _ODD,
+        "scales": _scales(cards, scaling),
+    }
+    _component()(key=key, data=data)
+
+
+def _row(row: Row) -> dict[str, Any]:
+    title = [{"text": text, "strong": bool(place % 2)} for place, text in enumerate(row.title) if text]
+    return {"title": title, "note": row.note, "cells": [_cell(cell) for cell in row.cells]}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "base": cell.base,
+        "shape": round(cell.shape, 4),
+        "frames": [_frame(frame) for frame in cell.frames],
+        "caption": cell.caption,
+        "notes": [{"text": note.text, "title": note.title, "odd": note.odd} for note in cell.notes],
+    }
+
+
+def _frame(frame: Frame) -> dict[str, str]:
+    if frame.panel.reason:
+        return {"title": frame.title, "none": frame.panel.reason}
+    shown = {"title": frame.title, "about": frame.about}
+    if frame.panel.address is None:
+        return shown
+    ground = sign_scale()[128] if frame.card.signed else strength_scale()[0]
+    return shown | {"heat": frame.panel.address, "ground": f"#{ground.tobytes().hex()}"}
+
+
+def _scales(cards: Mapping[str, Card], scaling: str) -> list[dict[str, str]]:
+    kinds = {card.signed for card in cards.values()}
+    strength = {"low": "none", "high": "strongest", "gradient": css_gradient(strength_scale())}
+    sign = {"low": "against", "high": "for the class", "gradient": css_gradient(sign_scale())}
+    strength["title"] = f"Strength of evidence. {scaling}"
+    sign["title"] = f"Signed evidence; zero is transparent. {scaling}"
+    return [scale for scale, wanted in ((strength, False), (sign, True)) if wanted in kinds]

@@ -1,0 +1,92 @@
+"""Layer and parameters of the chosen methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from dashboard import session
+from dashboard.context import Context
+from dashboard.evidence import Column, takes_layer
+from dashboard.widgets.param_form import param_form
+from xai_core.explainers import EXPLAINERS
+from xai_core.params import NoParams, as_dict, build, specs
+from xai_core.store.layers import convolutional_layers
+
+_LAYER = "select.layer"
+
+
+def layer_choice(context: Context, columns: Sequence[Column]) -> None:
+    """The layer of class activation maps; nothing where no chosen method takes one."""
+    run = context.run
+    if run is None or not any(takes_layer(EXPLAINERS[column.card.key]) for column in columns):
+        return
+    declared, chosen = run.info.cam_layer, context.selection.layer
+    names = list(dict.fromkeys([declared, *_layers(context), *([chosen] if chosen else [])]))
+    st.session_state[_LAYER] = chosen or declared
+    st.selectbox(
+        "Layer of class activation maps",
+        names,
+        format_func=lambda name: f"{name} (default)" if name == declared else name,
+        accept_new_options=True,
+        filter_mode="contains",
+        key=_LAYER,
+        on_change=_take_layer,
+        args=(declared,),
+        help="Where in the model the maps are made: late layers are coarse and near the decision, early ones fine and "
+        "far from it. Layers with convolutions are listed; any other can be typed by its dotted name.",
+        width=300,
+    )
+
+
+def settings_form(context: Context, columns: Sequence[Column]) -> None:
+    """Parameters of the chosen methods, all at once; nothing where they have none."""
+    with_params = [column for column in columns if _names(column)]
+    if not with_params:
+        return
+    with st.expander("Method settings"), st.form("method-settings", border=False):
+        places = st.columns(max(2, len(with_params)))
+        values = {}
+        for place, column in zip(places, with_params, strict=False):
+            with place:
+                st.markdown(f"**{column.card.title}**")
+                params = EXPLAINERS[column.card.key].params
+                key = f"settings.{column.card.key}"
+                values[column.card.key] = param_form(params, as_dict(column.params), key=key, skip=("layer",))
+        st.caption("Settings hold on every page. Maps with other settings are kept beside these.")
+        if st.form_submit_button("Apply"):
+            others = [entry for entry in context.selection.settings if entry.partition(".")[0] not in values]
+            session.update(settings=tuple(sorted([*others, *_changed(values)])))
+            st.rerun()
+
+
+def _changed(values: dict[str, dict[str, Any]]) -> list[str]:
+    """The settings that are not at their defaults, as they travel in a link."""
+    found = []
+    for key, given in values.items():
+        defaults = as_dict(EXPLAINERS[key].params())
+        checked = as_dict(build(EXPLAINERS[key].params, given))
+        found += [f"{key}.{name}={checked[name]}" for name in given if checked[name] != defaults[name]]
+    return found
+
+
+def _names(column: Column) -> list[str]:
+    params = EXPLAINERS[column.card.key].params
+    return [] if params is NoParams else [spec.name for spec in specs(params) if spec.name != "layer"]
+
+
+def _layers(context: Context) -> list[str]:
+    assert context.run is not None
+    return _layers_of(context.run.info.fingerprint, context.run)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _layers_of(fingerprint: str, _run: Any) -> list[str]:  # noqa: ARG001 (what the answer depends on)
+    return convolutional_layers(_run)
+
+
+def _take_layer(declared: str) -> None:
+    value = (st.session_state[_LAYER] or "").strip()
+    session.update(layer="" if value == declared else value)

@@ -1,0 +1,115 @@
+"""Maps that are still to be computed: asked for once, watched while they come, tried again where they failed."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from dashboard import evidence
+from dashboard.context import Context
+from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS, progress_html
+from xai_core.store.maps import MISSING
+from xai_core.worker.jobs import Job
+
+_ASKED = "maps.asked"
+
+
+def ask(
+    context: Context,
+    wanted: Sequence[evidence.Column],
+    rows: NDArray[np.int64],
+    spec: str | None = None,
+    *,
+    weights: str = "trained",
+    urgent: bool = True,
+) -> str | None:
+    """The job that computes what is missing of these maps, started once for the same view; None if nothing is."""
+    if not len(rows) or not any(_missing(context, column, rows, spec) for column in wanted):
+        return None
+    asked: dict[object, str] = st.session_state.setdefault(_ASKED, {})
+    target = spec or context.selection.target
+    view = (context.study.path, context.selection.run, weights, target, tuple(rows.tolist()))
+    view = (*view, tuple((column.card.key, str(column.params)) for column in wanted))
+    if view not in asked or context.services.worker.job(asked[view]) is None:
+        asked[view] = evidence.request(context, wanted, rows, spec, weights=weights, urgent=urgent)
+    return asked[view]
+
+
+def live(context: Context, jobs: Sequence[str | None], draw: Callable[[], None], *, what: str) -> None:
+    """Draw, and draw again while one of the jobs is open; above it how far they are.
+
+    Args:
+        jobs: as `ask` gave them.
+        draw: draws what is there by now.
+        what: what is being computed, e.g. "Heatmaps of this picture".
+    """
+    waited = [job for job in jobs if job is not None]
+    watching = any(job.open for job in _known(context, waited))
+    every = SECONDS_BETWEEN_LOOKS if watching else None
+    st.fragment(_drawn, run_every=every)(context, waited, draw, what, watching)
+
+
+def _drawn(context: Context, jobs: list[str], draw: Callable[[], None], what: str, was_open: bool) -> None:
+    known = _known(context, jobs)
+    if was_open and not any(job.open for job in known):
+        st.rerun()
+    _progress(context, [job for job in known if job.open], what)
+    _ended(known)
+    draw()
+
+
+def _progress(context: Context, jobs: Sequence[Job], what: str) -> None:
+    if not jobs:
+        return
+    bar, button = st.columns([8, 1], vertical_alignment="bottom")
+    bar.html(progress_html(_together(jobs, what)))
+    button.button("Stop", key=f"stop.{what}", on_click=_stop, args=(context, jobs), width="stretch")
+
+
+def _together(jobs: Sequence[Job], what: str) -> Job:
+    """Several jobs as one: the worker does one after the other."""
+    done, total = sum(job.done for job in jobs), sum(job.total for job in jobs)
+    rate = next((job.rate for job in jobs if job.rate), None)
+    alone = jobs[0].seconds_left if len(jobs) == 1 else None
+    left = (total - done) / rate if rate else alone
+    running = any(job.state == "running" for job in jobs)
+    state = "running" if running else "waiting"
+    return replace(jobs[0], title=what, state=state, done=done, total=total, seconds_left=left)
+
+
+def _ended(jobs: Sequence[Job]) -> None:
+    """What went wrong, once for the same reason, and a way to try again."""
+    errors = dict.fromkeys(job.error or "The heatmaps could not be computed." for job in jobs if job.state == "failed")
+    stopped = any(job.state == "cancelled" for job in jobs)
+    if not errors and not stopped:
+        return
+    note, button = st.columns([8, 1], vertical_alignment="center")
+    lines = [
+        *errors,
+        *(["Stopped before all heatmaps were there; those that are finished are kept."] if stopped else []),
+    ]
+    kind = "problem" if errors else "problem calm"
+    text = "".join(f"<p>{html.escape(line[:1].upper() + line[1:])}</p>" for line in lines)
+    note.html(f'<div class="{kind}" role="alert">{text}</div>')
+    button.button("Try again", key="maps.again", on_click=st.session_state.pop, args=(_ASKED, None), width="stretch")
+
+
+def _stop(context: Context, jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        context.services.worker.cancel(job.id)
+
+
+def _missing(context: Context, column: evidence.Column, rows: NDArray[np.int64], spec: str | None) -> bool:
+    if column.maps is None:
+        return True
+    return bool((column.maps.state(rows, evidence.target_keys(context, rows, spec)) == MISSING).any())
+
+
+def _known(context: Context, jobs: Sequence[str]) -> list[Job]:
+    found = (context.services.worker.job(job) for job in jobs)
+    return [job for job in found if job is not None]

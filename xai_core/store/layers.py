@@ -1,0 +1,29 @@
+"""Names of a run's layers, read from its weights without loading the model."""
+
+from __future__ import annotations
+
+from xai_core.store.run import Run
+
+
+def convolutional_layers(run: Run) -> list[str]:
+    """Dotted names of the modules that are, or hold, a convolution, in order of depth within each level.
+
+    A module without weights of its own (an activation, a pooling) is not among them, though maps may be made at it.
+    Empty for a run without weights.
+    """
+    if not run.weights.is_file():
+        return []
+    from safetensors import safe_open
+
+    found: dict[str, None] = {}
+    with safe_open(run.weights, framework="np") as weights:
+        for name in weights.keys():  # noqa: SIM118 (not a mapping)
+            if len(weights.get_slice(name).get_shape()) == 4:
+                parts = name.split(".")[:-1]
+                found |= {".".join(parts[:depth]): None for depth in range(1, len(parts) + 1)}
+    return sorted(found, key=_natural)
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Numbers by value: `features.2` before `features.10`."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")]
