@@ -255,5 +255,5 @@ def test_stopping_keeps_what_is_finished(study: Path) -> None:
 def test_json_has_no_nan(study: Path, capsys: Capture) -> None:
     capsys.readouterr()
     assert main(["list", "explainers", "--json"]) == 0
-    members = json.loads(capsys.readouterr().out)["members"]
+    members = json.loads(capsys.readouterr().out)["families"]["explainers"]
     assert {"gradcam", "gradcam++", "lrp", "ig", "shap"} <= {member["key"] for member in members}

@@ -20,24 +20,23 @@ FAMILIES = {
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("family", choices=sorted(FAMILIES), metavar="FAMILY", help=", ".join(sorted(FAMILIES)))
+    families = sorted(FAMILIES)
+    parser.add_argument("family", nargs="?", choices=families, metavar="FAMILY", help=f"{', '.join(families)}; or all")
+    parser.add_argument("--markdown", action="store_true", help="as the tables of docs/reference.md")
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    module, name = FAMILIES[args.family]
-    return {"family": args.family, "members": [_described(m) for m in getattr(importlib.import_module(module), name)]}
+    families = [args.family] if args.family else sorted(FAMILIES)
+    return {"families": {family: _members(family) for family in families}, "markdown": args.markdown}
+
+
+def _members(family: str) -> list[dict[str, Any]]:
+    module, name = FAMILIES[family]
+    return [_described(member) for member in getattr(importlib.import_module(module), name)]
 
 
 def _described(member: Any) -> dict[str, Any]:
-    card = member.card
-    params = (
-        [
-            {"name": p.name, "default": p.default, "help": p.help}
-            for p in specs(getattr(member, "params", None) or object)
-        ]
-        if getattr(member, "params", None)
-        else []
-    )
+    card, params = member.card, getattr(member, "params", None)
     return {
         "key": card.key,
         "title": card.title,
@@ -46,15 +45,30 @@ def _described(member: Any) -> dict[str, Any]:
         "paper": card.paper,
         "needs": sorted(card.needs),
         "cost": card.cost,
-        "params": params,
+        "params": [{"name": p.name, "default": p.default, "help": p.help} for p in (specs(params) if params else [])],
     }
 
 
 def _show(result: dict[str, Any]) -> str:
-    lines = []
-    for member in result["members"]:
-        lines.append(f"{member['key']:<18} {member['summary']}")
-        lines += [f"{'':<18}   {p['name']} = {p['default']!r}: {p['help']}" for p in member["params"]]
+    show = _as_markdown if result["markdown"] else _as_text
+    return "\n\n".join(show(family, members) for family, members in result["families"].items())
+
+
+def _as_text(family: str, members: list[dict[str, Any]]) -> str:
+    lines = [family]
+    for member in members:
+        lines.append(f"  {member['key']:<18} {member['summary']}")
+        lines += [f"  {'':<18}   {p['name']} = {p['default']!r}: {p['help']}" for p in member["params"]]
+    return "\n".join(lines)
+
+
+def _as_markdown(family: str, members: list[dict[str, Any]]) -> str:
+    lines = [f"## {family.capitalize()}", "", "| key | what | what it does not show | parameters | source |"]
+    lines.append("|---|---|---|---|---|")
+    for member in members:
+        params = "<br>".join(f"`{p['name']}={p['default']}` {p['help']}" for p in member["params"])
+        cells = [f"`{member['key']}`", member["summary"], member["blind_spot"], params, member["paper"]]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 
 

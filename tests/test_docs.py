@@ -1,0 +1,57 @@
+"""The documentation against the code: what is registered is documented, what is linked exists, commands run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from xai_core.cli.main import all_commands, main, parser
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+INTRODUCTION = """# Reference
+
+Everything that is registered, from its own card: `xai list --markdown` prints these tables, and a test compares them.
+Parameters are given as `--set KEY.NAME=VALUE`.
+
+"""
+
+
+def test_the_reference_is_what_is_registered(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--markdown"]) == 0
+    expected = INTRODUCTION + capsys.readouterr().out
+    assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == expected, (
+        "docs/reference.md is out of date: see `xai list --markdown`"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) + re.findall(r'src="([^"]+)"', text):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def commands_of(page: Path) -> list[str]:
+    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    joined = "\n".join(blocks).replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip().startswith("xai ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_documented_command_is_one(page: Path) -> None:
+    for line in commands_of(page):
+        words = shlex.split(line, comments=True)[1:]
+        if any(word in ("…", "...") for word in words):
+            continue
+        parser().parse_args(words)
+
+
+def test_every_command_is_documented() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    for command in all_commands():
+        assert f"`xai {command.name}" in text, command.name
