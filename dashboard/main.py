@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.context import services
+from xai_core.errors import XaiError
+
+LOG = logging.getLogger("xai.dashboard")
 
 _HEADERS = {
     # Everything comes from this server. Components and charts run as inline scripts, hence `unsafe-inline` and blobs.
@@ -60,9 +64,14 @@ class SecurityHeaders:
 
 def tile(request: Request) -> Response:
     """One picture by its opaque name. Runs on a thread: drawing takes milliseconds."""
-    drawn = services().tiles.draw(request.path_params["name"])
+    missing = Response(status_code=404, headers={"cache-control": "no-store"})
+    try:
+        drawn = services().tiles.draw(request.path_params["name"])
+    except XaiError as error:  # the file of a sample is gone or damaged; the page says so in its place
+        LOG.warning("no picture: %s", error)
+        return missing
     if drawn is None:
-        return Response(status_code=404, headers={"cache-control": "no-store"})
+        return missing
     kept = {"cache-control": "private, max-age=31536000, immutable"}
     return Response(drawn.content, media_type=drawn.media_type, headers=kept)
 

@@ -37,7 +37,7 @@ def make_study(path: Path, *, samples: int = 30, classes: Sequence[str] = CLASSE
         rows.append((f"s{i:03d}", "test", label, f"{label}/{i:03d}.png", -1, 24, 16, False, f"{i:064x}"))
     table = pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS))
     scan = Scan(table, tuple(classes))
-    return Study.create(path, dataset="image_folder", params={}, data=data, seed=0, scan=scan)
+    return Study.create(path, dataset="image-folder", params={}, data=data, seed=0, scan=scan)
 
 
 def add_run(study: Study, name: str, *, model: bool = True, wrong_every: int = 4, predictions: bool = True) -> Run:

@@ -1,0 +1,89 @@
+"""A page of the gallery as one picture, for a report."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from dashboard import evidence
+from dashboard.context import Context
+from dashboard.tiles import picture_tile
+
+TILE, GAP, HEAD, LEGEND = 168, 8, 26, 40
+_INK, _PAPER, _EMPTY = "#1a2422", "#ffffff", "#eef1ee"
+_OPACITY = 0.75
+
+
+def cell_sheet(context: Context, rows: NDArray[np.int64]) -> bytes:
+    """PNG: one line per sample with the picture and the stored heatmaps of the chosen methods.
+
+    Says for every line the true and the predicted class, for every column the method, and at the foot what was
+    explained and how colours are scaled. Maps that are not there (yet) are left grey.
+    """
+    columns = evidence.columns(context)
+    panels = [evidence.panels(context, column, rows) for column in columns]
+    line = TILE + HEAD + GAP
+    width = max(560, GAP + (len(columns) + 1) * (TILE + GAP))
+    sheet = Image.new("RGB", (width, HEAD + len(rows) * line + LEGEND), _PAPER)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for place, title in enumerate(["Original", *(column.card.title for column in columns)]):
+        pen.text((GAP + place * (TILE + GAP), 6), _shortened(pen, title, font), _INK, font)
+    for i, row in enumerate(rows):
+        top = HEAD + i * line
+        pen.text((GAP, top + 5), _caption(context, int(row)), _INK, font)
+        _draw_line(context, sheet, int(row), [found[i] for found in panels], top + HEAD)
+    pen.text((GAP, sheet.height - LEGEND + 10), _foot(context), _INK, font)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _draw_line(context: Context, sheet: Image.Image, row: int, panels: Sequence[evidence.Panel], top: int) -> None:
+    base = _fetched(context, picture_tile(context.services.tiles, context.study, context.run, row)).convert("RGB")
+    sheet.paste(base, (GAP, top))
+    for place, panel in enumerate(panels, start=1):
+        left = GAP + place * (TILE + GAP)
+        if panel.address is None:
+            sheet.paste(_EMPTY, (left, top, left + base.width, top + base.height))
+            continue
+        layer = _fetched(context, panel.address, size=base.size)
+        alpha = layer.getchannel("A").point(lambda value: round(value * _OPACITY))
+        sheet.paste(base, (left, top))
+        sheet.paste(layer.convert("RGB"), (left, top), alpha)
+
+
+def _fetched(context: Context, address: str, size: tuple[int, int] | None = None) -> Image.Image:
+    """A drawn tile, enlarged or reduced to the sheet's tiles; small ones keep their pixels."""
+    tile = context.services.tiles.draw(address.rsplit("/", 1)[-1])
+    assert tile is not None, "its address was made just now"
+    picture = Image.open(io.BytesIO(tile.content))
+    if size is None:
+        factor = TILE / max(picture.size)
+        size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    small = max(picture.size) < TILE / 2
+    return picture.resize(size, Image.Resampling.NEAREST if small else Image.Resampling.BILINEAR)
+
+
+def _caption(context: Context, row: int) -> str:
+    predictions, names = context.predictions, context.study.class_names
+    assert predictions is not None
+    place = int(np.searchsorted(predictions.rows, row))
+    label, predicted = int(context.study.labels[row]), int(predictions.predicted[place])
+    chances = predictions.probabilities[place]
+    told = f"true {names[label]} {chances[label]:.1%}, predicted {names[predicted]} {chances[predicted]:.1%}"
+    return f"{context.study.samples['id'].iat[row]}: {told}"
+
+
+def _foot(context: Context) -> str:
+    scale = "one scale per method" if context.selection.normalise == "shared" else "each map up to its own maximum"
+    return f"{context.study.name}, run {context.selection.run}; evidence for: {context.selection.target}; {scale}"
+
+
+def _shortened(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    while len(text) > 4 and pen.textlength(text, font) > TILE:
+        text = text[:-2].rstrip() + "…"
+    return text

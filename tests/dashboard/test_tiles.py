@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from dashboard.colours import heat_layer, sign_scale, strength_scale
+from dashboard.context import Services
+from dashboard.main import SecurityHeaders, tile
+from dashboard.tiles import Tile, Tiles, draw_heat, draw_picture, picture_tile
+
+SEES_CENTRE = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "crop"}
+
+
+def decoded(drawn: Tile) -> Image.Image:
+    return Image.open(io.BytesIO(drawn.content))
+
+
+@dataclass
+class Answer:
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def fetched(path: str) -> Answer:
+    """What the server's route and headers answer, without a network."""
+    app = Starlette(routes=[Route("/tiles/{name}", tile)], middleware=[Middleware(SecurityHeaders)])
+    answer = Answer()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {key.decode(): value.decode() for key, value in message["headers"]}
+        answer.body += message.get("body", b"")
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+    asyncio.run(app({**scope, "http_version": "1.1", "scheme": "http"}, receive, send))
+    return answer
+
+
+def test_a_picture_comes_by_its_address_and_may_be_kept(served: Services) -> None:
+    study = served.studies["pets"]
+    answer = fetched(picture_tile(served.tiles, study, study.run("net"), 3))
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert Image.open(io.BytesIO(answer.body)).size == (16, 16)
+
+
+@pytest.mark.parametrize("name", ["", "0" * 40, "../../etc/passwd", "s003", "\0"])
+def test_an_unknown_name_is_not_found(served: Services, name: str) -> None:
+    assert fetched(f"/tiles/{name}").status == 404
+
+
+def test_names_differ_between_servers_and_are_stable_within_one() -> None:
+    one, other = Tiles(), Tiles()
+    identity = {"row": 1}
+    assert one.register(identity, lambda: Tile(b"", "")) == one.register(dict(identity), lambda: Tile(b"", ""))
+    assert one.register(identity, lambda: Tile(b"", "")) != other.register(identity, lambda: Tile(b"", ""))
+    assert one.register({"row": 2}, lambda: Tile(b"", "")) != one.register(identity, lambda: Tile(b"", ""))
+
+
+def test_a_tile_is_drawn_once() -> None:
+    tiles, drawn = Tiles(), []
+
+    def make() -> Tile:
+        drawn.append(1)
+        return Tile(b"x", "image/png")
+
+    name = tiles.register({}, make).rsplit("/", 1)[-1]
+    assert tiles.draw(name) is tiles.draw(name)
+    assert len(drawn) == 1
+
+
+def test_large_pictures_are_reduced_and_small_ones_keep_their_pixels() -> None:
+    large = draw_picture(Image.new("RGB", (2000, 1000), "red"), None, side=256)
+    assert (decoded(large).size, large.media_type) == ((256, 128), "image/jpeg")
+    pixels = np.arange(28 * 28, dtype=np.uint8).reshape(28, 28)
+    small = draw_picture(Image.fromarray(pixels), None, side=256)
+    assert small.media_type == "image/png"
+    np.testing.assert_array_equal(np.asarray(decoded(small)), pixels)
+
+
+def test_the_picture_shows_what_the_model_sees() -> None:
+    picture = Image.new("RGB", (60, 20), "red")
+    picture.paste("blue", (20, 0, 40, 20))
+    drawn = np.asarray(decoded(draw_picture(picture, SEES_CENTRE, side=256)))
+    assert drawn.shape[:2] == (20, 20)
+    assert (drawn == (0, 0, 255)).all()
+
+
+def test_a_coarse_map_is_interpolated_in_the_shape_of_the_picture() -> None:
+    heat = np.zeros((7, 7), np.float32)
+    heat[3, 3] = 1
+    drawn = decoded(draw_heat(heat, signed=False, scale=1, seen=(200, 100)))
+    assert drawn.size == (224, 112)
+    alpha = np.asarray(drawn.convert("RGBA"))[..., 3]
+    assert alpha[56, 112] > 200
+    assert alpha[5, 5] == 0
+
+
+def test_a_fine_map_keeps_its_pixels_exactly() -> None:
+    heat = np.linspace(-1, 1, 28 * 28, dtype=np.float32).reshape(28, 28)
+    drawn = np.asarray(decoded(draw_heat(heat, signed=True, scale=1, seen=(28, 28))).convert("RGBA"))
+    shown = heat_layer(heat, signed=True, scale=1)
+    visible = shown[..., 3] > 0
+    np.testing.assert_array_equal(drawn[visible], shown[visible])
+
+
+def test_zero_is_transparent_and_signs_have_their_own_hue() -> None:
+    layer = heat_layer(np.array([[-2.0, 0.0, 2.0, np.nan]], np.float32), signed=True, scale=2)[0]
+    assert layer[:, 3].tolist() == [255, 0, 255, 0]
+    assert layer[0, 2] > layer[0, 0]  # against: blue
+    assert layer[2, 0] > layer[2, 2]  # for: red
+    rectified = heat_layer(np.array([[-2.0, 2.0]], np.float32), signed=False, scale=2)[0]
+    assert rectified[:, 3].tolist() == [0, 255]
+
+
+def test_lightness_runs_straight() -> None:
+    luminance = strength_scale().astype(float) @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(luminance) > -1.5).all()
+    both = sign_scale().astype(float) @ [0.2126, 0.7152, 0.0722]
+    assert abs(both[:128] - both[:127:-1]).max() < 26
+    assert both[127] > 240
+
+
+def test_a_picture_whose_file_is_gone_is_not_found(served: Services) -> None:
+    study = served.studies["pets"]
+    for file in study.data.rglob("*.png"):
+        file.unlink()
+    assert fetched(picture_tile(served.tiles, study, study.run("net"), 3)).status == 404
