@@ -16,6 +16,7 @@ import streamlit as st
 
 from dashboard import session, views
 from dashboard.context import Context, Services, View, resolve, services
+from dashboard.figures.theme import theme_of
 from dashboard.state import ALL_SPLITS
 from dashboard.widgets.empty import empty
 from dashboard.widgets.problem import problem_box, unexpected_box
@@ -38,7 +39,7 @@ def found_views() -> tuple[View, ...]:
 def main(first: str | None = None) -> None:
     """Draw the page that the URL names; `first` is the URL of the page to begin with (the first of the menu)."""
     st.set_page_config(page_title="Second Look", page_icon=str(ASSETS / "logo.svg"), layout="wide")
-    st.html(f"<style>{_style()}</style>")
+    st.html(f"<style>{_colours()}{_style()}</style>")
     st.logo(str(ASSETS / "logo.svg"), size="large")
     first = first or found_views()[0].URL
     pages = {view.URL: _page(view, default=first == view.URL) for view in found_views()}
@@ -114,10 +115,16 @@ def _choices(context: Context) -> None:
     )
 
 
+def _colours() -> str:
+    """The two colours of the figures that the style sheets use too, as they are in the mode of this session."""
+    theme = theme_of(st.context.theme.type or "light")
+    return f":root{{--accent:{theme.accent};--warm:{theme.series[1]}}}"
+
+
 @cache
 def _style() -> str:
-    """The style sheet, with one rule per menu entry that draws its icon as a mask (so it follows the theme)."""
-    rules = [(ASSETS / "style.css").read_text(encoding="utf-8")]
+    """The style sheets, with one rule per menu entry that draws its icon as a mask (so it follows the theme)."""
+    rules = [sheet.read_text(encoding="utf-8") for sheet in sorted(ASSETS.glob("*.css"))]
     for place, view in enumerate(found_views(), start=1):
         svg = base64.b64encode((ASSETS / "icons" / f"{view.ICON}.svg").read_bytes()).decode()
         rules.append(

@@ -36,7 +36,7 @@ def cost(table: pd.DataFrame, theme: Theme, *, title: str = "") -> go.Figure:
     table = table.dropna(subset=["value"]).sort_values("value", kind="stable")
     if table.empty:
         return empty(theme, "No run has predictions yet.", title=title)
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.06)
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.1)
     figure.add_trace(_bars(table, theme), row=1, col=1)
     figure.add_trace(_times(table, theme), row=1, col=2)
     style(figure, theme, title=title, height=_height(table), showlegend=False)
@@ -54,7 +54,7 @@ def _seconds_axis(table: pd.DataFrame, theme: Theme) -> dict:
         return axis(theme, "training time: not known", tickvals=[])
     least, most = table["seconds"].clip(lower=0.01).agg(["min", "max"])
     # Room on the right for the last label.
-    return axis(theme, "training time (logarithmic)", range=[math.log10(least) - 0.3, math.log10(most) + 0.9], **scale)
+    return axis(theme, "training time (log scale)", range=[math.log10(least) - 0.3, math.log10(most) + 0.9], **scale)
 
 
 def _height(table: pd.DataFrame) -> int:

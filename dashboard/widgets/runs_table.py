@@ -1,0 +1,112 @@
+"""The runs of a study as a table to choose from, and against each other as figures."""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import session
+from dashboard.context import Context
+from dashboard.figures import quality
+from dashboard.figures.theme import theme_of
+from dashboard.summaries import Runs
+from dashboard.widgets.problem import problem_box
+
+CHART = {"displayModeBar": False}
+
+
+def runs_table(context: Context, runs: Runs) -> None:
+    """Draw the table; a click on a row chooses the run. Under it, what is missing, with the line that makes it."""
+    table, chosen = runs.table, context.selection.run
+    names = table["name"].tolist()
+    place = [names.index(chosen)] if chosen in names else []
+    shown = _readable(table)
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=_columns(shown),
+        placeholder="–",
+        key=f"runs.{chosen}.{len(names)}",
+        on_select=lambda: _choose(f"runs.{chosen}.{len(names)}", names),
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": place, "columns": [], "cells": []}},
+    )
+    _missing(context, runs)
+
+
+def _choose(key: str, names: list[str]) -> None:
+    rows = st.session_state[key]["selection"]["rows"]
+    if rows:
+        session.update(run=names[rows[0]])
+
+
+def _readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns in the order of reading; those that say nothing about any run are left out."""
+    shown = pd.DataFrame({"name": table["name"], "accuracy": 100 * table["accuracy"], "interval": _bounds(table)})
+    shown["errors"], shown["n"] = table["errors"], table["n"]
+    for column in ("balanced_accuracy", "macro_f1", "calibration_error"):
+        shown[column] = 100 * table[column]
+    optional = table[["parent", "augmentations", "model", "seconds", "created"]]
+    said = [name for name in optional if (optional[name].notna() & (optional[name] != "")).any()]
+    return pd.concat([shown, optional[said]], axis=1)
+
+
+def _bounds(table: pd.DataFrame) -> list[str | None]:
+    pairs = zip(table["low"], table["high"], strict=True)
+    return [None if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}" for low, high in pairs]
+
+
+def _columns(shown: pd.DataFrame) -> dict[str, object]:
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    calibration = "Expected calibration error: how far confidence is from accuracy, on average (15 bins). 0 is best."
+    columns: dict[str, object] = {
+        "name": text("Run", help="Click a row to choose the run."),
+        "accuracy": number("Accuracy", width=76, format="%.1f %%", help="Share of samples that are right."),
+        "interval": text(
+            "95 % interval",
+            width=96,
+            help="Of the accuracy, in percent (Wilson). Whether two runs differ: see Compare.",
+        ),
+        "errors": number("Wrong", width=58, format="%d"),
+        "n": number("of n", width=58, format="%d", help="Samples of this split that the run predicted."),
+        "balanced_accuracy": number(
+            "Balanced", width=76, format="%.1f %%", help="Mean over classes of the share that is right."
+        ),
+        "macro_f1": number(
+            "Macro-F1", width=80, format="%.1f %%", help="Mean of F1 over classes, each counting alike."
+        ),
+        "calibration_error": number("ECE", width=64, format="%.1f %%", help=calibration),
+        "model": text("Model", help="The architecture; “predictions alone” came without a model to explain."),
+        "parent": text("Parent", width=80, help="The run this one is a variation of."),
+        "augmentations": text("Augmentations", width=140, help="How training pictures were changed."),
+        "created": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm", help="In UTC."),
+        "seconds": number("Training", width=72, format="%.0f s", help="How long training took."),
+    }
+    return {name: columns[name] for name in shown.columns}
+
+
+def _missing(context: Context, runs: Runs) -> None:
+    for error in runs.problems:
+        problem_box(error)
+    waiting, study = runs.named("unpredicted"), shlex.quote(str(context.study.path))
+    if waiting:
+        st.markdown(f"**Not measured yet:** {len(waiting)} without predictions. In a terminal:")
+        st.code("\n".join(f"xai predict {study} --run {shlex.quote(name)}" for name in waiting), language="bash")
+    if elsewhere := runs.named("elsewhere"):
+        st.caption(f"No predictions in this split: {', '.join(elsewhere)}.")
+    if runs.measured["n"].nunique() > 1:
+        st.warning("The runs predicted different numbers of samples: their accuracies are not of the same pictures.")
+
+
+def runs_figures(runs: Runs) -> None:
+    """Accuracy close up, and beside the time it took; nothing for a single run."""
+    table = runs.measured.rename(columns={"accuracy": "value"})
+    if len(table) < 2:
+        return
+    theme = theme_of(st.context.theme.type or "light")
+    left, right = st.columns([2, 3], gap="large")
+    left.plotly_chart(quality.runs(table, theme, title="Accuracy, close up"), theme=None, config=CHART)
+    right.plotly_chart(quality.cost(table, theme, title="Accuracy against cost"), theme=None, config=CHART)
