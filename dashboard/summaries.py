@@ -56,7 +56,7 @@ def examples(study: Study, rows: NDArray[np.int64], label: int, count: int) -> N
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def crossing(_study: Study, digest: str) -> pd.DataFrame:
+def crossing(_study: Study, digest: str) -> pd.DataFrame:  # noqa: ARG001 (the digest stands for the study in the cache)
     """The groups of identical samples in several splits: `samples` (ids) and `splits`, as text."""
     found, ids = _study.duplicates(), _study.samples["id"].to_numpy()
     names = [", ".join(ids[rows]) for rows in found["rows"]]
@@ -67,18 +67,18 @@ def facts(study: Study) -> list[Fact]:
     """The data card."""
     samples, masks = study.samples, int(study.samples["has_mask"].sum())
     twins, broken = len(crossing(study, study.info.samples_digest)), len(study.info.unreadable)
-    leak = "The same picture in two splits. Pictures of a test split that a model was trained on make it look better than it is."
     return [
         Fact("Samples", f"{len(samples):,}"),
         Fact("Classes", f"{len(study.class_names):,}"),
         _balance(study),
         _sizes(samples),
         Fact("Object masks", f"{masks:,} of {len(samples):,}" if masks else "none", _MASKS),
-        Fact("Shared by splits", f"{twins:,} found" if twins else "none", leak, bool(twins)),
+        Fact("Shared by splits", f"{twins:,} found" if twins else "none", _LEAK, bool(twins)),
         Fact("Unreadable files", f"{broken:,} left out" if broken else "none", "They are in no count.", bool(broken)),
     ]
 
 
+_LEAK = "The same picture in two splits: a model looks better than it is where it is tested on what it was trained on."
 _MASKS = "With masks it can be measured how much of a heatmap lies on the object."
 
 

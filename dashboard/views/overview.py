@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.context import Context
 from dashboard.figures import history, reliability
 from dashboard.figures.theme import Theme, theme_of
-from dashboard.summaries import Runs, aligned, all_runs, measured
+from dashboard.summaries import aligned, all_runs, measured
 from dashboard.widgets.data_card import data_card
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.runs_table import CHART, runs_figures, runs_table
@@ -42,12 +42,12 @@ def _runs(context: Context) -> None:
         no_predictions(context)
         return
     runs = all_runs(context)
-    st.caption(_seen(context, runs))
+    st.caption(_seen(context))
     runs_table(context, runs)
     runs_figures(runs)
 
 
-def _seen(context: Context, runs: Runs) -> str:
+def _seen(context: Context) -> str:
     split = context.selection.split
     words = f"Measured on {SPLITS[split]}; choose others at the left."
     if split in ("train", "all"):

@@ -61,7 +61,8 @@ def _classes(context: Context, counts: pd.DataFrame, shown: NDArray[np.int64]) -
     lines = "".join(_class_line(context, counts, int(label), splits, most) for label in shown)
     return (
         '<div class="classes-box"><table class="classes"><thead><tr><th>Class</th>'
-        f'{heads}<th class="share">Samples</th><th class="strip">Examples, {_OF[context.selection.split]}</th></tr></thead><tbody>{lines}</tbody></table></div>'
+        f'{heads}<th class="share">Samples</th><th class="strip">Examples, {_OF[context.selection.split]}</th></tr>'
+        f"</thead><tbody>{lines}</tbody></table></div>"
     )
 
 
@@ -71,7 +72,8 @@ def _class_line(context: Context, counts: pd.DataFrame, label: int, splits: Sequ
     parts = "".join(f'<i class="{split}" style="width:{100 * count / most:.2f}%"></i>' for split, count in own.items())
     name = html.escape(context.study.class_names[label])
     return (
-        f'<tr><th scope="row" title="{name}">{name}</th>{numbers}<td class="share"><div class="stack">{parts}</div></td>'
+        f'<tr><th scope="row" title="{name}">{name}</th>{numbers}'
+        f'<td class="share"><div class="stack">{parts}</div></td>'
         f"<td>{_pictures(context, label)}</td></tr>"
     )
 
