@@ -15,6 +15,7 @@ _QUERY = "selection.query"
 _PREVIOUS = "selection.previous"
 _PAGE = "selection.page_shown"
 _TOUCHED = "selection.touched"
+_RESOLVED = "selection.resolved"
 _PAGES = "menu.pages"
 _IN_FLIGHT_SECONDS = 0.5
 _FIELDS = frozenset(entry.name for entry in fields(Selection))
@@ -71,6 +72,7 @@ def write_url(resolved: Selection) -> None:
     A view in which nothing was chosen keeps a bare URL; any other one names study, run and split, so that the link
     still means the same when runs have been added.
     """
+    st.session_state[_RESOLVED] = resolved
     query = to_query(resolved) if current() != Selection() else {}
     if query != _ours():
         foreign = {name: value for name, value in st.query_params.to_dict().items() if name not in _FIELDS}
@@ -101,6 +103,11 @@ def has_page(url: str) -> bool:
 
 
 def go(url: str, **changes: Any) -> None:
-    """Open another page with the selection changed. Does not return."""
+    """Open another page with the selection changed. Does not return.
+
+    The URL changes together with the page: one entry in the browser's history, so that Back leads here again.
+    """
     update(**changes)
-    st.switch_page(st.session_state[_PAGES][url])
+    shown = st.session_state.get(_RESOLVED, current()).changed(**changes)
+    st.session_state[_QUERY] = to_query(shown)
+    st.switch_page(st.session_state[_PAGES][url], query_params=to_query(shown))

@@ -159,6 +159,7 @@ class Matrix {
     const most = this.n <= 30 ? Math.max(300, Math.min(this.n * (window.innerWidth > 1600 ? 58 : 46), 720)) : 760;
     const named = Math.ceil(Math.min(widest, 150)) + 34;
     this.view.style.setProperty("--board", `${named + most + 8}px`);
+    this.view.style.setProperty("--list", this.n > 30 ? "23rem" : "19.5rem");
     const room = (this.room = this.board.clientWidth);
     this.cell = Math.min(room - named - 8, most) / this.n;
     this.named = this.cell >= LABELS_FROM; // names that do not fit are in the tooltip
@@ -173,6 +174,7 @@ class Matrix {
     this.ratio = window.devicePixelRatio || 1;
     Object.assign(this.canvas, { width: Math.round(this.width * this.ratio), height: Math.round(this.height * this.ratio) });
     Object.assign(this.canvas.style, { width: `${this.width}px`, height: `${this.height}px` });
+    Object.assign(this.canvas.dataset, { left: this.left, cell: this.cell }); // where cells are, for whoever clicks by program
     this.canvas.setAttribute("aria-label", `Confusion matrix of ${this.n} classes, true classes in rows, predicted ones in columns. Arrow keys move, Enter selects, Escape clears.`);
     this.draw();
   }

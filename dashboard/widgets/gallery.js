@@ -31,6 +31,13 @@ class Gallery {
     // moving nodes would restart pictures and lose the focus, so only what changed place is touched
     cards.forEach((card, place) => { if (this.cards.children[place] !== card) this.cards.insertBefore(card, this.cards.children[place] ?? null); });
     while (this.cards.children.length > cards.length) this.cards.lastElementChild.remove();
+    this.beginAtTop(data.items[0]?.row);
+  }
+
+  beginAtTop(first) {
+    // another page or cell was opened from the foot of this one
+    if (this.first !== undefined && this.first !== first && this.box.getBoundingClientRect().top < 0) this.box.scrollIntoView({ block: "start" });
+    this.first = first;
   }
 
   card(item, data, known) {
@@ -68,13 +75,13 @@ class Gallery {
       frame.append("not available");
       frame.title = `${column.title}: ${state.none}`;
     } else {
-      frame.append(picture(item.base));
+      frame.append(picture(state.base ?? item.base));
       if (state.heat) frame.append(picture(state.heat, "heat"));
       else frame.classList.add("wait");
       frame.title = state.heat ? `${column.title}: ${column.summary}` : `${column.title}: not computed yet`;
       if (state.flag) { const flag = element("span", "flag", "!"); flag.title = state.flag; frame.append(flag); }
     }
-    const made = figure(frame, column.title);
+    const made = figure(frame, state.note ? `${column.title} · ${state.note}` : column.title);
     made.dataset.text = text;
     made.dataset.state = state.none ? "refused" : state.heat ? "ready" : "waiting";
     before ? before.replaceWith(made) : tiles.append(made);
@@ -88,7 +95,8 @@ function heading(item) {
     const chance = element("span", "chance", one.chance);
     const meter = element("span", "meter"), fill = element("i");
     fill.style.width = one.chance === "" ? "0" : `${100 * one.share}%`;
-    meter.append(fill); chance.append(meter);
+    meter.append(fill);
+    if (one.chance) chance.append(meter);
     const name = element("span", "name", one.name);
     name.title = one.name;
     line.append(element("span", "role", one.role), name, chance);
