@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Response
 
 READY = ".xai-ready"
 """A marker that the app emits at the end of each full run."""
@@ -62,15 +63,27 @@ def launch(playwright: Playwright, chromium: str) -> Browser:
     return playwright.chromium.launch(executable_path=chromium, args=args)
 
 
+PROBING = re.compile(r"/[a-z-]+/_stcore/(health|host-config)$")
+"""On a deep link Streamlit's own front end first asks for these below the page, is told 404, and goes on."""
+
+
 class Watch:
     """What a page must not do: print console errors, fail, or ask another machine for anything."""
 
     def __init__(self, page: Page, address: str) -> None:
         self.problems: list[str] = []
-        page.on("console", lambda m: self.problems.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("console", self._said)
         page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         page.on("request", lambda r: self._seen(r.url, address))
-        page.on("response", lambda r: self.problems.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+        page.on("response", self._answered)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not PROBING.search(message.location.get("url", "")):
+            self.problems.append(f"console: {message.text}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400 and not PROBING.search(response.url):
+            self.problems.append(f"{response.status} {response.url}")
 
     def _seen(self, url: str, address: str) -> None:
         own = (address, address.replace("http", "ws"), "data:", "blob:", "about:")
