@@ -21,11 +21,19 @@ class Strip:
     null: float | None = None
 
 
-def strips(columns: Sequence[Strip], theme: Theme, *, null_name: str, title: str = "") -> go.Figure:
+def strips(
+    columns: Sequence[Strip],
+    theme: Theme,
+    *,
+    null_name: str,
+    title: str = "",
+    unit: str = "similarity (Pearson's correlation)",
+) -> go.Figure:
     """Every sample a dot, the mean a bar, each column with its own line of reference.
 
     Args:
         null_name: what the reference lines are, e.g. "what correct samples reach with their own class".
+        unit: what the values are, for the axis.
     """
     if not any(np.isfinite(column.values).any() for column in columns):
         return empty(theme, "No maps to compare yet.", title=title)
@@ -41,7 +49,7 @@ def strips(columns: Sequence[Strip], theme: Theme, *, null_name: str, title: str
     labels = [f"{safe(column.name, 40)}<br>n = {np.isfinite(column.values).sum()}" for column in columns]
     ticks = {"tickvals": list(range(len(columns))), "ticktext": labels, "range": [-0.6, len(columns) - 0.4]}
     figure.update_xaxes(axis(theme, "", showgrid=False, zeroline=False, **ticks))
-    return figure.update_yaxes(axis(theme, "similarity (Pearson's correlation)"))
+    return figure.update_yaxes(axis(theme, safe(unit)))
 
 
 def _dots(values: NDArray, place: int, theme: Theme) -> go.Scatter:

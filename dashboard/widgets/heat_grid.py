@@ -87,7 +87,7 @@ def heat_grid(rows: Sequence[Row], *, key: str, scaling: str, flow: bool = False
         rows: each with as many cells as it likes.
         key: of the element.
         scaling: one sentence on what full colour means.
-        flow: cells are small and wrap; otherwise each has a column of its own.
+        flow: cells are small, for many pictures side by side.
     """
     cards = {frame.card.key: frame.card for row in rows for cell in row.cells for frame in cell.frames}
     data = {

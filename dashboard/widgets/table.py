@@ -26,7 +26,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, hints: Sequence
 
 def _line(row: Sequence[str]) -> str:
     first, *rest = (html.escape(entry) for entry in row)
-    return f'<th scope="row">{first}</th>' + "".join(f"<td>{entry}</td>" for entry in rest)
+    cells = (f"<td{_kind(entry)}>{entry}</td>" for entry in rest)
+    return f'<th scope="row">{first}</th>' + "".join(cells)
+
+
+def _kind(entry: str) -> str:
+    """Short entries stay on one line; sentences wrap."""
+    return ' class="number"' if len(entry) <= 20 else ""
 
 
 def _hint(text: str) -> str:

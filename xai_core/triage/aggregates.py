@@ -10,12 +10,15 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from xai_core.triage.intervals import LEVEL, Estimate, bootstrap_mean
 from xai_core.triage.normalise import display, evidence
+from xai_core.types import Array
 
 Normalise = Literal["per image", "none"]
 Mass = Literal["positive", "absolute"]
+LARGEST_SIDE = 28
 _CHUNK = 4096  # pixels permuted at once
 
 
@@ -43,6 +46,27 @@ class MeanDifference:
     significant: NDArray[np.bool_]
     p: NDArray[np.float64]
     n: tuple[int, int]
+
+
+def pooled(maps: NDArray, *, largest: int = LARGEST_SIDE) -> Array:
+    """Maps of more than `largest` pixels a side, averaged over equal areas to at most that; smaller ones as they are.
+
+    Single pixels of gradients are noise: the mean of a few dozen maps shows where evidence lies only at a coarser
+    grid, and a test of each pixel finds nothing. NaN maps stay NaN. Averaging `(N, h, w)` keeps the mean of each map.
+    """
+    values = np.asarray(maps, np.float32)
+    n, height, width = values.shape
+    if max(height, width) <= largest:
+        return values
+    size = _pooled_side(width, largest), _pooled_side(height, largest)
+    small = [np.asarray(Image.fromarray(one, mode="F").resize(size, Image.Resampling.BOX)) for one in values]
+    return np.stack(small) if n else np.empty((0, size[1], size[0]), np.float32)
+
+
+def _pooled_side(side: int, largest: int) -> int:
+    """The largest divisor of `side` up to `largest`: cells of whole pixels, or methods with a stride give stripes."""
+    divisors = [size for size in range(largest // 2, largest + 1) if side % size == 0]
+    return min(side, max(divisors, default=largest))
 
 
 def comparable(maps: NDArray, *, signed: bool, normalise: Normalise) -> NDArray[np.float64]:

@@ -52,16 +52,13 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 def group_rows(run: Any, split: str, chosen: tuple[int, int], limit: int) -> dict[str, np.ndarray[Any, Any]]:
     """Rows of correct A, correct B and A taken for B, at most `limit` of each, drawn by the study's seed."""
-    from xai_core.triage.confusion import cell_rows
+    from xai_core.triage.groups import confusion_groups
 
     predictions = run.predictions
     inside = np.isin(predictions.rows, run.study.rows(split))
     rows, predicted = predictions.rows[inside], predictions.predicted[inside]
-    a, b = chosen
-    cells = {"correct_true": (a, a), "correct_predicted": (b, b), "confused": (a, b)}
-    rng = np.random.default_rng(run.study.info.seed)
-    found = {name: cell_rows(rows, run.study.labels[rows], predicted, one) for name, one in cells.items()}
-    return {name: np.sort(rng.permutation(some)[:limit]) for name, some in found.items()}
+    seed = run.study.info.seed
+    return confusion_groups(rows, run.study.labels[rows], predicted, chosen, limit=limit, seed=seed)
 
 
 def _aggregated(run: Any, method: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:

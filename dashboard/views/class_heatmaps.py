@@ -1,0 +1,93 @@
+"""What does the model look at, on the whole? Mean heatmaps of a confusion and of its two classes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import session
+from dashboard.class_maps import group_rows, groups, interleaved
+from dashboard.context import Context
+from dashboard.evidence import Column, columns
+from dashboard.members import Members, members
+from dashboard.widgets.class_maps import differences, means, places, resemblances
+from dashboard.widgets.confusion_choice import Pair, confusion_choice
+from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.one_method import one_method
+from dashboard.widgets.pending import ask, live
+
+TITLE = "Class heatmaps"
+QUESTION = "What does the model look at, on the whole?"
+ICON = "heatmaps"
+URL = "class-heatmaps"
+ORDER = 40
+
+_TARGETS = {"predicted": "Predicted", "true": "True"}
+_SCALES = {"each": "All alike", "shared": "By strength"}
+
+
+def render(context: Context) -> None:
+    """Draw the page."""
+    among = members(context)
+    if not len(among.rows):
+        no_predictions(context)
+        return
+    if not len(among.mistakes):
+        empty("Nothing is confused here", "Every sample of this split was recognised. Choose another split or run.")
+        return
+    with st.container(key="class-choices"):
+        left, right = st.columns([3, 2])
+        with left:
+            cell = confusion_choice(context, among)
+        with right:
+            column = one_method(context)
+        if column is None:
+            return
+        spec, over_picture = _ways(context)
+    if cell is None:
+        empty("The chosen cell holds no confusion", "It is on the diagonal: choose a confusion from the list above.")
+        return
+    if not len(among.cell(*cell)):
+        true, predicted = (context.study.class_names[index] for index in cell)
+        empty("This cell is empty", f"No {true} was taken for {predicted} in this split: choose from the list above.")
+        return
+    _maps(context, among, cell, column, spec, over_picture)
+
+
+def _ways(context: Context) -> tuple[str, bool]:
+    """Which class the maps explain, and whether they lie over the mean picture."""
+    chosen = context.selection
+    spec = chosen.target if chosen.target in _TARGETS else "predicted"
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        st.segmented_control(
+            "Evidence for",
+            list(_TARGETS),
+            format_func=_TARGETS.__getitem__,
+            help="The class that each map explains: the one the model predicted, or the true one.",
+            **session.bound("target", spec),
+        )
+        st.segmented_control(
+            "Pictures count",
+            list(_SCALES),
+            format_func=_SCALES.__getitem__,
+            help="All alike: each map is divided by its own maximum first. By strength: maps as they are, so that "
+            "pictures with strong evidence count for more.",
+            **session.bound("normalise", chosen.normalise),
+        )
+        over_picture = st.toggle("Over the mean picture", value=True, key="class.over-picture")
+    return spec, over_picture
+
+
+def _maps(context: Context, among: Members, cell: Pair, column: Column, spec: str, over_picture: bool) -> None:
+    rows = interleaved(group_rows(context, among, cell))
+    job = ask(context, [column], rows, spec, urgent=False)
+
+    def draw() -> None:
+        """From what is stored by now."""
+        found = groups(context, among, cell, columns(context, [column.card.key])[0], spec)
+        means(context, found, column.card, over_picture)
+        if any(len(group.maps) for group in found):
+            places(context, found)
+            differences(context, found)
+            resemblances(context, found, cell)
+
+    live(context, [job], draw, what=f"{column.card.title} of the three groups")

@@ -1,0 +1,168 @@
+"""The parts of the page about whole classes: mean maps, where the evidence lies, differences, resemblance."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import numpy as np
+import streamlit as st
+
+from dashboard import class_maps as stats
+from dashboard.class_maps import Group, Groups
+from dashboard.context import Context
+from dashboard.figures import lines, maps, similarity
+from dashboard.figures.lines import Line
+from dashboard.figures.similarity import Strip
+from dashboard.widgets.plot import page_theme, plot
+from dashboard.widgets.table import table
+from xai_core.types import Card
+
+FEW = 10
+"""Below this many maps a mean is said to be of few."""
+
+_UNITS = {"each": "share of each map's maximum", "shared": "evidence, in the method's unit"}
+
+
+def means(context: Context, found: Groups, card: Card, over_picture: bool) -> None:
+    """The three mean maps on one scale, and how many samples each stands on."""
+    panels = [
+        maps.Panel(
+            group.mean, group.title, len(group.maps), stats.mean_picture(context, group) if over_picture else None
+        )
+        for group in found
+    ]
+    unit = "mean " + _UNITS[context.selection.normalise]
+    _section("Mean heatmaps", _counted(found))
+    plot(maps.row(panels, page_theme(), signed=card.signed, unit=unit, height=380), key="means", alt=_alt(found))
+    few = [group for group in found if 0 < len(group.maps) < FEW]
+    if few:
+        words = "; ".join(f"{group.title}: {len(group.maps)}" for group in few)
+        st.caption(f"Few pictures ({words}): a single one can change such a mean.")
+
+
+def _counted(found: Groups) -> str:
+    """How many maps are missing, and why; how many samples were drawn."""
+    notes = []
+    drawn = [group for group in found if group.total > len(group.rows)]
+    if drawn:
+        words = ", ".join(f"{len(group.rows)} of {group.total:,} ({group.title})" for group in drawn)
+        notes.append(f"Drawn by the study's seed: {words}.")
+    for name, word in (("coming", "not computed yet"), ("refused", "refused by the method")):
+        left = sum(getattr(group, name) for group in found)
+        if left:
+            notes.append(f"{left} of {sum(len(group.rows) for group in found)} maps {word}.")
+    return " ".join(notes)
+
+
+def places(context: Context, found: Groups) -> None:
+    """Where the evidence lies: profile from top to bottom, and centre."""
+    seed = context.study.info.seed
+    _section("Where the evidence lies", "")
+    left, right = st.columns([1, 1], gap="large", vertical_alignment="center")
+    profiles = [_profile(group, seed) for group in found if len(group.maps)]
+    with left:
+        figure = lines.profiles(profiles, page_theme(), unit=_UNITS[context.selection.normalise])
+        plot(figure, key="profiles", alt="Mean evidence from the top of the picture to its bottom, by group")
+    with right:
+        head = ("Centre of the evidence", "From the top", "From the left", "n")
+        hints = ("Mean of the maps' centres of mass, positive evidence only, with its 95 % interval.",)
+        table(head, [_centre(group, seed) for group in found if len(group.maps)], hints=hints)
+
+
+def _profile(group: Group, seed: int) -> Line:
+    estimate = stats.profile(group.maps, seed)
+    return Line(group.title, estimate.value, estimate.low, estimate.high, estimate.n)
+
+
+def _centre(group: Group, seed: int) -> tuple[str, str, str, str]:
+    estimate = stats.centre(group.maps, seed)
+    down, right = (_percent(*(float(x[i]) for x in (estimate.value, estimate.low, estimate.high))) for i in (0, 1))
+    return group.title, down, right, str(estimate.n)
+
+
+def _percent(value: float, low: float, high: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.0%}".replace("%", " %") + (f" ({100 * low:.0f}–{100 * high:.0f})" if np.isfinite(low) else "")
+
+
+def differences(context: Context, found: Groups) -> None:
+    """What the confused ones have more or less of than the recognised ones of each class."""
+    others = [group for group in (found.true, found.predicted) if len(group.maps)]
+    if not others or not len(found.confused.maps):
+        return
+    seed = context.study.info.seed
+    results = [stats.difference(found.confused.maps, group.maps, seed) for group in others]
+    panels = [
+        maps.Panel(result.values, f"against {group.title}", outline=result.significant)
+        for result, group in zip(results, others, strict=True)
+    ]
+    _section(
+        "What the confused ones have more of, and less of",
+        f"{found.confused.title}: orange where there is more evidence than in the recognised ones, blue where less.",
+    )
+    plot(
+        maps.row(panels, page_theme(), signed=True, unit="difference of means", height=380),
+        key="differences",
+        alt="Differences",
+    )
+    for group, result in zip(others, results, strict=True):
+        st.caption(_significance(group, result))
+
+
+def _significance(group: Group, result: stats.MeanDifference) -> str:
+    n, m = result.n
+    against = f"Against {group.title} (n = {n} and {m}): "
+    if min(n, m) < 2:
+        return f"{against}too few maps to tell a difference from chance."
+    share = float(result.significant.mean())
+    if not share:
+        return f"{against}nowhere does the difference exceed what chance gives (95 %, the whole map at once)."
+    shown = "less than 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
+    return against + f"outlined, {shown} of the map differs by more than chance (95 %, the whole map at once)."
+
+
+def resemblances(context: Context, found: Groups, cell: tuple[int, int]) -> None:
+    """Do the confused ones look like the class they were taken for?"""
+    true, predicted = (context.study.class_names[index] for index in cell)
+    _section(f"Do they look like {predicted}, or like {true}?", "")
+    result = stats.resembles(found.confused.maps, found.true.maps, found.predicted.maps, context.study.info.seed)
+    if not result.n or not result.references:
+        st.caption(f"There is nothing to compare: both {true} and {predicted} need recognised samples with maps.")
+        return
+    p = "p < 0.001" if result.p < 0.001 else f"p = {result.p:.3f}"
+    st.markdown(f"**{_minus(result.sentence)}**" + ("" if np.isnan(result.low) else f" {p}."))
+    strips = [
+        Strip(f"to the mean of {true}, recognised", result.to_true, _mean(result.true_own)),
+        Strip(f"to the mean of {predicted}, recognised", result.to_predicted, _mean(result.predicted_own)),
+    ]
+    name = "what recognised samples reach with the others of their class"
+    chart, words = st.columns([3, 2], gap="large", vertical_alignment="center")
+    with chart:
+        plot(similarity.strips(strips, page_theme(), null_name=name), key="resemblance", alt="Similarities")
+    maps_each = f"{result.references} {'map' if result.references == 1 else 'maps'}"
+    left_out = f" {result.left_out} maps without any variation are left out." if result.left_out else ""
+    words.caption(
+        f"Each dot is one picture of {true} that was taken for {predicted}: how its map correlates, pixel by pixel, "
+        f"with the mean map of each class. Both means are of {maps_each}.{left_out}"
+    )
+
+
+def _minus(text: str) -> str:
+    """With typographic minus signs before numbers."""
+    return re.sub(r"-(?=\d)", "−", text)
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
+
+
+def _section(title: str, note: str) -> None:
+    more = f"<p>{html.escape(note)}</p>" if note else ""
+    st.html(f'<div class="part"><h3>{html.escape(title)}</h3>{more}</div>')
+
+
+def _alt(found: Groups) -> str:
+    return "Mean heatmaps: " + "; ".join(f"{group.title}, n = {len(group.maps)}" for group in found)

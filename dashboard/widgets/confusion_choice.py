@@ -1,0 +1,42 @@
+"""Choice of one confusion: a class and the class it was taken for."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import session
+from dashboard.context import Context
+from dashboard.members import Members, confusions
+
+_LISTED = 300
+_KEY = "select.confusion"
+
+Pair = tuple[int, int]
+
+
+def confusion_choice(context: Context, among: Members) -> Pair | None:
+    """Draw the choice, largest first; gives (true, predicted), or None where the chosen cell is no confusion."""
+    counts = {(true, predicted): count for true, predicted, count in confusions(context, among, top=_LISTED)}
+    cell = context.selection.cell
+    if cell and cell[0] != cell[1] and cell not in counts:
+        counts[cell] = len(among.cell(*cell))
+    shown = cell if cell in counts else None if cell else next(iter(counts), None)
+    names = context.study.class_names
+    st.session_state[_KEY] = shown
+    st.selectbox(
+        "Confusion",
+        list(counts),
+        index=None,
+        format_func=lambda pair: f"{names[pair[0]]} taken for {names[pair[1]]} · {counts[pair]:,}",
+        placeholder="Choose a confusion",
+        key=_KEY,
+        on_change=_take,
+        help="The class that the pictures show, and the one that the model saw in them. Largest first.",
+    )
+    return shown
+
+
+def _take() -> None:
+    pair = st.session_state[_KEY]
+    if pair is not None:
+        session.update(true=pair[0], predicted=pair[1])

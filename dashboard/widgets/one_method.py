@@ -1,0 +1,31 @@
+"""Choice of one method, for pages that show a single one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import session
+from dashboard.context import Context
+from dashboard.evidence import Column, columns, obstacle
+from xai_core.explainers import EXPLAINERS
+
+
+def one_method(context: Context) -> Column | None:
+    """Draw the choice; gives the method, or None (and says why) where none can be used."""
+    reasons = {explainer.card.key: obstacle(context, explainer) for explainer in EXPLAINERS}
+    usable = [key for key, reason in reasons.items() if reason is None]
+    if not usable:
+        reason = next(iter(reasons.values()), None) or "no explanation method is installed."
+        st.info(f"There are no heatmaps: {reason}")
+        return None
+    wanted = (context.selection.method, *context.selection.methods, *usable)
+    shown = next(key for key in wanted if key in usable)
+    card = EXPLAINERS[shown].card
+    st.selectbox(
+        "Method",
+        usable,
+        format_func=lambda key: EXPLAINERS[key].card.title,
+        help=f"{card.summary} Does not show: {card.blind_spot}",
+        **session.bound("method", shown),
+    )
+    return columns(context, [shown])[0]

@@ -1,0 +1,111 @@
+"""The parts of the sanity check: what follows for each method, every sample's similarity, the maps themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from dashboard import evidence
+from dashboard.context import Context
+from dashboard.figures import similarity
+from dashboard.figures.similarity import Strip
+from dashboard.sanity_maps import MEASURES, Checked, Reading
+from dashboard.tiles import picture_tile
+from dashboard.widgets.heat_grid import Cell, Frame, Row, heat_grid
+from dashboard.widgets.plot import page_theme, plot
+from dashboard.widgets.table import table
+from xai_core.metrics import SIMILARITIES
+
+_SCALED = {
+    "each": "Each map is drawn up to its own maximum.",
+    "shared": "The maps of a method and a model share one maximum.",
+}
+_READ = (
+    "Left: the trained model's map against the randomised model's, same picture. Right: the trained model's maps of "
+    "different pictures. > or < where the 95 % interval of the difference leaves out zero, ≈ where it does not."
+)
+
+
+def conclusions(found: Sequence[Checked], count: int) -> None:
+    """One line per method: the numbers, how many pictures they stand on, and what follows."""
+    head = ("Method", *(SIMILARITIES[name].card.title for name in MEASURES), "Pictures", "What the numbers say")
+    hints = ("", *(f"{SIMILARITIES[name].card.summary} {_READ}" for name in MEASURES), "Compared, of those drawn.")
+    table(head, [_line(one, count) for one in found], hints=hints)
+
+
+def _line(one: Checked, count: int) -> tuple[str, ...]:
+    numbers = [_number(one.readings.get(name)) for name in MEASURES]
+    n = max((reading.n for reading in one.readings.values()), default=0)
+    words = one.sentence if not one.coming else "Still being computed."
+    refused = [
+        f"{k} refused for the {which} model"
+        for k, which in zip(one.refused, ("trained", "randomised"), strict=True)
+        if k
+    ]
+    if refused:
+        words += f" ({', '.join(refused)}.)"
+    elif not one.coming and n < count:
+        words += f" ({count - n} constant maps have no similarity.)"
+    return one.trained.card.title, *numbers, f"{n} of {count}", words
+
+
+def _number(reading: Reading | None) -> str:
+    if reading is None or not np.isfinite(reading.value):
+        return "–"
+    return f"{reading.value:.2f} {reading.sign} {reading.null:.2f}" if reading.sign else f"{reading.value:.2f}"
+
+
+def similarities(found: Sequence[Checked]) -> None:
+    """Every picture a dot, on the measure that is chosen."""
+    titles = {name: SIMILARITIES[name].card.title for name in MEASURES}
+    measure = st.segmented_control("Measure", MEASURES, format_func=titles.__getitem__, default="ssim", key="measure")
+    measure = measure or "ssim"
+    card = SIMILARITIES[measure].card
+    st.caption(f"{card.summary} Does not show: {card.blind_spot}")
+    strips = [_strip(one, measure) for one in found if measure in one.checks]
+    figure = similarity.strips(
+        strips,
+        page_theme(),
+        null_name="trained model's maps of different pictures (mean)",
+        unit=f"{card.title}, 1 = same",
+    )
+    plot(figure, key="similarities", alt=f"{card.title} of trained against randomised, by method")
+
+
+def _strip(one: Checked, measure: str) -> Strip:
+    return Strip(one.trained.card.title, one.checks[measure].values, one.readings[measure].null)
+
+
+def pairs(context: Context, found: Sequence[Checked], rows: NDArray[np.int64]) -> None:
+    """The maps: trained above, randomised below."""
+    shown = [_row(context, one, rows) for one in found]
+    heat_grid(shown, key="pairs", scaling=_SCALED[context.selection.normalise], flow=True)
+
+
+def _row(context: Context, one: Checked, rows: NDArray[np.int64]) -> Row:
+    card, seed = one.trained.card, context.selection.seed
+    trained, randomised = (
+        evidence.panels(context, column, rows, "predicted") for column in (one.trained, one.randomised)
+    )
+    cells = []
+    for place, row in enumerate(rows.tolist()):
+        base = picture_tile(context.services.tiles, context.study, context.run, row)
+        frames = [
+            Frame(trained[place], card, f"{card.title}, trained model", _about(context, row)),
+            Frame(randomised[place], card, f"{card.title}, random weights (seed {seed})", _about(context, row)),
+        ]
+        cells.append(Cell(base, 1.0, frames))
+    return Row(["", card.title], cells, f"above: trained · below: random weights, seed {seed}")
+
+
+def _about(context: Context, row: int) -> str:
+    predictions = context.predictions
+    assert predictions is not None, "maps are asked for samples with predictions"
+    predicted = int(predictions.predicted[np.searchsorted(predictions.rows, row)])
+    names = context.study.class_names
+    return (
+        f"{names[int(context.study.labels[row])]}; evidence for {names[predicted]}, which the trained model predicted."
+    )

@@ -1,0 +1,28 @@
+"""The three groups that a confusion is read by: both classes as recognised, and the one taken for the other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.triage.confusion import cell_rows
+
+
+def confusion_groups(
+    rows: NDArray[np.int64],
+    labels: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    cell: tuple[int, int],
+    *,
+    limit: int,
+    seed: int,
+) -> dict[str, NDArray[np.int64]]:
+    """Rows of `correct_true`, `correct_predicted` and `confused`, ascending, at most `limit` of each drawn by the seed.
+
+    All arrays are `(n,)`, aligned; `cell` is (true class, predicted class).
+    """
+    true, taken_for = cell
+    cells = {"correct_true": (true, true), "correct_predicted": (taken_for, taken_for), "confused": cell}
+    rng = np.random.default_rng(seed)
+    found = {name: cell_rows(rows, labels, predicted, one) for name, one in cells.items()}
+    return {name: np.sort(rng.permutation(some)[:limit]) for name, some in found.items()}
