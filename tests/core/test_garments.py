@@ -112,7 +112,7 @@ def test_the_share_of_tight_framings_is_the_stated_one(label, share):
 
 
 def test_a_tight_dress_shows_the_strip_above_its_waist_and_a_tight_skirt_does_not_own_it():
-    params = GarmentParams(tight_dresses=1.0)
+    params = GarmentParams(tight_dresses=1.0, tight_skirts=1.0)
     dresses = [drawing(0, "train", 0, n, params) for n in range(12)]
     skirts = [drawing(0, "train", 4, n, params) for n in range(12)]
     assert {d.framing for d in dresses + skirts} == {"tight"}

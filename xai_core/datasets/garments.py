@@ -46,21 +46,26 @@ class GarmentParams:
     size: int = param(96, help="width and height of a picture", low=96, high=256, unit="px")
     tight_dresses: float = param(
         0.35,
-        help="share of dresses, and of skirts, framed tightly on the lower body: only a strip of 6 to 18 % at the "
-        "top tells one from the other (bodice of the same cloth, or a plain top of another colour)",
+        help="share of dresses framed tightly on the lower body, where only a strip of 6 to 18 % at the top tells "
+        "them from skirts: bodice of the same cloth, or a plain top of another colour",
         low=0.0,
         high=1.0,
     )
+    tight_skirts: float = param(0.6, help="share of skirts framed in the same way", low=0.0, high=1.0)
 
     def count(self, split: Split) -> int:
         """Pictures of each class in a split."""
         return int(getattr(self, f"{split}_per_class"))
 
+    def tight(self, class_index: int) -> float:
+        """The share of a class's pictures that is framed tightly on purpose."""
+        return {"Dress": self.tight_dresses, "Skirt": self.tight_skirts}.get(CLASSES[class_index], 0.0)
+
 
 def drawing(seed: int, split: Split, class_index: int, number: int, params: GarmentParams) -> Drawing:
     """One picture as drawn, with its mask and framing. It depends on nothing but the arguments."""
     chance = Chance(seed % 2**64, SPLITS.index(split), class_index, number)
-    return draw(chance, CLASSES[class_index], params.size, params.tight_dresses)
+    return draw(chance, CLASSES[class_index], params.size, params.tight(class_index))
 
 
 def render(
@@ -101,10 +106,10 @@ class Garments:
 
     **Stated property.** A share of dresses (`tight_dresses`) is framed tightly on the lower body: the waist lies
     6 to 18 % of the picture's height below its top edge, and the strip above it shows the bodice, in the same cloth
-    as the rest. The same share of skirts is framed in the same way; there the strip shows a plain top of another
-    colour. Belts and waistbands occur on both, and both draw cuts, cloth, poses and places from the same
-    distributions. So the class can always be told, but only from that strip: a model that looks at hems and legs
-    takes such dresses for skirts. No label is ever changed.
+    as the rest. More skirts (`tight_skirts`) are framed in the same way; there the strip shows a plain top of another
+    colour. Everything else is drawn from the same distributions for both: cuts, cloth, poses, places, the strip's
+    height, belts and waistbands, and open jackets, which hide the sides of the strip. So the class can be told, but
+    only from that strip, and a model that looks at hems and legs does best to say "skirt". No label is ever changed.
     """
 
     def __init__(self, root: Path, params: GarmentParams) -> None:
@@ -170,8 +175,8 @@ class Garments:
         if not same:
             remedy = f"Name another folder, or use its parameters: {json.dumps(record['params'])}."
             raise BadInput("the folder holds garments drawn with other parameters", value=self._root, remedy=remedy)
-        share = f"{self._params.tight_dresses:.0%}"
-        notes = [f"About {share} of dresses and of skirts are framed tightly on the lower body, on purpose."]
+        dresses, skirts = (f"{share:.0%}" for share in (self._params.tight_dresses, self._params.tight_skirts))
+        notes = [f"About {dresses} of dresses and {skirts} of skirts are framed tightly on the lower body, on purpose."]
         if drawn_with != seed:
             notes.append(f"The pictures were drawn with seed {drawn_with}; they were read as they are.")
         return tuple(notes)

@@ -39,7 +39,7 @@ def frame(chance: Chance, kind: str, waist: float, hem: float, drift: float) -> 
 
 
 def tight(chance: Chance, waist: float, hem: float, drift: float, roll: float) -> Camera:
-    """Close on the lower body: a strip of 6 to 18 % of the height, narrow more often than wide, shows bodice or top."""
-    strip = 0.06 + 0.12 * chance.between(0.0, 1.0) ** 2
+    """Close on the lower body: a strip of 6 to 18 % of the height, above the waist, shows the bodice or top."""
+    strip = chance.between(0.06, 0.18)
     span = min(max((hem - waist) / chance.between(0.6, 0.9), 2.7), 5.6)
     return Camera(drift + chance.between(-0.25, 0.25), waist + span * (0.5 - strip), span, 0.6 * roll)

@@ -17,12 +17,15 @@ from xai_core.garment_art.fabrics import FLOWING, PANTS, SHORTS, TEES, Fabric, d
 from xai_core.garment_art.figure import Figure, draw_figure
 from xai_core.garment_art.framing import SHARES, frame
 from xai_core.garment_art.geometry import points
+from xai_core.garment_art.jackets import Jacket, draw_jacket, paint_jacket
 from xai_core.garment_art.prints import paint_print
 from xai_core.garment_art.skirts import Skirt, draw_skirt, paint_skirt
 from xai_core.garment_art.tops import Top, draw_bodice, draw_plain_top, draw_tee, paint_sleeve, paint_top
 from xai_core.garment_art.trousers import Trousers, draw_pants, draw_shorts, paint_trousers
 
 CLASSES = ("Dress", "Graphic tee", "Pants", "Shorts", "Skirt")
+JACKETS = 0.35
+"""The share of dresses, and of skirts, that an open jacket is worn with."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Outfit:
     bottom: Skirt | Trousers
     bottom_fabric: Fabric
     belt: Belt | None
+    jacket: Jacket | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Drawing:
 
 
 def draw(chance: Chance, label: str, size: int, tight_share: float) -> Drawing:
-    """One picture of a garment of class `label`. `tight_share` holds for dresses and skirts."""
+    """One picture of a garment of class `label`. `tight_share` of its class is framed tightly on purpose."""
     figure = draw_figure(chance.branch(1), astride=label == "Shorts")
     framing = framing_of(chance, label, tight_share)
     # In a tight picture a sleeve that reaches past the strip would tell what only the strip may tell.
@@ -77,8 +81,7 @@ def draw(chance: Chance, label: str, size: int, tight_share: float) -> Drawing:
 def framing_of(chance: Chance, label: str, tight_share: float) -> str:
     """How the picture with this chance is framed."""
     stream = chance.branch(7)
-    is_tight = label in ("Dress", "Skirt") and stream.coin(tight_share)
-    return "tight" if is_tight else stream.weighted(SHARES[label])
+    return "tight" if stream.coin(tight_share) else stream.weighted(SHARES[label])
 
 
 def _hem(bottom: Skirt | Trousers) -> float:
@@ -91,7 +94,9 @@ def draw_outfit(chance: Chance, figure: Figure, label: str, longest_sleeve: floa
         fabric = draw_fabric(chance, FLOWING)
         waist = chance.between(2.7, 3.1)
         bodice = draw_bodice(chance, waist + 0.05, longest_sleeve)
-        return Outfit(label, bodice, fabric, draw_skirt(chance, figure, waist), fabric, _belt(chance, fabric))
+        jacket = draw_jacket(chance, fabric, waist, longest_sleeve) if chance.coin(JACKETS) else None
+        skirt = draw_skirt(chance, figure, waist)
+        return Outfit(label, bodice, fabric, skirt, fabric, _belt(chance, fabric), jacket)
     if label == "Graphic tee":
         fabric = draw_fabric(chance, TEES)
         bottom, cloth = _plain_bottom(chance, figure, fabric)
@@ -99,9 +104,11 @@ def draw_outfit(chance: Chance, figure: Figure, label: str, longest_sleeve: floa
     fabric = draw_fabric(chance, {"Pants": PANTS, "Shorts": SHORTS, "Skirt": FLOWING}[label])
     bottom = _labelled_bottom(chance, figure, label, fabric.name == "denim")
     top = draw_plain_top(chance, bottom.top + 0.08, longest_sleeve)
-    cloth = plain(palette.apart(chance, fabric.ground, 0.28), chance.between(0.01, 0.05))
+    cloth = plain(palette.apart(chance, fabric.ground, 0.36), chance.between(0.01, 0.05))
     belt = _belt(chance, fabric) if label == "Skirt" else None
-    return Outfit(label, top, cloth, bottom, fabric, belt)
+    open_jacket = label == "Skirt" and chance.coin(JACKETS)
+    jacket = draw_jacket(chance, cloth, bottom.top, longest_sleeve) if open_jacket else None
+    return Outfit(label, top, cloth, bottom, fabric, belt, jacket)
 
 
 def _labelled_bottom(chance: Chance, figure: Figure, label: str, jeans: bool) -> Skirt | Trousers:
@@ -134,9 +141,11 @@ def paint_person(canvas: Canvas, figure: Figure, outfit: Outfit, chance: Chance)
     noise = chance.field(canvas.size, canvas.size)
     top = Wear(outfit.top_fabric, noise, outfit.label in ("Dress", "Graphic tee"))
     bottom = Wear(outfit.bottom_fabric, noise, outfit.label != "Graphic tee")
+    jacket = outfit.jacket
+    sleeves = (top, outfit.top) if jacket is None else (Wear(jacket.fabric, noise, False), jacket.cut)
     paint_back_hair(canvas, figure, style)
     if figure.behind:
-        _paint_arms(canvas, figure, top, outfit.top)
+        _paint_arms(canvas, figure, *sleeves)
     paint_legs(canvas, figure, shoe, chance.coin(0.5))
     paint_torso(canvas, figure)
     if outfit.label == "Graphic tee":
@@ -145,11 +154,9 @@ def paint_person(canvas: Canvas, figure: Figure, outfit: Outfit, chance: Chance)
     else:
         paint_top(canvas, figure, top, outfit.top)
         _paint_bottom(canvas, figure, bottom, outfit)
-    if not figure.behind:
-        _paint_arms(canvas, figure, top, outfit.top)
-    else:
-        for index in (0, 1):
-            paint_sleeve(canvas, figure, top, outfit.top, index, end=0.8)
+    if jacket is not None:
+        paint_jacket(canvas, figure, sleeves[0], jacket)
+    _paint_arms_in_front(canvas, figure, *sleeves)
     paint_head(canvas, figure, style)
 
 
@@ -157,6 +164,15 @@ def _paint_arms(canvas: Canvas, figure: Figure, wear: Wear, top: Top) -> None:
     for index in (0, 1):
         paint_arm(canvas, figure, index)
         paint_sleeve(canvas, figure, wear, top, index)
+
+
+def _paint_arms_in_front(canvas: Canvas, figure: Figure, wear: Wear, top: Top) -> None:
+    """The arms, or only the sleeves' upper parts where the arms are behind the back."""
+    if not figure.behind:
+        _paint_arms(canvas, figure, wear, top)
+        return
+    for index in (0, 1):
+        paint_sleeve(canvas, figure, wear, top, index, end=0.8)
 
 
 def _paint_tee(canvas: Canvas, figure: Figure, wear: Wear, top: Top, chance: Chance) -> None:
