@@ -13,6 +13,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
+    os.nice(10)  # whoever looks at a page goes first
     # Events get a channel of their own: whatever a library prints goes to standard error instead.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)

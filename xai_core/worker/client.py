@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -123,7 +124,8 @@ class WorkerClient:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            start_new_session=True,
+            env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},  # threads that wait must not keep a core from the page
+            process_group=0,  # Ctrl-C is for the server, which then ends the worker
         )
         threading.Thread(target=self._listen, args=(self._process,), daemon=True, name="worker events").start()
 
