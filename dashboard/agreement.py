@@ -24,7 +24,7 @@ def disagreement(context: Context, columns: Sequence[Column], rows: NDArray[np.i
 
     0 where all methods order the places of the picture alike; NaN where fewer than two of the maps are stored.
     """
-    maps = [_places(context, column, rows) for column in columns]
+    maps = [places(context, column, rows) for column in columns]
     pairs = [spearman(first, second) for first, second in combinations(maps, 2)]
     if not pairs:
         return np.full(len(rows), np.nan)
@@ -35,13 +35,13 @@ def disagreement(context: Context, columns: Sequence[Column], rows: NDArray[np.i
     return np.where(count > 0, 1 - mean, np.nan)
 
 
-def _places(context: Context, column: Column, rows: NDArray[np.int64]) -> Array:
+def places(context: Context, column: Column, rows: NDArray[np.int64], spec: str | None = None) -> Array:
     """Evidence for the target at one size, `(n, SIDE, SIDE)`; NaN where it is not stored."""
-    places = np.full((len(rows), SIDE, SIDE), np.nan, np.float32)
+    found = np.full((len(rows), SIDE, SIDE), np.nan, np.float32)
     if column.maps is None:
-        return places
-    stored = column.maps.get(rows, target_keys(context, rows))
+        return found
+    stored = column.maps.get(rows, target_keys(context, rows, spec))
     for i in np.flatnonzero(stored.state == STORED):
         heat = Image.fromarray(np.maximum(stored.maps[i], 0).astype(np.float32), mode="F")
-        places[i] = np.asarray(heat.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-    return places
+        found[i] = np.asarray(heat.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return found

@@ -43,6 +43,8 @@ class Panel:
         caution: what to know before trusting it; None where there is nothing.
         scale: the value drawn as full strength; None where there is no map.
         diagnostics: what the method says of this map, by name.
+        picture: address of the tile under it; None for the sample's own.
+        note: a few words under it.
     """
 
     address: str | None = None
@@ -50,6 +52,8 @@ class Panel:
     caution: str | None = None
     scale: float | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    picture: str | None = None
+    note: str = ""
 
     @property
     def missing(self) -> bool:
@@ -139,9 +143,7 @@ def _address(context: Context, column: Column, heat: Array, scale: float, row: i
     sample = context.study.samples.iloc[row]
     seen = seen_size(context.run.info.preprocess, int(sample["width"]), int(sample["height"]))
     identity = {"maps": str(column.maps.path), "row": row, "target": key}
-    return heat_tile(
-        context.services.tiles, heat, signed=column.card.signed, scale=scale, seen=seen, identity=identity
-    )
+    return heat_tile(context.services.tiles, heat, signed=column.card.signed, scale=scale, seen=seen, identity=identity)
 
 
 def _diagnostics(stored: StoredMaps, i: int) -> dict[str, float]:

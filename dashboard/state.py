@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
+from xai_core.triage.compare import TRANSITIONS
 from xai_core.types import SPLITS, TARGET_SPECS
 
 DEFAULT_METHODS = ("gradcam", "gradcam++", "lrp", "ig", "shap")
@@ -15,6 +16,7 @@ ORDERS = ("given", "similar")
 SORTS = ("confidence", "margin", "loss", "disagreement")
 NORMALISE = ("each", "shared")
 TARGETS = TARGET_SPECS
+AMONG = ("cell", "class", "all")
 ALL_SPLITS = (*SPLITS, "all")
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -110,6 +112,8 @@ class Selection:
         sort: how a gallery is sorted.
         page: of the gallery, from 1.
         seed: of the randomised model that the sanity check compares with.
+        among: which samples a comparison of two runs lists: of the `cell`, of its true `class`, or `all`.
+        transition: what became of them between the runs, one of TRANSITIONS; "" for any.
     """
 
     study: str = _entry("", _text, "study")
@@ -130,6 +134,8 @@ class Selection:
     sort: str = _entry("confidence", _one_of(*SORTS), "sort order")
     page: int = _entry(1, _whole(1), "page number")
     seed: int = _entry(0, _whole(0), "seed")
+    among: str = _entry("cell", _one_of(*AMONG), "group of samples")
+    transition: str = _entry("", _one_of(*TRANSITIONS), "transition")
 
     def __post_init__(self) -> None:
         if (self.true is None) != (self.predicted is None):

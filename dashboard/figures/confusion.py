@@ -71,6 +71,8 @@ def _number(value: float, per: Per, signed: bool) -> str:
 
 def _frame(heat: go.Heatmap, values: NDArray, names: Sequence[str], theme: Theme, title: str) -> go.Figure:
     figure = style(go.Figure(heat), theme, title=title, height=int(np.clip(160 + 34 * len(values), 340, 760)))
-    figure.update_xaxes(class_axis(theme, "predicted class", names, tickangle=-40, constrain="domain"))
+    figure.update_xaxes(
+        class_axis(theme, "predicted class", names, tickangle=-40, constrain="domain", constraintoward="left")
+    )
     figure.update_yaxes(class_axis(theme, "true class", names, autorange="reversed", scaleanchor="x"))
-    return figure.update_yaxes(constrain="domain")
+    return figure.update_yaxes(constrain="domain", constraintoward="top")

@@ -19,7 +19,7 @@ def bars(table: pd.DataFrame, class_names: Sequence[str], theme: Theme, *, title
         table: columns `fixed`, `broken`, `still wrong`, `changed its mistake`, `n`; one row per class, in order.
     """
     kinds = _kinds(theme)
-    table = table.assign(name=list(class_names), wrong=table[list(kinds)].sum(axis=1))
+    table = table.assign(name=list(class_names), **{"class": range(len(table))}, wrong=table[list(kinds)].sum(axis=1))
     table = table[table["wrong"] > 0].sort_values("wrong", kind="stable").tail(_MOST)
     if table.empty:
         return empty(theme, "No sample is wrong in either run.", title=title)
@@ -52,6 +52,6 @@ def _bar(table: pd.DataFrame, kind: str, look: dict) -> go.Bar:
         orientation="h",
         name=kind,
         marker=look,
-        customdata=list(zip(names, table["n"], strict=True)),
+        customdata=[(*line, kind) for line in zip(names, table["n"], table["class"], strict=True)],
         hovertemplate=f"%{{customdata[0]}}: %{{x}} of %{{customdata[1]}} {kind}<extra></extra>",
     )

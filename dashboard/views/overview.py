@@ -6,11 +6,11 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.figures import history, reliability
-from dashboard.figures.theme import Theme, theme_of
 from dashboard.summaries import aligned, all_runs, measured
 from dashboard.widgets.data_card import data_card
 from dashboard.widgets.empty import empty, no_predictions
-from dashboard.widgets.runs_table import CHART, runs_figures, runs_table
+from dashboard.widgets.plot import page_theme, plot
+from dashboard.widgets.runs_table import runs_figures, runs_table
 from dashboard.widgets.worst_pairs import worst_pairs
 from xai_core.triage.confusion import confusion_counts
 from xai_core.triage.confusion import worst_pairs as largest_confusions
@@ -89,16 +89,13 @@ def _reliability(context: Context) -> None:
     chances, predicted = predictions.probabilities[places], predictions.predicted[places]
     table = reliability_table(context.study.labels[rows], predicted, chances)
     error = measured(context, predictions).calibration_error
-    title = "Right as often as it says?"
-    st.plotly_chart(reliability.calibration(table, error, _theme(), title=title), theme=None, config=CHART)
+    figure = reliability.calibration(table, error, page_theme(), title="Right as often as it says?")
+    plot(figure, key="reliability", alt="Accuracy against confidence")
 
 
 def _curves(context: Context) -> None:
     assert context.run is not None
     found = context.run.history
     if found is not None and len(found):
-        st.plotly_chart(history.curves(found, _theme(), title="Training curves"), theme=None, config=CHART)
-
-
-def _theme() -> Theme:
-    return theme_of(st.context.theme.type or "light")
+        figure = history.curves(found, page_theme(), title="Training curves")
+        plot(figure, key="history", alt="Loss and accuracy over epochs")

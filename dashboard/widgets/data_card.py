@@ -51,7 +51,7 @@ def _facts(entries: Sequence[Fact]) -> str:
         f"<span>{html.escape(fact.name)}</span><b>{html.escape(fact.value)}</b></div>"
         for fact in entries
     ]
-    return f'<div class="facts">{"".join(items)}</div>'
+    return f'<div class="card-facts">{"".join(items)}</div>'
 
 
 def _classes(context: Context, counts: pd.DataFrame, shown: NDArray[np.int64]) -> str:
@@ -67,7 +67,7 @@ def _classes(context: Context, counts: pd.DataFrame, shown: NDArray[np.int64]) -
 
 
 def _class_line(context: Context, counts: pd.DataFrame, label: int, splits: Sequence[str], most: int) -> str:
-    own = {split: int(counts[split].iat[label]) for split in splits}
+    own = {split: int(counts[split].to_numpy()[label]) for split in splits}
     numbers = "".join(f'<td class="number">{count:,}</td>' for count in own.values())
     parts = "".join(f'<i class="{split}" style="width:{100 * count / most:.2f}%"></i>' for split, count in own.items())
     name = html.escape(context.study.class_names[label])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,22 @@ _SCALED = {
 }
 
 
+@dataclass(frozen=True)
+class ClassLine:
+    """One class in a card's heading: its role, its name, its probability (None: not said), whether it is right."""
+
+    role: str
+    name: str
+    share: float | None
+    right: bool
+
+    def data(self) -> dict[str, Any]:
+        """As the browser wants it."""
+        chance = "" if self.share is None else f"{self.share:.1%}".replace("%", " %")
+        kind = "right" if self.right else "wrong"
+        return {"role": self.role, "name": self.name, "share": self.share or 0.0, "chance": chance, "kind": kind}
+
+
 @cache
 def _component() -> Any:
     here = Path(__file__)
@@ -43,7 +60,13 @@ def _component() -> Any:
 
 
 def gallery(
-    context: Context, rows: NDArray[np.int64], columns: Sequence[Column], panels: Sequence[Sequence[Panel]], *, key: str
+    context: Context,
+    rows: NDArray[np.int64],
+    columns: Sequence[Column],
+    panels: Sequence[Sequence[Panel]],
+    *,
+    key: str,
+    headings: Sequence[Sequence[ClassLine]] | None = None,
 ) -> int | None:
     """Draw one card per sample.
 
@@ -53,13 +76,17 @@ def gallery(
         columns: the methods.
         panels: for each column N panels.
         key: of the element.
+        headings: what each card says of its sample; None for its true and predicted class.
 
     Returns:
         The row number of a sample that was opened just now, or None.
     """
     data = {
         "columns": [{"title": column.card.title, "summary": column.card.summary} for column in columns],
-        "items": [_item(context, int(row), [list_[i] for list_ in panels]) for i, row in enumerate(rows)],
+        "items": [
+            _item(context, int(row), [list_[i] for list_ in panels], headings[i] if headings else None)
+            for i, row in enumerate(rows)
+        ],
         "scales": _scales(columns, context.selection.normalise),
         "openable": session.has_page("sample"),
         "chosen": context.selection.sample,
@@ -68,12 +95,12 @@ def gallery(
     return None if opened is None else int(opened)
 
 
-def _item(context: Context, row: int, panels: Sequence[Panel]) -> dict[str, Any]:
+def _item(context: Context, row: int, panels: Sequence[Panel], heading: Sequence[ClassLine] | None) -> dict[str, Any]:
     return {
         "row": row,
         "id": str(context.study.samples["id"].iat[row]),
         "base": picture_tile(context.services.tiles, context.study, context.run, row),
-        "classes": _classes(context, row),
+        "classes": [line.data() for line in (heading or _classes(context, row))],
         "tiles": [_tile(panel) for panel in panels],
     }
 
@@ -82,24 +109,22 @@ def _tile(panel: Panel) -> dict[str, str]:
     if panel.reason:
         return {"none": panel.reason}
     tile = {"heat": panel.address} if panel.address else {}
-    return tile | ({"flag": panel.caution} if panel.caution else {})
+    more = {"flag": panel.caution, "base": panel.picture, "note": panel.note}
+    return tile | {name: text for name, text in more.items() if text}
 
 
-def _classes(context: Context, row: int) -> list[dict[str, Any]]:
+def _classes(context: Context, row: int) -> list[ClassLine]:
     """The true and the predicted class with their probabilities; one entry where they are the same."""
     predictions = context.predictions
     assert predictions is not None, "a gallery shows samples with predictions"
     place = int(np.searchsorted(predictions.rows, row))
     label, predicted = int(context.study.labels[row]), int(predictions.predicted[place])
 
-    def one(role: str, index: int, kind: str) -> dict[str, Any]:
+    def one(role: str, index: int) -> ClassLine:
         share = float(predictions.probabilities[place, index])
-        name = context.study.class_names[index]
-        return {"role": role, "name": name, "share": share, "chance": f"{share:.1%}".replace("%", " %"), "kind": kind}
+        return ClassLine(role, context.study.class_names[index], share, right=index == label)
 
-    if label == predicted:
-        return [one("Correct", label, "right")]
-    return [one("True", label, "right"), one("Predicted", predicted, "wrong")]
+    return [one("Correct", label)] if label == predicted else [one("True", label), one("Predicted", predicted)]
 
 
 def _scales(columns: Sequence[Column], normalise: str) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,11 +12,9 @@ import streamlit as st
 from dashboard import session
 from dashboard.context import Context
 from dashboard.figures import quality
-from dashboard.figures.theme import theme_of
 from dashboard.summaries import Runs
+from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.problem import problem_box
-
-CHART = {"displayModeBar": False}
 
 
 def runs_table(context: Context, runs: Runs) -> None:
@@ -59,10 +58,10 @@ def _bounds(table: pd.DataFrame) -> list[str | None]:
     return [None if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}" for low, high in pairs]
 
 
-def _columns(shown: pd.DataFrame) -> dict[str, object]:
+def _columns(shown: pd.DataFrame) -> dict[str, Any]:
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     calibration = "Expected calibration error: how far confidence is from accuracy, on average (15 bins). 0 is best."
-    columns: dict[str, object] = {
+    columns: dict[str, Any] = {
         "name": text("Run", help="Click a row to choose the run."),
         "accuracy": number("Accuracy", width=76, format="%.1f %%", help="Share of samples that are right."),
         "interval": text(
@@ -106,7 +105,10 @@ def runs_figures(runs: Runs) -> None:
     table = runs.measured.rename(columns={"accuracy": "value"})
     if len(table) < 2:
         return
-    theme = theme_of(st.context.theme.type or "light")
+    theme = page_theme()
     left, right = st.columns([2, 3], gap="large")
-    left.plotly_chart(quality.runs(table, theme, title="Accuracy, close up"), theme=None, config=CHART)
-    right.plotly_chart(quality.cost(table, theme, title="Accuracy against cost"), theme=None, config=CHART)
+    with left:
+        plot(quality.runs(table, theme, title="Accuracy, close up"), key="runs.dots", alt="Accuracy of each run")
+    with right:
+        figure = quality.cost(table, theme, title="Accuracy against cost")
+        plot(figure, key="runs.cost", alt="Accuracy and training time of each run")

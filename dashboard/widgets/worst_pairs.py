@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -16,11 +19,11 @@ def worst_pairs(table: pd.DataFrame) -> None:
     """
     with st.container(key="worst-pairs", gap=None):
         reach = max(float(table["high"].max()), 0.01)
-        for place, pair in enumerate(table.itertuples()):
+        for place, pair in enumerate(table.to_dict("records")):
             button, share = st.columns([5, 9], vertical_alignment="center", gap="small")
-            label = f"{_plain(pair.true_name)} → {_plain(pair.predicted_name)}"
+            label = " → ".join(_plain(pair[name]) for name in ("true_name", "predicted_name"))
             if button.button(label, key=f"pair.{place}", type="tertiary", help="See these pictures"):
-                session.go("confusion", true=int(pair.true), predicted=int(pair.predicted))
+                session.go("confusion", true=int(pair["true"]), predicted=int(pair["predicted"]))
             share.html(_share(pair, reach))
     st.caption(
         "Of all samples of the true class, with the 95 % interval of each pair by itself: "
@@ -33,8 +36,8 @@ def _plain(name: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|~$:" else c for c in name)
 
 
-def _share(pair: object, reach: float) -> str:
-    share, low, high, count, n = (getattr(pair, name) for name in ("share", "low", "high", "count", "n"))
+def _share(pair: Mapping[Hashable, Any], reach: float) -> str:
+    share, low, high, count, n = (pair[name] for name in ("share", "low", "high", "count", "n"))
     left, width = 100 * low / reach, 100 * (high - low) / reach
     return (
         f'<div class="pair"><span>{count:,} of {n:,}</span><b>{100 * share:.1f} %</b>'

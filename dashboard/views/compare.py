@@ -1,0 +1,111 @@
+"""Did the fix work?"""
+
+from __future__ import annotations
+
+import shlex
+
+import streamlit as st
+
+from dashboard import session
+from dashboard.comparison import Cell, Comparison, comparison
+from dashboard.context import Context
+from dashboard.widgets.before_after import before_after
+from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.matrix_change import matrices
+from dashboard.widgets.transitions import flows, totals
+from dashboard.widgets.two_runs import cell_choice, two_runs
+from dashboard.widgets.verdicts import caveats, verdict_card
+from xai_core.store.run import Run
+from xai_core.triage import compare
+
+TITLE = "Compare"
+QUESTION = "Did the fix work?"
+ICON = "compare"
+URL = "compare"
+ORDER = 60
+
+_SPLITS = {"train": "training ", "validation": "validation ", "test": "test ", "all": ""}
+_MODES = {"count": "Samples", "true": "% of true class", "predicted": "% of predicted class"}
+
+
+def render(context: Context) -> None:
+    """Draw the page."""
+    if context.run is None or context.predictions is None:
+        no_predictions(context)
+        return
+    if len(context.study.runs()) < 2:
+        _one_run(context, context.run)
+        return
+    with st.container(key="two-runs"):
+        baseline = two_runs(context)
+    if baseline is None:
+        empty("Compared with which run?", f"Choose the run that {context.run.name} is to be better than.")
+        return
+    found = _found(context, baseline)
+    if found is not None:
+        _page(context, baseline, found)
+
+
+def _one_run(context: Context, run: Run) -> None:
+    study, name = shlex.quote(str(context.study.path)), shlex.quote(run.name)
+    line = f"xai train {study} --run fix --parent {name} --augment top_biased_crop"
+    empty("There is one run", "A comparison needs two: train a variation of it, then predict.", command=line)
+
+
+def _found(context: Context, baseline: Run) -> Comparison | None:
+    """What can be compared; None, with the reason drawn, where nothing can."""
+    if baseline.predictions is None:
+        line = f"xai predict {shlex.quote(str(context.study.path))} --run {shlex.quote(baseline.name)}"
+        empty(f"{baseline.name} has no predictions yet", "Let it look at the samples first.", command=line)
+        return None
+    assert context.predictions is not None, "the candidate has predictions"
+    found = comparison(context, baseline.predictions, context.predictions)
+    if not len(found.rows):
+        empty("No common samples", "No sample of this split was predicted by both runs. Choose another split.")
+        return None
+    return found
+
+
+def _page(context: Context, baseline: Run, found: Comparison) -> None:
+    st.markdown(_counted(context, found))
+    cell = cell_choice(context, found)
+    with st.container(key="verdicts"):
+        _verdicts(context, found, cell)
+    totals(found)
+    st.segmented_control(
+        "Cells show", list(_MODES), format_func=_MODES.__getitem__, **session.bound("rates", context.selection.rates)
+    )
+    matrices(context, found, baseline.name)
+    if cell is not None:
+        with st.container(key="gallery"):
+            st.subheader("The same samples, before and after", anchor=False)
+            flows(context, found, cell)
+            before_after(context, found, baseline, cell)
+
+
+def _counted(context: Context, found: Comparison) -> str:
+    words = f"**{len(found.rows):,} {_SPLITS[context.selection.split]}samples** that both runs predicted."
+    if found.left_out:
+        words += f" {found.left_out:,} that only one of them predicted are left out."
+    if context.selection.split in ("train", "all"):
+        words += " The models have seen the training samples: judge a fix on others."
+    return words
+
+
+def _verdicts(context: Context, found: Comparison, cell: Cell | None) -> None:
+    left, right = st.columns(2, gap="medium")
+    change = compare.accuracy_change(found.labels, found.before, found.after)
+    with left:
+        verdict_card("Accuracy", change, compare.verdict(change, "Accuracy"))
+    if cell is not None:
+        with right:
+            _cell_verdict(context, found, cell)
+    caveats(compare.CAVEATS)
+
+
+def _cell_verdict(context: Context, found: Comparison, cell: Cell) -> None:
+    change = compare.cell_change(found.labels, found.before, found.after, cell)
+    true, predicted = (context.study.class_names[i] for i in cell)
+    wrong = cell[0] != cell[1]
+    what = f"{true} taken for {predicted}" if wrong else f"{true} recognised"
+    verdict_card(what, change, compare.verdict(change, what, lower_is_better=wrong), lower_is_better=wrong)

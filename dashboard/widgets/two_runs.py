@@ -1,0 +1,69 @@
+"""Two runs to compare, and the cell of the confusion matrix that the comparison is about."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from dashboard import session
+from dashboard.comparison import Cell, Comparison, baseline_of
+from dashboard.context import Context
+from xai_core.store.run import Run
+
+_KEYS = ("compare.true", "compare.predicted")
+
+
+def two_runs(context: Context) -> Run | None:
+    """Draw the choice of the baseline beside the candidate's name; gives the baseline, None where none is chosen."""
+    assert context.run is not None, "there is a candidate"
+    candidate, baseline = context.run.name, baseline_of(context)
+    others = [name for name in reversed(context.study.runs()) if name != candidate]
+    left, arrow, right, swap = st.columns([5, 1, 5, 3], vertical_alignment="bottom")
+    with left:
+        st.selectbox(
+            "Baseline: before",
+            others,
+            index=0 if baseline else None,
+            placeholder="Choose a run",
+            help=_why(context, baseline),
+            **session.bound("other", baseline.name if baseline else None),
+        )
+    arrow.html('<div class="arrow" aria-hidden="true">→</div>')
+    right.html(
+        f'<div class="candidate"><label>Candidate: after</label><b>{html.escape(candidate)}</b>'
+        "<span>the run at the left</span></div>"
+    )
+    if baseline:
+        change = {"run": baseline.name, "other": candidate}
+        swap.button("Swap", on_click=session.update, kwargs=change, help="Take the baseline for the candidate.")
+    return baseline
+
+
+def _why(context: Context, baseline: Run | None) -> str:
+    parent = context.run.info.parent if context.run else None
+    if baseline and baseline.name == parent:
+        return f"{parent} is the parent of the candidate: what it was varied from."
+    return "Any other run of the study that predicted the same samples."
+
+
+def cell_choice(context: Context, found: Comparison) -> Cell | None:
+    """Draw the two classes of the cell; gives (true, predicted). Without a choice it is the baseline's largest."""
+    names, chosen = context.study.class_names, context.selection.cell
+    cell = chosen or found.largest()
+    if cell is None:
+        return None
+    classes = list(range(found.classes))
+    for key, shown in zip(_KEYS, cell, strict=True):
+        st.session_state[key] = shown
+    left, right, note = st.columns([3, 3, 6], vertical_alignment="bottom")
+    left.selectbox("The cell: true class", classes, format_func=names.__getitem__, key=_KEYS[0], on_change=_take)
+    right.selectbox("predicted as", classes, format_func=names.__getitem__, key=_KEYS[1], on_change=_take)
+    if chosen is None:
+        note.caption("Chosen for you: the largest confusion of the baseline. Mind the second caveat below.")
+    return cell
+
+
+def _take() -> None:
+    true, predicted = (st.session_state[key] for key in _KEYS)
+    session.update(true=true, predicted=predicted)

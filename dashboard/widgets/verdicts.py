@@ -1,0 +1,65 @@
+"""What changed between two runs, in numbers and in the sentence that they carry."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+import streamlit as st
+
+from xai_core.triage.compare import PairedChange, Verdict
+
+_HEADS = {
+    "better": "Improved",
+    "worse": "Got worse",
+    "undecided": "No change can be claimed",
+    "empty": "Nothing to compare",
+}
+
+
+def verdict_card(title: str, change: PairedChange, verdict: Verdict, *, lower_is_better: bool = False) -> None:
+    """Draw one outcome: the verdict, the change with its interval around zero, the sentence with all numbers.
+
+    Args:
+        title: what changed.
+        lower_is_better: for a confusion.
+    """
+    head = html.escape(_HEADS[verdict.kind])
+    drawn = _change(change, lower_is_better) if change.n else ""
+    st.html(
+        f'<div class="verdict {verdict.kind}"><header><h3>{html.escape(title)}</h3><em>{head}</em></header>'
+        f"{drawn}<p>{html.escape(verdict.sentence)}</p></div>"
+    )
+
+
+def _change(change: PairedChange, lower_is_better: bool) -> str:
+    reach = _reach(max(abs(change.low), abs(change.high)))
+    low, high, point = (50 + 50 * value / reach for value in (change.low, change.high, change.difference))
+    ends = ("better", "worse") if lower_is_better else ("worse", "better")
+    return (
+        f'<div class="shift"><b>{points(change.difference)}</b><span>points</span></div>'
+        f'<div class="track zero"><i class="range" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'
+        f'<i class="point" style="left:{point:.2f}%"></i></div>'
+        f'<div class="ends"><span>−{100 * reach:g} {ends[0]}</span><span>0</span>'
+        f"<span>{ends[1]} +{100 * reach:g}</span></div>"
+    )
+
+
+def _reach(largest: float) -> float:
+    """The end of the axis: the next 1, 2 or 5 of a decade."""
+    if not largest > 0:
+        return 0.01
+    decade = 10 ** math.floor(math.log10(largest))
+    return next(step * decade for step in (1, 2, 5, 10) if step * decade >= largest * 0.999)
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * share:+.1f}".replace("-", "−") if share else "0"
+
+
+def caveats(sentences: Sequence[str]) -> None:
+    """What the numbers cannot say."""
+    lines = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    st.html(f'<div class="caveats"><b>What these numbers cannot say</b><ul>{lines}</ul></div>')
