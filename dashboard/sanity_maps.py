@@ -85,7 +85,8 @@ def checked(context: Context, trained: Column, randomised: Column, rows: NDArray
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _checks(trained: Array, randomised: Array) -> dict[str, Check]:
-    return {one.similarity: one for one in check(trained, randomised) if one.similarity in MEASURES}
+    found = {one.similarity: one for one in check(trained, randomised)}
+    return {name: found[name] for name in MEASURES}
 
 
 def _reading(one: Check, seed: int) -> Reading:
@@ -120,10 +121,13 @@ def sentence(readings: dict[str, Reading]) -> str:
     highest = max(reading.null for reading in known.values())
     if highest > ALIKE:
         return (
-            f"No more alike than maps of different pictures, but those are alike themselves (up to {highest:.2f}): "
-            "this says little."
+            f"Not measurably more alike than maps of different pictures, but those are alike themselves (up to "
+            f"{highest:.2f}): this says little."
         )
-    return "With random weights, maps are no more alike than those of different pictures: they change with the weights."
+    return (
+        "With random weights, maps are not measurably more alike than those of different pictures: they change with "
+        "the weights."
+    )
 
 
 def _title(measure: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,10 +47,16 @@ def strips(
         if column.null is not None and np.isfinite(column.null):
             figure.add_trace(_level(place, column.null, theme.muted, "dash", null_name, place == 0))
     style(figure, theme, title=title, height=400, margin_t=76 if title else 52)
-    labels = [f"{safe(column.name, 40)}<br>n = {np.isfinite(column.values).sum()}" for column in columns]
+    labels = [f"{_wrapped(column.name)}<br>n = {np.isfinite(column.values).sum()}" for column in columns]
     ticks = {"tickvals": list(range(len(columns))), "ticktext": labels, "range": [-0.6, len(columns) - 0.4]}
+    ticks["tickangle"] = 0
     figure.update_xaxes(axis(theme, "", showgrid=False, zeroline=False, **ticks))
     return figure.update_yaxes(axis(theme, safe(unit)))
+
+
+def _wrapped(name: str) -> str:
+    """Escaped, in lines that fit beside each other."""
+    return "<br>".join(safe(line) for line in textwrap.wrap(" ".join(name.split()), 18, max_lines=3, placeholder=" …"))
 
 
 def _dots(values: NDArray, place: int, theme: Theme) -> go.Scatter:

@@ -62,7 +62,7 @@ def _heading(context: Context, sample: Sample) -> None:
 
 def _verdict(context: Context, sample: Sample) -> None:
     """The picture beside the probabilities."""
-    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    left, right = st.columns([2, 5], gap="large", vertical_alignment="center")
     address = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=512)
     shape = shape_of(context, sample.row)
     left.html(f'<div class="portrait" style="aspect-ratio:{shape:.4f}"><img src="{address}" alt="The sample"></div>')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 import numpy as np
@@ -14,6 +13,7 @@ from dashboard.context import Context
 from dashboard.figures import lines, maps, similarity
 from dashboard.figures.lines import Line
 from dashboard.figures.similarity import Strip
+from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
 from xai_core.types import Card
@@ -33,7 +33,7 @@ def means(context: Context, found: Groups, card: Card, over_picture: bool) -> No
         for group in found
     ]
     unit = "mean " + _UNITS[context.selection.normalise]
-    _section("Mean heatmaps", _counted(found))
+    part("Mean heatmaps", _counted(found))
     plot(maps.row(panels, page_theme(), signed=card.signed, unit=unit, height=380), key="means", alt=_alt(found))
     few = [group for group in found if 0 < len(group.maps) < FEW]
     if few:
@@ -58,7 +58,7 @@ def _counted(found: Groups) -> str:
 def places(context: Context, found: Groups) -> None:
     """Where the evidence lies: profile from top to bottom, and centre."""
     seed = context.study.info.seed
-    _section("Where the evidence lies", "")
+    part("Where the evidence lies")
     left, right = st.columns([1, 1], gap="large", vertical_alignment="center")
     profiles = [_profile(group, seed) for group in found if len(group.maps)]
     with left:
@@ -98,7 +98,7 @@ def differences(context: Context, found: Groups) -> None:
         maps.Panel(result.values, f"against {group.title}", outline=result.significant)
         for result, group in zip(results, others, strict=True)
     ]
-    _section(
+    part(
         "What the confused ones have more of, and less of",
         f"{found.confused.title}: orange where there is more evidence than in the recognised ones, blue where less.",
     )
@@ -126,7 +126,7 @@ def _significance(group: Group, result: stats.MeanDifference) -> str:
 def resemblances(context: Context, found: Groups, cell: tuple[int, int]) -> None:
     """Do the confused ones look like the class they were taken for?"""
     true, predicted = (context.study.class_names[index] for index in cell)
-    _section(f"Do they look like {predicted}, or like {true}?", "")
+    part(f"Do they look like {predicted}, or like {true}?")
     result = stats.resembles(found.confused.maps, found.true.maps, found.predicted.maps, context.study.info.seed)
     if not result.n or not result.references:
         st.caption(f"There is nothing to compare: both {true} and {predicted} need recognised samples with maps.")
@@ -134,8 +134,8 @@ def resemblances(context: Context, found: Groups, cell: tuple[int, int]) -> None
     p = "p < 0.001" if result.p < 0.001 else f"p = {result.p:.3f}"
     st.markdown(f"**{_minus(result.sentence)}**" + ("" if np.isnan(result.low) else f" {p}."))
     strips = [
-        Strip(f"to the mean of {true}, recognised", result.to_true, _mean(result.true_own)),
-        Strip(f"to the mean of {predicted}, recognised", result.to_predicted, _mean(result.predicted_own)),
+        Strip(f"with {true}, recognised", result.to_true, _mean(result.true_own)),
+        Strip(f"with {predicted}, recognised", result.to_predicted, _mean(result.predicted_own)),
     ]
     name = "what recognised samples reach with the others of their class"
     chart, words = st.columns([3, 2], gap="large", vertical_alignment="center")
@@ -157,11 +157,6 @@ def _minus(text: str) -> str:
 def _mean(values: np.ndarray) -> float | None:
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else None
-
-
-def _section(title: str, note: str) -> None:
-    more = f"<p>{html.escape(note)}</p>" if note else ""
-    st.html(f'<div class="part"><h3>{html.escape(title)}</h3>{more}</div>')
 
 
 def _alt(found: Groups) -> str:

@@ -15,6 +15,7 @@ from dashboard.figures.similarity import Strip
 from dashboard.sanity_maps import MEASURES, Checked, Reading
 from dashboard.tiles import picture_tile
 from dashboard.widgets.heat_grid import Cell, Frame, Row, heat_grid
+from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
 from xai_core.metrics import SIMILARITIES
@@ -55,11 +56,18 @@ def _line(one: Checked, count: int) -> tuple[str, ...]:
 def _number(reading: Reading | None) -> str:
     if reading is None or not np.isfinite(reading.value):
         return "–"
-    return f"{reading.value:.2f} {reading.sign} {reading.null:.2f}" if reading.sign else f"{reading.value:.2f}"
+    value, null = _two(reading.value), _two(reading.null)
+    return f"{value} {reading.sign} {null}" if reading.sign else value
+
+
+def _two(value: float) -> str:
+    """Two decimals; zero has no sign."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def similarities(found: Sequence[Checked]) -> None:
     """Every picture a dot, on the measure that is chosen."""
+    part("Every picture", "How alike the two maps of a picture are, by method.")
     titles = {name: SIMILARITIES[name].card.title for name in MEASURES}
     measure = st.segmented_control("Measure", MEASURES, format_func=titles.__getitem__, default="ssim", key="measure")
     measure = measure or "ssim"
@@ -81,6 +89,7 @@ def _strip(one: Checked, measure: str) -> Strip:
 
 def pairs(context: Context, found: Sequence[Checked], rows: NDArray[np.int64]) -> None:
     """The maps: trained above, randomised below."""
+    part("The maps")
     shown = [_row(context, one, rows) for one in found]
     heat_grid(shown, key="pairs", scaling=_SCALED[context.selection.normalise], flow=True)
 

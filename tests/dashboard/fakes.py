@@ -84,6 +84,7 @@ class FakeWorker:
     ) -> str:
         name = f"job{len(self.asked)}"
         self.asked[name] = {"study": study, "run": run, "rows": rows, "target": target, "methods": methods}
+        self.asked[name] |= {"weights": weights, "urgent": urgent}
         self.known[name] = Job(name, f"{len(rows)} × {len(methods)} maps of {run}", total=len(rows) * len(methods))
         if self.seconds_per_map is not None:
             threading.Thread(target=self.finish, args=(name,), daemon=True).start()
@@ -97,7 +98,7 @@ class FakeWorker:
             for row in asked["rows"]:
                 if not self.known[name].open:
                     return
-                _put_blob(run, key, values, row, asked["target"])
+                _put_blob(run, key, values, row, asked["target"], asked["weights"])
                 job = self.known[name]
                 left = (job.total - job.done) * (self.seconds_per_map or 0)
                 self.known[name] = replace(job, state="running", done=job.done + 1, seconds_left=left)
@@ -121,9 +122,10 @@ class FakeWorker:
         return WorkerStatus(self.started, "cpu" if self.started else "", None)
 
 
-def _put_blob(run: Run, key: str, values: Mapping[str, Any], row: int, target: str) -> None:
+def _put_blob(run: Run, key: str, values: Mapping[str, Any], row: int, target: str, weights: str) -> None:
+    """A spot that lies elsewhere for another picture and, but for the control, for another model."""
     explainer = EXPLAINERS[key]
-    maps = run.maps(key, build(explainer.params, values), create=True)
+    maps = run.maps(key, build(explainer.params, values), weights=weights, create=True)
     predictions = run.predictions
     assert maps is not None
     assert predictions is not None
@@ -131,6 +133,6 @@ def _put_blob(run: Run, key: str, values: Mapping[str, Any], row: int, target: s
     resolved = resolve_target(target, predicted, int(run.study.labels[row])).key
     side = 7 if explainer.formula else 28
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
-    turn = row % 7 / 7 * 2 * np.pi
+    turn = (row + 3 * (weights != "trained" and key != "edges")) % 7 / 7 * 2 * np.pi
     blob = np.exp(-((x - 0.4 * np.cos(turn)) ** 2 + (y - 0.4 * np.sin(turn)) ** 2) * 5) - 0.2
     maps.put([row], [resolved], blob[None].astype(np.float32), {}, [None])

@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Row numbers that the command line names: ids, else a cell within the split, else the whole split."""
     if args.ids:
-        return _by_id(run, comma_list(args.ids))[: args.limit]
+        return _by_id(run, args.ids)[: args.limit]
     rows = run.study.rows(args.split)
     chosen = cell(run.study, args)
     if chosen is not None:
@@ -79,8 +79,9 @@ def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[
     return rows[: args.limit]
 
 
-def _by_id(run: Run, ids: list[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     position = {str(name): number for number, name in enumerate(run.study.samples["id"])}
+    ids = [text] if text in position else comma_list(text)  # a single id may hold a comma
     for name in ids:
         if name not in position:
             raise NotFound.among("sample", name, position)
