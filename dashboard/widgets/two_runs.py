@@ -58,7 +58,7 @@ def cell_choice(context: Context, found: Comparison) -> Cell | None:
         st.session_state[key] = shown
     left, right, note = st.columns([3, 3, 6], vertical_alignment="bottom")
     left.selectbox("The cell: true class", classes, format_func=names.__getitem__, key=_KEYS[0], on_change=_take)
-    right.selectbox("predicted as", classes, format_func=names.__getitem__, key=_KEYS[1], on_change=_take)
+    right.selectbox("Predicted as", classes, format_func=names.__getitem__, key=_KEYS[1], on_change=_take)
     if chosen is None:
         note.caption("Chosen for you: the largest confusion of the baseline. Mind the second caveat below.")
     return cell

@@ -26,10 +26,11 @@ def verdict_card(title: str, change: PairedChange, verdict: Verdict, *, lower_is
         lower_is_better: for a confusion.
     """
     head = html.escape(_HEADS[verdict.kind])
+    sentence = html.escape(verdict.sentence).replace(" %", "&nbsp;%")
     drawn = _change(change, lower_is_better) if change.n else ""
     st.html(
         f'<div class="verdict {verdict.kind}"><header><h3>{html.escape(title)}</h3><em>{head}</em></header>'
-        f"{drawn}<p>{html.escape(verdict.sentence)}</p></div>"
+        f"{drawn}<p>{sentence}</p></div>"
     )
 
 
