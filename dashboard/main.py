@@ -12,10 +12,11 @@ import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.app import found_views
 from dashboard.context import services
 from xai_core.errors import XaiError
 
@@ -76,6 +77,11 @@ def tile(request: Request) -> Response:
     return Response(drawn.content, media_type=drawn.media_type, headers=kept)
 
 
+def front(request: Request) -> Response:
+    """The first page of the menu lives at `/`; its own name leads there too, with the selection."""
+    return RedirectResponse(request.url.replace(path="/"))
+
+
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
     """The worker lives as long as the server."""
@@ -89,7 +95,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
 
 app = st.App(
     Path(__file__).with_name("app.py"),
-    routes=[Route("/tiles/{name}", tile)],
+    routes=[Route("/tiles/{name}", tile), Route(f"/{found_views()[0].URL}", front)],
     lifespan=lifespan,
     middleware=[Middleware(SecurityHeaders)],
 )
