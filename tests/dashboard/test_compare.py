@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.comparison import baseline_of, comparison, moved, seen_by
-from dashboard.context import Context, Services, resolve
+from dashboard.context import Context, Services, Studies, resolve
 from dashboard.evidence import columns
 from dashboard.state import Selection
 from tests.dashboard.fakes import add_run, make_study
