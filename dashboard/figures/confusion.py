@@ -13,6 +13,8 @@ from dashboard.figures.theme import Theme, class_axis, colour_bar, empty, heat_s
 
 Per = Literal["count", "true", "predicted"]
 _UNITS = {"count": "samples", "true": "share of the true class", "predicted": "share of the predicted class"}
+_POINTS = _UNITS | {"true": "points (% of the true class)", "predicted": "points (% of the predicted class)"}
+"""Of a difference: a change from 4 % to 6 % is one of 2 percentage points."""
 _ANNOTATED_UP_TO = 20  # classes; beyond, numbers would touch
 
 
@@ -40,12 +42,13 @@ def difference(
     reach = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
     heat = _heat(values, class_names, per, signed=True)
     heat.update(colorscale=heat_scale(signed=True), zmid=0, zmin=-(reach or 1), zmax=reach or 1)
-    heat.update(colorbar=_bar(theme, per, "change, "))
+    heat.update(colorbar=_bar(theme, per, "change, in "))
     return _frame(heat, values, class_names, theme, title)
 
 
 def _bar(theme: Theme, per: Per, prefix: str = "") -> dict:
-    return colour_bar(theme, f"{prefix}{_UNITS[per]}", tickformat=".0%" if per != "count" else "~s")
+    units = _POINTS if prefix else _UNITS
+    return colour_bar(theme, f"{prefix}{units[per]}", tickformat=".0%" if per != "count" else "~s")
 
 
 def _heat(values: NDArray, class_names: Sequence[str], per: Per, *, signed: bool) -> go.Heatmap:
@@ -54,7 +57,7 @@ def _heat(values: NDArray, class_names: Sequence[str], per: Per, *, signed: bool
     gap = 1 if len(names) <= 60 else 0  # lines between cells would cover small ones
     heat = go.Heatmap(z=values, customdata=[[[t, p] for p in names] for t in names], text=shown, xgap=gap, ygap=gap)
     heat.hovertemplate = "true: %{customdata[0]}<br>predicted: %{customdata[1]}<br>%{text} "
-    heat.hovertemplate += f"{_UNITS[per]}<extra></extra>"
+    heat.hovertemplate += f"{_POINTS[per] if signed else _UNITS[per]}<extra></extra>"
     if len(names) <= _ANNOTATED_UP_TO:
         heat.texttemplate = "%{text}"
     return heat
@@ -65,6 +68,8 @@ def _number(value: float, per: Per, signed: bool) -> str:
         return "–"
     if signed and value == 0:
         return "0"
+    if signed and per != "count":
+        return f"{100 * value:+.1f}".replace("-", "−")
     sign = "+" if signed else ""
     return format(value, f"{sign},.0f" if per == "count" else f"{sign}.0%").replace("-", "−")
 
