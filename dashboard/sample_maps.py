@@ -104,6 +104,6 @@ def _words(context: Context, sample: Sample, spec: str, target: Target) -> tuple
 def _cell(column: evidence.Column, panel: evidence.Panel, title: str, base: str, shape: float) -> Cell:
     card = column.card
     full = "" if panel.scale is None else f" Full colour: {panel.scale:.3g}."
-    about = f"{card.summary} Does not show: {card.blind_spot}{full}"
+    about = f"{card.summary} Limits: {card.blind_spot}{full}"
     frame = Frame(panel, card, f"{card.title} – {title[:1].lower()}{title[1:]}", about)
     return Cell(base, shape, [frame], card.title, notes(panel.diagnostics))

@@ -38,7 +38,7 @@ class Board {
   show(key) {
     for (const [name] of LOOKS) this.box.classList.toggle(name, name === key);
     for (const button of this.looks) button.setAttribute("aria-pressed", button.dataset.look === key);
-    this.opacity.style.visibility = key === "both" ? "" : "hidden";
+    this.opacity.style.display = key === "both" ? "" : "none";
   }
 
   update(data) {

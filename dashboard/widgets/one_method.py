@@ -25,7 +25,7 @@ def one_method(context: Context) -> Column | None:
         "Method",
         usable,
         format_func=lambda key: EXPLAINERS[key].card.title,
-        help=f"{card.summary} Does not show: {card.blind_spot}",
+        help=f"{card.summary} Limits: {card.blind_spot}",
         **session.bound("method", shown),
     )
     return columns(context, [shown])[0]

@@ -72,7 +72,7 @@ def similarities(found: Sequence[Checked]) -> None:
     measure = st.segmented_control("Measure", MEASURES, format_func=titles.__getitem__, default="ssim", key="measure")
     measure = measure or "ssim"
     card = SIMILARITIES[measure].card
-    st.caption(f"{card.summary} Does not show: {card.blind_spot}")
+    st.caption(f"{card.summary} Limits: {card.blind_spot}")
     strips = [_strip(one, measure) for one in found if measure in one.checks]
     figure = similarity.strips(
         strips,
