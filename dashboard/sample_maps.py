@@ -82,7 +82,8 @@ def shape_of(context: Context, row: int) -> float:
     """Width ÷ height of the part of the picture that the model sees."""
     samples = context.study.samples
     preprocess = context.run.info.preprocess if context.run else None
-    width, height = seen_size(preprocess, int(samples["width"].iat[row]), int(samples["height"].iat[row]))
+    size = samples[["width", "height"]].to_numpy(int)[row]
+    width, height = seen_size(preprocess, int(size[0]), int(size[1]))
     return width / height
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny_study
 from tests.conftest import ROOT
 from xai_core.cli.main import all_commands, main, parser
+from xai_core.store.study import Study
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 INTRODUCTION = """# Reference
@@ -49,6 +51,25 @@ def test_every_documented_command_is_one(page: Path) -> None:
         if any(word in ("…", "...") for word in words):
             continue
         parser().parse_args(words)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("tiny-study")
+def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As printed, on a folder `photos/` of small pictures; serving is what the browser tests do."""
+    tiny_study.write_pictures(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    lines = commands_of(ROOT / "README.md")
+    assert [line.split()[1] for line in lines] == ["new", "train", "predict", "serve"]
+    for line in lines[:-1]:
+        assert main(shlex.split(line)[1:]) == 0, line
+    assert Study.open(Path(shlex.split(lines[-1])[2])).runs() == ["baseline"]
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:3]
+    assert first[1].startswith("make demo")
+    assert first[2].startswith("make test")
 
 
 def test_every_command_is_documented() -> None:

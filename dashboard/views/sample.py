@@ -55,7 +55,7 @@ def _heading(context: Context, sample: Sample) -> None:
     names, table = context.study.class_names, context.study.samples
     label, predicted = names[sample.label], names[sample.predicted]
     title = f"{label}, recognised" if sample.correct else f"{label} taken for {predicted}"
-    width, height = int(table["width"].iat[sample.row]), int(table["height"].iat[sample.row])
+    width, height = table["width"].iat[sample.row], table["height"].iat[sample.row]
     facts = f"{table['id'].iat[sample.row]} · {table['split'].iat[sample.row]} · {width} × {height} pixels"
     st.html(f'<div class="cell-title"><h2>{html.escape(title)}</h2><p>{html.escape(facts)}</p></div>')
 

@@ -61,9 +61,10 @@ def _choices(context: Context, among: Members) -> tuple[NDArray[np.int64], str]:
     with st.container(horizontal=True, gap="medium"):
         source = "split"
         if len(sources) > 1:
-            source = st.segmented_control(
+            chosen_source = st.segmented_control(
                 "Pictures", list(sources), format_func=sources.__getitem__, default="split", key="sanity.pictures"
             )
+            source = chosen_source or "split"
         st.segmented_control(
             "Random weights",
             list(dict.fromkeys([*SEEDS, chosen.seed])),

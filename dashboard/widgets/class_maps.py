@@ -16,6 +16,7 @@ from dashboard.figures.similarity import Strip
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
+from xai_core.triage.aggregates import MeanDifference
 from xai_core.types import Card
 
 FEW = 10
@@ -111,7 +112,7 @@ def differences(context: Context, found: Groups) -> None:
         st.caption(_significance(group, result))
 
 
-def _significance(group: Group, result: stats.MeanDifference) -> str:
+def _significance(group: Group, result: MeanDifference) -> str:
     n, m = result.n
     against = f"Against {group.title} (n = {n} and {m}): "
     if min(n, m) < 2:

@@ -14,7 +14,7 @@ from dashboard import evidence
 from dashboard.context import Context
 from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS, progress_html
 from xai_core.store.maps import MISSING
-from xai_core.worker.jobs import Job
+from xai_core.worker.jobs import Job, State
 
 _ASKED = "maps.asked"
 
@@ -33,8 +33,8 @@ def ask(
         return None
     asked: dict[object, str] = st.session_state.setdefault(_ASKED, {})
     target = spec or context.selection.target
-    view = (context.study.path, context.selection.run, weights, target, tuple(rows.tolist()))
-    view = (*view, tuple((column.card.key, str(column.params)) for column in wanted))
+    methods = tuple((column.card.key, str(column.params)) for column in wanted)
+    view = (context.study.path, context.selection.run, weights, target, tuple(rows.tolist()), methods)
     if view not in asked or context.services.worker.job(asked[view]) is None:
         asked[view] = evidence.request(context, wanted, rows, spec, weights=weights, urgent=urgent)
     return asked[view]
@@ -77,8 +77,7 @@ def _together(jobs: Sequence[Job], what: str) -> Job:
     rate = next((job.rate for job in jobs if job.rate), None)
     alone = jobs[0].seconds_left if len(jobs) == 1 else None
     left = (total - done) / rate if rate else alone
-    running = any(job.state == "running" for job in jobs)
-    state = "running" if running else "waiting"
+    state: State = "running" if any(job.state == "running" for job in jobs) else "waiting"
     return replace(jobs[0], title=what, state=state, done=done, total=total, seconds_left=left)
 
 
