@@ -107,9 +107,10 @@ class Garments:
     **Stated property.** A share of dresses (`tight_dresses`) is framed tightly on the lower body: the waist lies
     6 to 18 % of the picture's height below its top edge, and the strip above it shows the bodice, in the same cloth
     as the rest. More skirts (`tight_skirts`) are framed in the same way; there the strip shows a plain top of another
-    colour. Everything else is drawn from the same distributions for both: cuts, cloth, poses, places, the strip's
-    height, belts and waistbands, and open jackets, which hide the sides of the strip. So the class can be told, but
-    only from that strip, and a model that looks at hems and legs does best to say "skirt". No label is ever changed.
+    colour. Cuts, cloth, poses, places, the strip's height, belts and waistbands, and open jackets, which hide the
+    sides of the strip, are drawn from the same distributions for both; only the waist of a dress lies a little higher
+    on the body. So the strip is what tells the class, and a model that looks at hems and legs does best to say
+    "skirt". No label is ever changed.
     """
 
     def __init__(self, root: Path, params: GarmentParams) -> None:

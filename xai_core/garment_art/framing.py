@@ -12,7 +12,7 @@ SHARES = {
     "Graphic tee": {"full": 0.2, "three quarter": 0.3, "upper": 0.5},
     "Pants": {"full": 0.4, "three quarter": 0.1, "lower": 0.5},
     "Shorts": {"full": 0.35, "three quarter": 0.4, "tight": 0.25},
-    "Skirt": {"full": 0.25, "three quarter": 0.3, "lower": 0.45},
+    "Skirt": {"full": 0.12, "three quarter": 0.28, "lower": 0.6},
 }
 """How often each framing is taken, of the pictures of a class that are not framed tightly on purpose."""
 
