@@ -44,9 +44,9 @@ def test_the_demo_is_made_from_nothing(tmp_path: Path) -> None:
     assert study.run(CANDIDATE).info.parent == BASELINE
     assert set(study.run(CANDIDATE).info.training["augmentations"]) == {"flip", "top_biased_crop"}
     assert study.info.data == "data", "a study that is moved takes its pictures along"
-    rows = wrong_rows(study)
     for name in study.runs():
         run = study.run(name)
+        rows = wrong_rows(run)
         params = EXPLAINERS["gradcam"].params()
         maps = run.maps("gradcam", params)
         predictions = run.predictions
