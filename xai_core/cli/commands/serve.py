@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +55,10 @@ def serve(studies: list[Path], settings: Settings) -> dict[str, Any]:
     if not app.is_file():
         raise NotFound("the dashboard is not installed beside the library", remedy="Install with pip install -e .")
     check_port(settings.address, settings.port)
-    print(f"Second Look: http://{settings.address}:{settings.port}  (Ctrl-C stops it)", file=sys.stderr)
+    url = f"http://{settings.address}:{settings.port}"
+    print(f"Second Look: {url}  (Ctrl-C stops it)", file=sys.stderr)
+    if _somebody_is_there():
+        threading.Thread(target=_open_when_healthy, args=(url,), daemon=True, name="browser").start()
     return {"exit": _run_streamlit(app, [study.path.resolve() for study in opened], settings)}
 
 
@@ -64,6 +72,20 @@ def check_port(address: str, port: int) -> None:
             raise BadParameter(
                 f"cannot listen here ({error.strerror})", value=f"{address}:{port}", remedy="Choose another --port."
             ) from None
+
+
+def _somebody_is_there() -> bool:
+    """Whether a person sits before a screen here: a terminal, and on Linux a display."""
+    screen = sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return sys.stderr.isatty() and screen
+
+
+def _open_when_healthy(url: str) -> None:
+    for _ in range(600):
+        time.sleep(0.2)
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):
+            webbrowser.open(url)
+            return
 
 
 def _run_streamlit(app: Path, studies: list[Path], settings: Settings) -> int:
