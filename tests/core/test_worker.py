@@ -139,6 +139,23 @@ def test_the_same_open_request_is_one_job(study: Study, client: WorkerClient) ->
     wait(lambda: finished(client, first))
 
 
+def test_what_was_cancelled_can_be_asked_for_again_at_once(study: Study, client: WorkerClient) -> None:
+    def ask() -> str:
+        return client.explain(
+            study=study.path, run="baseline", rows=[0, 1], target="true", methods=[("ig", {"steps": 60})]
+        )
+
+    first = ask()
+    client.cancel(first)
+    assert finished(client, first), "it counts as cancelled at once"
+    second = ask()
+    assert second != first
+    wait(lambda: finished(client, second))
+    known = client.job(second)
+    assert known is not None
+    assert known.state == "done", "late words about the first were taken for words about the second"
+
+
 def test_stopping_twice_is_fine(tmp_path: Path) -> None:
     client = WorkerClient(device="cpu", threads=1)
     client.stop()

@@ -140,16 +140,23 @@ class Study:
         return self.info.class_names
 
     def rows(self, split: str | None = None) -> NDArray[np.int64]:
-        """Row numbers of a split, ascending; of all samples for None.
+        """Row numbers of a split, ascending, read-only; of all samples for None.
 
         Raises:
             NotFound: a split that is not one of SPLITS.
         """
-        if split is None:
-            return np.arange(len(self._labels), dtype=np.int64)
-        if split not in SPLITS:
+        if split is not None and split not in SPLITS:
             raise NotFound.among("split", split, SPLITS)
-        return np.flatnonzero(self._samples["split"].to_numpy() == split).astype(np.int64)
+        return self._rows[split]
+
+    @cached_property
+    def _rows(self) -> dict[str | None, NDArray[np.int64]]:
+        names = self._samples["split"].to_numpy()
+        found: dict[str | None, NDArray[np.int64]] = {name: np.flatnonzero(names == name) for name in SPLITS}
+        found[None] = np.arange(len(names))
+        for rows in found.values():
+            rows.setflags(write=False)
+        return found
 
     @cached_property
     def _dataset(self) -> Dataset:
@@ -258,6 +265,8 @@ def _info(path: Path) -> StudyInfo:
     try:
         if schema != SCHEMA:
             raise TypeError("no schema version")
+        if _typed(values, "seed", int) < 0:
+            raise ValueError("a seed below 0")
         return StudyInfo(
             schema=SCHEMA,
             **{name: _typed(values, name, str) for name in ("dataset", "data", "created", "samples_digest")},

@@ -33,6 +33,8 @@ class WorkerClient:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._jobs: dict[str, Job] = {}
+        self._latest: dict[str, str] = {}
+        self._count = 0
         self._started: dict[str, tuple[float, int]] = {}
         self._device = ""
         self._warning: str | None = None
@@ -79,22 +81,24 @@ class WorkerClient:
         }
         identity = digest(request)[:16]
         with self._lock:
-            same = self._jobs.get(identity)
+            same = self._jobs.get(self._latest.get(identity, ""))
             if same is not None and same.open and self._alive():
-                return identity
-            title = f"{len(rows)} × {len(methods)} maps of {run}"
-            self._jobs.pop(identity, None)
-            self._started.pop(identity, None)
-            self._jobs[identity] = Job(identity, title, total=len(rows) * len(methods))
+                return same.id
+            self._count += 1
+            # A name of its own, so that late words about an earlier, cancelled one are not taken for words about this.
+            job = self._latest[identity] = f"{identity}-{self._count}"
+            self._jobs[job] = Job(job, f"Heatmaps of {run}", total=len(rows) * len(methods))
             self._forget_old()
             self._ensure_alive()
-            self._send({**request, "id": identity})
-        return identity
+            self._send({**request, "id": job})
+        return job
 
     def cancel(self, job: str) -> None:
-        """Stop a job at its next step; what is finished stays."""
+        """Stop a job at its next step; what is finished stays. It counts as cancelled at once."""
         with self._lock:
-            if job in self._jobs and self._jobs[job].open:
+            known = self._jobs.get(job)
+            if known is not None and known.open:
+                self._jobs[job] = replace(known, state="cancelled", seconds_left=None)
                 self._send({"op": "cancel", "id": job})
 
     def job(self, job: str) -> Job | None:
@@ -157,8 +161,7 @@ class WorkerClient:
             self._device = event["device"]
         elif kind == "warning":
             self._warning = event["text"]
-        elif event["id"] in self._jobs:
-            job = self._jobs[event["id"]]
+        elif (job := self._jobs.get(event["id"])) is not None and job.open:
             if kind == "progress":
                 self._jobs[job.id] = self._progressed(job, event["done"], event["total"])
             else:
@@ -183,6 +186,7 @@ class WorkerClient:
         for identity in finished[: max(0, len(finished) - REMEMBERED)]:
             del self._jobs[identity]
             self._started.pop(identity, None)
+        self._latest = {request: job for request, job in self._latest.items() if job in self._jobs}
 
 
 def _close(process: subprocess.Popen[str]) -> None:
