@@ -15,17 +15,18 @@ from typing import Any, cast
 import streamlit as st
 
 from dashboard import session, views
-from dashboard.context import Context, Services, View, resolve, services
+from dashboard.context import Context, Services, View, resolve, services, wanted
 from dashboard.figures.theme import theme_of
 from dashboard.state import ALL_SPLITS
 from dashboard.widgets.empty import empty
+from dashboard.widgets.pending import newest_first, shown_jobs
 from dashboard.widgets.problem import problem_box, unexpected_box
 from dashboard.widgets.status import status_line
 from xai_core.errors import XaiError
 
 LOG = logging.getLogger("xai.dashboard")
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test", "all": "All samples"}
+SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test", "all": "All"}
 
 
 @cache
@@ -66,10 +67,10 @@ def _framed(view: View) -> None:
             )
             return
         context = _context(view, shared)
-        with st.container(key=view.URL):
+        with st.container(key=view.URL), newest_first(shared):
             _guarded(lambda: view.render(context))
         with st.sidebar:
-            status_line(shared.worker)
+            status_line(shared.worker, shown_jobs())
     except XaiError as error:
         problem_box(error)
 
@@ -105,11 +106,11 @@ def _choices(context: Context) -> None:
     runs = context.study.runs()[::-1]
     if runs:
         st.selectbox("Run", runs, help="A model, or a table of predictions.", **session.bound("run", chosen.run))
-    splits = [split for split in ALL_SPLITS if split == "all" or len(context.study.rows(split))]
-    st.segmented_control(
+    splits = [split for split in ALL_SPLITS if len(context.study.rows(wanted(split)))]
+    st.selectbox(
         "Split",
         splits,
-        format_func=lambda split: SPLIT_NAMES[split].split()[0],
+        format_func=lambda split: f"{SPLIT_NAMES[split]} · {len(context.study.rows(wanted(split))):,}",
         help="Which samples are counted. Judge on test; training samples were seen by the model.",
         **session.bound("split", chosen.split),
     )

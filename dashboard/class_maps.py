@@ -44,6 +44,7 @@ class Group:
         total: how many there are in the split.
         maps: `(n, h, w)` comparable maps of those that have one.
         coming, refused: how many are still to be computed, and how many the method refused.
+        native: width and height of the maps before they were averaged to the size of `maps`.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Group:
     maps: NDArray[np.float64]
     coming: int
     refused: int
+    native: tuple[int, int]
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -101,12 +103,13 @@ def groups(context: Context, among: Members, cell: tuple[int, int], column: Colu
 
 def _group(context: Context, column: Column, spec: str, title: str, rows: NDArray[np.int64], total: int) -> Group:
     if column.maps is None:
-        return Group(title, rows, total, np.empty((0, 1, 1)), len(rows), 0)
+        return Group(title, rows, total, np.empty((0, 1, 1)), len(rows), 0, (1, 1))
     stored = column.maps.get(rows, target_keys(context, rows, spec))
     kind: Normalise = "none" if context.selection.normalise == "shared" else "per image"
     present = stored.maps[np.isfinite(stored.maps).all(axis=(1, 2))] if stored.maps.size else np.empty((0, 1, 1))
     maps = comparable(pooled(present), signed=column.card.signed, normalise=kind)
-    return Group(title, rows, total, maps, int((stored.state == MISSING).sum()), int((stored.state == REFUSED).sum()))
+    coming, refused = (int((stored.state == state).sum()) for state in (MISSING, REFUSED))
+    return Group(title, rows, total, maps, coming, refused, present.shape[:0:-1])
 
 
 @_cached

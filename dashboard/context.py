@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.interest import Interest
 from dashboard.state import Selection
 from dashboard.tiles import Tiles
 from xai_core.errors import BadInput, NotFound, XaiError
@@ -94,6 +95,7 @@ class Services:
     studies: Studies
     worker: WorkerClient
     tiles: Tiles = field(default_factory=Tiles)
+    interest: Interest = field(default_factory=Interest)
 
 
 _lock = threading.Lock()
@@ -156,7 +158,12 @@ class Context:
     @cached_property
     def rows(self) -> NDArray[np.int64]:
         """Row numbers of the split."""
-        return self.study.rows(None if self.selection.split == "all" else self.selection.split)
+        return self.study.rows(wanted(self.selection.split))
+
+
+def wanted(split: str) -> str | None:
+    """The split as the study knows it; None for all samples."""
+    return None if split == "all" else split
 
 
 def resolve(selection: Selection, services: Services) -> tuple[Context, tuple[str, ...]]:

@@ -154,7 +154,7 @@ def _caution(stored: StoredMaps, i: int) -> str | None:
     ratio = stored.diagnostics.get("conservation")
     if ratio is None or not np.isfinite(ratio[i]) or abs(ratio[i] - 1) <= CONSERVED_WITHIN:
         return None
-    return f"Relevance is not conserved: {ratio[i]:.0%} of the output arrives at the input (100 % is ideal)."
+    return f"Relevance is not conserved: {100 * ratio[i]:.0f} % of the output arrives at the input (100 % is ideal)."
 
 
 def request(

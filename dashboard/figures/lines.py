@@ -43,7 +43,7 @@ def profiles(lines: Sequence[Line], theme: Theme, *, unit: str, title: str = "")
         for trace in _traces(line, places, number, theme, upright=True):
             figure.add_trace(trace)
     style(figure, theme, title=title, height=420, margin_t=76 if title else 52)
-    figure.update_xaxes(axis(theme, f"mean evidence ({safe(unit)}), band: 95%", zeroline=True))
+    figure.update_xaxes(axis(theme, f"mean evidence ({safe(unit)}), band: 95 %", zeroline=True))
     ticks = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "ticktext": ["top", "¼", "middle", "¾", "bottom"]}
     return figure.update_yaxes(axis(theme, "place in the picture", range=[1, 0], zeroline=False, **ticks))
 

@@ -48,6 +48,6 @@ def _bar(
 
     values = [float(probabilities[i]) for i in shown]
     bar = go.Bar(x=values, y=list(range(len(shown))), orientation="h", marker_color=[colour(i) for i in shown])
-    bar.update(text=[f"{100 * value:.1f}%" for value in values], textposition="outside", cliponaxis=False)
+    bar.update(text=[f"{100 * value:.1f} %" for value in values], textposition="outside", cliponaxis=False)
     bar.update(textfont={"color": theme.text}, customdata=[safe(names[i]) for i in shown])
     return bar.update(hovertemplate="%{customdata}: %{x:.2%}<extra></extra>")

@@ -28,7 +28,7 @@ def calibration(table: pd.DataFrame, error: float, theme: Theme, *, title: str =
     style(figure, theme, title=title, height=440, margin_t=76 if title else 52, bargap=0.05)
     figure.update_xaxes(axis(theme, "", range=[0, 1.02], dtick=0.2, tickformat=".0%"))
     figure.update_xaxes(title_text="confidence (probability of the predicted class)", row=2, col=1)
-    figure.update_yaxes(axis(theme, "accuracy (95% interval)", range=[0, 1.02], tickformat=".0%"), row=1, col=1)
+    figure.update_yaxes(axis(theme, "accuracy (95 % interval)", range=[0, 1.02], tickformat=".0%"), row=1, col=1)
     return figure.update_yaxes(axis(theme, "samples", nticks=3), row=2, col=1)
 
 
@@ -39,7 +39,7 @@ def _dots(filled: pd.DataFrame, error: float, theme: Theme) -> go.Scatter:
         y=filled["accuracy"],
         error_y=arms | {"type": "data", "symmetric": False, "color": theme.accent, "thickness": 1.2, "width": 3},
         mode="lines+markers",
-        name=f"this run (expected calibration error {error:.1%})",
+        name=f"this run (expected calibration error {100 * error:.1f} %)",
         line={"color": theme.accent, "width": 1.5},
         marker={"size": 8, "color": theme.accent},
         customdata=filled["n"],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import session
 from dashboard.context import Context
+from dashboard.members import Members, members
 from dashboard.widgets.cell_gallery import cell_gallery
 from dashboard.widgets.confusion_matrix import Cell, confusion_matrix
 from dashboard.widgets.empty import empty, no_predictions
@@ -26,42 +25,24 @@ _SPLITS = {"train": "training ", "validation": "validation ", "test": "test ", "
 _ORDERS = {"given": "As given", "similar": "Confused side by side"}
 
 
-@dataclass(frozen=True)
-class Counted:
-    """The samples of the split that have predictions, aligned: row numbers, labels, predicted classes."""
-
-    rows: NDArray[np.int64]
-    labels: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-
-
 def render(context: Context) -> None:
     """Draw the page."""
-    counted = _counted(context)
-    if counted is None or not len(counted.rows):
+    among = members(context)
+    if not len(among.rows):
         no_predictions(context)
         return
-    _matrix(context, counted)
+    _matrix(context, among)
     with st.container(key="gallery"):
-        _below(context, counted)
+        _below(context, among)
 
 
-def _counted(context: Context) -> Counted | None:
-    predictions = context.predictions
-    if predictions is None:
-        return None
-    inside = np.isin(predictions.rows, context.rows)
-    rows = predictions.rows[inside]
-    return Counted(rows, context.study.labels[rows], predictions.predicted[inside])
-
-
-def _matrix(context: Context, counted: Counted) -> None:
+def _matrix(context: Context, among: Members) -> None:
     chosen, names = context.selection, context.study.class_names
-    counts = confusion_counts(counted.labels, counted.predicted, len(names))
+    counts = confusion_counts(among.labels, among.predicted, len(names))
     right = int(np.trace(counts))
     st.markdown(
-        f"{len(counted.rows):,} {_SPLITS[chosen.split]}samples, **{len(counted.rows) - right:,} wrong** "
-        f"({1 - right / len(counted.rows):.1%}). Choose a cell to see its pictures."
+        f"{len(among.rows):,} {_SPLITS[chosen.split]}samples, **{len(among.rows) - right:,} wrong** "
+        f"({100 * (1 - right / len(among.rows)):.1f} %). Choose a cell to see its pictures."
     )
     _ways_to_count(chosen.rates, chosen.order)
     with st.container(key="confusion-matrix"):
@@ -100,13 +81,12 @@ def _choose(cell: Cell) -> None:
     session.update(true=true, predicted=predicted)
 
 
-def _below(context: Context, counted: Counted) -> None:
+def _below(context: Context, among: Members) -> None:
     cell = context.selection.cell
     if cell is None:
         empty("No cell chosen", "Click a cell of the matrix, or one of the confusions listed beside it.")
         return
-    members = (counted.labels == cell[0]) & (counted.predicted == cell[1])
-    cell_gallery(context, counted.rows[members], _title(context, cell), _facts(context, counted, cell))
+    cell_gallery(context, among.cell(*cell), _title(context, cell), _facts(context, among, cell))
 
 
 def _title(context: Context, cell: tuple[int, int]) -> str:
@@ -114,13 +94,13 @@ def _title(context: Context, cell: tuple[int, int]) -> str:
     return f"{true}, recognised" if cell[0] == cell[1] else f"{true} taken for {predicted}"
 
 
-def _facts(context: Context, counted: Counted, cell: tuple[int, int]) -> str:
-    is_true, is_predicted = counted.labels == cell[0], counted.predicted == cell[1]
+def _facts(context: Context, among: Members, cell: tuple[int, int]) -> str:
+    is_true, is_predicted = among.labels == cell[0], among.predicted == cell[1]
     count, of_true, of_predicted = (int(x.sum()) for x in (is_true & is_predicted, is_true, is_predicted))
     true, predicted = (context.study.class_names[i] for i in cell)
     parts = [f"{count:,} {'sample' if count == 1 else 'samples'}"]
     if of_true:
-        parts.append(f"{count / of_true:.1%} of the {of_true:,} that are {true}")
+        parts.append(f"{100 * count / of_true:.1f} % of the {of_true:,} that are {true}")
     if of_predicted:
-        parts.append(f"{count / of_predicted:.1%} of the {of_predicted:,} predicted as {predicted}")
+        parts.append(f"{100 * count / of_predicted:.1f} % of the {of_predicted:,} predicted as {predicted}")
     return " · ".join(parts)

@@ -20,6 +20,7 @@ from dashboard.widgets.method_settings import layer_choice, settings_form
 from dashboard.widgets.pending import ask, live
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.provenance import provenance
+from dashboard.widgets.refusals import refusals
 from dashboard.widgets.sample_picker import sample_picker
 
 TITLE = "Sample"
@@ -102,4 +103,7 @@ def _choices(context: Context, columns: list[evidence.Column]) -> None:
 
 def _maps(context: Context, sample: Sample) -> None:
     scaling = _SCALED[context.selection.normalise]
-    heat_grid(rows(context, sample, evidence.columns(context)), key="maps", scaling=scaling)
+    columns = evidence.columns(context)
+    found = rows(context, sample, columns)
+    refusals(columns, [[row.cells[place].frames[0].panel for row in found] for place in range(len(columns))])
+    heat_grid(found, key="maps", scaling=scaling)

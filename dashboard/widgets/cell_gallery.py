@@ -18,6 +18,7 @@ from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import PAGE, gallery
 from dashboard.widgets.method_picker import method_picker
+from dashboard.widgets.refusals import refusals
 from xai_core.triage.ordering import order_by, sort_scores
 
 _SORTS = {
@@ -53,6 +54,7 @@ def cell_gallery(context: Context, rows: NDArray[np.int64], title: str, facts: s
 def _cards(context: Context, rows: NDArray[np.int64]) -> None:
     columns = evidence.columns(context)
     panels = [evidence.panels(context, column, rows) for column in columns]
+    refusals(columns, panels)
     opened = gallery(context, rows, columns, panels, key="cards")
     if opened is not None:
         session.go("sample", sample=opened)

@@ -43,7 +43,7 @@ def means(context: Context, found: Groups, card: Card, over_picture: bool) -> No
 
 
 def _counted(found: Groups) -> str:
-    """How many maps are missing, and why; how many samples were drawn."""
+    """How many samples were drawn; how many maps are missing, and why; at what grid they are compared."""
     notes = []
     drawn = [group for group in found if group.total > len(group.rows)]
     if drawn:
@@ -53,7 +53,19 @@ def _counted(found: Groups) -> str:
         left = sum(getattr(group, name) for group in found)
         if left:
             notes.append(f"{left} of {sum(len(group.rows) for group in found)} maps {word}.")
-    return " ".join(notes)
+    return " ".join([*notes, *_coarser(found)])
+
+
+def _coarser(found: Groups) -> list[str]:
+    """That large maps are averaged to a coarser grid, with both sizes; nothing where they are not."""
+    group = next((group for group in found if len(group.maps)), None)
+    if group is None or group.native == group.maps.shape[:0:-1]:
+        return []
+    (width, height), (columns, rows) = group.native, group.maps.shape[:0:-1]
+    return [
+        f"Each map of {width} × {height} pixels is averaged to a grid of {columns} × {rows}: "
+        "single pixels are too noisy to compare."
+    ]
 
 
 def places(context: Context, found: Groups) -> None:

@@ -1,9 +1,11 @@
-"""Maps that are still to be computed: asked for once, watched while they come, tried again where they failed."""
+"""Maps that are still to be computed: asked for once, watched while they come, given up, tried again."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +13,15 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import evidence
-from dashboard.context import Context
+from dashboard.context import Context, Services
 from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS, progress_html
 from xai_core.store.maps import MISSING
 from xai_core.worker.jobs import Job, State
 
 _ASKED = "maps.asked"
+_SHOWN = "maps.shown"
+_URGENT = "maps.urgent"
+_SESSION = "maps.session"
 
 
 def ask(
@@ -36,8 +41,43 @@ def ask(
     methods = tuple((column.card.key, str(column.params)) for column in wanted)
     view = (context.study.path, context.selection.run, weights, target, tuple(rows.tolist()), methods)
     if view not in asked or context.services.worker.job(asked[view]) is None:
-        asked[view] = evidence.request(context, wanted, rows, spec, weights=weights, urgent=urgent)
+
+        def start() -> str:
+            return evidence.request(context, wanted, rows, spec, weights=weights, urgent=urgent)
+
+        asked[view] = context.services.interest.join(_session(), start) if urgent else start()
+        if urgent:
+            st.session_state.setdefault(_URGENT, set()).add(asked[view])
+    st.session_state.setdefault(_SHOWN, set()).add(asked[view])
     return asked[view]
+
+
+@contextmanager
+def newest_first(services: Services) -> Iterator[None]:
+    """Draw a page; if it asks for maps, what this session waited for before and has left is given up.
+
+    Long work that is not urgent goes on, and so does what another session waits for.
+    """
+    shown: set[str] = set()
+    st.session_state[_SHOWN] = shown
+    yield
+    urgent: set[str] = st.session_state.get(_URGENT, set())
+    left = urgent - shown if shown else set()
+    urgent -= left
+    asked: dict[object, str] = st.session_state.get(_ASKED, {})
+    for view in [view for view, job in asked.items() if job in left]:
+        del asked[view]
+    for job in left:
+        services.interest.leave(_session(), job, services.worker.cancel)
+
+
+def shown_jobs() -> frozenset[str]:
+    """The jobs whose progress the page shows."""
+    return frozenset(st.session_state.get(_SHOWN, ()))
+
+
+def _session() -> str:
+    return str(st.session_state.setdefault(_SESSION, uuid.uuid4().hex))
 
 
 def live(context: Context, jobs: Sequence[str | None], draw: Callable[[], None], *, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Container
 
 import streamlit as st
 
@@ -12,34 +13,48 @@ from xai_core.worker.jobs import Job
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def status_line(worker: WorkerClient) -> None:
-    """Draw it; it looks again by itself only while something runs."""
-    busy = _busy(worker)
-    st.fragment(_line, run_every=SECONDS_BETWEEN_LOOKS if busy else None)(worker, busy)
+def status_line(worker: WorkerClient, shown: Container[str] = ()) -> None:
+    """Draw it; it looks again by itself only while something runs.
+
+    Args:
+        shown: ids of the jobs that the page itself shows: they are not listed again.
+    """
+    busy = _starting(worker) or bool(_elsewhere(worker, shown))
+    st.fragment(_line, run_every=SECONDS_BETWEEN_LOOKS if busy else None)(worker, shown, busy)
 
 
-def _busy(worker: WorkerClient) -> bool:
+def _starting(worker: WorkerClient) -> bool:
     status = worker.status()
-    return (status.alive and not status.device) or any(job.open for job in worker.jobs())
+    return status.alive and not status.device
 
 
-def _line(worker: WorkerClient, was_busy: bool) -> None:
-    if was_busy and not _busy(worker):
+def _elsewhere(worker: WorkerClient, shown: Container[str]) -> list[Job]:
+    return [job for job in worker.jobs() if job.open and job.id not in shown]
+
+
+def _line(worker: WorkerClient, shown: Container[str], was_busy: bool) -> None:
+    jobs = _elsewhere(worker, shown)
+    if was_busy and not jobs and not _starting(worker):
         st.rerun()
-    jobs = [job for job in worker.jobs() if job.open]
     status = worker.status()
     if status.alive and status.device:
         state, word = "ready", f"Model worker ready on {status.device}"
     else:
         state, word = ("waking", "Model worker is starting") if status.alive else ("idle", "Model worker rests")
     st.html(f'<div class="status"><span class="dot {state}"></span>{html.escape(word)}</div>')
-    with st.container(key="jobs", gap="small"):
-        for job in jobs[:3]:
-            _job(worker, job)
-    if len(jobs) > 3:
-        st.caption(f"and {len(jobs) - 3} more waiting")
+    if jobs:
+        _list(worker, jobs)
     if status.last_warning:
         st.html(f'<div class="status warning" title="Last warning">{html.escape(status.last_warning)}</div>')
+
+
+def _list(worker: WorkerClient, jobs: list[Job]) -> None:
+    with st.container(key="jobs", gap="small"):
+        st.caption("In the background")
+        for job in jobs[:3]:
+            _job(worker, job)
+        if len(jobs) > 3:
+            st.caption(f"and {len(jobs) - 3} more waiting")
 
 
 def _job(worker: WorkerClient, job: Job) -> None:

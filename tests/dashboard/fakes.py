@@ -57,13 +57,17 @@ def add_run(study: Study, name: str, *, model: bool = True, wrong_every: int = 4
 
 @dataclass
 class FakeWorker:
-    """Notes what it is asked; `finish` fills the store with blobs, all at once or map by map."""
+    """Notes what it is asked; `finish` fills the store with blobs, all at once or map by map.
+
+    With `joins` the same request while one is open is that one's job, as the real worker has it.
+    """
 
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     known: dict[str, Job] = field(default_factory=dict)
     seconds_per_map: float | None = None
     started: bool = False
     error: str | None = None
+    joins: bool = False
 
     def start(self) -> None:
         self.started = True
@@ -82,9 +86,13 @@ class FakeWorker:
         weights: str = "trained",
         urgent: bool = True,
     ) -> str:
+        request = {"study": study, "run": run, "rows": rows, "target": target, "methods": methods}
+        request |= {"weights": weights, "urgent": urgent}
+        same = (job for job, asked in self.asked.items() if asked == request and self.known[job].open)
+        if self.joins and (job := next(same, None)):
+            return job
         name = f"job{len(self.asked)}"
-        self.asked[name] = {"study": study, "run": run, "rows": rows, "target": target, "methods": methods}
-        self.asked[name] |= {"weights": weights, "urgent": urgent}
+        self.asked[name] = request
         self.known[name] = Job(name, f"{len(rows)} × {len(methods)} maps of {run}", total=len(rows) * len(methods))
         if self.seconds_per_map is not None:
             threading.Thread(target=self.finish, args=(name,), daemon=True).start()

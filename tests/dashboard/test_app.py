@@ -56,7 +56,8 @@ def test_every_view_says_what_it_is(served: Services) -> None:
 
 def test_the_frame_offers_studies_runs_and_splits(served: Services) -> None:
     app = opened()
-    assert [box.label for box in app.sidebar.selectbox] == ["Study", "Run"]
+    assert [box.label for box in app.sidebar.selectbox] == ["Study", "Run", "Split"]
+    assert app.sidebar.selectbox[2].options == ["Test · 30", "All · 30"]
     assert app.sidebar.selectbox[1].options == ["net", "untested", "alone"]
     assert app.sidebar.selectbox[1].value == "net"
     assert "xai-ready" in words(app)
@@ -192,6 +193,8 @@ def test_panels_know_what_is_missing_refused_and_doubtful(served: Services) -> N
     maps = np.ones((2, 16, 16), np.float32)
     store.put(rows[:2], keys[:2], maps, {"conservation": np.array([0.8, 1.0])}, [None, "it is zero"])
     doubtful, refused, missing = evidence.panels(context, evidence.columns(context)[0], rows)
-    assert "80%" in str(doubtful.caution)
+    assert "80 %" in str(doubtful.caution)
     assert refused.reason == "it is zero"
     assert missing.missing
+    shown = words(opened(run="net", true="0", predicted="1", methods="lrp"))
+    assert "is not available for 1 of 3 maps: it is zero" in shown

@@ -52,6 +52,13 @@ def test_what_is_there_so_far_is_shown_with_its_n(served: Services) -> None:
     assert sum(group.coming for group in found) == 12
 
 
+def test_large_maps_are_said_to_be_averaged(served: Services) -> None:
+    app = opened(PAGE, run="net", methods="ig")
+    finish_all(served)
+    app.run()
+    assert "Each map of 28 × 28 pixels is averaged to a grid of 14 × 14" in words(app)
+
+
 def _groups(served: Services) -> Groups:
     here = context(served, run="net", methods=("gradcam",))
     return class_maps.groups(here, members(here), (0, 1), columns(here)[0], "predicted")
