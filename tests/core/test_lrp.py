@@ -143,6 +143,14 @@ def test_a_difference_reports_the_worse_conservation() -> None:
     np.testing.assert_allclose(both, singles[np.argmax(np.abs(singles - 1))], rtol=1e-5)
 
 
+@pytest.mark.parametrize("undefined", [0, 1])
+def test_a_difference_is_refused_where_one_of_its_two_is(undefined: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    conservation = np.ones(2, np.float32)
+    conservation[undefined] = np.nan
+    monkeypatch.setattr(family, "_relevance", lambda *_: (np.ones((2, 32, 32), np.float32), conservation))
+    assert run_repeated(model(Plain), [Target(1, 2)]).refusals[0] is not None
+
+
 def run_repeated(classifier: Classifier, targets: list[Target]) -> Explanation:
     x = pictures(1).repeat(len(targets), 1, 1, 1)
     (found,) = explain(classifier, x, targets, [("lrp", None)], Context(), np.arange(len(targets)))

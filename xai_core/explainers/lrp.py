@@ -67,7 +67,7 @@ def lrp(
     worst = conservation[: len(x)].copy()
     for row, found in zip(second, range(len(x), len(classes)), strict=True):
         maps[row] -= maps[found]
-        if not abs(conservation[found] - 1) <= abs(worst[row] - 1):
+        if np.isnan(conservation[found]) or abs(conservation[found] - 1) > abs(worst[row] - 1):
             worst[row] = conservation[found]
     return Explanation(maps[: len(x)].copy(), {"conservation": worst}, tuple(map(_refusal, worst)))
 
