@@ -36,16 +36,14 @@ def make_preprocess(
 ) -> Preprocess:
     """Square preprocessing for given weights; the length of `mean` says grey (1) or RGB (3).
 
-    Raises BadParameter naming every flag that is missing: a guessed mean would lower the accuracy silently.
+    Raises BadParameter naming every flag that is missing (a guessed mean would lower the accuracy silently), or where
+    they do not fit together.
     """
     given = {"--size": size, "--mean": mean, "--std": std}
     missing = [flag for flag, value in given.items() if value is None]
     if size is None or mean is None or std is None:
         remedy = "Give what the weights were trained with, as in --size 224 --mean 0.485,0.456,0.406 --std …"
         raise BadParameter(f"the model needs {' and '.join(missing)}", remedy=f"{remedy}.")
-    if len(mean) not in (1, 3) or len(mean) != len(std) or min(std) <= 0 or size < 1:
-        remedy = "Give one positive size, and for mean and std one number (grey) or three (RGB) each; std above 0."
-        raise BadParameter("size, mean and std do not fit", value=f"{size}, {mean}, {std}", remedy=remedy)
     return Preprocess(size, size, len(mean), tuple(mean), tuple(std), fit)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from math import isfinite
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
 
+from xai_core.errors import BadInput, BadParameter
 from xai_core.types import Array
 
 Fit = Literal["squash", "crop"]
@@ -23,6 +25,9 @@ class Preprocess:
         channels: 1 (grey) or 3 (RGB).
         mean, std: one number per channel, on the 0…1 scale.
         fit: `squash` resizes both sides freely; `crop` resizes the shorter side and cuts the centre.
+
+    Raises:
+        BadParameter: numbers that do not fit together.
     """
 
     height: int
@@ -31,6 +36,20 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fit: Fit = "squash"
+
+    def __post_init__(self) -> None:
+        fits = (
+            min(self.height, self.width) >= 1
+            and self.channels in (1, 3)
+            and len(self.mean) == len(self.std) == self.channels
+            and all(isfinite(mean) for mean in self.mean)
+            and all(isfinite(std) and std > 0 for std in self.std)
+            and self.fit in get_args(Fit)
+        )
+        if not fits:
+            remedy = "Give one positive size, and for mean and std one number (grey) or three (RGB) each; std above 0."
+            value = f"{self.width}×{self.height}, {self.mean}, {self.std}"
+            raise BadParameter("size, mean and std do not fit", value=value, remedy=remedy)
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """The part of a `width × height` picture that the model sees: left, top, right, bottom in its pixels."""
@@ -67,5 +86,11 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
-        """From the JSON form."""
-        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        """From the JSON form. Raises BadInput for what is not one."""
+        try:
+            return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        except (KeyError, TypeError, BadParameter) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise BadInput(
+                "not a preprocessing", value=reason, remedy="Restore run.json, or make the run anew."
+            ) from None

@@ -15,13 +15,13 @@ from xai_core.errors import BadInput
 from xai_core.models.architectures import ARCHITECTURES, Architecture
 from xai_core.models.build import pick_device
 from xai_core.models.preprocess import Preprocess
-from xai_core.models.weights import fingerprint
+from xai_core.models.weights import fingerprint, save_weights
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import PictureArrays, load_pictures
-from xai_core.training.loop import WEIGHTS, starting_module, train
+from xai_core.training.loop import starting_module, train
 from xai_core.types import CancelToken, Progress, silent
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -87,7 +87,7 @@ def train_run(
         seconds=result.seconds,
     )
     with study.new_run(name, info) as run:
-        shutil.copyfile(folder / WEIGHTS, run.weights)
+        save_weights(module, run.weights)
         run.write_history(result.history)
     shutil.rmtree(folder, ignore_errors=True)
     return study.run(name)
@@ -106,7 +106,7 @@ def chosen_preprocess(study: Study, config: TrainConfig, given: Input) -> Prepro
     if not len(rows):
         raise BadInput("the training split is empty", remedy="Make the study with a split to train on.")
     channels = len(given.mean) if given.mean else _channels(study, rows, pretrained=bool(config.init))
-    size = given.size or _size(study, member)
+    size = _size(study, member) if given.size is None else given.size
     preprocess = Preprocess(size, size, channels, given.mean or (0.0,) * channels, given.std or (1.0,) * channels)
     if given.mean and given.std:
         return preprocess

@@ -70,11 +70,6 @@ def restore(folder: Path, identity: str, module: nn.Module, optimiser: Optimizer
     raise BadInput("another training lies here unfinished", value=path, remedy=remedy)
 
 
-def remove(folder: Path) -> None:
-    """Forget the state: training is finished."""
-    (folder / FILE).unlink(missing_ok=True)
-
-
 def _put_back(tensors: Mapping[str, Tensor], module: nn.Module, optimiser: Optimizer) -> None:
     module.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     state: dict[int, dict[str, Tensor]] = {}

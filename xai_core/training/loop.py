@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xai_core.errors import BadInput, XaiError
+from xai_core.files import storage_errors
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
@@ -83,7 +84,8 @@ def train(
 
     A training that was killed or cancelled goes on after its last finished epoch when called again with the same
     module, data and configuration and the same folder; on a CPU it ends with the very weights of one that was never
-    interrupted.
+    interrupted. The folder is the caller's to remove once the weights are safe elsewhere: until then another call has
+    nothing left to do.
 
     Args:
         validation: chooses the best epoch.
@@ -93,16 +95,16 @@ def train(
         BadInput: an empty split, or another unfinished training in `folder`.
         Cancelled: asked to stop; finished epochs are kept.
         XaiError: training diverged.
-        StorageFull: no room for a checkpoint.
+        StorageFull: no room for a checkpoint; BadInput where the folder cannot be written.
     """
     _check(training, validation, class_names)
     session = _Session(module, training, validation, config.resolved(), class_names, preprocess, torch.device(device))
-    folder.mkdir(parents=True, exist_ok=True)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with _kept_state(module, session.device):
         standing = session.run(folder, progress, cancel or CancelToken())
     module.eval()
     load_into(module, read_weights(folder / WEIGHTS))
-    checkpoint.remove(folder)
     history = pd.DataFrame(standing.history, columns=list(COLUMNS))
     seconds = float(history.loc[history["split"] == "train", "seconds"].sum())
     return TrainResult(history, standing.best_epoch, standing.best_accuracy, seconds)
@@ -153,6 +155,7 @@ class _Session:
             loss, accuracy, rate = self._pass(epoch, stage, progress, cancel)
         row = {"epoch": epoch, "learning_rate": rate}
         checked = self._evaluate()
+        self._require_finite(checked[0], epoch)  # the last step of an epoch may have been the one too many
         row["seconds"] = time.perf_counter() - start
         standing.history.append({**row, "split": "train", "loss": loss, "accuracy": accuracy})
         standing.history.append({**row, "split": "validation", "loss": checked[0], "accuracy": checked[1]})
@@ -195,13 +198,16 @@ class _Session:
             group["lr"] = rate
         with self._autocast():
             value, logits = self.loss.compute(batch, self.loss_params)
-        if not isfinite(float(value.detach())):
-            remedy = f"Lower the learning rate (now {self.config.learning_rate:g}), for example to a third."
-            raise XaiError("training diverged: the loss is not a number", value=f"epoch {epoch}", remedy=remedy)
+        self._require_finite(float(value.detach()), epoch)
         self.optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return logits.detach().float()
+
+    def _require_finite(self, loss: float, epoch: int) -> None:
+        if not isfinite(loss):
+            remedy = f"Lower the learning rate (now {self.config.learning_rate:g}), for example to a third."
+            raise XaiError("training diverged: the loss is not a number", value=f"epoch {epoch}", remedy=remedy)
 
     @torch.no_grad()
     def _evaluate(self) -> tuple[float, float]:
