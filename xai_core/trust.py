@@ -11,15 +11,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-from xai_core.files import write_atomic
+from xai_core.files import storage_errors, write_atomic
 
 
 def remember(study: Path, run: str, spec: str, folder: Path) -> None:
-    """Note that this person imported `spec`, found from `folder`, as a run of a study."""
+    """Note that this person imported `spec`, found from `folder`, as a run of a study.
+
+    Raises StorageFull or BadInput where it cannot be written.
+    """
     entries = [entry for entry in _entries() if (entry["study"], entry["run"]) != (str(study), run)]
     entries.append({"study": str(study), "run": run, "spec": spec, "folder": str(folder)})
     path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with storage_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(entries, indent=1).encode())
 
 

@@ -97,11 +97,13 @@ def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str) -> Want
 
 
 def _sharing_a_pass(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
-    """Class activation maps of one layer in one group, every other method alone, in the given order."""
+    """Class activation maps of one layer in one group, everything else alone, in the given order.
 
-    def pass_of(item: Wanted) -> tuple[bool, str]:
-        shared = item.explainer.formula is not None
-        return shared, item.params.layer if shared else item.explainer.card.key
+    One method with two sets of parameters is two groups: each has a background of its own.
+    """
+
+    def pass_of(item: Wanted) -> object:
+        return item.params.layer if item.explainer.formula is not None else id(item)
 
     return [list(group) for _, group in groupby(wanted, key=pass_of)]
 

@@ -113,7 +113,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise NotFound("no such file", value=path, remedy="Give the path of a CSV file.")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", on_bad_lines="error")
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+    except (ValueError, OSError) as error:
         remedy = f"Save it as CSV in UTF-8 with a header line ({type(error).__name__})."
         raise BadInput("not a CSV table", value=path.name, remedy=remedy) from None
     if not len(table):

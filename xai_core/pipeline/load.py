@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xai_core import trust
 from xai_core.errors import BadInput, BadParameter
+from xai_core.files import damaged
 from xai_core.models.build import classifier as build_classifier
 from xai_core.models.build import imported, pick_device
 from xai_core.models.classifier import Classifier
@@ -30,7 +31,7 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
     """The run's model, in eval mode.
 
     Raises:
-        BadInput: the run is predictions alone, or its weights are gone.
+        BadInput: the run is predictions alone, or its weights are gone or not those that `run.json` is about.
         UnsafeFile: the weights file is not what it claims to be, or the model needs code that nobody here imported.
     """
     if not run.has_model or run.info.preprocess is None:
@@ -39,11 +40,16 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
     where, names, layer = pick_device(device), run.study.class_names, run.info.cam_layer
     spec = run.info.architecture
     if ":" not in spec:
-        return build_classifier(spec, names, preprocess, read_weights(run.weights), device=where, cam_layer=layer)
-    folder = trust.folder_of(run.study.path, run.name, spec)
-    return imported(
-        spec, run.weights, names, preprocess, cam_layer=layer, trusted=folder is not None, folder=folder, device=where
-    )
+        made = build_classifier(spec, names, preprocess, read_weights(run.weights), device=where, cam_layer=layer)
+    else:
+        folder = trust.folder_of(run.study.path, run.name, spec)
+        trusted = folder is not None
+        made = imported(
+            spec, run.weights, names, preprocess, cam_layer=layer, trusted=trusted, folder=folder, device=where
+        )
+    if made.fingerprint != run.info.fingerprint:  # what is stored would be mixed with another model's
+        raise damaged(run.weights, "other weights than those this run was made with")
+    return made
 
 
 def seed_of(weights: str) -> int | None:
@@ -64,12 +70,13 @@ class Bench:
 
     def __init__(self, device: str = "auto") -> None:
         self.device = device
-        self._classifiers: OrderedDict[tuple[Path, str, str, str], Classifier] = OrderedDict()
+        self._classifiers: OrderedDict[tuple[Path | str, ...], Classifier] = OrderedDict()
         self._backgrounds: OrderedDict[tuple[str, str, tuple[int, ...]], Tensor] = OrderedDict()
 
     def classifier(self, run: Run, weights: str = TRAINED) -> Classifier:
         """The run's model with its own weights, or with all of them randomised."""
-        key = (run.study.path, run.name, run.info.fingerprint, weights)
+        # The fingerprint does not tell of the layer, which may differ where a run was removed and imported again.
+        key = (run.study.path, run.name, run.info.fingerprint, run.info.cam_layer, weights)
         if key not in self._classifiers:
             seed = seed_of(weights)
             if seed is None:

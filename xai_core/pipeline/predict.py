@@ -61,8 +61,9 @@ def _append(run: Run, rows: NDArray[np.int64], parts: list[NDArray[np.float32]])
     rows = rows[: len(probabilities)]
     have = run.predictions
     if have is not None:
-        rows = np.concatenate([have.rows, rows])
-        probabilities = np.concatenate([have.probabilities, probabilities])
+        new = ~np.isin(rows, have.rows)  # another process may have been faster
+        rows = np.concatenate([have.rows, rows[new]])
+        probabilities = np.concatenate([have.probabilities, probabilities[new]])
     run.write_predictions(rows, probabilities)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_core.errors import BadInput, BadParameter
-from xai_core.files import damaged, storage_errors, sync_folder, write_atomic
+from xai_core.files import damaged, finite, storage_errors, sync_folder, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +81,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         StorageFull: no room; the old file is untouched.
     """
-    text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
@@ -164,13 +163,3 @@ class Cached(Generic[T]):
             kept = (signature, self._load(self._path))
             self._kept = kept
         return kept[1]
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xai_core.files import damaged
 from xai_core.store.run import Run
 
 
@@ -9,18 +10,21 @@ def convolutional_layers(run: Run) -> list[str]:
     """Dotted names of the modules that are, or hold, a convolution, in order of depth within each level.
 
     A module without weights of its own (an activation, a pooling) is not among them, though maps may be made at it.
-    Empty for a run without weights.
+    Empty for a run without weights. Raises BadInput where the file is damaged.
     """
     if not run.weights.is_file():
         return []
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     found: dict[str, None] = {}
-    with safe_open(run.weights, framework="np") as weights:
-        for name in weights.keys():  # noqa: SIM118 (not a mapping)
-            if len(weights.get_slice(name).get_shape()) == 4:
-                parts = name.split(".")[:-1]
-                found |= {".".join(parts[:depth]): None for depth in range(1, len(parts) + 1)}
+    try:
+        with safe_open(run.weights, framework="np") as weights:
+            for name in weights.keys():  # noqa: SIM118 (not a mapping)
+                if len(weights.get_slice(name).get_shape()) == 4:
+                    parts = name.split(".")[:-1]
+                    found |= {".".join(parts[:depth]): None for depth in range(1, len(parts) + 1)}
+    except (SafetensorError, OSError) as error:
+        raise damaged(run.weights, error) from None
     return sorted(found, key=_natural)
 
 

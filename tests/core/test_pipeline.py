@@ -1,0 +1,190 @@
+"""The work over a study folder, where something else happens meanwhile: runs replaced, disks full, others as fast."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from torch import nn
+
+from tests import tiny_study
+from tests.tiny_study import fails, xai, xai_json
+from xai_core.cli.main import main
+from xai_core.errors import BadInput, BadParameter, StorageFull
+from xai_core.explainers import EXPLAINERS
+from xai_core.models.weights import read_weights, save_weights
+from xai_core.pipeline import predict as predicting
+from xai_core.pipeline import train as training
+from xai_core.pipeline.explain import Request, explain_steps, resolved_targets
+from xai_core.pipeline.load import Bench, load_classifier
+from xai_core.pipeline.train import Input, train_run
+from xai_core.store import layers
+from xai_core.store.run import Run
+from xai_core.store.study import Study
+from xai_core.training.config import TrainConfig
+
+pytestmark = pytest.mark.xdist_group("tiny-study")
+CONFIG = TrainConfig(architecture="small_cnn", epochs=1, batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_study.make(tmp_path_factory.mktemp("pipeline")).path
+
+
+@pytest.fixture
+def study(made: Path, tmp_path: Path) -> Study:
+    copy = tmp_path / "colours"
+    shutil.copytree(made, copy)
+    return Study.open(copy)
+
+
+def explained(run: Run, rows: NDArray[np.int64], *methods: tuple[str, dict[str, Any]]) -> None:
+    list(explain_steps(Bench("cpu"), Request(run, rows.tolist(), "predicted", methods)))
+
+
+def stored(run: Run, rows: NDArray[np.int64], method: str, **values: object) -> NDArray[np.float32]:
+    maps = run.maps(method, EXPLAINERS[method].params(**values))
+    assert maps is not None
+    return maps.get(rows, [target.key for target in resolved_targets(run, rows, "predicted")]).maps
+
+
+def test_a_method_asked_for_twice_has_two_backgrounds(study: Study) -> None:
+    run, rows = study.run("baseline"), study.rows("test")[:1]
+    one, other = {"samples": 4, "background": 12}, {"samples": 4, "background": 5}
+    explained(run, rows, ("shap", one), ("shap", other))
+    together = stored(run, rows, "shap", **other)
+    shutil.rmtree(run.path / "explanations")
+    explained(run, rows, ("shap", other))
+    np.testing.assert_array_equal(together, stored(run, rows, "shap", **other))
+
+
+def test_a_run_imported_again_with_another_layer_is_loaded_again(study: Study) -> None:
+    run, bench = study.run("baseline"), Bench("cpu")
+    assert bench.classifier(run).cam_layer == "block3"
+    run.set_info(cam_layer="block2")
+    assert bench.classifier(run).cam_layer == "block2"
+
+
+def test_weights_of_another_model_are_refused(study: Study) -> None:
+    xai("train", study.path, "--run", "other", "--arch", "small_resnet", "--epochs", "1", "--seed", "9")
+    run = study.run("baseline")
+    shutil.copyfile(study.run("other").weights, run.weights)
+    with pytest.raises(BadInput, match="other weights"):
+        load_classifier(run, device="cpu")
+
+
+def test_damaged_runs_get_one_line(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    run = study.run("baseline")
+    info = run.info
+    assert info.preprocess is not None
+    for broken in ({}, info.preprocess | {"mean": [0.5]}, info.preprocess | {"fit": "stretch"}):
+        run.set_info(preprocess=broken)
+        assert "not a preprocessing" in fails(capsys, "predict", study.path, "--run", "baseline")
+    run.weights.write_bytes(b"\x08\0\0\0\0\0\0\0{broken}")
+    with pytest.raises(BadInput, match="damaged"):
+        layers.convolutional_layers(run)
+
+
+def test_two_predictions_at_once_agree(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = study.run("baseline")
+    classifier = load_classifier(run, device="cpu")
+    expected = run.predictions
+    assert expected is not None
+    (run.path / "predictions.parquet").unlink()
+    plain = predicting._probabilities
+
+    def with_another(run: Run, *rest: Any) -> NDArray[np.float32]:
+        monkeypatch.setattr(predicting, "_probabilities", plain)
+        predicting.predict(Study.open(study.path).run("baseline"), classifier, ["test"])
+        return plain(run, *rest)
+
+    monkeypatch.setattr(predicting, "_probabilities", with_another)
+    predicting.predict(run, classifier, ["test", "validation", "train"])
+    found = run.predictions
+    assert found is not None
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
+
+
+def test_a_trained_model_survives_a_disk_that_is_full_when_it_becomes_a_run(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    def save(module: nn.Module, path: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            save_weights(module, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_weights", save)
+        with pytest.raises(StorageFull):
+            train_run(study, "new", CONFIG, Input(), device="cpu")
+    assert study.runs() == ["baseline"]
+    batches: list[int] = []
+    run = train_run(study, "new", CONFIG, Input(), progress=lambda done, *_: batches.append(done), device="cpu")
+    assert batches == [], "its epochs were not kept"
+    assert read_weights(run.weights)
+    assert not (study.path / "training" / "new").exists()
+    assert load_classifier(run, device="cpu").fingerprint == run.info.fingerprint
+
+
+def test_a_training_folder_that_cannot_be_made_is_told(study: Study) -> None:
+    (study.path / "training").rmdir()
+    (study.path / "training").touch()
+    with pytest.raises(BadInput, match="cannot be written"):
+        train_run(study, "new", CONFIG, Input(), device="cpu")
+
+
+@pytest.mark.parametrize(
+    "given", [Input(mean=(0.5, 0.5)), Input(mean=(0.5,), std=(0.5,) * 3), Input(std=(0.0, 1.0, 1.0)), Input(size=0)]
+)
+def test_an_input_that_does_not_fit_is_told(study: Study, given: Input) -> None:
+    with pytest.raises(BadParameter, match="do not fit"):
+        train_run(study, "new", CONFIG, given, device="cpu")
+
+
+def test_a_scan_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tiny_study.write_pictures(tmp_path / "data")
+    monkeypatch.setattr("xai_core.cli.command.tqdm.update", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["new", str(tmp_path / "s"), "--dataset", "image-folder", "--data", str(data)]) == 130
+    assert not (tmp_path / "s").exists()
+
+
+def test_classes_with_commas_and_no_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tiny_study.write_pictures(tmp_path / "data", per_class=3)
+    for split in data.iterdir():
+        (split / "red").rename(split / "red, or nearly")
+    shutil.rmtree(data / "test" / "green")
+    xai("new", tmp_path / "s", "--dataset", "image-folder", "--data", data)
+    for run in ("a", "b"):
+        xai("train", tmp_path / "s", "--run", run, "--arch", "small_cnn", "--epochs", "1")
+        xai("predict", tmp_path / "s", "--run", run, "--splits", "test")
+    words = ["compare", tmp_path / "s", "--baseline", "a", "--candidate", "b", "--true", "green"]
+    result = xai_json(capsys, *words, "--predicted", "red, or nearly")
+    assert result["cell"]["difference"] is None, "no samples, no number, and no traceback"
+    run = Study.open(tmp_path / "s").run("a")
+    assert run.info.preprocess is not None
+    words = ["import", tmp_path / "s", "--run", "c", "--arch", "small_cnn", "--weights", run.weights, "--size", "32"]
+    for flag in ("mean", "std"):
+        words += [f"--{flag}", ",".join(map(str, run.info.preprocess[flag]))]
+    xai(*words, "--classes", 'dark blue, green, "red, or nearly"')
+
+
+def test_a_cell_on_the_diagonal_is_better_when_it_grows(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, labels = study.rows("test"), study.labels
+    for name, shift in (("worse", 1), ("better", 0)):
+        run = study.add_run(name, replace(study.run("baseline").info, fingerprint="", architecture=""))
+        run.write_predictions(rows, np.eye(3, dtype=np.float32)[(labels[rows] + shift) % 3])
+    words = ["compare", study.path, "--baseline", "worse", "--candidate", "better", "--cell", "red:red"]
+    assert "red recognised improved" in xai_json(capsys, *words)["sentences"][1]
