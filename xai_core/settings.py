@@ -20,7 +20,6 @@ class Settings:
     device: str = param("auto", help="where models run: auto, cpu, cuda or cuda:N")
     threads: int = param(0, help="CPU threads for models; 0 lets torch choose", low=0, high=512)
     batch_size: int = param(32, help="samples per forward pass", low=1, high=4096)
-    max_megapixels: float = param(150.0, help="larger pictures are refused", low=0.01, unit="MP")
     address: str = param("127.0.0.1", help="address the dashboard listens on")
     port: int = param(8501, help="port the dashboard listens on", low=1, high=65535)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from xai_core.errors import BadParameter, NotFound
+from xai_core.settings import Settings
+from xai_core.settings import load as load_settings
 from xai_core.types import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -58,13 +61,51 @@ def open_run(args: argparse.Namespace) -> Run:
 
 
 def comma_list(text: str) -> list[str]:
-    """`a,b` → `["a", "b"]`; blanks around entries are dropped."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+    """`a,b` → `["a", "b"]`; blanks around entries are dropped. `"a,b",c` names an entry with a comma."""
+    parts = next(csv.reader([" ".join(text.splitlines())], skipinitialspace=True), [])
+    return [part.strip() for part in parts if part.strip()]
+
+
+def some(text: str) -> list[str]:
+    """A comma list with at least one entry, each once; an argparse type."""
+    found = list(dict.fromkeys(comma_list(text)))
+    if not found:
+        raise argparse.ArgumentTypeError("nothing is named")
+    return found
 
 
 def numbers(text: str) -> tuple[float, ...]:
     """`0.5,0.5,0.5` → three floats; an argparse type."""
-    return tuple(float(part) for part in comma_list(text))
+    found = tuple(float(part) for part in comma_list(text))
+    if not found:
+        raise argparse.ArgumentTypeError("no number is given")
+    return found
+
+
+def count(text: str) -> int:
+    """A whole number from 1; an argparse type."""
+    return _whole(text, 1)
+
+
+def seed(text: str) -> int:
+    """A whole number from 0; an argparse type."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least}")
+    return int(text)
+
+
+def in_force(args: argparse.Namespace) -> Settings:
+    """The settings for work with a model: `--device` of the command line, and torch is told how many threads."""
+    settings = load_settings({"device": args.device})
+    if settings.threads:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+    return settings
 
 
 def class_index(study: Study, name: str) -> int:

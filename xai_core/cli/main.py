@@ -9,13 +9,22 @@ import logging
 import pkgutil
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from xai_core import __version__
 from xai_core.cli import commands
 from xai_core.cli.command import Command
-from xai_core.errors import Cancelled, XaiError
+from xai_core.errors import BadParameter, Cancelled, XaiError
+from xai_core.files import finite
 
 FAILED, CANCELLED = 1, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A mistake in the flags is a mistake like any other: one line, exit status 1."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadParameter(message, remedy=f"See {self.prog} --help.")
 
 
 def all_commands() -> list[Command]:
@@ -26,7 +35,7 @@ def all_commands() -> list[Command]:
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="xai",
         description="Find out why an image classifier is wrong, whether the explanation can be trusted, "
         "and whether the fix worked.",
@@ -43,9 +52,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0, 1 (a user's mistake) or 130 (cancelled)."""
-    args = parser().parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
+        args = parser().parse_args(argv)
         result = args.chosen.run(args)
     except XaiError as error:
         print(f"xai: {error}", file=sys.stderr)
@@ -53,5 +62,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Cancelled, KeyboardInterrupt):
         print("xai: stopped; what was finished is kept, the same command goes on from there.", file=sys.stderr)
         return CANCELLED
-    print(json.dumps(result, ensure_ascii=False, allow_nan=False) if args.json else args.chosen.show(result))
+    print(json.dumps(finite(result), ensure_ascii=False, allow_nan=False) if args.json else args.chosen.show(result))
     return 0

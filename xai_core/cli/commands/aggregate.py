@@ -7,9 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from xai_core.cli.command import Command, cell, cell_arguments, long_work, open_run, run_argument, study_argument
+from xai_core.cli.command import (
+    Command,
+    cell,
+    cell_arguments,
+    count,
+    in_force,
+    long_work,
+    open_run,
+    run_argument,
+    study_argument,
+)
 from xai_core.errors import BadInput, BadParameter
-from xai_core.settings import load as load_settings
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +27,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", required=True, metavar="KEY", help="xai list explainers")
     cell_arguments(parser)
     parser.add_argument("--split", default="test", help="train, validation or test (default)")
-    parser.add_argument("--limit", type=int, default=100, metavar="N", help="samples per group, by seed (default 100)")
+    parser.add_argument(
+        "--limit", type=count, default=100, metavar="N", help="samples per group, by seed (default 100)"
+    )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
 
 
@@ -34,7 +45,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         raise BadInput("this run has no predictions yet", value=run.name, remedy="Run xai predict first.")
     groups = group_rows(run, args.split, chosen, args.limit)
     rows = np.concatenate(list(groups.values()))
-    bench = Bench(load_settings({"device": args.device}).device)
+    bench = Bench(in_force(args).device)
     with long_work("explaining") as (progress, cancel):
         for done, total in explain_steps(bench, Request(run, rows.tolist(), "predicted", [(args.method, {})])):
             progress(done, total, "maps")

@@ -41,7 +41,9 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if chosen is not None:
         change = compare.cell_change(labels, before, after, chosen)
         true, predicted = (study.class_names[index] for index in chosen)
-        sentence = compare.verdict(change, f"{true} taken for {predicted}", lower_is_better=True).sentence
+        wrong = true != predicted
+        what = f"{true} taken for {predicted}" if wrong else f"{true} recognised"
+        sentence = compare.verdict(change, what, lower_is_better=wrong).sentence
         result["cell"] = {"true": true, "predicted": predicted, **asdict(change)}
         result["sentences"].append(sentence)  # type: ignore[attr-defined]
     return result

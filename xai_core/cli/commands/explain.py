@@ -13,14 +13,16 @@ from xai_core.cli.command import (
     cell_arguments,
     class_index,
     comma_list,
+    count,
+    in_force,
     long_work,
     open_run,
     run_argument,
+    some,
     study_argument,
 )
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import assignments
-from xai_core.settings import load as load_settings
 from xai_core.types import TARGET_SPECS
 
 if TYPE_CHECKING:
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument("--methods", required=True, metavar="A,B", help="xai list explainers")
+    parser.add_argument("--methods", type=some, required=True, metavar="A,B", help="xai list explainers")
     cell_arguments(parser)
     parser.add_argument("--split", default="test", help="train, validation or test (default)")
     parser.add_argument("--ids", metavar="A,B", help="samples by id instead of a cell or a whole split")
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N of them")
+    parser.add_argument("--limit", type=count, metavar="N", help="only the first N of them")
     parser.add_argument("--target", default="predicted", help="predicted (default), true, difference or a class")
     parser.add_argument("--set", action="append", default=[], metavar="METHOD.NAME=VALUE", help="a method's parameter")
     parser.add_argument("--weights", default="trained", help="trained (default) or randomised:SEED")
@@ -46,15 +48,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.pipeline.load import Bench
 
     run = open_run(args)
-    methods = comma_list(args.methods)
     given = assignments(args.set)
-    unknown = set(given) - set(methods)
+    unknown = set(given) - set(args.methods)
     if unknown:
         raise BadParameter("--set for a method not asked for", value=unknown.pop(), remedy="Add it to --methods.")
     target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
     rows = chosen_rows(run, args)
-    request = Request(run, rows.tolist(), target, [(key, given.get(key, {})) for key in methods], args.weights)
-    bench = Bench(load_settings({"device": args.device}).device)
+    request = Request(run, rows.tolist(), target, [(key, given.get(key, {})) for key in args.methods], args.weights)
+    bench = Bench(in_force(args).device)
     with long_work("explaining") as (progress, cancel):
         for done, total in explain_steps(bench, request):
             progress(done, total, "maps")
@@ -64,7 +65,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Row numbers that the command line names: ids, else a cell within the split, else the whole split."""
-    if args.ids:
+    if args.ids is not None:
         return _by_id(run, args.ids)[: args.limit]
     rows = run.study.rows(args.split)
     chosen = cell(run.study, args)
@@ -82,6 +83,8 @@ def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[
 def _by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     position = {str(name): number for number, name in enumerate(run.study.samples["id"])}
     ids = [text] if text in position else comma_list(text)  # a single id may hold a comma
+    if not ids:
+        raise BadParameter("no sample is named", value=text, remedy="Give --ids A,B, or leave it out.")
     for name in ids:
         if name not in position:
             raise NotFound.among("sample", name, position)

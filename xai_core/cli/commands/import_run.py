@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from xai_core.cli.command import Command, comma_list, numbers, open_study, run_argument, study_argument
+from xai_core.cli.command import Command, comma_list, count, numbers, open_study, run_argument, study_argument
 from xai_core.errors import BadParameter
 
 
@@ -17,7 +17,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arch", metavar="KEY|MODULE:FUNCTION", help="an architecture, or your own function")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="input size it was trained with")
+    parser.add_argument("--size", type=count, metavar="PIXELS", help="input size it was trained with")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from xai_core.cli.command import Command, long_work, study_argument
+from xai_core.cli.command import Command, long_work, seed, study_argument
 from xai_core.errors import BadParameter
 from xai_core.params import assignments, build, specs
 
@@ -19,7 +19,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, type=Path, metavar="PATH", help="the folder with the data")
     parser.add_argument("--classes", metavar="A,B,…", help="only these classes, in this order")
     parser.add_argument("--masks", metavar="FOLDER", help="object masks with the same names as the pictures")
-    parser.add_argument("--seed", type=int, default=0, help="of the splits that have to be made (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the splits that have to be made (default 0)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a dataset's parameter")
 
 
@@ -33,8 +33,13 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     member = DATASETS[args.dataset]
     params: Any = build(member.params, _values(args, member.params))
     dataset = member.make(args.data.resolve(), params)
-    with long_work("reading") as (progress, _):
-        scan = dataset.scan(args.seed, progress)
+    with long_work("reading") as (progress, cancel):
+
+        def look(done: int, total: int, what: str) -> None:
+            progress(done, total, what)
+            cancel.check()
+
+        scan = dataset.scan(args.seed, look)
     study = Study.create(
         args.study, dataset=args.dataset, params=as_dict(params), data=args.data.resolve(), seed=args.seed, scan=scan
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from xai_core.cli.command import Command, comma_list, long_work, open_run, run_argument, study_argument
+from xai_core.cli.command import Command, in_force, long_work, open_run, run_argument, some, study_argument
 from xai_core.errors import BadParameter
-from xai_core.settings import load as load_settings
 from xai_core.types import SPLITS
 
 
@@ -15,7 +14,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
     parser.add_argument(
-        "--splits", default="test,validation,train", metavar="A,B", help="default: test,validation,train"
+        "--splits", type=some, default="test,validation,train", metavar="A,B", help="default: test,validation,train"
     )
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
 
@@ -24,15 +23,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
 
-    settings = load_settings({"device": args.device})
-    splits = comma_list(args.splits)
-    for split in splits:
+    settings = in_force(args)
+    for split in args.splits:
         if split not in SPLITS:
             raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
     run = open_run(args)
     classifier = load_classifier(run, device=settings.device)
     with long_work("predicting") as (progress, cancel):
-        new = predict(run, classifier, splits, batch_size=settings.batch_size, progress=progress, cancel=cancel)
+        new = predict(run, classifier, args.splits, batch_size=settings.batch_size, progress=progress, cancel=cancel)
     return {"study": run.study.name, "run": run.name, "new": new, "splits": accuracies(run)}
 
 

@@ -8,21 +8,31 @@ from typing import Any
 
 import numpy as np
 
-from xai_core.cli.command import Command, cell_arguments, comma_list, long_work, open_run, run_argument, study_argument
+from xai_core.cli.command import (
+    Command,
+    cell_arguments,
+    count,
+    in_force,
+    long_work,
+    open_run,
+    run_argument,
+    seed,
+    some,
+    study_argument,
+)
 from xai_core.cli.commands.explain import chosen_rows
 from xai_core.errors import BadInput
-from xai_core.settings import load as load_settings
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument("--methods", required=True, metavar="A,B", help="xai list explainers")
+    parser.add_argument("--methods", type=some, required=True, metavar="A,B", help="xai list explainers")
     cell_arguments(parser)
     parser.add_argument("--split", default="test", help="train, validation or test (default)")
     parser.add_argument("--ids", metavar="A,B", help="samples by id")
-    parser.add_argument("--limit", type=int, default=24, metavar="N", help="samples, drawn by seed (default 24)")
-    parser.add_argument("--seed", type=int, default=0, help="of the randomised weights and the drawn samples")
+    parser.add_argument("--limit", type=count, default=24, metavar="N", help="samples, drawn by seed (default 24)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the randomised weights and the drawn samples")
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
 
 
@@ -36,8 +46,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if not len(rows):
         raise BadInput("no samples", remedy="Choose another cell or split.")
     rows = np.sort(np.random.default_rng(args.seed).permutation(rows)[:limit])
-    methods: list[tuple[str, dict[str, Any]]] = [(key, {}) for key in comma_list(args.methods)]
-    bench = Bench(load_settings({"device": args.device}).device)
+    methods: list[tuple[str, dict[str, Any]]] = [(key, {}) for key in args.methods]
+    bench = Bench(in_force(args).device)
     weights = ("trained", f"randomised:{args.seed}")
     with long_work("checking") as (progress, cancel):
         for part, kind in enumerate(weights):

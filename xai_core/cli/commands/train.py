@@ -6,10 +6,19 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from xai_core.cli.command import Command, comma_list, long_work, numbers, open_study, run_argument, study_argument
+from xai_core.cli.command import (
+    Command,
+    comma_list,
+    count,
+    in_force,
+    long_work,
+    numbers,
+    open_study,
+    run_argument,
+    study_argument,
+)
 from xai_core.errors import BadParameter
 from xai_core.params import assignments
-from xai_core.settings import load as load_settings
 
 if TYPE_CHECKING:
     from xai_core.store.run import Run
@@ -25,7 +34,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arch", metavar="KEY", help="xai list architectures (default: the parent's)")
     parser.add_argument("--parent", metavar="RUN", help="take its whole configuration; flags given here override it")
     parser.add_argument("--init", metavar="FILE", help="weights to start from: the head is new where classes differ")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="input size")
+    parser.add_argument("--size", type=count, metavar="PIXELS", help="input size")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--loss", metavar="KEY", help="xai list losses")
@@ -63,7 +72,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             parent=args.parent,
             progress=progress,
             cancel=cancel,
-            device=load_settings({"device": args.device}).device,
+            device=in_force(args).device,
         )
     return summary(study, run)
 
