@@ -63,8 +63,7 @@ class Recipe:
     intervention: dict[str, Any] = field(default_factory=lambda: {"top_biased_crop": {}})
     cams: tuple[str, ...] = ("gradcam", "gradcam++")
     pixel_methods: tuple[str, ...] = ("lrp", "ig", "shap")
-    correct_for_cams: int = 60
-    correct_for_pixels: int = 6
+    correct: int = 60
 
 
 def rebuild(folder: Path, recipe: Recipe, watch: Watch) -> Study:
@@ -80,7 +79,7 @@ def rebuild(folder: Path, recipe: Recipe, watch: Watch) -> Study:
     candidate = _trained(study, CANDIDATE, changed, BASELINE, watch)
     bench = Bench("cpu")
     for run in (baseline, candidate):
-        _explained(bench, run, wrong_rows(run), recipe, watch)
+        explain_errors(bench, run, recipe, watch)
     return study
 
 
@@ -107,14 +106,17 @@ def _trained(study: Study, name: str, config: TrainConfig, parent: str | None, w
 
 
 def wrong_rows(run: Run) -> NDArray[np.int64]:
-    """Test samples that the run gets wrong, and those that any run confuses between dresses and skirts.
+    """Test samples that the run gets wrong: what people click first."""
+    test = run.study.rows("test")
+    return test[_predicted(run, test) != run.study.labels[test]]
 
-    The first are what people click; the second are compared before and after.
-    """
-    study, test = run.study, run.study.rows("test")
+
+def pair_rows(study: Study) -> NDArray[np.int64]:
+    """Test samples that any run confuses between the classes of PAIR: what people compare before and after."""
+    test = study.rows("test")
     labels = study.labels[test]
     pair = [study.class_names.index(name) for name in PAIR]
-    wanted = _predicted(run, test) != labels
+    wanted = np.zeros(len(test), bool)
     for name in study.runs():
         predicted = _predicted(study.run(name), test)
         wanted |= (predicted != labels) & np.isin(labels, pair) & np.isin(predicted, pair)
@@ -128,14 +130,24 @@ def correct_rows(run: Run, name: str, limit: int) -> NDArray[np.int64]:
     return cell_rows(test, study.labels[test], _predicted(run, test), (label, label))[:limit]
 
 
-def _explained(bench: Bench, run: Run, wrong: NDArray[np.int64], recipe: Recipe, watch: Watch) -> None:
-    for methods, limit in ((recipe.cams, recipe.correct_for_cams), (recipe.pixel_methods, recipe.correct_for_pixels)):
-        right = [correct_rows(run, name, limit) for name in PAIR]
-        rows = np.unique(np.concatenate([wrong, *right])).tolist()
-        with watch(f"explaining {run.name}") as (progress, cancel):
-            for done, total in explain_steps(bench, Request(run, rows, "predicted", [(m, {}) for m in methods])):
-                progress(done, total, "maps")
-                cancel.check()
+def explain_errors(bench: Bench, run: Run, recipe: Recipe, watch: Watch) -> None:
+    """Store maps of the run's errors and of the pair; and of correct samples, class activation maps for the means.
+
+    Maps of pixel methods are large, so of the candidate's errors they are stored for the pair alone. What is not
+    stored is computed when somebody looks.
+    """
+    wrong, pair = wrong_rows(run), pair_rows(run.study)
+    right = [correct_rows(run, name, recipe.correct) for name in PAIR]
+    _explain(bench, run, [wrong, pair, *right], recipe.cams, watch)
+    _explain(bench, run, [pair] if run.info.parent else [wrong, pair], recipe.pixel_methods, watch)
+
+
+def _explain(bench: Bench, run: Run, groups: list[NDArray[np.int64]], methods: tuple[str, ...], watch: Watch) -> None:
+    rows = np.unique(np.concatenate(groups)).tolist()
+    with watch(f"explaining {run.name}") as (progress, cancel):
+        for done, total in explain_steps(bench, Request(run, rows, "predicted", [(m, {}) for m in methods])):
+            progress(done, total, "maps")
+            cancel.check()
 
 
 def _predicted(run: Run, rows: NDArray[np.int64]) -> NDArray[np.int64]:

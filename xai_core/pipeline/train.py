@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -90,6 +91,8 @@ def train_run(
         save_weights(module, run.weights)
         run.write_history(result.history)
     shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()  # when no other training is unfinished
     return study.run(name)
 
 
