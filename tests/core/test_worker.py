@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -154,6 +155,39 @@ def test_what_was_cancelled_can_be_asked_for_again_at_once(study: Study, client:
     known = client.job(second)
     assert known is not None
     assert known.state == "done", "late words about the first were taken for words about the second"
+
+
+def test_nothing_is_waited_for_that_nobody_works_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deaf(_: WorkerClient, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        process.stdout.close()
+
+    monkeypatch.setattr(WorkerClient, "_listen", deaf)
+    client = WorkerClient(device="cpu", threads=1)
+
+    def ask() -> str:
+        return client.explain(study=tmp_path, run="a", rows=[0], target="true", methods=[("gradcam", {})])
+
+    first = ask()
+    assert client._process is not None
+    client._process.kill()
+    client._process.wait()
+    second = ask()
+    assert second != first, "the first died with the process"
+    assert [job.state for job in client.jobs()] == ["waiting", "failed"]
+    client.stop()
+    assert [job.state for job in client.jobs()] == ["failed", "failed"]
+    client.cancel(second)
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
+    client = WorkerClient(device="abacus")
+    job = client.explain(study=tmp_path, run="a", rows=[0], target="true", methods=[("gradcam", {})])
+    wait(lambda: finished(client, job))
+    known = client.job(job)
+    assert known is not None
+    assert "no such device here: abacus" in (known.error or "")
+    client.stop()
 
 
 def test_stopping_twice_is_fine(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+
+from xai_core.errors import XaiError
 
 
 def main() -> None:
@@ -19,7 +22,12 @@ def main() -> None:
     os.dup2(2, 1)
     from xai_core.worker.server import Server
 
-    Server(events, device=options.device, threads=options.threads).serve(sys.stdin)
+    try:
+        server = Server(events, device=options.device, threads=options.threads)
+    except XaiError as error:
+        events.write(json.dumps({"event": "unable", "text": str(error)}) + "\n")
+        sys.exit(1)
+    server.serve(sys.stdin)
 
 
 if __name__ == "__main__":

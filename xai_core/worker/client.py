@@ -48,6 +48,7 @@ class WorkerClient:
         """End the process; unfinished jobs keep their finished rows."""
         with self._lock:
             process, self._process = self._process, None
+            self._fail_open_jobs("The worker was stopped.")
         if process is None:
             return
         _close(process)
@@ -81,15 +82,15 @@ class WorkerClient:
         }
         identity = digest(request)[:16]
         with self._lock:
+            self._ensure_alive()
             same = self._jobs.get(self._latest.get(identity, ""))
-            if same is not None and same.open and self._alive():
+            if same is not None and same.open:
                 return same.id
             self._count += 1
             # A name of its own, so that late words about an earlier, cancelled one are not taken for words about this.
             job = self._latest[identity] = f"{identity}-{self._count}"
             self._jobs[job] = Job(job, f"Heatmaps of {run}", total=len(rows) * len(methods))
             self._forget_old()
-            self._ensure_alive()
             self._send({**request, "id": job})
         return job
 
@@ -122,6 +123,9 @@ class WorkerClient:
     def _ensure_alive(self) -> None:
         if self._alive():
             return
+        if self._process is not None:  # it died, and whoever listens to it has not noticed yet
+            self._fail_open_jobs(_ended(self._process.returncode))
+            _close(self._process)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "xai_core.worker", *self._options],
             stdin=subprocess.PIPE,
@@ -144,23 +148,27 @@ class WorkerClient:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
+        reason = ""
         with process.stdout:
             for line in process.stdout:
-                if line.endswith("\n"):  # a killed process may leave half a line
-                    with self._lock:
-                        self._note(json.loads(line))
+                if not line.endswith("\n"):  # a killed process may leave half a line
+                    continue
+                event = json.loads(line)
+                if event["event"] == "unable":
+                    reason = event["text"]
+                    continue
+                with self._lock:
+                    self._note(event)
         code = process.wait()
         with self._lock:
             _close(process)
             if self._process is process:
-                self._fail_open_jobs(f"The worker ended unexpectedly (exit {code}). Ask again to restart it.")
+                self._fail_open_jobs(reason or _ended(code))
 
     def _note(self, event: Mapping[str, Any]) -> None:
         kind = event["event"]
         if kind == "ready":
-            self._device = event["device"]
-        elif kind == "warning":
-            self._warning = event["text"]
+            self._device, self._warning = event["device"], None
         elif (job := self._jobs.get(event["id"])) is not None and job.open:
             if kind == "progress":
                 self._jobs[job.id] = self._progressed(job, event["done"], event["total"])
@@ -179,7 +187,7 @@ class WorkerClient:
         self._warning = error
         for job in self._jobs.values():
             if job.open:
-                self._jobs[job.id] = replace(job, state="failed", error=error)
+                self._jobs[job.id] = replace(job, state="failed", error=error, seconds_left=None)
 
     def _forget_old(self) -> None:
         finished = [identity for identity, job in self._jobs.items() if not job.open]
@@ -187,6 +195,10 @@ class WorkerClient:
             del self._jobs[identity]
             self._started.pop(identity, None)
         self._latest = {request: job for request, job in self._latest.items() if job in self._jobs}
+
+
+def _ended(code: int | None) -> str:
+    return f"The worker ended unexpectedly (exit {code}). Ask again to restart it."
 
 
 def _close(process: subprocess.Popen[str]) -> None:
