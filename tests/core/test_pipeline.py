@@ -89,6 +89,11 @@ def test_damaged_runs_get_one_line(study: Study, capsys: pytest.CaptureFixture[s
     for broken in ({}, info.preprocess | {"mean": [0.5]}, info.preprocess | {"fit": "stretch"}):
         run.set_info(preprocess=broken)
         assert "not a preprocessing" in fails(capsys, "predict", study.path, "--run", "baseline")
+    run.set_info(preprocess=info.preprocess)
+    for changes in ({"augmentations": [1]}, {"augmentations": {"flip": 5}}, {"architecture": 3}, {"loss_params": 3}):
+        run.set_info(training=info.training | changes)
+        line = fails(capsys, "train", study.path, "--run", "child", "--parent", "baseline")
+        assert "not a training configuration" in line
     run.weights.write_bytes(b"\x08\0\0\0\0\0\0\0{broken}")
     with pytest.raises(BadInput, match="damaged"):
         layers.convolutional_layers(run)
@@ -140,7 +145,7 @@ def test_a_trained_model_survives_a_disk_that_is_full_when_it_becomes_a_run(
 
 
 def test_a_training_folder_that_cannot_be_made_is_told(study: Study) -> None:
-    (study.path / "training").rmdir()
+    shutil.rmtree(study.path / "training", ignore_errors=True)
     (study.path / "training").touch()
     with pytest.raises(BadInput, match="cannot be written"):
         train_run(study, "new", CONFIG, Input(), device="cpu")

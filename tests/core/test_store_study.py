@@ -175,6 +175,14 @@ def test_a_damaged_study_json(study: Study, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "value"), [("seed", -1), ("data", "a\0b")])
+def test_a_field_that_cannot_be(study: Study, name: str, value: object) -> None:
+    values = files.read_json(study.path / "study.json")
+    (study.path / "study.json").write_text(json.dumps(values | {name: value}))
+    with pytest.raises(BadInput, match=r"study\.json"):
+        Study.open(study.path)
+
+
 @pytest.mark.parametrize("name", ["dataset", "dataset_params", "class_names", "seed", "unreadable", "notes"])
 @pytest.mark.parametrize("value", [None, 1.5, [[1]]])
 def test_a_field_of_the_wrong_type(study: Study, name: str, value: object) -> None:

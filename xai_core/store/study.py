@@ -267,6 +267,8 @@ def _info(path: Path) -> StudyInfo:
             raise TypeError("no schema version")
         if _typed(values, "seed", int) < 0:
             raise ValueError("a seed below 0")
+        if "\0" in _typed(values, "data", str):
+            raise ValueError("data is no path")
         return StudyInfo(
             schema=SCHEMA,
             **{name: _typed(values, name, str) for name in ("dataset", "data", "created", "samples_digest")},

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from xai_core.errors import BadParameter, NotFound
+from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.params import build, param, specs
 from xai_core.training.augmentations import chosen
@@ -80,9 +80,22 @@ class TrainConfig(TrainParams):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
-        """From the JSON form; raises NotFound for a name that it does not have."""
+        """From the JSON form.
+
+        Raises:
+            NotFound: a name that it does not have.
+            BadInput: a member that is not named by a text, or has no table of parameters.
+        """
         known = [f.name for f in fields(cls)]
         for name in values:
             if name not in known:
                 raise NotFound.among("training option", name, known)
-        return cls(**values)
+        made = cls(**values)
+        texts = (made.architecture, made.init, made.loss)
+        tables = [made.loss_params, made.augmentations]
+        if isinstance(made.augmentations, Mapping):
+            tables += made.augmentations.values()
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(t, Mapping) for t in tables):
+            remedy = "Restore run.json from a copy, or give the whole configuration by flags."
+            raise BadInput("not a training configuration", value=dict(values), remedy=remedy)
+        return made

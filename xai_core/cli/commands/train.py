@@ -84,6 +84,7 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
 
     values: dict[str, Any] = dict(parent.info.training) if parent else {}
     values.pop("best_epoch", None)
+    TrainConfig.from_dict(values)  # damage is told before anything is built on it
     if parent and values.get("init") and not args.init:
         remedy = f"Give --init again: {values['init']}."
         raise BadParameter("the parent started from a weights file", value=parent.name, remedy=remedy)
