@@ -27,6 +27,7 @@ from xai_core.pipeline.explain import Request, explain_steps, resolved_targets
 from xai_core.pipeline.load import Bench, load_classifier
 from xai_core.pipeline.train import Input, train_run
 from xai_core.store import layers
+from xai_core.store.files import read_json
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
@@ -65,6 +66,13 @@ def test_a_method_asked_for_twice_has_two_backgrounds(study: Study) -> None:
     shutil.rmtree(run.path / "explanations")
     explained(run, rows, ("shap", other))
     np.testing.assert_array_equal(together, stored(run, rows, "shap", **other))
+
+
+def test_a_store_tells_what_filled_it(study: Study) -> None:
+    run = study.run("baseline")
+    explained(run, study.rows("test")[:1], ("edges", {}))
+    [manifest] = (run.path / "explanations").glob("edges-*/manifest.json")
+    assert read_json(manifest)["made_with"]["device"] == "cpu"
 
 
 def test_a_run_imported_again_with_another_layer_is_loaded_again(study: Study) -> None:

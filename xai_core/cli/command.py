@@ -121,8 +121,19 @@ def class_index(study: Study, name: str) -> int:
     raise NotFound.among("class", name, study.class_names)
 
 
+def methods_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the required list of methods."""
+    parser.add_argument("--methods", type=some, required=True, metavar="A,B", help="xai list explainers")
+
+
+def device_argument(parser: argparse.ArgumentParser) -> None:
+    """Add where the model runs; see `in_force`."""
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+
+
 def cell_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the two ways of naming a cell of the confusion matrix."""
+    """Add a split, and the two ways of naming a cell of its confusion matrix."""
+    parser.add_argument("--split", default="test", help="train, validation or test (default)")
     parser.add_argument("--cell", metavar="TRUE:PREDICTED", help="a cell of the confusion matrix, by names or indices")
     parser.add_argument("--true", dest="true_class", metavar="CLASS", help="the cell's true class, for names with a :")
     parser.add_argument("--predicted", dest="predicted_class", metavar="CLASS", help="the cell's predicted class")

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core import __version__
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.explainers import EXPLAINERS, Context, Explainer
 from xai_core.explainers.plan import explain
+from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, inputs
@@ -54,18 +56,19 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
 
     Raises:
         BadInput: samples without predictions, or a run without a model.
-        NotFound, BadParameter: an unknown method, layer or parameter.
+        NotFound, BadParameter: an unknown method, layer, parameter or device.
     """
     run = request.run
     rows = np.asarray(request.rows, dtype=np.int64)
     targets = resolved_targets(run, rows, request.target)
-    wanted = [_wanted(run, key, params, request.weights) for key, params in request.methods]
+    made_with = {"program": f"second-look {__version__}", "device": str(pick_device(bench.device))}
+    wanted = [_wanted(run, key, params, request.weights, made_with) for key, params in request.methods]
     wanted.sort(key=lambda w: (w.explainer.card.cost, w.explainer.card.key))
-    total, done = len(rows) * len(wanted), 0
-    for group in _sharing_a_pass(wanted):
-        missing = _missing(group, rows, targets)
-        done += (len(rows) - len(missing)) * len(group)
-        yield done, total
+    groups = [(group, _missing(group, rows, targets)) for group in _sharing_a_pass(wanted)]
+    total = len(rows) * len(wanted)
+    done = total - sum(len(group) * len(missing) for group, missing in groups)
+    yield done, total  # what is stored already counts at once: the time left is about the rest
+    for group, missing in groups:
         size = max(1, min(32, int(FORWARDS_PER_STEP / max(1.0, group[0].explainer.card.cost))))
         for start in range(0, len(missing), size):
             part = missing[start : start + size]
@@ -88,10 +91,10 @@ def resolved_targets(run: Run, rows: NDArray[np.int64], spec: str) -> list[Targe
     return [resolve_target(spec, int(p), int(t)) for p, t in zip(predicted, labels, strict=True)]
 
 
-def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str) -> Wanted:
+def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str, made_with: Mapping[str, Any]) -> Wanted:
     explainer = EXPLAINERS[key]
     params: Any = build(explainer.params, values)
-    maps = run.maps(key, params, weights=weights, create=True)
+    maps = run.maps(key, params, weights=weights, create=True, made_with=made_with)
     assert maps is not None, "asked to create"
     return Wanted(explainer, params, maps)
 

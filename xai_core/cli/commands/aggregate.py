@@ -12,6 +12,7 @@ from xai_core.cli.command import (
     cell,
     cell_arguments,
     count,
+    device_argument,
     in_force,
     long_work,
     open_run,
@@ -26,11 +27,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     run_argument(parser)
     parser.add_argument("--method", required=True, metavar="KEY", help="xai list explainers")
     cell_arguments(parser)
-    parser.add_argument("--split", default="test", help="train, validation or test (default)")
     parser.add_argument(
         "--limit", type=count, default=100, metavar="N", help="samples per group, by seed (default 100)"
     )
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    device_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

@@ -17,7 +17,6 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", required=True, metavar="RUN", help="the run before")
     parser.add_argument("--candidate", required=True, metavar="RUN", help="the run after")
     cell_arguments(parser)
-    parser.add_argument("--split", default="test", help="train, validation or test (default)")
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

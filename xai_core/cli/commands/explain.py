@@ -14,11 +14,12 @@ from xai_core.cli.command import (
     class_index,
     comma_list,
     count,
+    device_argument,
     in_force,
     long_work,
+    methods_argument,
     open_run,
     run_argument,
-    some,
     study_argument,
 )
 from xai_core.errors import BadInput, BadParameter, NotFound
@@ -32,15 +33,14 @@ if TYPE_CHECKING:
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument("--methods", type=some, required=True, metavar="A,B", help="xai list explainers")
+    methods_argument(parser)
     cell_arguments(parser)
-    parser.add_argument("--split", default="test", help="train, validation or test (default)")
     parser.add_argument("--ids", metavar="A,B", help="samples by id instead of a cell or a whole split")
     parser.add_argument("--limit", type=count, metavar="N", help="only the first N of them")
     parser.add_argument("--target", default="predicted", help="predicted (default), true, difference or a class")
     parser.add_argument("--set", action="append", default=[], metavar="METHOD.NAME=VALUE", help="a method's parameter")
     parser.add_argument("--weights", default="trained", help="trained (default) or randomised:SEED")
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    device_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from xai_core.cli.command import Command, in_force, long_work, open_run, run_argument, some, study_argument
+from xai_core.cli.command import (
+    Command,
+    device_argument,
+    in_force,
+    long_work,
+    open_run,
+    run_argument,
+    some,
+    study_argument,
+)
 from xai_core.errors import BadParameter
 from xai_core.types import SPLITS
 
@@ -16,7 +25,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--splits", type=some, default="test,validation,train", metavar="A,B", help="default: test,validation,train"
     )
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    device_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from xai_core.cli.command import (
     Command,
     cell_arguments,
     count,
+    device_argument,
     in_force,
     long_work,
+    methods_argument,
     open_run,
     run_argument,
     seed,
-    some,
     study_argument,
 )
 from xai_core.cli.commands.explain import chosen_rows
@@ -27,13 +28,12 @@ from xai_core.errors import BadInput
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument("--methods", type=some, required=True, metavar="A,B", help="xai list explainers")
+    methods_argument(parser)
     cell_arguments(parser)
-    parser.add_argument("--split", default="test", help="train, validation or test (default)")
     parser.add_argument("--ids", metavar="A,B", help="samples by id")
     parser.add_argument("--limit", type=count, default=24, metavar="N", help="samples, drawn by seed (default 24)")
     parser.add_argument("--seed", type=seed, default=0, help="of the randomised weights and the drawn samples")
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    device_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

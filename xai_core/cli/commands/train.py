@@ -10,6 +10,7 @@ from xai_core.cli.command import (
     Command,
     comma_list,
     count,
+    device_argument,
     in_force,
     long_work,
     numbers,
@@ -46,7 +47,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
     )
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    device_argument(parser)
 
 
 def _help(name: str) -> str:

@@ -13,8 +13,6 @@ from xai_core.types import Card
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    LossFn = Callable[["LossInput", Any], Tensor]
-
 
 @dataclass(frozen=True)
 class LossInput:
