@@ -18,9 +18,11 @@ from torch import nn
 from tests import tiny_study
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.main import main
-from xai_core.errors import BadInput, BadParameter, StorageFull
+from xai_core.errors import BadInput, BadParameter, NotFound, StorageFull
 from xai_core.explainers import EXPLAINERS
 from xai_core.models.weights import read_weights, save_weights
+from xai_core.params import NoParams
+from xai_core.pipeline import explain as explaining
 from xai_core.pipeline import predict as predicting
 from xai_core.pipeline import train as training
 from xai_core.pipeline.explain import Request, explain_steps, resolved_targets
@@ -28,6 +30,8 @@ from xai_core.pipeline.load import Bench, load_classifier
 from xai_core.pipeline.train import Input, train_run
 from xai_core.store import layers
 from xai_core.store.files import read_json
+from xai_core.store.identity import BACKGROUND
+from xai_core.store.maps import MapStore
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
@@ -73,6 +77,26 @@ def test_a_store_tells_what_filled_it(study: Study) -> None:
     explained(run, study.rows("test")[:1], ("edges", {}))
     [manifest] = (run.path / "explanations").glob("edges-*/manifest.json")
     assert read_json(manifest)["made_with"]["device"] == "cpu"
+
+
+def test_a_method_without_a_parameter_for_it_gets_a_background(study: Study) -> None:
+    run, bench = study.run("baseline"), Bench("cpu")
+    method = replace(EXPLAINERS["shap"], params=NoParams)
+    wanted = explaining.Wanted(method, NoParams(), MapStore(study.path))
+    background = explaining._context(bench, run, bench.classifier(run), wanted).background
+    assert background is not None
+    assert len(background) == BACKGROUND
+
+
+def test_a_study_stays_open_until_another_lies_there(study: Study, tmp_path: Path) -> None:
+    bench = Bench("cpu")
+    assert bench.study(study.path) is bench.study(study.path)
+    kept = bench.study(study.path)
+    study.path.rename(tmp_path / "elsewhere")
+    with pytest.raises(NotFound):
+        bench.study(study.path)
+    shutil.copytree(tmp_path / "elsewhere", study.path)
+    assert bench.study(study.path) is not kept
 
 
 def test_a_run_imported_again_with_another_layer_is_loaded_again(study: Study) -> None:

@@ -22,7 +22,7 @@ from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, inputs
-from xai_core.store.identity import background_rows, sample_seed
+from xai_core.store.identity import background_count, background_rows, sample_seed
 from xai_core.store.maps import MapStore
 from xai_core.store.run import Run
 from xai_core.types import Explanation, Target, resolve_target
@@ -139,7 +139,7 @@ def _compute(
 def _context(bench: Bench, run: Run, classifier: Classifier, wanted: Wanted) -> Context:
     if "background" not in wanted.explainer.card.needs:
         return Context()
-    rows = background_rows(run.study, wanted.params.background, run.study.info.seed)
+    rows = background_rows(run.study, background_count(wanted.params), run.study.info.seed)
     return Context(background=bench.background(run.study, classifier, rows.tolist()))
 
 

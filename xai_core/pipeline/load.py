@@ -19,8 +19,9 @@ from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import read_weights
 from xai_core.sanity.randomise import randomised
+from xai_core.store.files import Cached
 from xai_core.store.run import Run
-from xai_core.store.study import Study
+from xai_core.store.study import STUDY_FILE, Study
 
 TRAINED = "trained"
 KEPT = 4
@@ -63,7 +64,7 @@ def seed_of(weights: str) -> int | None:
 
 
 class Bench:
-    """A few classifiers and backgrounds, loaded once and kept until others push them out.
+    """Studies, and a few classifiers and backgrounds, loaded once and kept until others push them out.
 
     Not safe for several threads: one process, one bench, one piece of work at a time.
     """
@@ -71,7 +72,13 @@ class Bench:
     def __init__(self, device: str = "auto") -> None:
         self.device = device
         self._classifiers: OrderedDict[tuple[Path | str, ...], Classifier] = OrderedDict()
+        self._studies: dict[Path, Cached[Study]] = {}
         self._backgrounds: OrderedDict[tuple[str, str, tuple[int, ...]], Tensor] = OrderedDict()
+
+    def study(self, path: Path) -> Study:
+        """The study in a folder, opened again only where another was put there. Raises as `Study.open`."""
+        kept = self._studies.setdefault(path, Cached(path / STUDY_FILE, lambda file: Study.open(file.parent)))
+        return kept.get() or Study.open(path)
 
     def classifier(self, run: Run, weights: str = TRAINED) -> Classifier:
         """The run's model with its own weights, or with all of them randomised."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SCHEMA = 1
-_INFO, _SAMPLES, _RUNS = "study.json", "samples.parquet", "runs"
+STUDY_FILE, _SAMPLES, _RUNS = "study.json", "samples.parquet", "runs"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Study:
         with files.new_folder(path, "study") as folder:
             (folder / _RUNS).mkdir()
             files.write_table(folder / _SAMPLES, table)
-            files.write_json(folder / _INFO, asdict(info))
+            files.write_json(folder / STUDY_FILE, asdict(info))
         return cls.open(path)
 
     @classmethod
@@ -113,11 +113,11 @@ class Study:
             BadInput: one of its files is damaged.
         """
         path = Path(os.path.abspath(path))
-        if not os.path.isfile(path / _INFO):
+        if not os.path.isfile(path / STUDY_FILE):
             raise NotFound(
                 "no study here", value=path, remedy="Make one with: xai new STUDY --dataset KEY --data PATH."
             )
-        info = _info(path / _INFO)
+        info = _info(path / STUDY_FILE)
         table = files.read_table(path / _SAMPLES, samples.SAMPLE_SCHEMA)
         problem = samples.broken(table, len(info.class_names))
         if problem:

@@ -16,7 +16,6 @@ from xai_core.errors import XaiError
 from xai_core.models.build import pick_device
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench
-from xai_core.store.study import Study
 
 LOG = logging.getLogger("xai.worker")
 
@@ -69,7 +68,7 @@ class Server:
             self._changed.notify()
 
     def _steps(self, message: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
-        run = Study.open(Path(message["study"])).run(message["run"])
+        run = self._bench.study(Path(message["study"])).run(message["run"])
         methods = [(key, values) for key, values in message["methods"]]
         request = Request(run, message["rows"], message["target"], methods, message["weights"])
         yield from explain_steps(self._bench, request)
