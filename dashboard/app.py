@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import gc
 import importlib
-import logging
 import pkgutil
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +18,10 @@ from dashboard.figures.theme import theme_of
 from dashboard.state import ALL_SPLITS
 from dashboard.widgets.empty import empty
 from dashboard.widgets.pending import newest_first, shown_jobs
-from dashboard.widgets.problem import problem_box, unexpected_box
+from dashboard.widgets.problem import guarded, problem_box
 from dashboard.widgets.status import status_line
 from xai_core.errors import XaiError
 
-LOG = logging.getLogger("xai.dashboard")
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test", "all": "All"}
 
@@ -68,22 +65,11 @@ def _framed(view: View) -> None:
             return
         context = _context(view, shared)
         with st.container(key=view.URL), newest_first(shared):
-            _guarded(lambda: view.render(context))
+            guarded(lambda: view.render(context))
         with st.sidebar:
             status_line(shared.worker, shown_jobs())
     except XaiError as error:
         problem_box(error)
-
-
-def _guarded(draw: Callable[[], None]) -> None:
-    """Draw; an error becomes a box, and the frame around it stays usable."""
-    try:
-        draw()
-    except XaiError as error:
-        problem_box(error)
-    except Exception:
-        LOG.exception("a page failed")
-        unexpected_box()
 
 
 def _context(view: View, shared: Services) -> Context:

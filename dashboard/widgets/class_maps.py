@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from dashboard import class_maps as stats
 from dashboard.class_maps import Group, Groups
@@ -16,6 +17,7 @@ from dashboard.figures.similarity import Strip
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
+from xai_core.errors import XaiError
 from xai_core.triage.aggregates import MeanDifference
 from xai_core.types import Card
 
@@ -27,14 +29,13 @@ _UNITS = {"each": "share of each map's maximum", "shared": "evidence, in the met
 
 def means(context: Context, found: Groups, card: Card, over_picture: bool) -> None:
     """The three mean maps on one scale, and how many samples each stands on."""
+    pictures = _pictures(context, found) if over_picture else [None] * 3
     panels = [
-        maps.Panel(
-            group.mean, group.title, len(group.maps), stats.mean_picture(context, group) if over_picture else None
-        )
-        for group in found
+        maps.Panel(group.mean, group.title, len(group.maps), picture)
+        for group, picture in zip(found, pictures, strict=True)
     ]
     unit = "mean " + _UNITS[context.selection.normalise]
-    part("Mean heatmaps", _counted(found))
+    part("Mean heatmaps", counted(found))
     plot(maps.row(panels, page_theme(), signed=card.signed, unit=unit, height=380), key="means", alt=_alt(found))
     few = [group for group in found if 0 < len(group.maps) < FEW]
     if few:
@@ -42,7 +43,16 @@ def means(context: Context, found: Groups, card: Card, over_picture: bool) -> No
         st.caption(f"Few pictures ({words}): a single one can change such a mean.")
 
 
-def _counted(found: Groups) -> str:
+def _pictures(context: Context, found: Groups) -> list[Image.Image | None]:
+    """The mean pictures; without them, and said why, where a file is gone: the maps are there all the same."""
+    try:
+        return [stats.mean_picture(context, group) for group in found]
+    except XaiError as error:
+        st.caption(f"Without the mean pictures: {error}")
+        return [None] * 3
+
+
+def counted(found: Groups) -> str:
     """How many samples were drawn; how many maps are missing, and why; at what grid they are compared."""
     notes = []
     drawn = [group for group in found if group.total > len(group.rows)]

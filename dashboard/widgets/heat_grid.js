@@ -126,6 +126,7 @@ function picture(address, style = "") {
   const image = element("img", style);
   Object.assign(image, { loading: "lazy", decoding: "async", alt: "", draggable: false });
   image.onload = () => image.classList.toggle("small", Math.max(image.naturalWidth, image.naturalHeight) <= 96);
+  image.onerror = () => { image.hidden = true; image.parentElement?.classList.add("gone"); };
   image.src = address;
   return image;
 }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dashboard import evidence
 from dashboard.context import Context, Services
+from dashboard.widgets.problem import guarded
 from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS, progress_html
 from xai_core.store.maps import MISSING
 from xai_core.worker.jobs import Job, State
@@ -100,7 +101,7 @@ def _drawn(context: Context, jobs: list[str], draw: Callable[[], None], what: st
         st.rerun()
     _progress(context, [job for job in known if job.open], what)
     _ended(known)
-    draw()
+    guarded(draw)
 
 
 def _progress(context: Context, jobs: Sequence[Job], what: str) -> None:

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import html
+import logging
+from collections.abc import Callable
 
 import streamlit as st
 
 from xai_core.errors import XaiError
+
+LOG = logging.getLogger("xai.dashboard")
+
+
+def guarded(draw: Callable[[], None]) -> None:
+    """Draw; an error becomes a box, and what is around it stays usable. For pages, and for parts that redraw alone."""
+    try:
+        draw()
+    except XaiError as error:
+        problem_box(error)
+    except Exception:
+        LOG.exception("a page failed")
+        unexpected_box()
 
 
 def problem_box(error: XaiError) -> None:

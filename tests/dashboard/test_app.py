@@ -196,5 +196,5 @@ def test_panels_know_what_is_missing_refused_and_doubtful(served: Services) -> N
     assert "80 %" in str(doubtful.caution)
     assert refused.reason == "it is zero"
     assert missing.missing
-    shown = words(opened(run="net", true="0", predicted="1", methods="lrp"))
+    shown = words(opened(run="net", true="1", predicted="2", methods="lrp"))
     assert "is not available for 1 of 3 maps: it is zero" in shown

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from dashboard.class_maps import Group, Groups, group_rows, interleaved
 from dashboard.context import Services
 from dashboard.evidence import columns
 from dashboard.members import confusions, members
+from dashboard.widgets.class_maps import counted
 from tests.dashboard.pages import context, finish_all, opened, words, worker
 from xai_core.cli.commands.aggregate import group_rows as rows_of_the_command
 from xai_core.triage.aggregates import pooled
@@ -53,10 +56,23 @@ def test_what_is_there_so_far_is_shown_with_its_n(served: Services) -> None:
 
 
 def test_large_maps_are_said_to_be_averaged(served: Services) -> None:
-    app = opened(PAGE, run="net", methods="ig")
+    app = opened(PAGE, run="net", methods="gradcam")
     finish_all(served)
     app.run()
-    assert "Each map of 28 × 28 pixels is averaged to a grid of 14 × 14" in words(app)
+    assert "is averaged" not in words(app)
+    fine = [replace(group, native=(224, 112), maps=np.ones((2, 14, 28))) for group in _groups(served)]
+    assert counted(Groups(*fine)).endswith(
+        "Each map of 224 × 112 pixels is averaged to a grid of 28 × 14: single pixels are too noisy to compare."
+    )
+
+
+def test_maps_are_shown_also_where_the_pictures_are_gone(served: Services) -> None:
+    shutil.rmtree(served.studies["pets"].data)
+    app = opened(PAGE, run="net", methods="gradcam")
+    finish_all(served)
+    app.run()
+    assert "Without the mean pictures: no such picture" in words(app)
+    assert "n = 3 and 7" in words(app)
 
 
 def _groups(served: Services) -> Groups:
@@ -134,7 +150,7 @@ def test_pooling_keeps_the_mean_and_uses_whole_pixels() -> None:
 
 
 def test_a_group_without_maps_has_no_mean() -> None:
-    nothing = Group("none", np.arange(2), 2, np.empty((0, 1, 1)), 2, 0)
+    nothing = Group("none", np.arange(2), 2, np.empty((0, 1, 1)), 2, 0, (1, 1))
     assert np.isnan(nothing.mean).all()
 
 
