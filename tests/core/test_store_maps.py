@@ -156,6 +156,13 @@ def test_a_damaged_index(tmp_path: Path, content: bytes) -> None:
         store.put([0], ["0"], np.ones((1, 2, 2)))
 
 
+def test_an_index_that_vanished_is_told(tmp_path: Path) -> None:
+    store = cases.store(tmp_path)
+    (store.path / "index.sqlite").unlink()
+    with pytest.raises(BadInput, match="missing"):
+        store.count()
+
+
 def test_records_that_were_cut_off_are_missing_and_can_be_stored_again(tmp_path: Path) -> None:
     store = cases.store(tmp_path)
     rows = list(range(10))

@@ -245,6 +245,8 @@ class MapStore:
         media; `mode=rw` falls back to reading there, and elsewhere may roll back what a dead writer left.
         """
         path = self.path / _INDEX
+        if not create and not path.is_file():
+            raise damaged(path, "the file is missing")
         with storage_errors(path):
             index = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
