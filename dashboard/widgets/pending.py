@@ -136,7 +136,9 @@ def _ended(jobs: Sequence[Job]) -> None:
     kind = "problem" if errors else "problem calm"
     text = "".join(f"<p>{html.escape(line[:1].upper() + line[1:])}</p>" for line in lines)
     note.html(f'<div class="{kind}" role="alert">{text}</div>')
-    button.button("Try again", key="maps.again", on_click=st.session_state.pop, args=(_ASKED, None), width="stretch")
+    if button.button("Try again", key="maps.again", width="stretch"):
+        st.session_state.pop(_ASKED, None)
+        st.rerun()  # of the page, which asks; by itself only this part would be drawn again
 
 
 def _stop(context: Context, jobs: Sequence[Job]) -> None:
