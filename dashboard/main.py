@@ -45,6 +45,13 @@ _HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 
+_NOT_READABLE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="240" height="240" fill="#808a87" font-family="sans-serif">'
+    '<path d="M96 74h48v38H96zM92 70v46h56V70zM90 122l60-58 4 4-60 58z" fill-rule="evenodd"/>'
+    '<text x="120" y="152" font-size="19" text-anchor="middle">picture not readable</text></svg>'
+)
+"""Browsers draw it in place of a picture although the answer is 404."""
+
 
 class SecurityHeaders:
     """Adds the headers to every answer."""
@@ -70,7 +77,7 @@ def tile(request: Request) -> Response:
         drawn = services().tiles.draw(request.path_params["name"])
     except XaiError as error:  # the file of a sample is gone or damaged; the page says so in its place
         LOG.warning("no picture: %s", error)
-        return missing
+        return Response(_NOT_READABLE, 404, {"cache-control": "no-store"}, "image/svg+xml")
     if drawn is None:
         return missing
     kept = {"cache-control": "private, max-age=31536000, immutable"}

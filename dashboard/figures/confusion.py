@@ -42,13 +42,14 @@ def difference(
     reach = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
     heat = _heat(values, class_names, per, signed=True)
     heat.update(colorscale=heat_scale(signed=True), zmid=0, zmin=-(reach or 1), zmax=reach or 1)
-    heat.update(colorbar=_bar(theme, per, "change, in "))
+    heat.update(colorbar=_bar(theme, per, "change, in ", reach=reach or 1))
     return _frame(heat, values, class_names, theme, title)
 
 
-def _bar(theme: Theme, per: Per, prefix: str = "") -> dict:
+def _bar(theme: Theme, per: Per, prefix: str = "", reach: float = np.inf) -> dict:
     units = _POINTS if prefix else _UNITS
-    return colour_bar(theme, f"{prefix}{units[per]}", tickformat=".0%" if per != "count" else "~s")
+    whole = {"dtick": 1} if per == "count" and reach < 4 else {}  # there is no half sample
+    return colour_bar(theme, f"{prefix}{units[per]}", tickformat=".0%" if per != "count" else "~s", **whole)
 
 
 def _heat(values: NDArray, class_names: Sequence[str], per: Per, *, signed: bool) -> go.Heatmap:

@@ -15,7 +15,7 @@ def method_picker(context: Context) -> bool:
     reasons = {explainer.card.key: obstacle(context, explainer) for explainer in EXPLAINERS}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
-        st.caption(f"Pictures without heatmaps: {next(iter(reasons.values()), 'no explanation method is installed.')}")
+        st.caption(f"No heatmaps: {next(iter(reasons.values()), 'no explanation method is installed.')}")
         return False
     st.multiselect(
         "Methods",
