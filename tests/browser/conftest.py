@@ -31,9 +31,9 @@ def address(demo: Study, chromium: str) -> Iterator[str]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A headless Chromium."""
+    """A headless Chromium. Ended with the module: while it lives, an event loop runs in this thread."""
     with sync_playwright() as playwright:
         found = launch(playwright, chromium)
         yield found
