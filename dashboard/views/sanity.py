@@ -34,6 +34,7 @@ def render(context: Context) -> None:
     method_picker(context)
     trained, randomised = _both(context)
     if not trained:
+        empty("No heatmaps to check", "Choose a run with a model, and a method that holds for it.")
         return
     rows, whence = _choices(context, among)
     seed = context.selection.seed
