@@ -86,7 +86,9 @@ def _show(result: dict[str, Any]) -> str:
         return "stopped"
     return "\n".join(
         f"{name}: accuracy {run['accuracy']:.1%} of {run['n']}, "
-        f"{run['dress_as_skirt']} of {run['dresses']} dresses taken for skirts"
+        f"{run['dress_as_skirt']} of {run['dresses']} dresses taken for skirts "
+        f"({run['tight_dress_as_skirt']} of the {run['tight_dresses']} framed tightly), "
+        f"{run['skirt_as_dress']} of {run['skirts']} skirts for dresses"
         for name, run in result["runs"].items()
     )
 
