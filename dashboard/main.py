@@ -16,11 +16,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.app import found_views
 from dashboard.context import services
 from xai_core.errors import XaiError
 
 LOG = logging.getLogger("xai.dashboard")
+
+FRONT = "overview"
+"""URL of the first page; not asked of the pages, because importing them before Streamlit runs makes it complain."""
 
 _HEADERS = {
     # Everything comes from this server. Components and charts run as inline scripts, hence `unsafe-inline` and blobs.
@@ -102,7 +104,7 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
 
 app = st.App(
     Path(__file__).with_name("app.py"),
-    routes=[Route("/tiles/{name}", tile), Route(f"/{found_views()[0].URL}", front)],
+    routes=[Route("/tiles/{name}", tile), Route(f"/{FRONT}", front)],
     lifespan=lifespan,
     middleware=[Middleware(SecurityHeaders)],
 )

@@ -198,3 +198,9 @@ def test_panels_know_what_is_missing_refused_and_doubtful(served: Services) -> N
     assert missing.missing
     shown = words(opened(run="net", true="1", predicted="2", methods="lrp"))
     assert "is not available for 1 of 3 maps: it is zero" in shown
+
+
+def test_the_server_knows_the_first_page_by_name() -> None:
+    from dashboard import main
+
+    assert found_views()[0].URL == main.FRONT
