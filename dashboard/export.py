@@ -12,7 +12,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
-    """The samples of a cell: id, row, file, true and predicted class, probabilities, loss. UTF-8 with a header."""
+    """The samples of a cell: id, file, classes, probabilities, loss, tags and note. UTF-8 with a header."""
     predictions, study = context.predictions, context.study
     assert predictions is not None
     places = np.searchsorted(predictions.rows, rows)
@@ -20,6 +20,7 @@ def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
     chances, names = predictions.probabilities[places], np.array(study.class_names, dtype=object)
     every = np.arange(len(rows))
     samples = study.samples.iloc[rows]
+    written = study.annotations.of(rows.tolist())
     table = pd.DataFrame(
         {
             "id": samples["id"].map(_harmless),
@@ -31,6 +32,8 @@ def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
             "p_true": chances[every, labels],
             "p_predicted": chances[every, predicted],
             "loss": predictions.loss[places],
+            "tags": [_harmless("; ".join(one.tags)) for one in written],
+            "note": [_harmless(one.note) for one in written],
         }
     )
     return table.to_csv(index=False, float_format="%.6g").encode()

@@ -13,6 +13,7 @@ from dashboard.figures import probabilities
 from dashboard.members import members
 from dashboard.sample_maps import Sample, rows, sample_of, shape_of, targets
 from dashboard.tiles import picture_tile
+from dashboard.widgets.annotate import annotate
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.heat_grid import heat_grid
 from dashboard.widgets.method_picker import method_picker
@@ -63,7 +64,7 @@ def _heading(context: Context, sample: Sample) -> None:
 
 def _verdict(context: Context, sample: Sample) -> None:
     """The picture beside the probabilities."""
-    left, right = st.columns([2, 5], gap="large", vertical_alignment="center")
+    left, right = st.columns([2, 5], gap="large", vertical_alignment="top")
     address = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=512)
     shape = shape_of(context, sample.row)
     left.html(f'<div class="portrait" style="aspect-ratio:{shape:.4f}"><img src="{address}" alt="The sample"></div>')
@@ -72,6 +73,7 @@ def _verdict(context: Context, sample: Sample) -> None:
             sample.probabilities, context.study.class_names, page_theme(), true=sample.label, k=5
         )
         plot(figure, key="probabilities", alt="The five largest probabilities")
+        annotate(context, sample.row)
 
 
 def _evidence(context: Context, sample: Sample) -> None:

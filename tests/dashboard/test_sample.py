@@ -203,3 +203,19 @@ def test_a_form_has_one_widget_per_parameter() -> None:
     assert [box.options for box in app.selectbox] == [["a", "b"]]
     assert len(app.toggle) == 1
     assert [box.label for box in app.text_input] == ["Name"]
+
+
+def test_tags_and_a_note_are_kept_in_the_study(served: Services) -> None:
+    app = opened("sample", run="net", sample="0")
+    annotations = served.studies[next(iter(served.studies))].annotations
+    field = next(one for one in app.multiselect if one.label == "Tags")
+    annotations.add_tag(5, "blurred")
+    app.run()
+    field = next(one for one in app.multiselect if one.label == "Tags")
+    field.set_value(["blurred"]).run()
+    app.text_area[0].set_value("look again").run()
+    [found] = annotations.of([0])
+    assert (found.tags, found.note) == (("blurred",), "look again")
+    next(one for one in app.multiselect if one.label == "Tags").set_value([]).run()
+    assert annotations.of([0])[0].tags == ()
+    assert not app.exception

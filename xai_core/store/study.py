@@ -21,6 +21,7 @@ from xai_core.errors import BadInput, BadParameter, NewerSchema, NotFound
 from xai_core.files import damaged
 from xai_core.params import build
 from xai_core.store import files, samples
+from xai_core.store.annotations import Annotations
 from xai_core.store.run import INFO_FILE, Run, RunInfo
 from xai_core.types import SPLITS
 
@@ -185,6 +186,11 @@ class Study:
         if not 0 <= row < len(self._labels):
             raise BadParameter("no such row", value=row, remedy=f"Give a row from 0 to {len(self._labels) - 1}.")
         return {column: self._samples[column].iat[row] for column in SAMPLE_COLUMNS}
+
+    @property
+    def annotations(self) -> Annotations:
+        """What people wrote about samples."""
+        return Annotations(self.path)
 
     def duplicates(self) -> pd.DataFrame:
         """Groups of identical samples that lie in more than one split: `sha256`, `rows` (list), `splits` (tuple)."""
