@@ -55,8 +55,9 @@ class ClassLine:
 @cache
 def _component() -> Any:
     here = Path(__file__)
-    css, js = (here.with_suffix(kind).read_text(encoding="utf-8") for kind in (".css", ".js"))
-    return st.components.v2.component("second_look_gallery", html=_HTML, css=css, js=js)
+    files = (here.with_suffix(".css"), here.with_suffix(".js"), here.with_name("tiles.js"))
+    css, js, tiles = (file.read_text(encoding="utf-8") for file in files)
+    return st.components.v2.component("second_look_gallery", html=_HTML, css=css, js=js + tiles)
 
 
 def gallery(

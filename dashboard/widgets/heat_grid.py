@@ -76,8 +76,9 @@ class Row:
 @cache
 def _component() -> Any:
     here = Path(__file__)
-    css, js = (here.with_suffix(kind).read_text(encoding="utf-8") for kind in (".css", ".js"))
-    return st.components.v2.component("second_look_heat_grid", html=_HTML, css=css, js=js)
+    files = (here.with_suffix(".css"), here.with_suffix(".js"), here.with_name("tiles.js"))
+    css, js, tiles = (file.read_text(encoding="utf-8") for file in files)
+    return st.components.v2.component("second_look_heat_grid", html=_HTML, css=css, js=js + tiles)
 
 
 def heat_grid(rows: Sequence[Row], *, key: str, scaling: str, flow: bool = False) -> None:
