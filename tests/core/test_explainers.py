@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import numpy as np
@@ -11,38 +12,37 @@ import torch
 from torch import nn
 
 from tests.oracles.models import CLASSES, SHAPE, Plain, Residual, Tokens, model, pictures, wrap
+from tests.oracles.table import HELD, MODELS, REFUSED, TABLE
 from xai_core.errors import BadInput, NotApplicable, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS, Context
 from xai_core.explainers.base import CamParams
-from xai_core.explainers.gradient_shap import ShapParams
 from xai_core.explainers.guard import untouched
-from xai_core.explainers.integrated_gradients import IGParams
 from xai_core.explainers.plan import explain, groups
 from xai_core.models.classifier import Classifier
 from xai_core.types import Explanation, Target
 
 TARGETS = [Target(0), Target(3), Target(1, 2), Target(4)]
 SEEDS = np.array([11, 12, 13, 2**40], np.int64)
-QUICK = {"ig": IGParams(steps=8), "shap": ShapParams(samples=6, background=4)}
 CONTEXT = Context(background=pictures(6, seed=9))
-KEYS = EXPLAINERS.keys()
-PAIRS = [(key, kind) for key in KEYS for kind in (Plain, Residual, Tokens) if (key, kind) != ("lrp", Tokens)]
-"""Relevance propagation refuses transformers: see test_lrp."""
-RUN_MODEL = [key for key in KEYS if EXPLAINERS[key].card.needs]
+RUN_MODEL = [key for key in TABLE if EXPLAINERS[key].card.needs]
+
+
+def test_every_method_is_in_the_table() -> None:
+    assert set(TABLE) == set(EXPLAINERS.keys())
 
 
 def run(
     classifier: Classifier, key: str, rows: slice = slice(None), params: Any = None, x: torch.Tensor | None = None
 ) -> Explanation:
     inputs = pictures(4) if x is None else x
-    methods = [(key, params or QUICK.get(key))]
+    methods = [(key, params or TABLE[key].params)]
     (found,) = explain(classifier, inputs[rows], TARGETS[rows], methods, CONTEXT, SEEDS[rows])
     return found
 
 
-@pytest.mark.parametrize(("key", "kind"), PAIRS)
-def test_maps_are_float32_finite_or_refused(key: str, kind: type[nn.Module]) -> None:
-    found = run(model(kind), key)
+@pytest.mark.parametrize(("key", "name"), HELD)
+def test_maps_are_float32_finite_or_refused(key: str, name: str) -> None:
+    found = run(MODELS[name](), key)
     assert found.maps.dtype == np.float32
     assert found.maps.ndim == 3
     assert len(found.maps) == len(found.refusals) == 4
@@ -52,22 +52,31 @@ def test_maps_are_float32_finite_or_refused(key: str, kind: type[nn.Module]) -> 
     for values in found.diagnostics.values():
         assert values.shape == (4,)
         assert values.dtype == np.float32
-    if EXPLAINERS[key].run:
+    if "cam_layer" not in EXPLAINERS[key].card.needs:
         assert found.maps.shape[1:] == SHAPE[1:]
 
 
-@pytest.mark.parametrize(("key", "kind"), PAIRS)
-def test_same_call_same_map(key: str, kind: type[nn.Module]) -> None:
-    classifier = model(kind)
+@pytest.mark.parametrize(("key", "name"), REFUSED)
+def test_what_does_not_hold_is_refused_with_a_reason(key: str, name: str) -> None:
+    try:
+        reasons = run(MODELS[name](), key).refusals
+    except NotApplicable as refusal:
+        reasons = (str(refusal),)
+    assert all(re.search(TABLE[key].refused[name], reason or "") for reason in reasons), reasons
+
+
+@pytest.mark.parametrize(("key", "name"), HELD)
+def test_same_call_same_map(key: str, name: str) -> None:
+    classifier = MODELS[name]()
     first, second = run(classifier, key), run(classifier, key)
     np.testing.assert_array_equal(first.maps, second.maps)
-    for name, values in first.diagnostics.items():
-        np.testing.assert_array_equal(values, second.diagnostics[name])
+    for number, values in first.diagnostics.items():
+        np.testing.assert_array_equal(values, second.diagnostics[number])
 
 
-@pytest.mark.parametrize(("key", "kind"), PAIRS)
-def test_a_batch_equals_its_samples_alone(key: str, kind: type[nn.Module]) -> None:
-    classifier = model(kind)
+@pytest.mark.parametrize(("key", "name"), HELD)
+def test_a_batch_equals_its_samples_alone(key: str, name: str) -> None:
+    classifier = MODELS[name]()
     whole = run(classifier, key)
     for row in range(4):
         alone = run(classifier, key, slice(row, row + 1))
@@ -75,21 +84,20 @@ def test_a_batch_equals_its_samples_alone(key: str, kind: type[nn.Module]) -> No
         assert alone.refusals == whole.refusals[row : row + 1]
 
 
-@pytest.mark.parametrize("key", ["random", "shap"])
+@pytest.mark.parametrize("key", [key for key, row in TABLE.items() if row.seeded])
 def test_a_seed_belongs_to_its_row(key: str) -> None:
     classifier, x = model(Plain), pictures(1).repeat(3, 1, 1, 1)
     targets, seeds = [Target(0)] * 3, np.array([5, 6, 5])
-    (found,) = explain(classifier, x, targets, [(key, QUICK.get(key))], CONTEXT, seeds)
+    (found,) = explain(classifier, x, targets, [(key, TABLE[key].params)], CONTEXT, seeds)
     np.testing.assert_array_equal(found.maps[0], found.maps[2])
     assert not np.allclose(found.maps[0], found.maps[1])
 
 
-@pytest.mark.parametrize("key", [key for key in RUN_MODEL if key != "gradcam++"])
+@pytest.mark.parametrize("key", [key for key in RUN_MODEL if TABLE[key].linear])
 def test_a_difference_is_the_difference_of_the_logits(key: str) -> None:
-    """All but Grad-CAM++ are linear in the target."""
     classifier, x, seeds = model(Residual), pictures(3)[2:].repeat(3, 1, 1, 1), SEEDS[[2, 2, 2]]
     targets = [Target(1, 2), Target(1), Target(2)]
-    (found,) = explain(classifier, x, targets, [(key, QUICK.get(key))], CONTEXT, seeds)
+    (found,) = explain(classifier, x, targets, [(key, TABLE[key].params)], CONTEXT, seeds)
     np.testing.assert_allclose(found.maps[0], found.maps[1] - found.maps[2], atol=1e-5)
 
 
@@ -110,9 +118,8 @@ def state(classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def touched_model(kind: type[nn.Module]) -> Classifier:
-    """A model in an unusual state: partly training, flags mixed, gradients held, a hook of its owner."""
-    classifier = model(kind)
+def touched(classifier: Classifier) -> Classifier:
+    """The same in an unusual state: partly training, flags mixed, gradients held, a hook of its owner."""
     parameters = list(classifier.module.parameters())
     parameters[0].requires_grad_(False)
     parameters[-1].grad = torch.ones_like(parameters[-1])
@@ -121,9 +128,9 @@ def touched_model(kind: type[nn.Module]) -> Classifier:
     return classifier
 
 
-@pytest.mark.parametrize(("key", "kind"), PAIRS)
-def test_leaves_no_trace(key: str, kind: type[nn.Module]) -> None:
-    classifier = touched_model(kind)
+@pytest.mark.parametrize(("key", "name"), HELD)
+def test_leaves_no_trace(key: str, name: str) -> None:
+    classifier = touched(MODELS[name]())
     before, x = state(classifier), pictures(4)
     copy = x.clone()
     run(classifier, key, x=x)
@@ -146,15 +153,17 @@ class Fails(Residual):
 
 
 @pytest.mark.parametrize("key", [key for key in RUN_MODEL if key != "lrp"])
-@pytest.mark.parametrize("calls", [0, 1])
-def test_leaves_no_trace_after_an_exception(key: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaves_no_trace_after_an_exception(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the method's first call of the model, and at its last."""
     classifier = wrap(Fails(), "block2")
     classifier.module.train()
-    before = state(classifier)
-    monkeypatch.setattr(Fails, "left", 0 if key.startswith("gradcam") else calls)
-    with pytest.raises(RuntimeError, match="out of memory"):
-        run(classifier, key)
-    assert state(classifier) == before
+    before, at_start = state(classifier), Fails.left
+    run(classifier, key)
+    for calls in {0, at_start - Fails.left - 1}:
+        monkeypatch.setattr(Fails, "left", calls)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            run(classifier, key)
+        assert state(classifier) == before
 
 
 def test_lrp_leaves_no_trace_after_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +172,7 @@ def test_lrp_leaves_no_trace_after_an_exception(monkeypatch: pytest.MonkeyPatch)
     def fail(*_: Any) -> None:
         raise RuntimeError("out of memory")
 
-    classifier = touched_model(Residual)
+    classifier = touched(model(Residual))
     before = state(classifier)
     clean = run(classifier, "lrp")
     with monkeypatch.context() as patch:
@@ -197,7 +206,7 @@ def test_cams_of_one_layer_share_one_forward(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_results_come_in_the_order_of_the_methods() -> None:
     classifier = model(Residual)
-    methods = [("ig", QUICK["ig"]), ("edges", None), ("gradcam", None)]
+    methods = [("ig", TABLE["ig"].params), ("edges", None), ("gradcam", None)]
     found = explain(classifier, pictures(4), TARGETS, methods, CONTEXT, SEEDS)
     for (key, _), result in zip(methods, found, strict=True):
         np.testing.assert_array_equal(result.maps, run(classifier, key).maps)

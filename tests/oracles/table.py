@@ -1,0 +1,60 @@
+"""One table of method × model × arguments: what feeds the contract suite.
+
+A method is named once, with arguments that make it quick on the small models, and with the models that it refuses.
+Every pair that is not refused must give maps. A new method adds its row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.oracles.models import Plain, Residual, Tokens, model
+from xai_core.explainers.gradient_shap import ShapParams
+from xai_core.explainers.integrated_gradients import IGParams
+from xai_core.models.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the contract suite must know of a method.
+
+    Attributes:
+        params: quick arguments; None for the defaults.
+        linear: the map of a difference is the difference of the two maps.
+        seeded: draws random numbers, from the row's seed.
+        refused: models that get no map, with a pattern that the reason must match.
+    """
+
+    params: Any = None
+    linear: bool = True
+    seeded: bool = False
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+MODELS: dict[str, Callable[[], Classifier]] = {
+    "plain": lambda: model(Plain),
+    "residual": lambda: model(Residual),
+    "tokens": lambda: model(Tokens),
+}
+"""Each call makes a classifier of its own, so that a test may do to it what it likes."""
+
+LRP_REFUSED = {"tokens": "no rule"}
+"""Decides every pair of relevance propagation."""
+
+TABLE: dict[str, Row] = {
+    "gradcam": Row(),
+    "gradcam++": Row(linear=False),
+    "lrp": Row(refused=LRP_REFUSED),
+    "ig": Row(IGParams(steps=8)),
+    "shap": Row(ShapParams(samples=6, background=4), seeded=True),
+    "edges": Row(),
+    "random": Row(seeded=True),
+}
+
+HELD = [(key, name) for key, row in TABLE.items() for name in MODELS if name not in row.refused]
+"""Pairs that must give maps."""
+
+REFUSED = [(key, name) for key, row in TABLE.items() for name in MODELS if name in row.refused]
+"""Pairs that must give none."""
