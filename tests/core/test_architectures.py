@@ -17,7 +17,7 @@ from xai_core.models.build import classifier, fresh_module, imported, make_prepr
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import load_into, save_weights
 
-HEAVY = {"vgg16", "vit_b_16"}
+HEAVY = {"vgg16", "vgg16_bn", "vit_b_16", "convnext_tiny"}
 MEMBERS = [pytest.param(a, id=a.card.key, marks=[pytest.mark.slow] * (a.card.key in HEAVY)) for a in ARCHITECTURES]
 SMALL = ("small_cnn", "small_resnet")
 
@@ -208,3 +208,15 @@ def test_an_unknown_module_and_missing_weights_are_told() -> None:
         imported("surely_not_there:make", None, ("a",), prep(16), trusted=True)
     with pytest.raises(BadParameter, match="needs --weights"):
         imported("resnet18", None, ("a",), prep(32))
+
+
+def test_densenet_is_torchvisions_with_the_activations_that_are_pooled_at_its_layer() -> None:
+    import torchvision
+
+    theirs = torchvision.models.densenet121(num_classes=5).eval()
+    ours = fresh_module("densenet121", 5, prep(32))
+    assert load_into(ours, theirs.state_dict()) == []
+    x = torch.rand(2, 3, 32, 32)
+    logits, out = output_of(ours, "relu", x)
+    assert torch.allclose(logits, theirs(x), atol=1e-6)
+    assert torch.equal(out, theirs.features(x).relu())

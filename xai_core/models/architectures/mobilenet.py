@@ -21,7 +21,7 @@ MOBILENET_V2 = ARCHITECTURES.add(
             key="mobilenet_v2",
             title="MobileNetV2",
             summary="Inverted residual blocks (3.5 M parameters); torchvision's. Fine-tunes well on a CPU.",
-            blind_spot="Layer-wise relevance propagation does not hold for its linear bottlenecks.",
+            blind_spot="Its maps have a 32nd of the input's side: 7×7 at 224 pixels.",
             paper="Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks",
             cost=0.3,
         ),

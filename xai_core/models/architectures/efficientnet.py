@@ -1,0 +1,34 @@
+"""EfficientNet of torchvision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xai_core.models.architectures.base import ARCHITECTURES, Architecture, torchvision_net
+from xai_core.types import Card
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _build(classes: int, channels: int, size: int) -> nn.Module:  # noqa: ARG001  (any size fits)
+    return torchvision_net("efficientnet_b0", channels, num_classes=classes)
+
+
+EFFICIENTNET_B0 = ARCHITECTURES.add(
+    Architecture(
+        card=Card(
+            key="efficientnet_b0",
+            title="EfficientNet-B0",
+            summary="Inverted residual blocks whose channels are gated (5.3 M parameters); torchvision's.",
+            blind_spot="Its activations may be negative: class activation maps weigh those as they do the others.",
+            paper="Tan, Le 2019, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+            cost=0.39,
+        ),
+        build=_build,
+        cam_layer="features.8",
+        head="classifier.1",
+        size=224,
+        sizes=(32, 1024),
+    )
+)
