@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from captum._utils.gradient import compute_layer_gradients_and_eval
+from captum.attr import LayerActivation
 
 from xai_core.errors import NotApplicable
-from xai_core.explainers.engine.output import TargetOutput
+from xai_core.explainers.engine.output import TargetOutput, checked_logits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
 OTHER_LAYER = "Choose a convolutional layer before the classifier's head, or leave the layer empty."
+
+
+def activations(classifier: Classifier, x: Tensor, layer: str) -> Tensor:
+    """A layer's output, `(N, C, h, w)`, detached: one forward, no gradient. Raises as `activations_and_gradients`."""
+    classes = len(classifier.class_names)
+
+    def logits(x: Tensor) -> Tensor:
+        return checked_logits(classifier.logits(x), classes)
+
+    try:
+        found = LayerActivation(logits, classifier.layer(layer)).attribute(x)
+    except AssertionError:
+        raise _unused(layer) from None
+    return _grid(classifier, _single(found, layer), layer)
 
 
 def activations_and_gradients(classifier: Classifier, x: Tensor, weights: Tensor, layer: str) -> tuple[Tensor, Tensor]:
@@ -41,10 +56,19 @@ def activations_and_gradients(classifier: Classifier, x: Tensor, weights: Tensor
             grad_kwargs={"allow_unused": True, "materialize_grads": True},
         )
     except AssertionError:
-        raise NotApplicable("the model does not use this layer", value=layer, remedy=OTHER_LAYER) from None
-    if len(activations) != 1:
+        raise _unused(layer) from None
+    return _grid(classifier, _single(activations, layer), layer), _grid(classifier, _single(gradients, layer), layer)
+
+
+def _unused(layer: str) -> NotApplicable:
+    return NotApplicable("the model does not use this layer", value=layer, remedy=OTHER_LAYER)
+
+
+def _single(found: Tensor | tuple[Tensor, ...], layer: str) -> Tensor:
+    outputs = (found,) if isinstance(found, torch.Tensor) else found
+    if len(outputs) != 1:
         raise NotApplicable("this layer has several outputs", value=layer, remedy=OTHER_LAYER)
-    return _grid(classifier, activations[0].detach(), layer), _grid(classifier, gradients[0].detach(), layer)
+    return outputs[0].detach()
 
 
 def _grid(classifier: Classifier, output: Tensor, layer: str) -> Tensor:
