@@ -54,3 +54,57 @@ def gradcam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
     denominator = 2 + activations.sum((2, 3), keepdim=True) * gradients
     weights = (gradients.relu() / denominator).where(denominator != 0, 0.0).sum((2, 3), keepdim=True)
     return (weights * activations).sum(1)
+
+
+@cam_method(
+    Card(
+        key="xgradcam",
+        title="XGrad-CAM",
+        summary="As Grad-CAM, but a channel's gradient counts where the channel fires.",
+        blind_spot="Coarse as the layer's grid; a channel whose activations cancel out gets a huge weight.",
+        paper="Fu et al. 2020, Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs, eq. 8",
+        needs=NEEDS,
+        cost=1.1,
+    )
+)
+def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k w_k A_k, w_k = Σ_ij G_k · A_k / Σ_ab A_k: the weighted mean of the gradient, equation 8.
+
+    The paper leaves open what a channel is worth whose activations sum to 0, as a dead one's do: here it gets no weight.
+    """
+    total = activations.sum((2, 3), keepdim=True)
+    explained = (gradients * activations).sum((2, 3), keepdim=True)
+    return ((explained / total).where(total != 0, 0.0) * activations).sum(1)
+
+
+@cam_method(
+    Card(
+        key="hirescam",
+        title="HiResCAM",
+        summary="Activations times gradients place by place: what each place adds to the linearised output.",
+        blind_spot="Coarse as the layer's grid; noisy where many layers follow.",
+        paper="Draelos and Carin 2020, Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional "
+        "neural networks",
+        needs=NEEDS,
+        cost=1.1,
+    )
+)
+def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k G_k · A_k, place by place: no mean is taken, so opposite gradients of a channel don't cancel."""
+    return (gradients * activations).sum(1)
+
+
+@cam_method(
+    Card(
+        key="layercam",
+        title="LayerCAM",
+        summary="Activations weighted by positive gradients place by place, so that earlier layers can be read.",
+        blind_spot="Ignores evidence against the class.",
+        paper="Jiang et al. 2021, LayerCAM: Exploring Hierarchical Class Activation Maps for Localization, eq. 5-7",
+        needs=NEEDS,
+        cost=1.1,
+    )
+)
+def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Σ_k max(0, G_k) · A_k: equations 5 and 6, and 7 before its rectifier."""
+    return (gradients.relu() * activations).sum(1)
