@@ -10,8 +10,9 @@ from torch import nn
 from tests.oracles.cam import grad_cam, grad_cam_plus_plus
 from tests.oracles.models import CLASSES, SHAPE, LinearModel, Plain, Residual, Tokens, grid, model, pictures, wrap
 from xai_core.explainers import EXPLAINERS, Context
+from xai_core.explainers.engine.baseline import baseline
 from xai_core.explainers.gradient_shap import ShapParams
-from xai_core.explainers.integrated_gradients import IGParams, baseline
+from xai_core.explainers.integrated_gradients import IGParams
 from xai_core.explainers.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.types import Explanation, Target

@@ -24,7 +24,7 @@ from xai_core.types import Explanation, Target
 TARGETS = [Target(0), Target(3), Target(1, 2), Target(4)]
 SEEDS = np.array([11, 12, 13, 2**40], np.int64)
 CONTEXT = Context(background=pictures(6, seed=9))
-RUN_MODEL = [key for key in TABLE if EXPLAINERS[key].card.needs]
+RUN_MODEL = [key for key in TABLE if EXPLAINERS[key].card.cost]
 
 
 def test_every_method_is_in_the_table() -> None:

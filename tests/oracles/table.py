@@ -13,6 +13,7 @@ from typing import Any
 from tests.oracles.models import Plain, Residual, Tokens, model
 from xai_core.explainers.gradient_shap import ShapParams
 from xai_core.explainers.integrated_gradients import IGParams
+from xai_core.explainers.smoothgrad import SmoothGradParams
 from xai_core.models.classifier import Classifier
 
 
@@ -49,6 +50,10 @@ TABLE: dict[str, Row] = {
     "lrp": Row(refused=LRP_REFUSED),
     "ig": Row(IGParams(steps=8)),
     "shap": Row(ShapParams(samples=6, background=4), seeded=True),
+    "saliency": Row(),
+    "input_x_gradient": Row(),
+    "occlusion": Row(),
+    "smoothgrad": Row(SmoothGradParams(samples=3), seeded=True),
     "edges": Row(),
     "random": Row(seeded=True),
 }

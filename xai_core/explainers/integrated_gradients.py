@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 POINTS_AT_ONCE = 64
 """Points on paths that go through the model together: larger gains nothing on a CPU and costs memory."""
 
-BLUR = 0.05
-"""Standard deviation of the blurred baseline, as a share of the shorter side (11 px of 224)."""
+BASELINES = ("black", "mean", "blur")
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class IGParams:
     steps: int = param(50, help="points on the path from baseline to picture", low=2, high=1000)
     baseline: str = param(
         "black",
-        help="what counts as no evidence: black, the training mean, or the blurred picture",
-        choices=("black", "mean", "blur"),
+        help="what counts as no evidence: black, the training mean, the blurred picture, or all three in turn",
+        choices=(*BASELINES, "several"),
     )
 
 
@@ -60,42 +59,40 @@ def integrated_gradients(
 ) -> Explanation:
     """`(x − b) · ∫ ∂f/∂x (b + a(x − b)) da`, channels summed, by Gauss-Legendre quadrature.
 
-    Diagnostics: `completeness_gap` = |Σ map − (f(x) − f(b))| / |f(x) − f(b)|; 0 is ideal, NaN where the output
-    does not change.
+    With the baseline `several`: the mean of the maps from black, mean and blur.
+
+    Diagnostics: `completeness_gap` = |Σ map − (f(x) − f(b))| / |f(x) − f(b)|, f(b) averaged over the baselines;
+    0 is ideal, NaN where the output does not change.
     """
     import torch
-    from captum.attr import IntegratedGradients
 
-    from xai_core.explainers.engine.output import TargetOutput, weights_of
-
-    output, weights = TargetOutput(classifier), weights_of(classifier, targets)
-    start = baseline(classifier, x, params.baseline)
-    attributions = IntegratedGradients(output).attribute(
-        x,
-        start,
-        additional_forward_args=(weights,),
-        n_steps=params.steps,
-        internal_batch_size=max(len(x), POINTS_AT_ONCE),
-    )
-    with torch.no_grad():
-        change = output(x, weights) - output(start, weights)
+    kinds = BASELINES if params.baseline == "several" else (params.baseline,)
+    found = [_from_baseline(classifier, x, targets, kind, params.steps) for kind in kinds]
+    attributions, change = (torch.stack(parts).mean(0) for parts in zip(*found, strict=True))
     gap = (attributions.flatten(1).sum(1) - change).abs() / change.abs()
     gap[change == 0] = torch.nan
     maps = attributions.sum(1).float().cpu().numpy()
     return Explanation(maps, {"completeness_gap": gap.cpu().numpy().astype(np.float32)})
 
 
-def baseline(classifier: Classifier, x: Tensor, kind: str) -> Tensor:
-    """The start of the path, `(N, C, H, W)`: a black picture, the training mean, or the blurred picture."""
+def _from_baseline(
+    classifier: Classifier, x: Tensor, targets: Sequence[Target], kind: str, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Attributions from one baseline, `(N, C, H, W)`, and f(x) − f(b), `(N,)`."""
     import torch
+    from captum.attr import IntegratedGradients
 
-    if kind == "black":
-        mean, std = (torch.tensor(v, device=x.device) for v in (classifier.preprocess.mean, classifier.preprocess.std))
-        return (-mean / std).view(1, -1, 1, 1).expand_as(x).to(x.dtype).contiguous()
-    if kind == "mean":
-        return torch.zeros_like(x)
-    from torchvision.transforms.functional import gaussian_blur
+    from xai_core.explainers.engine.baseline import baseline
+    from xai_core.explainers.engine.output import TargetOutput, weights_of
 
-    sigma = BLUR * min(x.shape[-2:])
-    size = 2 * int(np.ceil(3 * sigma)) + 1
-    return gaussian_blur(x, [size, size], [sigma, sigma])
+    output, weights = TargetOutput(classifier), weights_of(classifier, targets)
+    start = baseline(classifier, x, kind)
+    attributions = IntegratedGradients(output).attribute(
+        x,
+        start,
+        additional_forward_args=(weights,),
+        n_steps=steps,
+        internal_batch_size=max(len(x), POINTS_AT_ONCE),
+    )
+    with torch.no_grad():
+        return attributions, output(x, weights) - output(start, weights)
