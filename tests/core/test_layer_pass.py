@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from tests.oracles.models import Plain, Residual, Tokens, model, pictures, wrap
 from xai_core.errors import NotApplicable, NotFound, XaiError
-from xai_core.explainers.engine.layer_pass import activations, activations_and_gradients
+from xai_core.explainers.engine.layer_pass import activations, rounds
 from xai_core.explainers.engine.output import weights_of
 from xai_core.types import Target
 
@@ -35,7 +36,8 @@ def test_activations_alone_are_those_of_the_pass_with_gradients(kind: type[nn.Mo
     weights = weights_of(classifier, [Target(0), Target(1), Target(2)])
     alone = activations(classifier, x, "")
     assert not alone.requires_grad
-    assert torch.equal(alone, activations_and_gradients(classifier, x, weights, "")[0])
+    (together,) = rounds(classifier, x, np.arange(3), weights, "")
+    assert torch.equal(alone, together.activations)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import BadInput, NotApplicable
-from xai_core.explainers.base import EXPLAINERS, Context, Explainer
+from xai_core.errors import BadInput
+from xai_core.explainers.base import EXPLAINERS, Context, Explainer, Run
 from xai_core.explainers.guard import untouched
 from xai_core.types import Explanation, Target
 
@@ -23,6 +23,18 @@ Method = tuple[str, Any]
 """`(explainer key, its params)`; params None for the defaults."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A checked request: N targets, `rows` `(N,)` tells of which of the M samples in `x`."""
+
+    classifier: Classifier
+    x: Tensor
+    targets: Sequence[Target]
+    rows: NDArray[np.int64]
+    context: Context
+    seeds: NDArray[np.int64]
+
+
 def explain(
     classifier: Classifier,
     x: Tensor,
@@ -30,16 +42,21 @@ def explain(
     methods: Sequence[Method],
     context: Context,
     seeds: NDArray[np.int64],
+    rows: NDArray[np.int64] | None = None,
 ) -> list[Explanation]:
-    """Maps of several methods for the same samples, in the order of `methods`.
+    """Maps of several methods for the same N targets, in the order of `methods`.
+
+    Memory bounds how many samples go through the model at once; results are those of one batch, to rounding.
 
     Args:
         classifier: is exactly as before after the call, also after an exception.
-        x: `(N, C, H, W)` model input. For several targets of one sample, repeat its row.
-        targets: one per row.
-        methods: which explainers; class activation maps at one layer share one forward and one backward.
-        context: what their cards' `needs` ask for.
-        seeds: `(N,)`, one per row; stochastic methods draw from these alone.
+        x: `(M, C, H, W)` model input.
+        targets: N of them.
+        methods: which explainers; class activation maps at one layer share one forward, and one backward for the
+            first target of every sample, one more for the second, …
+        context: what their cards' `needs` ask for; masks are one per target.
+        seeds: `(N,)`, one per target; stochastic methods draw from these alone.
+        rows: `(N,)` which row of `x` each target belongs to; None for one target per row, in order.
 
     Raises:
         NotFound: an unknown method or layer.
@@ -47,16 +64,14 @@ def explain(
         NotApplicable: a method that cannot be used with this model at all. To learn of each method separately,
             call once per entry of `groups`.
     """
-    checked = checked_input(classifier, x, targets, seeds)
+    places = np.arange(len(x)) if rows is None else np.asarray(rows)
+    asked = Asked(classifier, checked_input(classifier, x, targets, seeds, places), targets, places, context, seeds)
     results: dict[int, Explanation] = {}
     for group in groups(classifier, methods):
         members = [EXPLAINERS[methods[index][0]] for index in group]
         params = methods[group[0]][1] or members[0].params()
         with untouched(classifier):
-            if members[0].run is None:
-                found = _cams(classifier, checked, targets, members, params.layer)
-            else:
-                found = [members[0].run(classifier, checked, targets, params, context, seeds)]
+            found = [_run(asked, run, params)] if (run := members[0].run) else _cams(asked, members, params.layer)
         results.update(zip(group, map(_finished, found), strict=True))
     return [results[index] for index in range(len(methods))]
 
@@ -71,7 +86,9 @@ def groups(classifier: Classifier, methods: Sequence[Method]) -> list[list[int]]
     return sorted(found.values(), key=lambda group: EXPLAINERS[methods[group[0]][0]].card.cost)
 
 
-def checked_input(classifier: Classifier, x: Tensor, targets: Sequence[Target], seeds: NDArray[np.int64]) -> Tensor:
+def checked_input(
+    classifier: Classifier, x: Tensor, targets: Sequence[Target], seeds: NDArray[np.int64], rows: NDArray[np.int64]
+) -> Tensor:
     """`x` detached, float32, on the classifier's device.
 
     Raises:
@@ -83,9 +100,11 @@ def checked_input(classifier: Classifier, x: Tensor, targets: Sequence[Target], 
     if x.ndim != 4 or len(x) == 0 or tuple(x.shape[1:]) != expected:
         wanted = f"Give at least one sample of shape {expected}: channels, height, width."
         raise BadInput("the input has the wrong shape for this model", value=tuple(x.shape), remedy=wanted)
-    if len(targets) != len(x) or len(seeds) != len(x):
-        counts = f"{len(x)} samples, {len(targets)} targets, {len(seeds)} seeds"
+    if len(targets) != len(rows) or len(seeds) != len(rows):
+        counts = f"{len(rows)} samples, {len(targets)} targets, {len(seeds)} seeds"
         raise BadInput("unequal lengths", value=counts, remedy="Give one target and one seed per sample.")
+    if len(rows) == 0 or not ((rows >= 0) & (rows < len(x))).all():
+        raise BadInput("targets of samples that are not given", value=rows.tolist(), remedy="Name rows of the input.")
     bad = (~torch.isfinite(x).flatten(1).all(1)).nonzero().flatten().tolist()
     if bad:
         raise BadInput("the input holds NaN or infinity", value=f"row {bad[0]}", remedy="Leave such samples out.")
@@ -102,21 +121,29 @@ def _check_target(target: Target, classes: int) -> None:
         raise BadInput("a difference of a class and itself", value=target.key, remedy="Choose two classes.")
 
 
-def _cams(
-    classifier: Classifier, x: Tensor, targets: Sequence[Target], members: Sequence[Explainer], layer: str
-) -> list[Explanation]:
-    """One pass, all formulas. Raises NotApplicable where no row has a gradient at the layer."""
-    from xai_core.explainers.engine.layer_pass import OTHER_LAYER, activations_and_gradients
-    from xai_core.explainers.engine.output import weights_of
+def _run(asked: Asked, run: Run, params: Any) -> Explanation:
+    """One method that runs the model itself, a row of input per target."""
+    from xai_core.explainers.engine.batches import in_batches
 
-    activations, gradients = activations_and_gradients(classifier, x, weights_of(classifier, targets), layer)
-    dead = (gradients.flatten(1) == 0).all(1).tolist()
-    if all(dead):
-        shown = layer or classifier.cam_layer
-        raise NotApplicable("no gradient of the target reaches this layer", value=shown, remedy=OTHER_LAYER)
-    refusals = tuple("no gradient of the target reaches the layer" if row else None for row in dead)
-    maps = [member.formula(activations, gradients) for member in members if member.formula]
-    return [Explanation(found.cpu().numpy().astype(np.float32), refusals=refusals) for found in maps]
+    context = asked.context
+
+    def part(at: slice) -> Explanation:
+        here = Context(context.background, None if context.masks is None else context.masks[at])
+        return run(asked.classifier, asked.x[asked.rows[at]], asked.targets[at], params, here, asked.seeds[at])
+
+    parts = list(in_batches(asked.classifier, asked.x, part, len(asked.rows)))
+    return Explanation(
+        np.concatenate([each.maps for each in parts]),
+        {name: np.concatenate([each.diagnostics[name] for each in parts]) for name in parts[0].diagnostics},
+        tuple(reason for each in parts for reason in each.refusals),
+    )
+
+
+def _cams(asked: Asked, members: Sequence[Explainer], layer: str) -> list[Explanation]:
+    """Methods that share one pass."""
+    from xai_core.explainers.engine.cams import cams
+
+    return cams(asked.classifier, asked.x, asked.targets, asked.rows, members, layer)
 
 
 def _finished(explanation: Explanation) -> Explanation:

@@ -20,7 +20,7 @@ class Classifier:
     """A model ready to be asked.
 
     Attributes:
-        module: maps `(N, C, H, W)` float32 to logits `(N, K)`; in eval mode.
+        module: maps `(N, C, H, W)` of its weights' precision to logits `(N, K)`; in eval mode.
         class_names: K names.
         preprocess: from picture to input.
         architecture: key of the architecture, or `package.module:function` of an imported one.
@@ -43,13 +43,18 @@ class Classifier:
         return next(self.module.parameters()).device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.module.parameters()).dtype
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """`(C, H, W)`."""
         return self.preprocess.channels, self.preprocess.height, self.preprocess.width
 
     def logits(self, x: Tensor) -> Tensor:
-        """`(N, C, H, W)` → `(N, K)`."""
-        return self.module(x)
+        """`(N, C, H, W)` → `(N, K)`, in the precision of the weights."""
+        return self.module(x.to(self.dtype))
 
     def layer(self, name: str = "") -> nn.Module:
         """The module called `name`, or the declared CAM layer.

@@ -1,74 +1,148 @@
-"""The one pass that class activation maps share."""
+"""The one pass that class activation maps share, on Captum's layer functions."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from captum._utils.gradient import compute_layer_gradients_and_eval
 from captum.attr import LayerActivation
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable
-from xai_core.explainers.engine.output import TargetOutput, checked_logits
+from xai_core.explainers.engine.output import logits_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from xai_core.models.classifier import Classifier
 
 OTHER_LAYER = "Choose a convolutional layer before the classifier's head, or leave the layer empty."
 
 
+class Round(NamedTuple):
+    """What the pass gives for targets that belong to different samples.
+
+    Attributes:
+        positions: `(n,)` which targets.
+        activations: `(n, C, h, w)` float32, the layer's output for their samples.
+        gradients: `(n, C, h, w)` float32, of the targets with respect to it.
+    """
+
+    positions: NDArray[np.int64]
+    activations: Tensor
+    gradients: Tensor
+
+
 def activations(classifier: Classifier, x: Tensor, layer: str) -> Tensor:
-    """A layer's output, `(N, C, h, w)`, detached: one forward, no gradient. Raises as `activations_and_gradients`."""
-    classes = len(classifier.class_names)
-
-    def logits(x: Tensor) -> Tensor:
-        return checked_logits(classifier.logits(x), classes)
-
-    try:
-        found = LayerActivation(logits, classifier.layer(layer)).attribute(x)
-    except AssertionError:
-        raise _unused(layer) from None
-    return _grid(classifier, _single(found, layer), layer)
-
-
-def activations_and_gradients(classifier: Classifier, x: Tensor, weights: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """A layer's output and the gradient of the targets there, both `(N, C, h, w)`, detached.
-
-    One forward and a backward that stops at the layer: parameters must be frozen (see `untouched`), so that nothing
-    below the layer is recorded.
+    """A layer's output, `(N, C, h, w)` float32, detached: one forward, no gradient.
 
     Raises:
         NotFound: no such layer.
         NotApplicable: the layer is not used, its output is not a grid, or the model gives no logits.
     """
-    output = TargetOutput(classifier)
-    # Keeps the output differentiable where the layer does not lead to it: its gradient is then zero, not an error.
+    with _called(classifier, layer) as module:
+        found = LayerActivation(lambda x: logits_of(classifier, x), module).attribute(x)
+    return _grid(classifier, _single(found, layer), layer)
+
+
+def rounds(
+    classifier: Classifier, x: Tensor, rows: NDArray[np.int64], weights: Tensor | None, layer: str
+) -> Iterator[Round]:
+    """A layer's output and the gradients of N targets on M samples: one forward, however many targets a sample has.
+
+    The backward stops at the layer, and parameters must be frozen (see `untouched`), so that nothing below the layer
+    is recorded. Each round goes back once more through what is above it. Where the model uses the layer several
+    times, the last time counts.
+
+    Args:
+        classifier: the model.
+        x: `(M, C, H, W)` input.
+        rows: `(N,)` which sample each target belongs to.
+        weights: `(N, K)`, what each target weighs the logits with; None for gradients of 0 and no backward.
+        layer: name; "" for the declared one.
+
+    Raises:
+        As `activations`.
+    """
+    by_round = _in_rounds(rows)
+    if weights is None:
+        kept = activations(classifier, x, layer)
+        zero = kept.new_zeros(()).expand_as(kept)
+        passes: Iterator[tuple[Tensor, Tensor]] = ((kept, zero) for _ in by_round)
+    else:
+        passes = _passes(classifier, x, [_spread(weights, rows, each, len(x)) for each in by_round], layer)
+    for positions, (outputs, gradients) in zip(by_round, passes, strict=True):
+        yield Round(positions, _of(outputs, rows[positions]), _of(gradients, rows[positions]))
+
+
+def _passes(classifier: Classifier, x: Tensor, weights: list[Tensor], layer: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Output and gradient for each of the `weights` `(M, K)`: Captum for the first, then again from the same graph."""
+    logits: list[Tensor] = []
+    # Keeps the logits differentiable where the layer does not lead to them: the gradient is then zero, not an error.
     anchor = torch.zeros((), device=x.device, requires_grad=True)
+
+    def first(x: Tensor) -> Tensor:
+        logits[:] = [logits_of(classifier, x) + anchor]
+        return (logits[0] * weights[0]).sum(1)
+
+    options: dict[str, Any] = {"allow_unused": True, "materialize_grads": True, "retain_graph": len(weights) > 1}
+    with _called(classifier, layer) as module:
+        gradients, outputs = compute_layer_gradients_and_eval(first, module, x, grad_kwargs=options)
+    kept = _grid(classifier, _single(outputs, layer), layer)
+    yield kept, _grid(classifier, _single(gradients, layer), layer)
+    for later in weights[1:]:
+        options["retain_graph"] = later is not weights[-1]
+        gradients = torch.autograd.grad((logits[0] * later).sum(), outputs, **options)
+        yield kept, _grid(classifier, _single(gradients, layer), layer)
+
+
+def _in_rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Every position once, so that within a round each row comes at most once."""
+    order = np.argsort(rows, kind="stable")
+    sorted_rows = rows[order]
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(rows)) - np.searchsorted(sorted_rows, sorted_rows)
+    return [np.flatnonzero(rank == number) for number in range(rank.max() + 1)]
+
+
+def _spread(weights: Tensor, rows: NDArray[np.int64], positions: NDArray[np.int64], samples: int) -> Tensor:
+    """`(M, K)`: of each sample the weights of the one target at `positions` that belongs to it, or 0."""
+    spread = weights.new_zeros(samples, weights.shape[1])
+    spread[rows[positions]] = weights[positions]
+    return spread
+
+
+def _of(samples: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    return samples if np.array_equal(rows, np.arange(len(samples))) else samples[rows]
+
+
+@contextmanager
+def _called(classifier: Classifier, layer: str) -> Iterator[nn.Module]:
+    """The layer, with an output of its own: what hands its input on (dropout, identity) would otherwise be credited
+    with the paths that go around it. Captum's assertion that it was called becomes a NotApplicable.
+    """
+    module = classifier.layer(layer)
+    own = module.register_forward_hook(_own_output)
     try:
-        gradients, activations = compute_layer_gradients_and_eval(
-            lambda x, weights: output(x, weights) + anchor,
-            classifier.layer(layer),
-            x,
-            additional_forward_args=(weights,),
-            grad_kwargs={"allow_unused": True, "materialize_grads": True},
-        )
+        yield module
     except AssertionError:
-        raise _unused(layer) from None
-    return _grid(classifier, _single(activations, layer), layer), _grid(classifier, _single(gradients, layer), layer)
+        raise NotApplicable("the model does not use this layer", value=layer, remedy=OTHER_LAYER) from None
+    finally:
+        own.remove()
 
 
-def _unused(layer: str) -> NotApplicable:
-    return NotApplicable("the model does not use this layer", value=layer, remedy=OTHER_LAYER)
+def _own_output(_: nn.Module, inputs: Sequence[Any], output: Any) -> Any:
+    return output.clone() if any(output is given for given in inputs) else output
 
 
 def _single(found: Tensor | tuple[Tensor, ...], layer: str) -> Tensor:
-    outputs = (found,) if isinstance(found, torch.Tensor) else found
+    outputs = (found,) if isinstance(found, Tensor) else found
     if len(outputs) != 1:
         raise NotApplicable("this layer has several outputs", value=layer, remedy=OTHER_LAYER)
-    return outputs[0].detach()
+    return outputs[0].detach().float()
 
 
 def _grid(classifier: Classifier, output: Tensor, layer: str) -> Tensor:

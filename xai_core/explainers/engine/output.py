@@ -21,8 +21,13 @@ def weights_of(classifier: Classifier, targets: Sequence[Target]) -> Tensor:
     return torch.from_numpy(target_weights(list(targets), len(classifier.class_names))).to(classifier.device)
 
 
+def logits_of(classifier: Classifier, x: Tensor) -> Tensor:
+    """The classifier's logits `(N, K)`, float32. Raises as `checked_logits`."""
+    return checked_logits(classifier.logits(x), len(classifier.class_names))
+
+
 def checked_logits(output: object, classes: int) -> Tensor:
-    """The output itself, if it is one tensor of logits `(N, classes)`.
+    """The output itself as float32, if it is one tensor of logits `(N, classes)`.
 
     Raises:
         NotApplicable: a tuple, a dict, another shape or another number of classes.
@@ -39,20 +44,20 @@ def checked_logits(output: object, classes: int) -> Tensor:
             value=tuple(output.shape),
             remedy="Give a model that returns (samples, classes), and as many class names as it has outputs.",
         )
-    return output
+    return output.float()
 
 
 class TargetOutput(nn.Module):
-    """`(x (N,C,H,W), weights (N,K)) -> (N,)`: the weighted sum of logits that a target means."""
+    """`(x (N,C,H,W), weights (N,K)) -> (N,)`, float32: the weighted sum of logits that a target means."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        self.module = classifier.module
+        self.module, self.dtype = classifier.module, classifier.dtype
         self.classes = len(classifier.class_names)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """One number per sample."""
-        return (checked_logits(self.module(x), self.classes) * weights).sum(1)
+        return (checked_logits(self.module(x.to(self.dtype)), self.classes) * weights).sum(1)
 
 
 class OneTargetOutput(TargetOutput):

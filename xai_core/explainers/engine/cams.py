@@ -1,0 +1,68 @@
+"""Class activation maps of several methods, out of one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xai_core.errors import NotApplicable
+from xai_core.explainers.engine.batches import in_batches
+from xai_core.explainers.engine.layer_pass import OTHER_LAYER, Round, rounds
+from xai_core.explainers.engine.output import weights_of
+from xai_core.types import Array, Explanation, Target
+
+if TYPE_CHECKING:
+    from xai_core.explainers.base import Explainer, Formula
+    from xai_core.models.classifier import Classifier
+
+
+class Piece(NamedTuple):
+    """Maps `(n, h, w)` of every method for the targets at `positions` `(n,)`; `dead` `(n,)`: all gradients are 0."""
+
+    positions: NDArray[np.int64]
+    dead: NDArray[np.bool_]
+    maps: list[Array]
+
+
+def cams(
+    classifier: Classifier,
+    x: Tensor,
+    targets: Sequence[Target],
+    rows: NDArray[np.int64],
+    members: Sequence[Explainer],
+    layer: str,
+) -> list[Explanation]:
+    """One explanation per member, each of N targets on M samples (see `explain`).
+
+    Raises:
+        NotFound, NotApplicable: as `rounds`; also where all methods need a gradient and no target has one.
+    """
+    asking = ["gradients" in member.card.needs for member in members]
+    formulas = [member.formula for member in members if member.formula]
+    weights = weights_of(classifier, targets) if any(asking) else None
+
+    def part(at: slice) -> list[Piece]:
+        chosen = np.flatnonzero((rows >= at.start) & (rows < at.stop))
+        here = None if weights is None else weights[chosen]
+        found = rounds(classifier, x[at], rows[chosen] - at.start, here, layer) if len(chosen) else ()
+        return [_piece(chosen[each.positions], each, formulas) for each in found]
+
+    pieces = [piece for pieces in in_batches(classifier, x, part, len(x)) for piece in pieces]
+    order = np.argsort(np.concatenate([piece.positions for piece in pieces]))
+    dead = np.concatenate([piece.dead for piece in pieces])[order]
+    if dead.all() and all(asking):
+        shown = layer or classifier.cam_layer
+        raise NotApplicable("no gradient of the target reaches this layer", value=shown, remedy=OTHER_LAYER)
+    reasons = tuple("no gradient of the target reaches the layer" if row else None for row in dead)
+    maps = [np.concatenate(of_member)[order] for of_member in zip(*(piece.maps for piece in pieces), strict=True)]
+    return [Explanation(found, refusals=reasons if asks else ()) for found, asks in zip(maps, asking, strict=True)]
+
+
+def _piece(positions: NDArray[np.int64], found: Round, formulas: Sequence[Formula]) -> Piece:
+    dead = ~found.gradients.flatten(1).any(1)
+    maps = [formula(found.activations, found.gradients).cpu().numpy() for formula in formulas]
+    return Piece(positions, dead.cpu().numpy(), maps)
