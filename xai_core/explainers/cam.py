@@ -70,7 +70,7 @@ def gradcam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
 def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Σ_k w_k A_k, w_k = Σ_ij G_k · A_k / Σ_ab A_k: the weighted mean of the gradient, equation 8.
 
-    The paper leaves open what a channel is worth whose activations sum to 0, as a dead one's do: here it gets no weight.
+    The paper leaves open what a channel is worth whose activations sum to 0, as a dead one's do: here, nothing.
     """
     total = activations.sum((2, 3), keepdim=True)
     explained = (gradients * activations).sum((2, 3), keepdim=True)
