@@ -47,6 +47,12 @@ LRP_REFUSED = {"tokens": "no rule"}
 TABLE: dict[str, Row] = {
     "gradcam": Row(),
     "gradcam++": Row(linear=False),
+    "xgradcam": Row(),
+    "hirescam": Row(),
+    "layercam": Row(linear=False),
+    "eigencam": Row(linear=False),
+    "ablationcam": Row(),
+    "scorecam": Row(linear=False),
     "lrp": Row(refused=LRP_REFUSED),
     "ig": Row(IGParams(steps=8)),
     "shap": Row(ShapParams(samples=6, background=4), seeded=True),
