@@ -78,7 +78,7 @@ def test_a_batch_that_runs_out_of_memory_is_halved(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_footprint_is_what_autograd_keeps() -> None:
-    """Of Plain at 16×12: the input, two ReLU outputs (the convolutions' are overwritten), what pooling and head keep."""
+    """Of Plain at 16×12: the input, two ReLU outputs, what pooling and the head keep."""
     sample = pictures(1)
     floats = 3 * 192 + 8 * 192 + 8 * 48 + 12 * 48 + 48 + 16
     indices = 2 * (8 * 48)
