@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xai_core.errors import NotFound
+from xai_core.models.layers import unknown_layer
 from xai_core.models.preprocess import Preprocess
 
 Restore = Callable[[Tensor], Tensor]
@@ -60,10 +60,10 @@ class Classifier:
         """The module called `name`, or the declared CAM layer.
 
         Raises:
-            NotFound: no such layer; the nearest names are given.
+            NotFound: no such layer, or none is declared; the error names those that can hold a map.
         """
         wanted = name or self.cam_layer
         layers = dict(self.module.named_modules())
         if not wanted or wanted not in layers:
-            raise NotFound.among("layer", wanted, [n for n in layers if n])
+            raise unknown_layer(self, wanted)
         return layers[wanted]

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from xai_core.errors import NotApplicable
-from xai_core.explainers.engine.layer_pass import OTHER_LAYER
-from xai_core.explainers.engine.layer_pass import _grid as as_grid
 from xai_core.explainers.engine.output import TargetOutput
+from xai_core.models.layers import grid_at, unfit_layer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +45,7 @@ def drops_without_channels(classifier: Classifier, x: Tensor, weights: Tensor, l
     grids, drops = [], []
     for picture, row in zip(torch.split(x, 1), torch.split(weights, 1), strict=True):
         found, score = switches.all_on(picture, row)
-        grids.append(as_grid(classifier, found, layer).float())
+        grids.append(grid_at(classifier, found, layer).float())
         drops.append(score - switches.each_off(picture, row, found.numel()))
     return torch.cat(grids), torch.stack(drops)
 
@@ -56,7 +54,8 @@ class _Switches:
     """The channels of one layer, each of which can be switched off."""
 
     def __init__(self, classifier: Classifier, layer: str, picture: Tensor, weights: Tensor) -> None:
-        self.output, self.module, self.layer = TargetOutput(classifier), classifier.layer(layer), layer
+        self.classifier, self.layer = classifier, layer
+        self.output, self.module = TargetOutput(classifier), classifier.layer(layer)
         found, _ = self.all_on(picture, weights)
         self.axis = _channel_axis(classifier, found, layer)
         self.count = found.shape[self.axis]
@@ -73,11 +72,11 @@ class _Switches:
         with torch.no_grad(), _hooked(self.module, keep):
             score = self.output(picture, weights)
         if not seen:
-            raise NotApplicable("the model does not use this layer", value=self.layer, remedy=OTHER_LAYER)
+            raise unfit_layer(self.classifier, self.layer, "the model does not use this layer")
         if len(seen) > 1:
-            raise NotApplicable("the model uses this layer several times", value=self.layer, remedy=OTHER_LAYER)
+            raise unfit_layer(self.classifier, self.layer, "the model uses this layer several times")
         if not isinstance(seen[0], torch.Tensor):
-            raise NotApplicable("this layer has several outputs", value=self.layer, remedy=OTHER_LAYER)
+            raise unfit_layer(self.classifier, self.layer, "this layer has several outputs")
         return seen[0], score
 
     def each_off(self, picture: Tensor, weights: Tensor, size: int) -> Tensor:
@@ -119,11 +118,11 @@ def _channel_axis(classifier: Classifier, found: Tensor, layer: str) -> int:
     for axis in (1, found.ndim - 1):
         numbers = torch.arange(found.shape[axis], device=found.device)
         shape = [-1 if other == axis else 1 for other in range(found.ndim)]
-        grid = as_grid(classifier, numbers.view(shape).expand_as(found).contiguous(), layer)
+        grid = grid_at(classifier, numbers.view(shape).expand_as(found).contiguous(), layer)
         if grid.shape[1] == len(numbers) and bool((grid == numbers.view(1, -1, 1, 1)).all()):
             return axis
     shown = f"{layer or classifier.cam_layer} gives {tuple(found.shape)}"
-    raise NotApplicable("this layer's output is not a grid of channels", value=shown, remedy=OTHER_LAYER)
+    raise unfit_layer(classifier, shown, "this layer's output is not a grid of channels")
 
 
 @contextmanager
