@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -93,6 +95,8 @@ class LinearModel(nn.Module):
 
 SHAPE = (3, 16, 12)
 CLASSES = 5
+UNNAMED = itertools.count()
+"""An id would come back with another module, and with it what is kept for the first."""
 LAYERS = {Plain: "features", Residual: "block2", Tokens: "first"}
 
 
@@ -102,12 +106,12 @@ def grid(tokens: Tensor) -> Tensor:
 
 
 def wrap(module: nn.Module, layer: str = "", *, shape: tuple[int, int, int] = SHAPE, name: str = "") -> Classifier:
-    """A classifier around any module; `name` is its fingerprint."""
+    """A classifier around any module; `name` is its fingerprint, by default one of its own."""
     channels, height, width = shape
     preprocess = Preprocess(height, width, channels, (0.5,) * channels, (0.25,) * channels)
     names = tuple(f"class {index}" for index in range(CLASSES))
     restore = grid if isinstance(module, Tokens) else None
-    return Classifier(module.eval(), names, preprocess, "test", layer, name or f"{id(module)}", restore)
+    return Classifier(module.eval(), names, preprocess, "test", layer, name or f"unnamed-{next(UNNAMED)}", restore)
 
 
 def model(kind: type[nn.Module], seed: int = 0) -> Classifier:

@@ -60,6 +60,8 @@ TABLE: dict[str, Row] = {
     "input_x_gradient": Row(),
     "occlusion": Row(),
     "smoothgrad": Row(SmoothGradParams(samples=3), seeded=True),
+    "deeplift": Row(refused={"tokens": "no rule"}),
+    "guided_gradcam": Row(linear=False, refused={"tokens": "rectifiers"}),
     "edges": Row(),
     "random": Row(seeded=True),
 }

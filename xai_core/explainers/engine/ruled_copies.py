@@ -1,0 +1,123 @@
+"""Copies of a model on which Captum's DeepLIFT and guided backpropagation do what their papers say.
+
+Both set hooks on modules, and fail in silence where a rectifier is a function call, is used twice or works in place
+(see `rewrite`). DeepLIFT fails in two more places, which its copy mends:
+
+- Where one hooked module feeds another (a rectifier before a max-pooling), Captum reads the gradient between them
+  before the second has changed it. So each hooked module gets a copy of its input.
+- Where windows of a max-pooling overlap, Captum keeps one of the contributions to a pixel and drops the others. So
+  overlapping windows are laid out side by side first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from xai_core.errors import NotApplicable
+from xai_core.explainers.engine.lrp_model import HARMLESS
+from xai_core.explainers.engine.rewrite import Addition, as_modules, insert, module_of, name_of, same_logits, tidy
+
+if TYPE_CHECKING:
+    from xai_core.models.classifier import Classifier
+
+MAX_POOLINGS = (F.max_pool2d, torch.max_pool2d)
+POOLING_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+LINEAR = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d, Addition)
+"""Linear, or a constant added to it, in eval mode: their gradient is their rule."""
+RESCALED = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.MaxPool2d)
+"""Captum has the rescale rule of these."""
+OTHER_METHOD = "Use integrated gradients for this model."
+
+
+class Windows(nn.Module):
+    """`(N, C, H, W) -> (N, C, h, w · k · k)`: the windows of a max-pooling side by side, none shared."""
+
+    def __init__(self, pooling: nn.MaxPool2d) -> None:
+        super().__init__()
+        self.pooling = (pooling,)  # in a tuple: it must not be found and hooked as a part
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Borders are filled with the lowest number, which no maximum picks."""
+        (pooling,) = self.pooling
+        size = pooling(x).shape[2:]
+        kernel, stride, border = (_pair(v) for v in (pooling.kernel_size, pooling.stride, pooling.padding))
+        fill = [0, 0, 0, 0]
+        for axis in (0, 1):
+            reach = (size[axis] - 1) * stride[axis] + kernel[axis] - border[axis]
+            fill[2 - 2 * axis : 4 - 2 * axis] = border[axis], max(0, reach - x.shape[2 + axis])
+        x = F.pad(x, fill, value=torch.finfo(x.dtype).min)
+        windows = x.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1])
+        return windows[:, :, : size[0], : size[1]].flatten(3)
+
+
+def for_deeplift(classifier: Classifier) -> fx.GraphModule:
+    """The copy for DeepLIFT's rescale rule.
+
+    Raises:
+        NotApplicable: a part has no rule (Captum would take its plain gradient and say nothing), or the code cannot be
+            followed.
+    """
+    graph = as_modules(classifier.module)
+    for node in list(graph.graph.nodes):
+        if node.target in MAX_POOLINGS:
+            given = dict(zip(POOLING_ARGUMENTS, node.args[1:], strict=False))
+            given |= {name: value for name, value in node.kwargs.items() if name in POOLING_ARGUMENTS}
+            insert(graph, node, nn.MaxPool2d(**given), node.args[:1])
+    _check(graph, (*LINEAR, *RESCALED), "DeepLIFT has no rule for a part of this model")
+    for node in list(graph.graph.nodes):
+        pooling = module_of(graph, node)
+        if isinstance(pooling, nn.MaxPool2d) and _overlapping(pooling):
+            _lay_out(graph, node, pooling)
+    for node in list(graph.graph.nodes):
+        if isinstance(module_of(graph, node), RESCALED):
+            with graph.graph.inserting_before(node):
+                node.args = (graph.graph.call_function(torch.clone, node.args),)
+    tidy(graph)
+    same_logits(graph, classifier)
+    return graph
+
+
+def for_guided_backpropagation(classifier: Classifier) -> fx.GraphModule:
+    """The copy for guided backpropagation.
+
+    Raises:
+        NotApplicable: a part is neither linear nor a rectifier nor a max-pooling, or the code cannot be followed.
+    """
+    graph = as_modules(classifier.module)
+    _check(graph, (*LINEAR, nn.ReLU, nn.MaxPool2d), "guided backpropagation is defined for rectifiers (ReLU) only")
+    same_logits(graph, classifier)
+    return graph
+
+
+def _check(graph: fx.GraphModule, ruled: tuple[type, ...], problem: str) -> None:
+    for node in graph.graph.nodes:
+        part = module_of(graph, node)
+        if part is not None and type(part) not in ruled:
+            raise NotApplicable(problem, value=f"{node.target} ({type(part).__name__})", remedy=OTHER_METHOD)
+    for node in graph.graph.nodes:
+        if node.op in ("call_function", "call_method") and node.target not in HARMLESS:
+            raise NotApplicable(problem, value=f"{name_of(node)} in the model's code", remedy=OTHER_METHOD)
+
+
+def _overlapping(pooling: nn.MaxPool2d) -> bool:
+    return _pair(pooling.kernel_size) != _pair(pooling.stride) or _pair(pooling.padding) != (0, 0)
+
+
+def _lay_out(graph: fx.GraphModule, node: fx.Node, pooling: nn.MaxPool2d) -> None:
+    if _pair(pooling.dilation) != (1, 1):
+        raise NotApplicable("DeepLIFT has no rule for dilated pooling", value=node.target, remedy=OTHER_METHOD)
+    kernel = _pair(pooling.kernel_size)
+    windows = insert(graph, node, Windows(pooling), node.args[:1])
+    name = f"largest_{windows.name}"
+    graph.add_submodule(name, nn.MaxPool2d((1, kernel[0] * kernel[1])))
+    with graph.graph.inserting_after(windows):
+        largest = graph.graph.call_module(name, (windows,))
+    windows.replace_all_uses_with(largest, delete_user_cb=lambda user: user is not largest)
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value[0], value[1]) if isinstance(value, (tuple, list)) else (value, value)
