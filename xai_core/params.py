@@ -18,6 +18,7 @@ from typing import Any, TypeVar, get_type_hints
 from xai_core.errors import BadParameter, NotFound
 
 P = TypeVar("P")
+LATER = "later"
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,21 @@ def param(
     high: float | None = None,
     choices: tuple[Any, ...] = (),
     unit: str = "",
+    later: bool = False,
 ) -> Any:
-    """A dataclass field that knows how to be asked for. Types: int, float, bool, str."""
-    return dataclasses.field(
-        default=default, metadata={"help": help, "low": low, "high": high, "choices": choices, "unit": unit}
-    )
+    """A dataclass field that knows how to be asked for. Types: int, float, bool, str.
+
+    `later`: it came after results were stored, which were made as its default says; see `identifying`.
+    """
+    metadata = {"help": help, "low": low, "high": high, "choices": choices, "unit": unit}
+    return dataclasses.field(default=default, metadata={**metadata, LATER: later})
 
 
 def specs(params_type: type) -> list[ParamSpec]:
     """The parameters of a type, in the order of declaration."""
     hints = get_type_hints(params_type)
     return [
-        ParamSpec(name=f.name, type=hints[f.name], default=f.default, **f.metadata)
+        ParamSpec(f.name, hints[f.name], f.default, **{k: v for k, v in f.metadata.items() if k != LATER})
         for f in dataclasses.fields(params_type)
     ]
 
@@ -80,6 +84,18 @@ def build(params_type: type[P], values: Mapping[str, Any]) -> P:
 def as_dict(params: Any) -> dict[str, Any]:
     """The JSON form, in the order of declaration."""
     return dataclasses.asdict(params)
+
+
+def identifying(params: Any) -> dict[str, Any]:
+    """The JSON form that stored results are known by.
+
+    A parameter that came later is left out at its default: what was stored before it came stays valid.
+    """
+    values = as_dict(params)
+    quiet = (f.name for f in dataclasses.fields(params) if f.metadata.get(LATER) and values[f.name] == f.default)
+    for name in list(quiet):
+        del values[name]
+    return values
 
 
 def digest(value: Any) -> str:

@@ -1,28 +1,39 @@
-"""Layer-wise relevance propagation, by Captum on a rewritten copy of the model."""
+"""Layer-wise relevance propagation, on a copy of the model whose gradient is relevance."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.explainers.base import Context, explainer
-from xai_core.params import NoParams
+from xai_core.params import param
 from xai_core.types import Array, Card, Explanation, Target
 
 if TYPE_CHECKING:
-    from torch import Tensor, fx
+    from torch import Tensor
 
+    from xai_core.explainers.engine.lrp_model import LrpModel
     from xai_core.models.classifier import Classifier
 
 TOLERANCE = 0.10
 """How far from 1 conservation may be before a map is refused."""
 
-CACHED = 4
-_ready: OrderedDict[tuple[str, str], fx.GraphModule] = OrderedDict()
+
+@dataclass(frozen=True)
+class LrpParams:
+    """Of relevance propagation."""
+
+    composite: str = param(
+        "epsilon-plus-flat",
+        help="which rules: z⁺ on hidden convolutions (smooth, the default), γ (keeps some evidence against), or ε "
+        "everywhere (like gradient × input; noisy). Linear layers have ε, the first convolution flat but for ε",
+        choices=("epsilon-plus-flat", "gamma", "epsilon"),
+        later=True,
+    )
 
 
 @explainer(
@@ -33,43 +44,51 @@ _ready: OrderedDict[tuple[str, str], fx.GraphModule] = OrderedDict()
         blind_spot="Says how this logit came about, not what would change the decision; refused for models whose "
         "parts have no rule.",
         paper="Bach et al. 2015, On Pixel-Wise Explanations; Montavon et al. 2019, Layer-Wise Relevance Propagation: "
-        "An Overview (composite rules)",
+        "An Overview (composite rules); Ali et al. 2022, XAI for Transformers (attention)",
         needs=frozenset({"gradients"}),
-        cost=5.2,
+        cost=4.5,
         signed=True,
-    )
+    ),
+    LrpParams,
 )
 def lrp(
     classifier: Classifier,
     x: Tensor,
     targets: Sequence[Target],
-    params: NoParams,  # noqa: ARG001
+    params: LrpParams,
     context: Context,  # noqa: ARG001
     seeds: NDArray[np.int64],  # noqa: ARG001
 ) -> Explanation:
-    """Flat rule on the first convolution, z⁺ without bias on the others, ε = 1e-6 on linear layers; channels summed.
+    """Relevance of pixels, channels summed, by the rules of a composite; of a difference, R(positive) − R(negative).
 
-    The map of a difference is R(positive) − R(negative).
+    Transformers have rules of their own: attention weights and the deviations of LayerNorm are held fixed, linear
+    layers have ε, and what a patch's token holds is spread evenly over the patch.
 
-    Diagnostics: `conservation` = Σ R / logit, 1 is ideal (biases of hidden linear layers keep their share); of a
-    difference, the worse of its two. Beyond 10 % off the map is refused, and also where the head's bias alone gives
-    the logit its sign (conservation is then NaN): every pixel's sign would be turned around.
+    Diagnostics: `conservation` = Σ R / logit, 1 is ideal; of a difference, the worse of its two. Beyond 10 % off the
+    map is refused, and also where the head's bias alone gives the logit its sign (conservation is then NaN): every
+    pixel's sign would be turned around. Where a model has tokens of its own, such as a class token, they count in Σ R,
+    and `constant_share` says what share of the logit they hold, which the map therefore lacks.
 
     Raises:
-        NotApplicable: Captum has no rule for a part of the model; the error names it.
+        NotApplicable: there is no rule for a part of the model; the error names it.
     """
     import torch
 
     second = [row for row, target in enumerate(targets) if target.negative is not None]
     classes = [target.positive for target in targets]
     classes += [target.negative for target in targets if target.negative is not None]
-    maps, conservation = _relevance(classifier, torch.cat([x, x[second]]), classes)
-    worst = conservation[: len(x)].copy()
+    maps, diagnostics = _relevance(classifier, torch.cat([x, x[second]]), classes, params.composite)
     for row, found in zip(second, range(len(x), len(classes)), strict=True):
         maps[row] -= maps[found]
-        if np.isnan(conservation[found]) or abs(conservation[found] - 1) > abs(worst[row] - 1):
-            worst[row] = conservation[found]
-    return Explanation(maps[: len(x)].copy(), {"conservation": worst}, tuple(map(_refusal, worst)))
+        for values in diagnostics.values():
+            values[row] = _worse(values[row], values[found])
+    worst = {name: values[: len(x)].copy() for name, values in diagnostics.items()}
+    return Explanation(maps[: len(x)].copy(), worst, tuple(map(_refusal, worst["conservation"])))
+
+
+def _worse(one: float, other: float) -> float:
+    """Of two ratios the one further from 1; NaN is the furthest."""
+    return max(one, other, key=lambda ratio: np.inf if np.isnan(ratio) else abs(ratio - 1))
 
 
 def _refusal(conservation: float) -> str | None:
@@ -80,42 +99,30 @@ def _refusal(conservation: float) -> str | None:
     return f"conservation {conservation:.2f}, more than 10 % off: the map would be wrong"
 
 
-def _relevance(classifier: Classifier, x: Tensor, classes: Sequence[int]) -> tuple[Array, Array]:
-    """Relevance of one class per row, `(M, H, W)`, and its conservation, `(M,)`."""
+def _relevance(
+    classifier: Classifier, x: Tensor, classes: Sequence[int], composite: str
+) -> tuple[Array, dict[str, Array]]:
+    """Relevance of one class per row, `(M, H, W)`, and its diagnostics."""
     import torch
-    from captum.attr import LRP
 
-    from xai_core.explainers.engine.lrp_rules import attach_rules, head_of
-    from xai_core.explainers.engine.output import checked_logits
-
-    model = _rewritten(classifier)
-    wanted = torch.tensor(classes, device=x.device)
-    with torch.no_grad():
-        logits = checked_logits(classifier.logits(x), len(classifier.class_names))
-        target = logits.gather(1, wanted[:, None])[:, 0]
-    attach_rules(model)
-    try:
-        relevance = LRP(model).attribute(x.clone().requires_grad_(), target=wanted).detach()
-    finally:
-        for part in model.modules():
-            vars(part).pop("activations", None)
-    maps = relevance.sum(1)
-    # The original's logit, not the copy's: the ratio then also tells of a rewrite gone wrong.
-    conservation = maps.flatten(1).sum(1) / target
-    head = head_of(model)
-    if head is not None and head.bias is not None:
-        conservation[(target - head.bias[wanted]) * target <= 0] = torch.nan
-    return maps.float().cpu().numpy(), conservation.float().cpu().numpy()
+    model = _copy(classifier, composite)
+    wanted = torch.tensor(classes, device=x.device)[:, None]
+    leaf = x.float().clone().requires_grad_()
+    logits = model.graph(leaf)
+    target = logits.detach().gather(1, wanted)
+    start = torch.zeros_like(logits).scatter_(1, wanted, target)
+    relevance, *elsewhere = torch.autograd.grad(logits, [leaf, *model.constants()], start)
+    maps, target = relevance.sum(1), target[:, 0]
+    constant = sum((part.flatten(1).sum(1) for part in elsewhere), torch.zeros_like(target))
+    conservation = (maps.flatten(1).sum(1) + constant) / target
+    if model.head is not None and model.head.bias is not None:
+        conservation[(target - model.head.bias[wanted[:, 0]]) * target <= 0] = torch.nan
+    found = {"conservation": conservation, **({"constant_share": constant / target} if elsewhere else {})}
+    return maps.cpu().numpy(), {name: values.cpu().numpy() for name, values in found.items()}
 
 
-def _rewritten(classifier: Classifier) -> fx.GraphModule:
-    """The rewritten copy, kept for the last few classifiers."""
-    from xai_core.explainers.engine.lrp_rewrite import rewritten
+def _copy(classifier: Classifier, composite: str) -> LrpModel:
+    from xai_core.explainers.engine.lrp_model import lrp_model
+    from xai_core.explainers.engine.rewrite import kept_copy
 
-    key = (classifier.fingerprint, str(classifier.device))
-    if key not in _ready:
-        _ready[key] = rewritten(classifier.module)
-    _ready.move_to_end(key)
-    while len(_ready) > CACHED:
-        _ready.popitem(last=False)
-    return _ready[key]
+    return kept_copy(classifier, f"lrp {composite}", lambda: lrp_model(classifier, composite))

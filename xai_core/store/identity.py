@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadParameter
 from xai_core.explainers.base import Explainer
-from xai_core.params import as_dict, digest
+from xai_core.params import digest, identifying
 
 if TYPE_CHECKING:
     from xai_core.store.run import Run
@@ -75,7 +75,7 @@ def identity(run: Run, method: Explainer, params: Any, *, weights: str = "traine
         "samples": study.info.samples_digest,
         "method": method.card.key,
         "version": method.card.version,
-        "params": as_dict(params),
+        "params": identifying(params),
         "background": background,
         "seed": study.info.seed,
     }

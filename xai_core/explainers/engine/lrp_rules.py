@@ -1,64 +1,214 @@
-"""Which propagation rule each module of a rewritten model gets: Captum's, and the flat rule that it lacks."""
+"""Rules of relevance propagation: pure functions that hand a layer's relevance to its inputs.
+
+A rule takes the layer's module, its inputs, its output and the output's relevance R, and gives each input's relevance.
+`HandBack` runs a module forward as it is and a rule backward, so that the gradient of a rewritten model is relevance.
+All rules conserve (the inputs' relevance adds up to the output's) as long as no unit divides by nothing.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, PropagationRule
-from torch import fx, nn
+from torch import Tensor, nn
+from torch.autograd import Function
 
 EPSILON = 1e-6
+"""Keeps the denominators of the ε rule away from 0."""
+TINY = 1e-9
+"""The same where nothing is to be absorbed."""
+GAMMA = 0.25
+"""How much more positive weights count in the γ rule (Montavon et al. 2019, section 10.2.3)."""
+
+Rule = Callable[..., tuple[Tensor, ...]]
+"""`(module, inputs, output, relevance of the output) -> relevance of each input`."""
 
 
-class FlatRule(PropagationRule):
-    """Every input in a window gets the same share of the output's relevance (Bach et al. 2015, eq. 69).
+class HandBack(Function):
+    """Forward as the module, backward as the rule."""
 
-    For the first convolution, whose inputs may be negative, where z⁺ would not conserve.
+    @staticmethod
+    def forward(ctx: Any, module: Callable[..., Tensor], rule: Rule, *inputs: Tensor) -> Tensor:
+        """The module's output."""
+        ctx.module, ctx.rule = module, rule
+        output = module(*inputs)
+        ctx.save_for_backward(*inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, relevance: Tensor) -> Any:  # type: ignore[override]
+        """The inputs' relevance."""
+        *inputs, output = ctx.saved_tensors
+        return None, None, *ctx.rule(ctx.module, inputs, output, relevance)
+
+
+class Ruled(nn.Module):
+    """A module with its rule."""
+
+    def __init__(self, module: nn.Module, rule: Rule) -> None:
+        super().__init__()
+        self.module, self.rule = module, rule
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """As the module alone."""
+        return HandBack.apply(self.module, self.rule, *inputs)
+
+
+class Source(nn.Module):
+    """Where a constant of the model, such as a class token, enters the graph: keeps it, to ask for its relevance."""
+
+    value: Tensor | None = None
+
+    def forward(self, constant: Tensor) -> Tensor:
+        """The constant, as a leaf of the graph."""
+        self.value = constant.detach().clone().requires_grad_()
+        return self.value
+
+    def taken(self) -> Tensor:
+        """The constant of the last forward pass, which is forgotten here."""
+        value, self.value = self.value, None
+        assert value is not None, "asked for after a forward pass"
+        return value
+
+
+def passed(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+    """The only input, or the first, takes all: activations, and what a constant or a gate merely changes."""
+    return (relevance, *[None] * (len(inputs) - 1))  # type: ignore[return-value]
+
+
+def shared(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG001
+    """In proportion to what each summand adds, a / (a + b): for sums that are rectified next."""
+    shares = relevance / stable(output, TINY)
+    return tuple(part * shares for part in inputs)
+
+
+def shared_by_size(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+    """In proportion to |x|: for averages, whose inputs may cancel."""
+    return (handed_back(module, inputs[0].abs(), relevance, TINY),)
+
+
+def plus(layer: nn.Module) -> Rule:
+    """z⁺: in proportion to positive contributions of rectified inputs (Montavon et al. 2017, eq. 11); no bias."""
+    positive = with_weights(layer, layer.weight.clamp(min=0), None)  # type: ignore[operator]
+
+    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+        return (handed_back(positive, inputs[0], relevance, TINY),)
+
+    return rule
+
+
+def flat(layer: nn.Module) -> Rule:
+    """Every input of a window gets the same share (Bach et al. 2015, eq. 69): for pixels, which may be negative."""
+    ones = with_weights(layer, torch.ones_like(layer.weight), None)  # type: ignore[arg-type]
+
+    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+        return (handed_back(ones, torch.ones_like(inputs[0]), relevance, TINY),)
+
+    return rule
+
+
+def epsilon(layer: nn.Module) -> Rule:
+    """ε: in proportion to contributions x·w (Bach et al. 2015, eq. 58); see `proportional`."""
+    return proportional(layer, layer.weight)  # type: ignore[arg-type]
+
+
+def gamma(layer: nn.Module) -> Rule:
+    """γ: in proportion to contributions x·(w + γw⁺) of rectified inputs (Montavon et al. 2019, section 10.2.3)."""
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    return proportional(layer, weight + GAMMA * weight.clamp(min=0))
+
+
+def proportional(layer: nn.Module, weight: Tensor) -> Rule:
+    """In proportion to contributions x·w, and the bias' share to the unit's inputs by their size |x|.
+
+    The denominator holds the bias: without it a unit that its bias switched on would divide by almost nothing.
     """
+    whole, linear = with_weights(layer, weight, layer.bias), with_weights(layer, weight, None)  # type: ignore[arg-type]
+    window, spread = _window(layer), layer.bias is not None
 
-    STABILITY_FACTOR = EPSILON
+    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+        x = inputs[0]
+        shares = relevance / stable(whole(x), EPSILON)
+        found = x * transposed(linear, x, shares)
+        if spread:
+            found = found + handed_back(window, x.abs(), _of_bias(layer, shares), TINY)
+        return (found,)
 
-    def _manipulate_weights(self, module: nn.Module, inputs: Any, outputs: Any) -> None:  # noqa: ARG002
-        assert isinstance(module, nn.Conv2d)
-        module.weight.data = torch.ones_like(module.weight)
-        if module.bias is not None:
-            module.bias.data = torch.zeros_like(module.bias)
-        seen: dict[torch.device, tuple[torch.Tensor, ...]] = module.activations  # type: ignore[assignment]
-        for device, tensors in seen.items():
-            seen[device] = tuple(map(torch.ones_like, tensors))
-
-
-class HeadRule(EpsilonRule):
-    """The ε rule without bias: pixels share the whole logit, also the part that the head's bias adds.
-
-    For the last layer alone, where this is one factor for the whole map. In hidden layers the bias stays, and keeps
-    its relevance: without it a unit that its bias switched on would divide by almost nothing.
-    """
-
-    def _manipulate_weights(self, module: nn.Module, inputs: Any, outputs: Any) -> None:  # noqa: ARG002
-        assert isinstance(module, nn.Linear)
-        if module.bias is not None:
-            module.bias.data = torch.zeros_like(module.bias)
+    return rule
 
 
-def head_of(model: fx.GraphModule) -> nn.Linear | None:
-    """The linear layer that gives the logits; None where something else does."""
-    (end,) = next(node for node in model.graph.nodes if node.op == "output").all_input_nodes
-    module = model.get_submodule(str(end.target)) if end.op == "call_module" else None
-    return module if isinstance(module, nn.Linear) else None
+def head(layer: nn.Module) -> Rule:
+    """ε without bias: for the logits, where the bias' share is one factor for the whole map."""
+    linear = with_weights(layer, layer.weight, None)  # type: ignore[arg-type]
+
+    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+        return (handed_back(linear, inputs[0], relevance, EPSILON),)
+
+    return rule
 
 
-def attach_rules(model: fx.GraphModule) -> None:
-    """Flat on the first convolution, z⁺ without bias on the others, ε on linear layers; the rest as Captum has it.
+def normalised(layer: nn.LayerNorm) -> Rule:
+    """In proportion to contributions, the deviation held fixed (Ali et al. 2022, eq. 11); the shift's share by |x|."""
 
-    Captum deletes rules after each call, so this comes before every one.
-    """
-    first, head = True, head_of(model)
-    for node in model.graph.nodes:
-        module = model.get_submodule(node.target) if node.op == "call_module" else None
-        if isinstance(module, nn.Conv2d):
-            module.rule = FlatRule() if first else Alpha1_Beta0_Rule(set_bias_to_zero=True)  # type: ignore[assignment]
-            first = False
-        elif isinstance(module, nn.Linear):
-            module.rule = (HeadRule if module is head else EpsilonRule)(EPSILON)  # type: ignore[assignment]
+    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+        x, over = inputs[0], tuple(range(-len(layer.normalized_shape), 0))
+        deviation = (x.var(over, correction=0, keepdim=True) + layer.eps).sqrt()
+
+        def linear(values: Tensor) -> Tensor:
+            return (values - values.mean(over, keepdim=True)) / deviation * layer.weight
+
+        shares = relevance / stable(output, TINY)
+        sizes = x.abs()
+        of_bias = (shares * layer.bias).sum(over, keepdim=True)
+        return (x * transposed(linear, x, shares) + of_bias * sizes / stable(sizes.sum(over, keepdim=True), TINY),)
+
+    return rule
+
+
+def handed_back(linear: Callable[[Tensor], Tensor], x: Tensor, relevance: Tensor, stabiliser: float) -> Tensor:
+    """x · Lᵀ(R / L(x)): each input's share of each output of a linear L, in proportion to its contribution."""
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        output = linear(leaf)
+    (back,) = torch.autograd.grad(output, leaf, relevance / stable(output.detach(), stabiliser))
+    return x * back
+
+
+def transposed(linear: Callable[[Tensor], Tensor], x: Tensor, shares: Tensor) -> Tensor:
+    """Lᵀ(shares), in the shape of x."""
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        output = linear(leaf)
+    return torch.autograd.grad(output, leaf, shares)[0]
+
+
+def stable(denominator: Tensor, stabiliser: float) -> Tensor:
+    """Moved away from 0, each to its own side; 0 itself to above."""
+    return denominator + torch.where(denominator >= 0, stabiliser, -stabiliser)
+
+
+def with_weights(layer: nn.Module, weight: Tensor, bias: Any) -> nn.Module:
+    """A copy of a convolution or linear layer with other weights."""
+    made = copy.deepcopy(layer)
+    made.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
+    kept = None if bias is None else nn.Parameter(bias.detach().clone(), requires_grad=False)
+    made.register_parameter("bias", kept)
+    return made
+
+
+def _window(layer: nn.Module) -> nn.Module:
+    """The layer with one output per group, that adds up the inputs a unit sees."""
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    return with_weights(layer, torch.ones_like(weight[: getattr(layer, "groups", 1)]), None)
+
+
+def _of_bias(layer: nn.Module, shares: Tensor) -> Tensor:
+    """What the bias of all units with the same window has to hand on: one channel per group."""
+    bias: Tensor = layer.bias  # type: ignore[assignment]
+    if isinstance(layer, nn.Linear):
+        return (shares * bias).sum(-1, keepdim=True)
+    count, channels, *size = shares.shape
+    groups: int = layer.groups  # type: ignore[assignment]
+    return (shares * bias[:, None, None]).reshape(count, groups, channels // groups, *size).sum(2)

@@ -1,0 +1,107 @@
+"""Every propagation rule against its slow writing, and what it conserves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.oracles import lrp as slow
+from xai_core.explainers.engine import lrp_rules as rules
+
+SHAPE = (4, 5, 4)
+LAYERS = {
+    "linear": lambda: nn.Linear(9, 6),
+    "convolution": lambda: nn.Conv2d(4, 6, 3, padding=1),
+    "strided": lambda: nn.Conv2d(4, 3, 3, stride=2),
+    "grouped": lambda: nn.Conv2d(4, 6, 3, padding=1, groups=2),
+    "no bias": lambda: nn.Conv2d(4, 2, 1, bias=False),
+}
+CASES: dict[str, tuple[Callable, Callable]] = {
+    "plus": (rules.plus, slow.z_plus),
+    "flat": (rules.flat, slow.flat),
+    "epsilon": (rules.epsilon, slow.proportional),
+    "gamma": (rules.gamma, slow.gamma),
+    "head": (rules.head, slow.unbiased),
+}
+
+
+def case(kind: str) -> tuple[nn.Module, Tensor, Tensor]:
+    """A layer, two samples of rectified input and some relevance of its output, where the output is positive."""
+    with torch.random.fork_rng():
+        torch.manual_seed(len(kind))
+        layer = LAYERS[kind]().requires_grad_(False)
+        x = torch.rand(2, *((9,) if kind == "linear" else SHAPE))
+        x[x < 0.2] = 0
+        return layer, x, torch.rand_like(layer(x)) * (layer(x) > 0.02)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_equals_its_slow_writing(name: str, kind: str) -> None:
+    layer, x, relevance = case(kind)
+    make, written = CASES[name]
+    (found,) = make(layer)(layer, [x], layer(x), relevance)
+    weight, bias = slow.as_matrix(layer, tuple(x.shape[1:]))
+    for row in range(2):
+        amounts = relevance[row].flatten().double().numpy()
+        expected = slow.propagate(written, weight, bias, x[row].flatten().double().numpy(), amounts)
+        np.testing.assert_allclose(found[row].flatten(), expected, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_conserves(name: str, kind: str) -> None:
+    layer, x, relevance = case(kind)
+    (found,) = CASES[name][0](layer)(layer, [x], layer(x), relevance)
+    np.testing.assert_allclose(found.flatten(1).sum(1), relevance.flatten(1).sum(1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("pooling", [nn.AvgPool2d(2), nn.AvgPool2d(3, 2, padding=1), nn.AdaptiveAvgPool2d(2)])
+def test_averages_share_by_size_also_where_inputs_cancel(pooling: nn.Module) -> None:
+    x = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(0))
+    relevance = torch.rand_like(pooling(x))
+    (found,) = rules.shared_by_size(pooling, [x], pooling(x), relevance)
+    np.testing.assert_allclose(found.sum((1, 2, 3)), relevance.sum((1, 2, 3)), rtol=1e-4)
+    assert (found >= 0).all()
+    weight, _ = slow.as_matrix(pooling, SHAPE)
+    sizes = x[0].abs().flatten().double().numpy()
+    expected = slow.propagate(slow.z_plus, weight, np.zeros(len(weight)), sizes, relevance[0].flatten().numpy())
+    np.testing.assert_allclose(found[0].flatten(), expected, atol=1e-5)
+
+
+def test_a_sum_is_shared_by_what_each_part_adds() -> None:
+    a, b, relevance = torch.tensor([3.0, -1.0, 0.0]), torch.tensor([1.0, 3.0, 2.0]), torch.tensor([8.0, 4.0, 5.0])
+    of_a, of_b = rules.shared(nn.Identity(), [a, b], a + b, relevance)
+    np.testing.assert_allclose(of_a, [6, -2, 0], rtol=1e-6)
+    np.testing.assert_allclose(of_b, [2, 6, 5], rtol=1e-6)
+
+
+def test_layer_norm_conserves_and_keeps_its_deviation_fixed() -> None:
+    layer, x = nn.LayerNorm(6), torch.randn(2, 3, 6, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        layer.weight.uniform_(0.5, 1.5)
+        layer.bias.uniform_(-0.5, 0.5)
+        output = layer(x)
+        relevance = output * torch.rand(2, 3, 6)
+        (found,) = rules.normalised(layer)(layer, [x], output, relevance)
+    np.testing.assert_allclose(found.sum(-1), relevance.sum(-1), atol=1e-4)
+    nn.init.zeros_(layer.bias)
+    leaf = x.clone().requires_grad_()
+    centred = leaf - leaf.mean(-1, keepdim=True)
+    fixed = centred / (x.var(-1, correction=0, keepdim=True) + layer.eps).sqrt() * layer.weight
+    (gradient,) = torch.autograd.grad((fixed * 0.7).sum(), leaf)
+    (found,) = rules.normalised(layer)(layer, [x], fixed.detach(), 0.7 * fixed.detach())
+    np.testing.assert_allclose(found.detach(), x * gradient, atol=1e-4)
+
+
+def test_handing_back_leaves_the_forward_as_it_is() -> None:
+    layer, x, _ = case("convolution")
+    leaf = x.clone().requires_grad_()
+    output = rules.Ruled(layer, rules.passed)(leaf)
+    assert torch.equal(output, layer(x))
+    with pytest.raises(RuntimeError, match="shape"):
+        output.sum().backward()

@@ -1,0 +1,204 @@
+"""A copy of a model whose gradient is relevance: every part has a propagation rule, or the model is refused by name."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from xai_core.errors import NotApplicable
+from xai_core.explainers.engine import lrp_rules as rules
+from xai_core.explainers.engine.lrp_attention import Attention
+from xai_core.explainers.engine.rewrite import (
+    OTHER_METHOD,
+    Addition,
+    as_modules,
+    fold_batch_norm,
+    insert,
+    module_of,
+    name_of,
+    replace,
+    same_logits,
+    tidy,
+)
+
+if TYPE_CHECKING:
+    from xai_core.models.classifier import Classifier
+
+RuleOf = Callable[[nn.Module], rules.Rule]
+"""Makes the rule of one layer."""
+
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU)
+AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+MAXIMA = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
+"""Their gradient hands everything to the largest input, as it should."""
+
+COMPOSITES: dict[str, tuple[RuleOf, RuleOf]] = {
+    "epsilon-plus-flat": (rules.flat, rules.plus),
+    "gamma": (rules.flat, rules.gamma),
+    "epsilon": (rules.epsilon, rules.epsilon),
+}
+"""The rules of the first convolution and of the others; linear layers have the ε rule."""
+
+HARMLESS = frozenset(
+    {
+        # Move numbers without changing them, or pick some of them: their gradient moves relevance as it should.
+        *(torch.flatten, torch.cat, torch.concat, torch.reshape, torch.permute, torch.transpose, torch.unsqueeze),
+        *(torch.chunk, torch.split, torch.squeeze, F.max_pool2d, torch.max_pool2d, operator.getitem, getattr),
+        *("flatten", "reshape", "view", "permute", "transpose", "unsqueeze", "squeeze", "chunk", "split", "expand"),
+        *("contiguous", "size", "dim", operator.eq, torch._assert),
+    }
+)
+ARITHMETIC = (operator.mul, operator.floordiv, operator.add, operator.sub)
+"""Harmless where it is about shapes."""
+CATENATIONS = (torch.cat, torch.concat)
+
+
+@dataclass(frozen=True)
+class LrpModel:
+    """A copy to propagate relevance through.
+
+    Attributes:
+        graph: computes the model's logits; its gradient, started with a logit, is that logit's relevance.
+        head: the linear layer that gives the logits; None where something else does.
+        sources: constants, such as a class token, that take a part of the relevance.
+    """
+
+    graph: fx.GraphModule
+    head: nn.Linear | None
+    sources: tuple[rules.Source, ...]
+
+    def constants(self) -> list[Tensor]:
+        """What the sources gave in the last forward pass; they let go of it."""
+        return [source.taken() for source in self.sources]
+
+
+def lrp_model(classifier: Classifier, composite: str) -> LrpModel:
+    """The copy, float32.
+
+    Args:
+        classifier: the model.
+        composite: a key of COMPOSITES.
+
+    Raises:
+        NotApplicable: the model cannot be traced, or a part of it has no rule; the error names it.
+    """
+    graph = as_modules(classifier.module)
+    fold_batch_norm(graph)
+    head = _head(graph)
+    _attend(graph)
+    _mark_sources(graph)
+    _give_rules(graph, head, *COMPOSITES[composite])
+    _check_functions(graph)
+    tidy(graph)
+    same_logits(graph, classifier)
+    return LrpModel(graph, head, tuple(part for part in graph.modules() if isinstance(part, rules.Source)))
+
+
+def _head(graph: fx.GraphModule) -> nn.Linear | None:
+    (end,) = next(node for node in graph.graph.nodes if node.op == "output").all_input_nodes
+    module = module_of(graph, end)
+    return module if isinstance(module, nn.Linear) else None
+
+
+def _attend(graph: fx.GraphModule) -> None:
+    """Attention of a sequence with itself, of which only the tokens are read, as one module."""
+    for node in list(graph.graph.nodes):
+        attention = module_of(graph, node)
+        if not isinstance(attention, nn.MultiheadAttention):
+            continue
+        readers = [user for user in node.users if user.target is operator.getitem and user.args[1] == 0]
+        itself = len(node.args) == 3 and len(set(node.args)) == 1 and set(node.kwargs) <= {"need_weights"}
+        if not (itself and len(readers) == len(node.users) and Attention.fits(attention)):
+            _refuse(f"{node.target} (this form of attention)")
+        new = insert(graph, node, Attention(attention), node.args[:1])
+        for reader in readers:
+            replace(graph, reader, new)
+
+
+def _mark_sources(graph: fx.GraphModule) -> None:
+    """A constant that is put beside the data, such as a class token, takes its part of the relevance."""
+    for node in list(graph.graph.nodes):
+        if node.target not in CATENATIONS:
+            continue
+        for part in filter(_is_constant, node.args[0]):
+            graph.add_submodule(f"source_{part.name}", rules.Source())
+            with graph.graph.inserting_after(part):
+                node.replace_input_with(part, graph.graph.call_module(f"source_{part.name}", (part,)))
+
+
+def _give_rules(graph: fx.GraphModule, head: nn.Linear | None, first: RuleOf, others: RuleOf) -> None:
+    """Refuse the first module without a rule."""
+    transformer, convolution = any(isinstance(part, Attention) for part in graph.modules()), first
+    for node in list(graph.graph.nodes):
+        module = module_of(graph, node)
+        if module is None or isinstance(module, (*MAXIMA, Attention, rules.Source)):
+            continue
+        if isinstance(module, nn.Conv2d):
+            rule, convolution = convolution(module), others
+        elif isinstance(module, nn.Linear):
+            rule = (rules.head if module is head else rules.epsilon)(module)
+        elif isinstance(module, Addition):
+            rule = _of_addition(node)
+        else:
+            found = _of_the_rest(module, transformer)
+            if found is None:
+                _refuse(f"{node.target} ({type(module).__name__})")
+            rule = found
+        graph.set_submodule(str(node.target), rules.Ruled(module, rule))
+
+
+def _of_addition(node: fx.Node) -> rules.Rule:
+    """A constant that is added, such as a position, belongs to what it is added to."""
+    if any(map(_is_constant, node.args)):  # type: ignore[arg-type]
+        node.args = tuple(sorted(node.args, key=_is_constant))  # type: ignore[arg-type]
+        return rules.passed
+    return rules.shared
+
+
+def _of_the_rest(module: nn.Module, transformer: bool) -> rules.Rule | None:
+    if isinstance(module, ACTIVATIONS) or (isinstance(module, nn.BatchNorm2d) and module.running_mean is not None):
+        return rules.passed
+    if isinstance(module, AVERAGES):
+        return rules.shared_by_size
+    if transformer and isinstance(module, nn.GELU):
+        return rules.passed
+    if transformer and isinstance(module, nn.LayerNorm) and module.elementwise_affine:
+        return rules.normalised(module)
+    return None
+
+
+def _is_constant(node: fx.Node) -> bool:
+    """Made of the model's parameters and of sizes alone."""
+    if node.op == "get_attr":
+        return True
+    return node.op != "placeholder" and bool(_tensors(node)) and all(map(_is_constant, _tensors(node)))
+
+
+def _is_number(node: fx.Node) -> bool:
+    """A shape, or made of shapes."""
+    if node.target in ("size", "dim") or (node.target is getattr and node.args[1] == "shape"):
+        return True
+    parts = node.all_input_nodes
+    return node.op == "call_function" and bool(parts) and all(map(_is_number, parts))
+
+
+def _tensors(node: fx.Node) -> list[fx.Node]:
+    return [part for part in node.all_input_nodes if not _is_number(part)]
+
+
+def _check_functions(graph: fx.GraphModule) -> None:
+    for node in graph.graph.nodes:
+        if node.op not in ("call_function", "call_method") or node.target in HARMLESS:
+            continue
+        if not (node.target in ARITHMETIC and _is_number(node)):
+            _refuse(f"{name_of(node)} in the model's code")
+
+
+def _refuse(what: str) -> NoReturn:
+    raise NotApplicable("relevance propagation has no rule for a part of this model", value=what, remedy=OTHER_METHOD)

@@ -1,0 +1,218 @@
+"""Rewrites a model, on a copy, into a graph of modules that methods with a rule per layer can work on.
+
+Such methods see modules only. So additions, poolings and activations that are function calls become modules, a module
+that is used twice becomes two, and what does nothing in eval mode goes. The copies are kept for a few models.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from xai_core.errors import NotApplicable
+from xai_core.explainers.engine.output import checked_logits
+
+if TYPE_CHECKING:
+    from xai_core.models.classifier import Classifier
+
+OTHER_METHOD = "Use Grad-CAM or integrated gradients for this model."
+ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+RELUS = (torch.relu, torch.relu_, F.relu, F.relu_, "relu", "relu_")
+ACTIVATIONS = {F.relu6: nn.ReLU6, F.silu: nn.SiLU, F.gelu: nn.GELU, F.hardswish: nn.Hardswish}
+POOLINGS = {F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d, F.avg_pool2d: nn.AvgPool2d}
+"""Functions and the modules that take the same arguments in the same order."""
+MEANS = (torch.mean, "mean")
+DROPOUTS = (F.dropout, F.dropout2d, "stochastic_depth")
+IDLE_IN_EVAL = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+CACHED = 4
+_kept: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
+CLOSE, CLOSE_IN_HALF = 1e-4, 0.02
+"""How far a copy's logits may be from the model's, in the largest; more where the model is of half precision."""
+T = TypeVar("T")
+
+
+class Addition(nn.Module):
+    """`(a, b) -> a + b`, as a module."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """The sum."""
+        return a + b
+
+
+def as_modules(module: nn.Module) -> fx.GraphModule:
+    """The copy: float32, eval mode, frozen, nothing in place; its logits equal the original's up to rounding.
+
+    Raises:
+        NotApplicable: the model's code cannot be traced.
+    """
+    model = _traced(module)
+    model.graph.eliminate_dead_code()
+    for step in (_modules_for_functions, _without_idle_modules, _one_use_per_module):
+        step(model)
+    tidy(model)
+    for part in model.modules():
+        if hasattr(part, "inplace"):
+            part.inplace = False  # type: ignore[assignment]
+    return model.float().eval().requires_grad_(False)
+
+
+def kept_copy(classifier: Classifier, kind: str, make: Callable[[], T]) -> T:
+    """What `make` gives, made once per model, device and kind; the last few are kept."""
+    key = (kind, classifier.fingerprint, str(classifier.device))
+    if key not in _kept:
+        _kept[key] = make()
+    _kept.move_to_end(key)
+    while len(_kept) > CACHED:
+        _kept.popitem(last=False)
+    return _kept[key]
+
+
+def same_logits(copied: nn.Module, classifier: Classifier) -> None:
+    """Check a rewritten copy on one picture of noise.
+
+    Raises:
+        NotApplicable: the model's outputs are no logits, or the copy's differ: its code did what a trace cannot hold.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, *classifier.input_shape, generator=generator).to(classifier.device)
+    model = classifier.module
+    precision = next(model.parameters()).dtype
+    with torch.no_grad():
+        expected = checked_logits(model(x.to(precision)), len(classifier.class_names)).float()
+        found = copied(x)
+    close = CLOSE if precision is torch.float32 else CLOSE_IN_HALF
+    if found.shape != expected.shape or (found - expected).abs().max() > close * expected.abs().max():
+        problem = "this method cannot follow the model's code: its copy computes something else"
+        raise NotApplicable(problem, value=type(model).__name__, remedy=OTHER_METHOD)
+
+
+def fold_batch_norm(model: fx.GraphModule) -> None:
+    """Into the convolution before it, where nothing else reads that convolution's output."""
+    for node in list(model.graph.nodes):
+        norm = module_of(model, node)
+        if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
+            continue
+        before = node.all_input_nodes[0]
+        convolution = module_of(model, before)
+        if isinstance(convolution, nn.Conv2d) and len(before.users) == 1:
+            model.set_submodule(str(before.target), fuse_conv_bn_eval(convolution, norm))
+            replace(model, node, before)
+    tidy(model)
+
+
+def module_of(model: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """The module that a node calls; None where it calls something else."""
+    return model.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def name_of(node: fx.Node) -> str:
+    """What a function or method call is called."""
+    return str(getattr(node.target, "__name__", node.target))
+
+
+def insert(model: fx.GraphModule, node: fx.Node, module: nn.Module, inputs: tuple[Any, ...]) -> fx.Node:
+    """A call of a new module in place of `node`, whose users read the new one."""
+    name = f"{type(module).__name__.lower()}_{node.name}"
+    model.add_submodule(name, module)
+    with model.graph.inserting_after(node):
+        new = model.graph.call_module(name, inputs)
+    replace(model, node, new)
+    return new
+
+
+def replace(model: fx.GraphModule, node: fx.Node, new: object) -> None:
+    """`new` for `node` wherever it is read; `node` goes."""
+    node.replace_all_uses_with(new, delete_user_cb=lambda user: user is not new)  # type: ignore[arg-type]
+    model.graph.erase_node(node)
+
+
+def tidy(model: fx.GraphModule) -> None:
+    """After changes of the graph: check it, compile it, drop modules that nothing calls."""
+    model.graph.lint()
+    model.recompile()
+    model.delete_all_unused_submodules()
+
+
+def _traced(module: nn.Module) -> fx.GraphModule:
+    try:
+        return fx.symbolic_trace(copy.deepcopy(module).eval())
+    except Exception as error:
+        # Tracing runs the model's own code with stand-ins for tensors: anything may come out of it.
+        problem = "this method cannot follow the model's code"
+        raise NotApplicable(problem, value=error, remedy=OTHER_METHOD) from error
+
+
+def _modules_for_functions(model: fx.GraphModule) -> None:
+    for node in list(model.graph.nodes):
+        if node.op not in ("call_function", "call_method"):
+            continue
+        if node.target in DROPOUTS or name_of(node) in DROPOUTS:
+            replace(model, node, node.args[0])
+        elif (module := _module_for(node)) is not None:
+            new = insert(model, node, module, node.args[: 2 if isinstance(module, Addition) else 1])
+            if node.target in MEANS and not _keeps_dimensions(node):
+                _flatten_after(model, new)
+
+
+def _flatten_after(model: fx.GraphModule, node: fx.Node) -> None:
+    with model.graph.inserting_after(node):
+        flat = model.graph.call_function(torch.flatten, (node, 1))
+    node.replace_all_uses_with(flat, delete_user_cb=lambda user: user is not flat)
+
+
+def _module_for(node: fx.Node) -> nn.Module | None:
+    """The module that does what a function call does; None where it must or may stay a call."""
+    target: Any = node.target
+    if not node.args:
+        return None
+    if target in ADDITIONS and all(isinstance(part, fx.Node) for part in node.args) and not node.kwargs:
+        return Addition()
+    if target in RELUS:
+        return nn.ReLU()
+    if target in ACTIVATIONS:
+        return ACTIVATIONS[target](**{name: value for name, value in node.kwargs.items() if name == "approximate"})
+    if target in POOLINGS:
+        pooling: Any = POOLINGS[target]
+        return pooling(*node.args[1:], **node.kwargs)
+    if target in MEANS and _mean_dimensions(node) in ({2, 3}, {-1, -2}):
+        return nn.AdaptiveAvgPool2d(1)
+    return None
+
+
+def _mean_dimensions(node: fx.Node) -> set[object]:
+    found = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else ())
+    return set(found) if isinstance(found, (tuple, list)) else {found}
+
+
+def _keeps_dimensions(node: fx.Node) -> bool:
+    return bool(node.kwargs.get("keepdim", node.args[2] if len(node.args) > 2 else False))
+
+
+def _without_idle_modules(model: fx.GraphModule) -> None:
+    for node in list(model.graph.nodes):
+        module = module_of(model, node)
+        if isinstance(module, IDLE_IN_EVAL):
+            replace(model, node, node.args[0])
+        elif isinstance(module, nn.Flatten):
+            with model.graph.inserting_after(node):
+                new = model.graph.call_function(torch.flatten, (node.args[0], module.start_dim, module.end_dim))
+            replace(model, node, new)
+
+
+def _one_use_per_module(model: fx.GraphModule) -> None:
+    seen: set[int] = set()
+    for number, node in enumerate(model.graph.nodes):
+        module = module_of(model, node)
+        if module is not None and id(module) in seen:
+            node.target = f"again_{number}"
+            model.add_submodule(node.target, copy.deepcopy(module))
+        seen.add(id(module))
