@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from xai_core.explainers.engine.output import TargetOutput
-from xai_core.models.layers import grid_at, unfit_layer
+from xai_core.models.layers import as_grid, grid_at, unfit_layer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ class _Switches:
         self.classifier, self.layer = classifier, layer
         self.output, self.module = TargetOutput(classifier), classifier.layer(layer)
         found, _ = self.all_on(picture, weights)
-        self.axis = _channel_axis(classifier, found, layer)
+        self.axis = self._channel_axis(found)
         self.count = found.shape[self.axis]
         self.widens = self._widens(picture, weights)
 
@@ -71,10 +71,9 @@ class _Switches:
 
         with torch.no_grad(), _hooked(self.module, keep):
             score = self.output(picture, weights)
-        if not seen:
-            raise unfit_layer(self.classifier, self.layer, "the model does not use this layer")
-        if len(seen) > 1:
-            raise unfit_layer(self.classifier, self.layer, "the model uses this layer several times")
+        if len(seen) != 1:
+            problem = f"the model {'uses this layer several times' if seen else 'does not use this layer'}"
+            raise unfit_layer(self.classifier, self.layer, problem)
         if not isinstance(seen[0], torch.Tensor):
             raise unfit_layer(self.classifier, self.layer, "this layer has several outputs")
         return seen[0], score
@@ -91,7 +90,7 @@ class _Switches:
 
         def without(_module: nn.Module, _inputs: Any, found: Tensor) -> Tensor:
             changed = found.expand(count, *found.shape[1:]).clone()
-            changed.movedim(self.axis, 1)[range(count), channels] = 0
+            changed.movedim(self.axis, 1)[torch.arange(count, device=found.device), channels] = 0
             return changed
 
         with torch.no_grad(), _hooked(self.module, without):
@@ -112,17 +111,18 @@ class _Switches:
         near = AGREE * float(expected.abs().max())
         return found.shape == expected.shape and torch.allclose(found, expected, rtol=0, atol=near)
 
-
-def _channel_axis(classifier: Classifier, found: Tensor, layer: str) -> int:
-    """The axis of a layer's own output that becomes the channels of the grid: found by numbering it."""
-    for axis in (1, found.ndim - 1):
-        numbers = torch.arange(found.shape[axis], device=found.device)
-        shape = [-1 if other == axis else 1 for other in range(found.ndim)]
-        grid = grid_at(classifier, numbers.view(shape).expand_as(found).contiguous(), layer)
-        if grid.shape[1] == len(numbers) and bool((grid == numbers.view(1, -1, 1, 1)).all()):
-            return axis
-    shown = f"{layer or classifier.cam_layer} gives {tuple(found.shape)}"
-    raise unfit_layer(classifier, shown, "this layer's output is not a grid of channels")
+    def _channel_axis(self, found: Tensor) -> int:
+        """The axis of the layer's own output that becomes the channels of the grid: told by numbering it."""
+        declared = self.layer in ("", self.classifier.cam_layer)
+        count = grid_at(self.classifier, found, self.layer).shape[1]
+        for axis in (1, found.ndim - 1):
+            numbers = torch.arange(found.shape[axis], device=found.device)
+            shape = [-1 if other == axis else 1 for other in range(found.ndim)]
+            numbered = numbers.view(shape).expand_as(found).contiguous()
+            grid = as_grid(self.classifier, numbered, declared=declared)
+            if grid is not None and len(numbers) == count and bool((grid == numbers.view(1, -1, 1, 1)).all()):
+                return axis
+        raise unfit_layer(self.classifier, self.layer, "this layer's channels do not lie along one axis")
 
 
 @contextmanager

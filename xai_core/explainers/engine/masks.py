@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_core.explainers.engine.output import checked_logits
+from xai_core.explainers.engine.output import logits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,13 +42,12 @@ def masked_logits(
         rows: `(P,)`, the picture that each is laid over.
         corners: whether the centres of corner cells lie on the corner pixels, or cells over the pixels they cover.
     """
-    classes = len(classifier.class_names)
     at_once = min(PICTURES_AT_ONCE, max(1, NUMBERS_AT_ONCE // x[0].numel()))
-    found = [x.new_zeros(0, classes)]
+    found = [x.new_zeros(0, len(classifier.class_names))]
     with torch.no_grad():
         for part, row in zip(torch.split(channels, at_once), torch.split(rows, at_once), strict=True):
             masks = F.interpolate(part[:, None], x.shape[-2:], mode="bilinear", align_corners=corners)
             low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
             seen = start[row].lerp(x[row], (masks - low) / (high - low))
-            found.append(checked_logits(classifier.logits(seen), classes))
+            found.append(logits_of(classifier, seen))
     return torch.cat(found)
