@@ -1,4 +1,4 @@
-"""Expected gradients, by shap's GradientExplainer."""
+"""Expected gradients: at the picture by shap's GradientExplainer, at a layer by a path of our own."""
 
 from __future__ import annotations
 
@@ -53,23 +53,59 @@ def gradient_shap(
 ) -> Explanation:
     """`E_{b, a} [(x − b) · ∂f/∂x (b + a(x − b))]`, channels summed; one call and one seed per row.
 
-    Diagnostics: `sum` of the map, `expected_difference` = f(x) − mean f(background), which it should equal, and
-    `completeness_gap` = |sum − expected_difference| / |expected_difference| (NaN where that is 0).
+    Diagnostics: `sum` of the map, `expected_difference` = f(x) − mean f(background), which it should equal,
+    `completeness_gap` = |sum − expected_difference| / |expected_difference| (NaN where that is 0), and `sum_error`, the
+    standard error of `sum`: the two should differ by no more than a few of it.
     """
-    from xai_core.explainers.engine.output import OneTargetOutput, weights_of
+    import torch
+
+    from xai_core.explainers.engine.output import OneTargetOutput, logits_of, weights_of
 
     background = _background(classifier, context, params.background)
     output, weights = OneTargetOutput(classifier), weights_of(classifier, targets)
     output.weights = weights[0]
     shap = _explainer_type()(output, background)
-    maps, expected = [], []
+    sums = _Sums(shap.explainer, background.cpu().numpy())
+    with torch.no_grad():
+        before = logits_of(classifier, background)
+    maps, expected, errors = [], [], []
     for row, seed in enumerate(seeds):
         output.weights = weights[row]
         picture = x[row : row + 1]
         values = shap.shap_values(picture, nsamples=params.samples, rseed=int(seed) % 2**32)
         maps.append(np.asarray(values)[0, ..., 0].sum(0))
-        expected.append(_expected_difference(output, picture, background))
-    return Explanation(np.stack(maps).astype(np.float32), _diagnostics(np.stack(maps), np.array(expected)))
+        errors.append(_standard_error(sums.taken(picture.cpu().numpy(), int(seed) % 2**32)))
+        with torch.no_grad():
+            expected.append(float(output(picture)[0, 0] - (before * weights[row]).sum(1).mean()))
+    return Explanation(
+        np.stack(maps).astype(np.float32), _diagnostics(np.stack(maps).sum((1, 2)), np.array(expected), errors)
+    )
+
+
+class _Sums:
+    """Sums of the single estimates that shap averages and does not return.
+
+    Its gradients are kept as it computes them, and its draws are drawn again from the seed.
+    """
+
+    def __init__(self, explainer: Any, background: NDArray[Any]) -> None:
+        self._background, self._gradients = background, list[NDArray[Any]]()
+        compute = explainer.gradient
+
+        def keep(index: int, inputs: Any) -> Any:
+            found = compute(index, inputs)
+            self._gradients.append(found[0])
+            return found
+
+        explainer.gradient = keep
+
+    def taken(self, picture: NDArray[Any], seed: int) -> NDArray[Any]:
+        """`(samples,)` of the last call, for a picture `(1, C, H, W)`; forgets them."""
+        gradients = np.concatenate(self._gradients)
+        self._gradients.clear()
+        draws = np.random.RandomState(seed)  # the generator that shap seeds
+        chosen = [(draws.choice(len(self._background)), draws.uniform())[0] for _ in gradients]
+        return ((picture - self._background[chosen]) * gradients).sum((1, 2, 3), dtype=np.float64)
 
 
 def _background(classifier: Classifier, context: Context, at_most: int) -> Tensor:
@@ -92,16 +128,73 @@ def _explainer_type() -> Any:
     return GradientExplainer
 
 
-def _expected_difference(output: Any, picture: Tensor, background: Tensor) -> float:
-    import torch
-
-    with torch.no_grad():
-        return float(output(picture)[0, 0] - output(background).mean())
+def _standard_error(totals: NDArray[Any]) -> float:
+    return float(totals.std(ddof=1) / np.sqrt(len(totals)))
 
 
-def _diagnostics(maps: NDArray[Any], expected: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-    total = maps.sum((1, 2))
-    gap = np.full(len(maps), np.nan)
+def _diagnostics(
+    total: NDArray[Any], expected: NDArray[Any], errors: Sequence[float]
+) -> dict[str, NDArray[np.float32]]:
+    gap = np.full(len(total), np.nan)
     np.divide(np.abs(total - expected), np.abs(expected), out=gap, where=expected != 0)
-    found = {"sum": total, "expected_difference": expected, "completeness_gap": gap}
+    found = {"sum": total, "expected_difference": expected, "completeness_gap": gap, "sum_error": np.array(errors)}
     return {name: values.astype(np.float32) for name, values in found.items()}
+
+
+@dataclass(frozen=True)
+class ShapLayerParams:
+    """Of expected gradients at a layer."""
+
+    layer: str = param("", help="name of the layer; empty for the one the architecture declares")
+    samples: int = param(50, help="random points between picture and background", low=2, high=2000)
+    background: int = param(24, help="training pictures to compare with, at most", low=1, high=500)
+
+
+@explainer(
+    Card(
+        key="shap_layer",
+        title="SHAP at a layer",
+        summary="Each place's share, at one layer, of what sets the output apart from its mean over training pictures.",
+        blind_spot="Coarse as the layer's grid, and silent on what the layers below made of the pixels; a random "
+        "estimate. Refused where a path goes around the layer.",
+        paper="Erion et al. 2021, Improving performance of deep learning models with axiomatic attribution priors "
+        "and expected gradients, in the space of a layer's output",
+        needs=frozenset({"cam_layer", "gradients", "background"}),
+        cost=120.0,
+        signed=True,
+    ),
+    ShapLayerParams,
+)
+def shap_layer(
+    classifier: Classifier,
+    x: Tensor,
+    targets: Sequence[Target],
+    params: ShapLayerParams,
+    context: Context,
+    seeds: NDArray[np.int64],
+) -> Explanation:
+    """`E_{b, a} [(A(x) − A(b)) · ∂f/∂A (A(b) + a(A(x) − A(b)))]`, channels summed, on the layer's grid.
+
+    Diagnostics: as of `shap`; `sum` is over the whole layer. Where a part of it has no place on the grid (a class
+    token), that part's share is `beside_map`.
+
+    Raises:
+        NotApplicable: the layer's output alone does not decide the logits, or is no grid.
+    """
+    from xai_core.explainers.engine.layer_path import expected_gradients
+    from xai_core.explainers.engine.output import weights_of
+    from xai_core.models.layers import grid_at, unfit_layer
+
+    background, weights = _background(classifier, context, params.background), weights_of(classifier, targets)
+    found = expected_gradients(classifier, x, weights, background, params.layer, params.samples, seeds)
+    maps = grid_at(classifier, found.attributions, params.layer).sum(1)
+    total = found.attributions.flatten(1).sum(1)
+    beside = ((maps == 0).flatten(1).all(1) & (total != 0)).tolist()
+    if all(beside):
+        raise unfit_layer(classifier, params.layer, "no gradient of the target reaches this layer's grid")
+    errors = [_standard_error(row) for row in found.estimates.double().cpu().numpy()]
+    notes = _diagnostics(total.double().cpu().numpy(), found.expected.double().cpu().numpy(), errors)
+    if maps[0].numel() * found.attributions.shape[1] != found.attributions[0].numel():
+        notes["beside_map"] = (total - maps.flatten(1).sum(1)).cpu().numpy()
+    refusals = tuple("no gradient of the target reaches the layer's grid" if row else None for row in beside)
+    return Explanation(maps.cpu().numpy(), notes, refusals)

@@ -1,0 +1,159 @@
+"""Expected gradients in the space of one layer's output: f(x) = h(A(x)), and the path runs from A(b) to A(x)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xai_core.explainers.engine.batches import in_batches
+from xai_core.explainers.engine.output import logits_of
+from xai_core.models.layers import unfit_layer
+
+if TYPE_CHECKING:
+    from xai_core.models.classifier import Classifier
+
+LEAK = 1e-3
+"""How much of the change of the logits may get past the layer: more than rounding makes of it."""
+
+
+class Pass(NamedTuple):
+    """What pictures make of a layer: `inputs` `(N, C, H, W)`, its `outputs` `(N, …)` float32, `logits` `(N, K)`."""
+
+    inputs: Tensor
+    outputs: Tensor
+    logits: Tensor
+
+
+class Shares(NamedTuple):
+    """Of N pictures.
+
+    Attributes:
+        attributions: `(N, …)` in the form of the layer's output.
+        estimates: `(N, samples)` sums of the single estimates; their mean is the attributions' sum.
+        expected: `(N,)` f(x) − mean f(background), which that sum should equal.
+    """
+
+    attributions: Tensor
+    estimates: Tensor
+    expected: Tensor
+
+
+def expected_gradients(
+    classifier: Classifier,
+    x: Tensor,
+    weights: Tensor,
+    background: Tensor,
+    layer: str,
+    samples: int,
+    seeds: NDArray[Any],
+) -> Shares:
+    """`E_{b, a} [(A(x) − A(b)) · ∂h/∂A (A(b) + a(A(x) − A(b)))]`.
+
+    Args:
+        classifier: the model.
+        x: `(N, C, H, W)`.
+        weights: `(N, K)`, what each target weighs the logits with.
+        background: `(B, C, H, W)`, what b is drawn from.
+        layer: name; "" for the declared one.
+        samples: how many b and a are drawn, a between 0 and 1.
+        seeds: `(N,)`, one per picture.
+
+    Raises:
+        NotFound: no such layer.
+        NotApplicable: the layer is not used or used several times, has several outputs, or does not alone decide the
+            logits.
+    """
+    start, end = outputs_at(classifier, background, layer), outputs_at(classifier, x, layer)
+    # One more, for a background of one picture has nothing to be exchanged with.
+    _refuse_paths_around(classifier, Pass(*(torch.cat([a, b[:1]]) for a, b in zip(start, end, strict=True))), layer)
+    found = [
+        _of_one(classifier, Pass(*(part[row : row + 1] for part in end)), weights[row], start.outputs, layer, drawn)
+        for row, drawn in enumerate(_drawn(len(background), samples, seeds))
+    ]
+    attributions, estimates = (torch.stack(parts) for parts in zip(*found, strict=True))
+    expected = (end.logits * weights).sum(1) - (start.logits @ weights.T).mean(0)
+    return Shares(attributions, estimates, expected)
+
+
+def outputs_at(classifier: Classifier, x: Tensor, layer: str) -> Pass:
+    """One forward, no gradient; raises as `expected_gradients`."""
+    seen: list[Any] = []
+
+    def keep(output: Any) -> Any:
+        # A copy: the next layer may work in place.
+        seen.append(output.float().clone() if isinstance(output, Tensor) else output)
+        return output
+
+    with torch.no_grad(), _changed(classifier, layer, keep):
+        logits = logits_of(classifier, x)
+    if not seen:
+        raise unfit_layer(classifier, layer, "the model does not use this layer")
+    if len(seen) > 1:
+        raise unfit_layer(classifier, layer, "the model uses this layer several times")
+    if not isinstance(seen[0], Tensor):
+        raise unfit_layer(classifier, layer, "this layer has several outputs")
+    return Pass(x, seen[0], logits)
+
+
+def logits_from(classifier: Classifier, x: Tensor, layer: str, outputs: Tensor) -> Tensor:
+    """The logits `(N, K)` when the layer gives `outputs` `(N, …)`, whatever `x` `(N, C, H, W)` makes of it."""
+    # A copy: the next layer may work in place.
+    with _changed(classifier, layer, lambda given: outputs.to(given.dtype).clone()):
+        return logits_of(classifier, x)
+
+
+def _refuse_paths_around(classifier: Classifier, known: Pass, layer: str) -> None:
+    """Each picture gets its neighbour's output of the layer: what gets past the layer shows in the logits.
+
+    Where something does (a shortcut, other tokens), shares could not sum to the change of the output.
+    """
+    with torch.no_grad():
+        moved = logits_from(classifier, known.inputs.roll(1, 0), layer, known.outputs)
+    change = (known.logits - known.logits.roll(1, 0)).abs().max()
+    if (moved - known.logits).abs().max() > LEAK * change + 1e-5 * known.logits.abs().max():
+        raise unfit_layer(classifier, layer, "a path of the model goes around this layer")
+
+
+def _drawn(backgrounds: int, samples: int, seeds: NDArray[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each seed which pictures, and where on the path, `(samples,)`; on the CPU: all devices see the same."""
+    for seed in seeds.tolist():
+        generator = torch.Generator().manual_seed(seed)
+        yield torch.randint(backgrounds, (samples,), generator=generator), torch.rand(samples, generator=generator)
+
+
+def _of_one(
+    classifier: Classifier, end: Pass, weights: Tensor, starts: Tensor, layer: str, drawn: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Attributions, and the estimates' sums, of one picture."""
+    which, along = (part.to(starts.device) for part in drawn)
+    along = along.view(-1, *[1] * (starts.ndim - 1))
+
+    def part(at: slice) -> tuple[Tensor, Tensor]:
+        begin = starts[which[at]]
+        change = end.outputs - begin
+        points = (begin + along[at] * change).requires_grad_()
+        logits = logits_from(classifier, end.inputs.expand(len(points), -1, -1, -1), layer, points)
+        estimates = change * torch.autograd.grad((logits * weights).sum(), points)[0]
+        return estimates.sum(0), estimates.flatten(1).sum(1)
+
+    totals, sums = zip(*in_batches(classifier, end.inputs, part, len(which)), strict=True)
+    return torch.stack(totals).sum(0) / len(which), torch.cat(sums)
+
+
+@contextmanager
+def _changed(classifier: Classifier, layer: str, change: Callable[[Any], Any]) -> Iterator[None]:
+    """Within, the layer gives `change(output)`."""
+
+    def hook(_: torch.nn.Module, inputs: Sequence[Any], output: Any) -> Any:  # noqa: ARG001
+        return change(output)
+
+    handle = classifier.layer(layer).register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
