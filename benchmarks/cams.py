@@ -1,0 +1,106 @@
+"""Five class activation maps of one layer at once, against the forward they need and against pytorch-grad-cam.
+
+`python -m benchmarks.cams --json [SETTING…]`. A forward is `classifier.logits` under `torch.inference_mode()`, the
+fastest there is. pytorch-grad-cam makes the same five maps one method after the other, as it comes and with every
+weight below the layer frozen. Within a repetition all take turns on the same model, inputs and threads; figures are
+medians over repetitions of the ratio. Models have random weights, which costs the same. Keys: `five_cams_in_forwards`,
+`speedup_vs_pytorch_grad_cam`, `speedup_vs_pytorch_grad_cam_frozen`, `forward_ms`, each by setting.
+torchcam is left out: it is not among the packages that are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor
+
+from benchmarks.report import run
+from xai_core.explainers import Context
+from xai_core.explainers.plan import explain
+from xai_core.models.build import classifier as build
+from xai_core.models.classifier import Classifier
+from xai_core.models.preprocess import Preprocess
+from xai_core.types import Target
+
+METHODS = ("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam")
+PEERS = (GradCAM, GradCAMPlusPlus, XGradCAM, HiResCAM, LayerCAM)
+SETTINGS = {
+    "resnet18-64-bs8": ("resnet18", 64, 8),
+    "resnet18-64-bs32": ("resnet18", 64, 32),
+    "resnet18-224-bs8": ("resnet18", 224, 8),
+    "resnet50-224-bs8": ("resnet50", 224, 8),
+    "vit_b_16-224-bs8": ("vit_b_16", 224, 8),
+}
+CLASSES = 10
+
+
+def made(architecture: str, size: int) -> Classifier:
+    preprocess = Preprocess(size, size, 3, (0.5,) * 3, (0.25,) * 3)
+    torch.manual_seed(0)
+    return build(architecture, tuple(f"class {index}" for index in range(CLASSES)), preprocess, None, device="cpu")
+
+
+def forward(classifier: Classifier, x: Tensor) -> None:
+    with torch.inference_mode():
+        classifier.logits(x)
+
+
+def ours(classifier: Classifier, x: Tensor) -> None:
+    targets = [Target(row % CLASSES) for row in range(len(x))]
+    explain(classifier, x, targets, [(key, None) for key in METHODS], Context(), np.arange(len(x)))
+
+
+def theirs(classifier: Classifier, x: Tensor) -> None:
+    targets = [ClassifierOutputTarget(row % CLASSES) for row in range(len(x))]
+    for method in PEERS:
+        with method(classifier.module, [classifier.layer()], reshape_transform=classifier.restore_grid) as cam:
+            cam(x, targets)
+
+
+def theirs_frozen(classifier: Classifier, x: Tensor) -> None:
+    """One parameter of the layer is left to learn, or its output would have no gradient at all."""
+    classifier.module.requires_grad_(False)
+    list(classifier.layer().parameters())[-1].requires_grad_(True)
+    theirs(classifier, x)
+    classifier.module.requires_grad_(True)
+
+
+def times(
+    functions: Sequence[Callable[[Classifier, Tensor], None]], classifier: Classifier, x: Tensor, repetitions: int
+) -> np.ndarray:
+    """Seconds, `(repetitions, functions)`, after one round to warm up."""
+    taken = np.empty((repetitions + 1, len(functions)))
+    for row in taken:
+        for column, function in enumerate(functions):
+            start = time.perf_counter()
+            function(classifier, x)
+            row[column] = time.perf_counter() - start
+    return taken[1:]
+
+
+def measure(args: argparse.Namespace) -> Mapping[str, Any]:
+    """All settings, one after the other."""
+    names = ("five_cams_in_forwards", "speedup_vs_pytorch_grad_cam", "speedup_vs_pytorch_grad_cam_frozen", "forward_ms")
+    result: dict[str, Any] = {name: {} for name in names}
+    for setting in args.settings or SETTINGS:
+        architecture, size, batch = SETTINGS[setting]
+        classifier, x = made(architecture, size), torch.randn(batch, 3, size, size)
+        taken = times((forward, ours, theirs, theirs_frozen), classifier, x, args.repetitions)
+        base, own, peer, frozen = taken.T
+        for name, ratios in zip(names, (own / base, peer / own, frozen / own, base * 1000), strict=True):
+            result[name][setting] = round(float(np.median(ratios)), 3)
+    return {**result, "repetitions": args.repetitions, "threads": torch.get_num_threads()}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("settings", nargs="*", metavar="SETTING", help="only these")
+    parser.add_argument("--repetitions", type=int, default=15, help="of every setting")
+    run(measure, parser)
