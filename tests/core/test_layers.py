@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.core.test_explainers import state, touched
+from tests.core.explainer_cases import state, touched
 from tests.oracles.families import FAMILIES, SQUARE, family
 from tests.oracles.models import CLASSES, Plain, Residual, Tokens, model, pictures, wrap
 from xai_core.errors import NotApplicable, NotFound

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from tests.oracles.families import FAMILIES, family
 from tests.oracles.models import Plain, Residual, Tokens, model
-from xai_core.explainers.gradient_shap import ShapParams
+from xai_core.explainers.gradient_shap import ShapLayerParams, ShapParams
 from xai_core.explainers.integrated_gradients import IGParams
 from xai_core.explainers.smoothgrad import SmoothGradParams
 from xai_core.models.classifier import Classifier
@@ -34,15 +36,20 @@ class Row:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-MODELS: dict[str, Callable[[], Classifier]] = {
-    "plain": lambda: model(Plain),
-    "residual": lambda: model(Residual),
-    "tokens": lambda: model(Tokens),
-}
-"""Each call makes a classifier of its own, so that a test may do to it what it likes."""
+HABITS = {"plain": Plain, "residual": Residual, "tokens": Tokens}
+"""Models that make it hard."""
 
-LRP_REFUSED = {"tokens": "no rule"}
+MODELS: dict[str, Callable[[], Classifier]] = {
+    **{name: partial(model, kind) for name, kind in HABITS.items()},
+    **{key: partial(family, key) for key in FAMILIES},
+}
+"""By the name of a habit, or by the architecture whose family it is of. Each call makes a classifier of its own, so
+that a test may do to it what it likes."""
+
+LRP_REFUSED = dict.fromkeys(("mobilenet_v2", "efficientnet_b0", "convnext_tiny"), "no rule")
 """Decides every pair of relevance propagation."""
+
+WITHOUT_RECTIFIERS = ("tokens", "mobilenet_v2", "efficientnet_b0", "convnext_tiny", "vit_b_16")
 
 TABLE: dict[str, Row] = {
     "gradcam": Row(),
@@ -56,12 +63,15 @@ TABLE: dict[str, Row] = {
     "lrp": Row(refused=LRP_REFUSED),
     "ig": Row(IGParams(steps=8)),
     "shap": Row(ShapParams(samples=6, background=4), seeded=True),
+    "shap_layer": Row(
+        ShapLayerParams(samples=6, background=4), seeded=True, refused={"vit_b_16": "goes around this layer"}
+    ),
     "saliency": Row(),
     "input_x_gradient": Row(),
     "occlusion": Row(),
     "smoothgrad": Row(SmoothGradParams(samples=3), seeded=True),
-    "deeplift": Row(refused={"tokens": "no rule"}),
-    "guided_gradcam": Row(linear=False, refused={"tokens": "rectifiers"}),
+    "deeplift": Row(refused=dict.fromkeys(WITHOUT_RECTIFIERS, "no rule")),
+    "guided_gradcam": Row(linear=False, refused=dict.fromkeys(WITHOUT_RECTIFIERS, "rectifiers")),
     "edges": Row(),
     "random": Row(seeded=True),
 }
