@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def eigencam(activations: Tensor, gradients: Tensor) -> Tensor:  # noqa: ARG001
     """Places projected on the first principal direction of the channels, each channel centred over the places.
 
-    The paper does not centre; libraries do, since otherwise the map is little more than the mean activation.
+    The paper does not centre; libraries do, since otherwise the map follows the channels' mean.
     A principal direction has no sign of its own. Here the map goes up with the strength of the activations,
     Σ_k A_k²: bright is where the layer fires. Rows that are not finite give NaN.
     """
