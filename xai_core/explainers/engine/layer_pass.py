@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,13 +13,11 @@ from captum.attr import LayerActivation
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.output import logits_of
+from xai_core.models.layers import grid_at, unfit_layer
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
-
-OTHER_LAYER = "Choose a convolutional layer before the classifier's head, or leave the layer empty."
 
 
 class Round(NamedTuple):
@@ -43,9 +41,9 @@ def activations(classifier: Classifier, x: Tensor, layer: str) -> Tensor:
         NotFound: no such layer.
         NotApplicable: the layer is not used, its output is not a grid, or the model gives no logits.
     """
-    with _called(classifier, layer) as module:
+    with _called(classifier, layer) as (module, _):
         found = LayerActivation(lambda x: logits_of(classifier, x), module).attribute(x)
-    return _grid(classifier, _single(found, layer), layer)
+    return grid_at(classifier, _single(classifier, found, layer), layer)
 
 
 def rounds(
@@ -89,14 +87,14 @@ def _passes(classifier: Classifier, x: Tensor, weights: list[Tensor], layer: str
         return (logits[0] * weights[0]).sum(1)
 
     options: dict[str, Any] = {"allow_unused": True, "materialize_grads": True, "retain_graph": len(weights) > 1}
-    with _called(classifier, layer) as module:
+    with _called(classifier, layer) as (module, leaves):
         gradients, outputs = compute_layer_gradients_and_eval(first, module, x, grad_kwargs=options)
-    kept = _grid(classifier, _single(outputs, layer), layer)
-    yield kept, _grid(classifier, _single(gradients, layer), layer)
+    kept = grid_at(classifier, _single(classifier, outputs, layer), layer)
+    yield kept, grid_at(classifier, _single(classifier, gradients, layer), layer)
     for later in weights[1:]:
         options["retain_graph"] = later is not weights[-1]
-        gradients = torch.autograd.grad((logits[0] * later).sum(), outputs, **options)
-        yield kept, _grid(classifier, _single(gradients, layer), layer)
+        gradients = torch.autograd.grad((logits[0] * later).sum(), leaves, **options)
+        yield kept, grid_at(classifier, _single(classifier, gradients, layer), layer)
 
 
 def _in_rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -120,39 +118,30 @@ def _of(samples: Tensor, rows: NDArray[np.int64]) -> Tensor:
 
 
 @contextmanager
-def _called(classifier: Classifier, layer: str) -> Iterator[nn.Module]:
-    """The layer, with an output of its own: what hands its input on (dropout, identity) would otherwise be credited
-    with the paths that go around it. Captum's assertion that it was called becomes a NotApplicable.
+def _called(classifier: Classifier, layer: str) -> Iterator[tuple[nn.Module, list[Tensor]]]:
+    """The layer, and the outputs of its last call, of which Captum makes leaves of the graph.
+
+    What hands its input on (dropout, identity) gets an output of its own: else the paths around it would count as its.
+    Captum's assertion that the layer was called becomes a NotApplicable.
     """
-    module = classifier.layer(layer)
-    own = module.register_forward_hook(_own_output)
+    module, outputs = classifier.layer(layer), list[Tensor]()
+
+    def keep(_: nn.Module, inputs: Sequence[Any], output: Any) -> Any:
+        own = output.clone() if any(output is given for given in inputs) else output
+        outputs[:] = [own] if isinstance(own, Tensor) else own
+        return own
+
+    hook = module.register_forward_hook(keep)
     try:
-        yield module
+        yield module, outputs
     except AssertionError:
-        raise NotApplicable("the model does not use this layer", value=layer, remedy=OTHER_LAYER) from None
+        raise unfit_layer(classifier, layer, "the model does not use this layer") from None
     finally:
-        own.remove()
+        hook.remove()
 
 
-def _own_output(_: nn.Module, inputs: Sequence[Any], output: Any) -> Any:
-    return output.clone() if any(output is given for given in inputs) else output
-
-
-def _single(found: Tensor | tuple[Tensor, ...], layer: str) -> Tensor:
+def _single(classifier: Classifier, found: Tensor | tuple[Tensor, ...], layer: str) -> Tensor:
     outputs = (found,) if isinstance(found, Tensor) else found
     if len(outputs) != 1:
-        raise NotApplicable("this layer has several outputs", value=layer, remedy=OTHER_LAYER)
+        raise unfit_layer(classifier, layer, "this layer has several outputs")
     return outputs[0].detach().float()
-
-
-def _grid(classifier: Classifier, output: Tensor, layer: str) -> Tensor:
-    """`(N, C, h, w)`: restored where the layer is the declared one, or gives tokens as the declared one does."""
-    declared = layer in ("", classifier.cam_layer)
-    if classifier.restore_grid is not None and (declared or output.ndim == 3):
-        # Tokens that are no grid keep their shape and are refused below.
-        with suppress(RuntimeError):
-            output = classifier.restore_grid(output)
-    if output.ndim != 4:
-        shown = f"{layer or classifier.cam_layer} gives {tuple(output.shape)}"
-        raise NotApplicable("this layer's output is not a grid of channels", value=shown, remedy=OTHER_LAYER)
-    return output
