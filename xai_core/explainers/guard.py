@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -28,16 +28,21 @@ def untouched(classifier: Classifier) -> Iterator[None]:
     import torch
 
     module = classifier.module
+    parts, parameters = list(module.modules()), list(module.parameters())
     with ExitStack() as stack:
-        for saved in (_modes(module), _parameters(module), _hooks(module), _random_state()):
+        for saved in (_modes(parts), _parameters(parameters), _hooks(parts), _random_state()):
             stack.callback(saved)
-        module.eval().requires_grad_(False)
+        # Both go through every module once more: time that counts on small models.
+        if any(part.training for part in parts):
+            module.eval()
+        if any(parameter.requires_grad for parameter in parameters):
+            module.requires_grad_(False)
         with torch.enable_grad():
             yield
 
 
-def _modes(module: nn.Module) -> Restore:
-    saved = [(part, {name: vars(part)[name] for name in FLAGS if name in vars(part)}) for part in module.modules()]
+def _modes(parts: Sequence[nn.Module]) -> Restore:
+    saved = [(part, {name: vars(part)[name] for name in FLAGS if name in vars(part)}) for part in parts]
 
     def restore() -> None:
         for part, flags in saved:
@@ -46,8 +51,8 @@ def _modes(module: nn.Module) -> Restore:
     return restore
 
 
-def _parameters(module: nn.Module) -> Restore:
-    saved = [(parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()]
+def _parameters(parameters: Sequence[nn.Parameter]) -> Restore:
+    saved = [(parameter, parameter.requires_grad, parameter.grad) for parameter in parameters]
 
     def restore() -> None:
         for parameter, flag, grad in saved:
@@ -57,19 +62,18 @@ def _parameters(module: nn.Module) -> Restore:
     return restore
 
 
-def _hooks(module: nn.Module) -> Restore:
+def _hooks(parts: Sequence[nn.Module]) -> Restore:
     """Hook tables are refilled in place: handles that their owners hold stay valid."""
-    saved = [
-        (table, dict(table))
-        for part in module.modules()
-        for name, table in vars(part).items()
-        if "_hooks" in name and isinstance(table, dict)
+    tables = [
+        table for part in parts for name, table in vars(part).items() if "_hooks" in name and isinstance(table, dict)
     ]
+    filled = {id(table): dict(table) for table in tables if table}
 
     def restore() -> None:
-        for table, content in saved:
-            table.clear()
-            table.update(content)
+        for table in tables:
+            if table or id(table) in filled:
+                table.clear()
+                table.update(filled.get(id(table), {}))
 
     return restore
 
