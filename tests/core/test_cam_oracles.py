@@ -16,7 +16,6 @@ from xai_core.errors import NotApplicable
 from xai_core.explainers import EXPLAINERS, Context
 from xai_core.explainers.base import CamParams
 from xai_core.explainers.engine.baseline import baseline
-from xai_core.explainers.identities import CONSTANT_GRADIENT, same_by_construction, same_maps
 from xai_core.explainers.plan import explain
 from xai_core.explainers.scorecam import NOTHING_VARIES, ScoreCamParams
 from xai_core.models.classifier import Classifier
@@ -94,49 +93,6 @@ def test_eigen_cam_equals_pytorch_grad_cam_but_for_the_sign(kind: type[nn.Module
     expected, ours = of_the_library(classifier, EigenCAM), run(classifier, "eigencam").maps
     distances = [np.abs(scaled(sign * ours) - expected).max((1, 2)) for sign in (1, -1)]
     np.testing.assert_allclose(np.minimum(*distances), 0, atol=1e-5)
-
-
-class TestEigenCam:
-    formula = staticmethod(EXPLAINERS["eigencam"].formula)
-
-    @pytest.mark.parametrize("shape", [(3, 6, 5, 4), (3, 40, 5, 4)], ids=["few channels", "many channels"])
-    def test_equals_a_singular_value_decomposition(self, shape: tuple[int, ...]) -> None:
-        activations = torch.randn(shape, generator=torch.Generator().manual_seed(0)).relu()
-        for row, found in zip(activations.numpy(), self.formula(activations, activations).numpy(), strict=True):
-            expected = slow.eigen_cam(row.astype(np.float64))
-            distance = min(np.abs(found - expected).max(), np.abs(found + expected).max())
-            assert distance < 1e-5
-            strength = np.square(row).sum(0)
-            assert (found * (strength - strength.mean())).sum() > 0
-
-    def test_one_shared_pattern_is_found(self) -> None:
-        """A_k = c_k · P: the map is P, centred, times |c|."""
-        pattern = torch.tensor([[0.0, 1.0, 5.0], [0.0, 2.0, 4.0]])
-        scale = torch.tensor([3.0, 0.0, 4.0])
-        found = self.formula(scale[:, None, None] * pattern[None, None], torch.zeros(()))
-        np.testing.assert_allclose(found[0], 5 * (pattern - pattern.mean()), atol=1e-5)
-
-    def test_neither_order_nor_sign_of_channels_matters(self) -> None:
-        activations = torch.randn(2, 7, 4, 3, generator=torch.Generator().manual_seed(0))
-        found = self.formula(activations, activations)
-        np.testing.assert_allclose(self.formula(activations.flip(1), activations), found, atol=1e-5)
-        np.testing.assert_allclose(self.formula(-activations, activations), found, atol=1e-5)
-
-    def test_ignores_the_target(self) -> None:
-        x, targets = pictures(1).repeat(3, 1, 1, 1), [Target(0), Target(2), Target(4, 1)]
-        maps = run(model(Plain), "eigencam", None, targets, x).maps
-        np.testing.assert_array_equal(maps[1:], maps[:-1])
-
-    def test_rows_that_are_not_finite_stay_alone(self) -> None:
-        activations, _ = random_grids(0)
-        expected = self.formula(activations, activations)
-        activations[1, 0, 0, 0] = torch.nan
-        found = self.formula(activations, activations)
-        assert found[1].isnan().all()
-        np.testing.assert_array_equal(found[[0, 2]], expected[[0, 2]])
-
-    def test_what_does_not_vary_has_an_empty_map(self) -> None:
-        assert not self.formula(torch.ones(1, 3, 4, 4), torch.ones(())).any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -302,37 +258,3 @@ def test_layers_are_refused_without_gradients_too(key: str) -> None:
     params = EXPLAINERS[key].params
     with pytest.raises(NotApplicable, match="not a grid of channels"):
         run(model(Plain), key, params(layer="head.3"))
-
-
-CAMS = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "scorecam", "ablationcam"]
-
-
-class TestIdentities:
-    def test_three_maps_are_one_before_global_pooling_and_a_linear_layer(self) -> None:
-        classifier = model(Residual)
-        assert same_by_construction(classifier) == CONSTANT_GRADIENT
-        maps = {key: run(classifier, key).maps for key in CAMS}
-        for key in CONSTANT_GRADIENT:
-            np.testing.assert_allclose(maps[key], maps["gradcam"], atol=1e-5)
-        assert same_maps(maps) == [CONSTANT_GRADIENT]
-
-    @pytest.mark.parametrize(("kind", "layer"), [(Plain, ""), (Tokens, ""), (Tokens, "norm"), (Residual, "block1")])
-    def test_they_differ_elsewhere(self, kind: type[nn.Module], layer: str) -> None:
-        classifier = model(kind)
-        assert same_by_construction(classifier, layer) == frozenset()
-
-    def test_maps_are_compared_up_to_scale_and_storage(self) -> None:
-        maps = pictures(3, shape=(4, 5, 6))[:, 0].numpy()
-        stored = (7 * maps).astype(np.float16).astype(np.float32)
-        refused = maps.copy()
-        refused[1] = np.nan
-        family = {"a": maps, "b": -maps, "c": stored, "d": maps[:, :2], "e": refused, "f": 0 * maps, "g": 0 * maps}
-        assert same_maps(family) == [frozenset({"a", "c", "e"})]
-        assert same_maps({"a": maps, "b": maps + 0.05 * maps.max()}) == []
-
-    def test_the_model_is_left_as_it_was(self) -> None:
-        classifier = model(Residual)
-        classifier.module.train()
-        same_by_construction(classifier)
-        assert classifier.module.training
-        assert all(parameter.requires_grad for parameter in classifier.module.parameters())

@@ -23,6 +23,7 @@ SAME = 2e-3
 """Maps are the same if, scaled to a peak of 1, they differ by less: they are stored with 11 bits."""
 
 PROBES = 8
+"""Random pictures, each with a random target."""
 
 
 def same_by_construction(classifier: Classifier, layer: str = "") -> frozenset[str]:
