@@ -152,12 +152,12 @@ def test_a_model_of_ones_own(study: Path, tmp_path: Path, capsys: Capture, monke
     torch.save(module.state_dict(), tmp_path / "w.pt")
     words: list[str | Path] = ["import", study, "--run", "own", "--arch", "their_net:net", "--weights", "w.pt"]
     line = fails(capsys, *words)
-    for flag in ("--size", "--mean", "--std", "--classes", "--cam-layer"):
+    for flag in ("--size", "--mean", "--std", "--classes"):
         assert flag in line
     words += ["--size", "32", "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5"]
     assert "in another order" in fails(capsys, *words, "--cam-layer", "0", "--classes", "red,green,dark blue")
     words += ["--classes", "dark blue,green,red"]
-    assert "Known" in fails(capsys, *words, "--cam-layer", "nope")
+    assert "Layers with a map: 1 (4×30×30)" in fails(capsys, *words, "--cam-layer", "nope")
     xai(*words, "--cam-layer", "0")
     xai("predict", study, "--run", "own")
     xai("explain", study, "--run", "own", "--methods", "gradcam,ig", "--limit", "2", "--set", "ig.steps=4")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from xai_core.errors import BadInput, BadParameter, NotFound, UnsafeFile, XaiError
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.classifier import Classifier, Restore
+from xai_core.models.layers import as_grid, other_layer
 from xai_core.models.preprocess import Fit, Preprocess
 from xai_core.models.weights import fingerprint, load_into, read_weights
 
@@ -214,16 +215,20 @@ def _probe(made: Classifier) -> None:
 
 
 def _check_logits(made: Classifier, logits: Any) -> None:
-    wanted = (1, len(made.class_names))
-    got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if not isinstance(logits, Tensor):
+        remedy = "Wrap it in a module that returns one tensor of logits, (pictures, classes)."
+        raise BadInput(f"{made.architecture} returns no tensor", value=type(logits).__name__, remedy=remedy)
+    got, wanted = tuple(logits.shape), (1, len(made.class_names))
     if got != wanted:
         remedy = "The model must give one logit per class, and --classes one name per logit."
         raise BadInput(f"the output has shape {got} instead of {wanted}", value=made.architecture, remedy=remedy)
 
 
 def _check_layer(made: Classifier, out: Any) -> None:
-    restored = made.restore_grid(out) if made.restore_grid and isinstance(out, Tensor) else out
-    if not isinstance(restored, Tensor) or restored.ndim != 4:
-        got = tuple(restored.shape) if isinstance(restored, Tensor) else type(restored).__name__
-        remedy = "Choose a layer whose output is (pictures, channels, height, width), such as the last convolution."
-        raise BadParameter(f"--cam-layer gives {got}, which is no map", value=made.cam_layer, remedy=remedy)
+    if out is None:
+        problem = "the model does not use this layer"
+        raise BadParameter(problem, value=made.cam_layer, remedy=other_layer(made))
+    if not isinstance(out, Tensor) or as_grid(made, out, declared=True) is None:
+        got = tuple(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
+        problem = f"--cam-layer gives {got}, which is no map"
+        raise BadParameter(problem, value=made.cam_layer, remedy=other_layer(made))

@@ -98,7 +98,8 @@ def unfit_layer(classifier: Classifier, layer: str, problem: str) -> NotApplicab
 def unknown_layer(classifier: Classifier, name: str) -> NotFound:
     """The error for a name that no layer has, or for none where the classifier declares none."""
     if not name:
-        return NotFound("this model declares no layer for class activation maps", remedy=other_layer(classifier))
+        remedy = f"Give the method a layer. {other_layer(classifier)}"
+        return NotFound("this model declares no layer for class activation maps", remedy=remedy)
     names = [known for known, _ in classifier.module.named_modules() if known]
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     question = f"Did you mean {' or '.join(near)}? " if near else ""

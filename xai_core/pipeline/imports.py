@@ -15,6 +15,7 @@ from xai_core import trust
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import imported, make_preprocess
+from xai_core.models.layers import other_layer
 from xai_core.models.weights import save_weights
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -51,6 +52,9 @@ def import_model(study: Study, name: str, model: Model) -> Run:
     preprocess = make_preprocess(model.size, model.mean, model.std)
     layer = "" if model.cam_layer in (None, NO_LAYER) else str(model.cam_layer)
     made = imported(model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True)
+    if model.cam_layer is None and not made.cam_layer:
+        remedy = f"{other_layer(made)} Or {NO_LAYER}, for pixel methods only."
+        raise BadParameter("this model also needs --cam-layer", value=model.spec, remedy=remedy)
     info = RunInfo(
         architecture=model.spec,
         preprocess=preprocess.as_dict(),
@@ -66,15 +70,12 @@ def import_model(study: Study, name: str, model: Model) -> Run:
 
 
 def _check_known(model: Model) -> None:
+    if model.spec not in ARCHITECTURES and ":" not in model.spec:
+        raise NotFound.among("architecture", model.spec, ARCHITECTURES.keys())
     needed: dict[str, Any] = {"size": model.size, "mean": model.mean, "std": model.std, "classes": model.classes}
-    if model.spec not in ARCHITECTURES:
-        if ":" not in model.spec:
-            raise NotFound.among("architecture", model.spec, ARCHITECTURES.keys())
-        needed["cam-layer"] = model.cam_layer
     missing = [f"--{name}" for name, value in needed.items() if value is None]
     if missing:
-        remedy = "Give what it was trained with; --classes in the order of its outputs"
-        remedy += f"; --cam-layer {NO_LAYER} if it has no layer with a map." if "--cam-layer" in missing else "."
+        remedy = "Give what it was trained with; --classes in the order of its outputs."
         raise BadParameter(f"this model also needs {', '.join(missing)}", value=model.spec, remedy=remedy)
 
 

@@ -1,0 +1,114 @@
+"""`xai import` of the user's own modules: each thing that does not fit is one line that says what to do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import tiny_study
+from tests.tiny_study import fails, xai, xai_json
+from xai_core.store.study import Study
+
+Capture = pytest.CaptureFixture[str]
+
+CODE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, channels=3, classes=3, wrap=lambda logits: logits):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(channels, 4, 3, 2), nn.ReLU())
+        self.spare, self.wrap, self.pair = nn.Conv2d(1, 1, 1), wrap, Pair()
+        self.head = nn.Linear(4, classes)
+
+    def forward(self, x):
+        return self.wrap(self.head(self.pair(self.body(x))[0].mean((2, 3))))
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x, x
+
+def good(): return Net()
+def pair(): return Net(wrap=lambda logits: (logits, logits))
+def named(): return Net(wrap=lambda logits: {"logits": logits})
+def half(): return Net(classes=2)
+def grey(): return Net(channels=1)
+def flat(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 3))
+def maps(): return nn.Conv2d(3, 3, 1)
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    data = tiny_study.write_pictures(folder / "pictures", per_class=4)
+    xai("new", folder / "colours", "--dataset", "image-folder", "--data", data)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with the user's code and a study."""
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("XDG_STATE_HOME", str(made / "state"))
+    (made / "own_nets.py").write_text(CODE)
+    yield made
+    sys.modules.pop("own_nets", None)
+
+
+def words(folder: Path, function: str, *, size: int = 32, run: str = "new") -> list[str | Path]:
+    """Everything that an import needs but the layer, with weights that fit the function."""
+    sys.path.insert(0, str(folder))
+    module = getattr(__import__("own_nets"), function)()
+    sys.path.remove(str(folder))
+    torch.save(module.state_dict(), folder / "w.pt")
+    known = ["--size", str(size), "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5", "--classes", "dark blue,green,red"]
+    return ["import", folder / "colours", "--run", run, "--arch", f"own_nets:{function}", "--weights", "w.pt", *known]
+
+
+CANDIDATES = "Layers with a map: body (4×15×15), body.0 (4×15×15)."
+
+
+@pytest.mark.parametrize(
+    ("function", "layer", "says"),
+    [
+        ("pair", "none", "own_nets:pair returns no tensor: tuple. Wrap it in a module that returns one tensor of"),
+        ("named", "none", "own_nets:named returns no tensor: dict. Wrap it"),
+        ("half", "none", "the output has shape (1, 2) instead of (1, 3)"),
+        ("maps", "none", "the output has shape (1, 3, 32, 32) instead of (1, 3)"),
+        ("grey", "none", "own_nets:grey does not take this input: Given groups=1, weight of size [4, 1, 3, 3]"),
+        ("flat", "none", "mat1 and mat2 shapes cannot be multiplied (1x3072 and 12288x3). Check --size"),
+        ("good", "bod", f"no layer of this name: bod. Did you mean body or body.1 or body.0? {CANDIDATES}"),
+        ("good", "zzz", f"no layer of this name: zzz. {CANDIDATES}"),
+        ("good", "spare", f"the model does not use this layer: spare. {CANDIDATES}"),
+        ("good", "pair", f"--cam-layer gives a tuple, which is no map: pair. {CANDIDATES}"),
+        ("good", "head", f"--cam-layer gives (1, 3), which is no map: head. {CANDIDATES}"),
+        ("good", None, f"needs --cam-layer: own_nets:good. {CANDIDATES} Or none, for pixel methods only."),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_line(
+    folder: Path, capsys: Capture, function: str, layer: str | None, says: str
+) -> None:
+    given = ["--cam-layer", layer] if layer else []
+    assert says in fails(capsys, *words(folder, function), *given)
+    assert Study.open(folder / "colours").runs() == []
+
+
+def test_without_a_layer_pixel_methods_work_and_class_activation_maps_say_what_they_need(
+    folder: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    study = tmp_path / "colours"
+    xai("new", study, "--dataset", "image-folder", "--data", folder / "pictures")
+    given = words(folder, "good", run="own")
+    given[1] = study
+    xai(*given, "--cam-layer", "none")
+    xai("predict", study, "--run", "own")
+    explain = ["explain", study, "--run", "own", "--limit", "1", "--methods"]
+    line = fails(capsys, *explain, "gradcam")
+    assert f"declares no layer for class activation maps. Give the method a layer. {CANDIDATES}" in line
+    result = xai_json(capsys, *explain, "gradcam,saliency", "--set", "gradcam.layer=body")
+    assert all(state == {"stored": 1, "refused": 0} for state in result["methods"].values()), result
