@@ -13,6 +13,7 @@ from dashboard.context import Context
 from dashboard.tiles import heat_tile, seen_size
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
+from xai_core.explainers.identities import same_maps
 from xai_core.params import as_dict, assignments, build, specs
 from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
@@ -135,6 +136,15 @@ def panels_of(context: Context, column: Column, rows: NDArray[np.int64], keys: S
         else:
             found.append(Panel(reason=stored.refusals[i] if stored.state[i] == REFUSED else None))
     return found
+
+
+def same(
+    context: Context, wanted: Sequence[Column], rows: NDArray[np.int64], spec: str | None = None
+) -> list[frozenset[str]]:
+    """Titles of methods whose stored maps of these rows are the same up to scale, in groups."""
+    keys = target_keys(context, rows, spec)
+    unsigned = [column for column in wanted if column.maps is not None and not column.card.signed]
+    return same_maps({column.card.title: column.maps.get(rows, keys).maps for column in unsigned if column.maps})
 
 
 def _address(context: Context, column: Column, heat: Array, scale: float, row: int, key: str) -> str:

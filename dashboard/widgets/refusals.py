@@ -1,9 +1,9 @@
-"""Why there is no map: said once above the pictures, so that "not available" need not be hovered over."""
+"""What must be known of maps before they are looked at: said once above the pictures."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import streamlit as st
 
@@ -21,3 +21,14 @@ def refusals(columns: Sequence[Column], panels: Sequence[Sequence[Panel]]) -> No
         for reason, count in Counter(panel.reason for panel in maps if panel.reason).items():
             of = "" if count == len(maps) else f" for {count} of {len(maps)} maps"
             st.caption(f"{column.card.title} is not available{of}: {reason}")
+
+
+def one_map(groups: Sequence[Collection[str]]) -> None:
+    """One line for each group of methods (their titles) that gave the same maps."""
+    for titles in groups:
+        names = sorted(titles)
+        st.caption(
+            f"{', '.join(names[:-1])} and {names[-1]} are the same map here: that they agree is no evidence.",
+            help="At a layer that is followed by global pooling and one linear layer these formulas come to the same, "
+            "up to scale. Choose another layer, or another method, for a second opinion.",
+        )
