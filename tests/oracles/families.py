@@ -121,14 +121,15 @@ def _prepared(key: str) -> Classifier:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = build()
-        _as_after_training(module, module.get_submodule(ARCHITECTURES[key].head), shape)
+        as_after_training(module, module.get_submodule(ARCHITECTURES[key].head), shape)
     made = wrap(module, layer, shape=shape, name=f"small {key}")
     return replace(made, restore_grid=ARCHITECTURES[key].restore_grid)
 
 
 @torch.no_grad()
-def _as_after_training(module: nn.Module, head: nn.Module, shape: tuple[int, int, int]) -> None:
-    """BatchNorm with scales, shifts and statistics of its own; logits that differ, and tower over biases."""
+def as_after_training(module: nn.Module, head: nn.Module, shape: tuple[int, int, int], count: int = 16) -> None:
+    """BatchNorm with scales, shifts and statistics of its own, over twice `count` pictures; logits that differ, and
+    tower over biases."""
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.momentum = None  # the plain mean over what it has seen
@@ -139,7 +140,7 @@ def _as_after_training(module: nn.Module, head: nn.Module, shape: tuple[int, int
             if part.bias is not None:
                 nn.init.normal_(part.bias, std=0.002)
     for seed in range(2):
-        module.train()(pictures(16, 100 + seed, shape))
+        module.train()(pictures(count, 100 + seed, shape))
     # No class that is switched off for all pictures: SqueezeNet rectifies its logits.
     head.weight.sub_(head.weight.mean(1, keepdim=True))
-    head.weight.mul_(4 / module.eval()(pictures(16, 102, shape)).std())
+    head.weight.mul_(4 / module.eval()(pictures(count, 102, shape)).std())
