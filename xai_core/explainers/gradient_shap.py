@@ -18,6 +18,7 @@ from xai_core.types import Card, Explanation, Target
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from xai_core.explainers.engine.output import OneTargetOutput
     from xai_core.models.classifier import Classifier
 
 
@@ -59,15 +60,13 @@ def gradient_shap(
     """
     import torch
 
-    from xai_core.explainers.engine.output import OneTargetOutput, logits_of, weights_of
+    from xai_core.explainers.engine.output import OneTargetOutput, weights_of
 
     background = _background(classifier, context, params.background)
     output, weights = OneTargetOutput(classifier), weights_of(classifier, targets)
     output.weights = weights[0]
-    shap = _explainer_type()(output, background)
+    shap, before = _explainer(output, background)
     sums = _Sums(shap.explainer, background.cpu().numpy())
-    with torch.no_grad():
-        before = logits_of(classifier, background)
     maps, expected, errors = [], [], []
     for row, seed in enumerate(seeds):
         output.weights = weights[row]
@@ -77,9 +76,8 @@ def gradient_shap(
         errors.append(_standard_error(sums.taken(picture.cpu().numpy(), int(seed) % 2**32)))
         with torch.no_grad():
             expected.append(float(output(picture)[0, 0] - (before * weights[row]).sum(1).mean()))
-    return Explanation(
-        np.stack(maps).astype(np.float32), _diagnostics(np.stack(maps).sum((1, 2)), np.array(expected), errors)
-    )
+    found = np.stack(maps)
+    return Explanation(found.astype(np.float32), _diagnostics(found.sum((1, 2)), np.array(expected), errors))
 
 
 class _Sums:
@@ -118,6 +116,16 @@ def _background(classifier: Classifier, context: Context, at_most: int) -> Tenso
     if not found.isfinite().all():
         raise BadInput("the background holds NaN or infinity", remedy="Leave such pictures out.")
     return found[:at_most].detach().float().to(classifier.device)
+
+
+def _explainer(output: OneTargetOutput, background: Tensor) -> tuple[Any, Tensor]:
+    """shap's explainer, and the logits of the background, `(B, K)`, which it runs through the model when made."""
+    logits: list[Tensor] = []
+    hook = output.module.register_forward_hook(lambda _module, _inputs, found: logits.append(found))
+    try:
+        return _explainer_type()(output, background), logits[0].detach().float()
+    finally:
+        hook.remove()
 
 
 def _explainer_type() -> Any:
