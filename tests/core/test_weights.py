@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,16 @@ def test_layers_that_do_not_belong_are_named() -> None:
         load_into(small(), {**state, "extra": torch.zeros(1)})
     with pytest.raises(BadInput, match=r"features.0.weight is \(32, 3, 3, 3\) in the file"):
         load_into(small(), {**state, "features.0.weight": torch.zeros(32, 3, 3, 3)})
+
+
+def test_torchvisions_densenet_files_load_by_their_old_names() -> None:
+    rgb = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
+    state = fresh_module("densenet121", 3, rgb, seed=1).state_dict()
+    old = {re.sub(r"(denselayer\d+\.(norm|conv))(\d)", r"\1.\3", name): tensor for name, tensor in state.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    target = fresh_module("densenet121", 3, rgb, seed=2)
+    assert load_into(target, old) == []
+    assert all(torch.equal(tensor, state[name]) for name, tensor in target.state_dict().items())
 
 
 def test_a_refused_load_leaves_the_model_as_it_was() -> None:

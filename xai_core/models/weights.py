@@ -25,6 +25,9 @@ State = dict[str, Tensor]
 WRAPPERS = ("module.", "model.", "_orig_mod.")
 """Prefixes that DataParallel, Lightning and torch.compile put before every name."""
 
+OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=\d)")
+"""torchvision's own DenseNet files keep names from before modules might not have a dot in theirs."""
+
 NESTED = ("state_dict", "model_state_dict", "model")
 """Where training checkpoints keep the state dict."""
 
@@ -166,12 +169,12 @@ def _plain(name: str, tensor: Tensor, path: Path) -> Tensor:
 
 
 def _unwrapped(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> State:
-    """Without the prefixes that wrappers put before every name, unless the model's own names have them."""
+    """By today's names: without the prefixes of wrappers, unless the model's own names have them."""
     names = dict(state)
     for prefix in WRAPPERS * 2:  # twice, for a wrapper inside a wrapper
         if all(n.startswith(prefix) for n in names) and not any(n.startswith(prefix) for n in wanted):
             names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
-    return names
+    return {name if name in wanted else OLD_DENSENET.sub(r"\1", name): tensor for name, tensor in names.items()}
 
 
 def _new_head_note(head: str, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
