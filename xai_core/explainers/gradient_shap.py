@@ -60,24 +60,25 @@ def gradient_shap(
     """
     import torch
 
-    from xai_core.explainers.engine.output import OneTargetOutput, weights_of
+    from xai_core.explainers.engine.output import OneTargetOutput, logits_of, weights_of
 
     background = _background(classifier, context, params.background)
     output, weights = OneTargetOutput(classifier), weights_of(classifier, targets)
     output.weights = weights[0]
     shap, before = _explainer(output, background)
     sums = _Sums(shap.explainer, background.cpu().numpy())
-    maps, expected, errors = [], [], []
+    with torch.no_grad():
+        expected = (logits_of(classifier, x) * weights).sum(1) - (before @ weights.T).mean(0)
+    maps, errors = [], []
     for row, seed in enumerate(seeds):
         output.weights = weights[row]
         picture = x[row : row + 1]
         values = shap.shap_values(picture, nsamples=params.samples, rseed=int(seed) % 2**32)
         maps.append(np.asarray(values)[0, ..., 0].sum(0))
         errors.append(_standard_error(sums.taken(picture.cpu().numpy(), int(seed) % 2**32)))
-        with torch.no_grad():
-            expected.append(float(output(picture)[0, 0] - (before * weights[row]).sum(1).mean()))
     found = np.stack(maps)
-    return Explanation(found.astype(np.float32), _diagnostics(found.sum((1, 2)), np.array(expected), errors))
+    notes = _diagnostics(found.sum((1, 2)), expected.double().cpu().numpy(), errors)
+    return Explanation(found.astype(np.float32), notes)
 
 
 class _Sums:
