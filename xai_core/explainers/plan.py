@@ -148,7 +148,7 @@ def _cams(asked: Asked, members: Sequence[Explainer], layer: str) -> list[Explan
 
 def _finished(explanation: Explanation) -> Explanation:
     """Refused maps are NaN, and maps that are not finite are refused."""
-    finite = [bool(np.isfinite(found).all()) for found in explanation.maps]
+    finite: list[bool] = np.isfinite(explanation.maps).all(axis=(1, 2)).tolist()  # type: ignore[assignment]
     refusals = tuple(
         reason or (None if fine else "the map is not finite: the model gives NaN or infinity for this sample")
         for reason, fine in zip(explanation.refusals, finite, strict=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,11 @@ from xai_core.store.maps import MapStore
 from xai_core.store.run import Run
 from xai_core.types import Explanation, Target, resolve_target
 
-FORWARDS_PER_STEP = 256
-"""About how much work one step is, in forward passes: small enough that a click never waits long."""
+FIRST_FORWARDS, FIRST_ROWS = 256, 32
+"""A group's first step: at most so much work, in forward passes, and so many rows."""
+
+SECONDS_PER_STEP, MOST_ROWS = 1.0, 2048
+"""What later steps grow or shrink to: short enough that a click never waits long, long enough that storing is cheap."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,20 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
     done = total - sum(len(group) * len(missing) for group, missing in groups)
     yield done, total  # what is stored already counts at once: the time left is about the rest
     for group, missing in groups:
-        size = max(1, min(32, int(FORWARDS_PER_STEP / max(1.0, group[0].explainer.card.cost))))
-        for start in range(0, len(missing), size):
-            part = missing[start : start + size]
+        size = max(1, min(FIRST_ROWS, int(FIRST_FORWARDS / max(1.0, group[0].explainer.card.cost))))
+        while len(missing):
+            began, part, missing = monotonic(), missing[:size], missing[size:]
             _compute(bench, request, group, rows[part], [targets[i] for i in part])
+            size = _next_size(size, monotonic() - began)
             done += len(part) * len(group)
             yield done, total
+
+
+def _next_size(size: int, seconds: float) -> int:
+    """Twice or half as many rows where a step of `size` rows took far less or more time than a step should."""
+    if seconds < SECONDS_PER_STEP / 2:
+        return min(2 * size, MOST_ROWS)
+    return max(1, size // 2) if seconds > SECONDS_PER_STEP * 2 else size
 
 
 def resolved_targets(run: Run, rows: NDArray[np.int64], spec: str) -> list[Target]:

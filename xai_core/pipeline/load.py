@@ -108,5 +108,5 @@ class Bench:
 
 def inputs(study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:
     """Pictures of these rows as the model's input, `(N, C, H, W)` float32 on its device."""
-    arrays = [classifier.preprocess(study.picture(int(row))) for row in rows]
-    return torch.from_numpy(np.stack(arrays)).to(classifier.device)
+    pixels = np.stack([classifier.preprocess.pixels(study.picture(int(row))) for row in rows])
+    return torch.from_numpy(classifier.preprocess.normalise(pixels)).to(classifier.device)

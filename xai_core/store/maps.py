@@ -293,7 +293,5 @@ def _notes(diagnostics: Mapping[str, Array], count: int) -> list[str]:
     if any(len(values) != count for values in diagnostics.values()):
         raise refused("diagnostics of another length than the rows", ", ".join(diagnostics))
     columns = {name: np.asarray(values, dtype=np.float64).tolist() for name, values in diagnostics.items()}
-    return [
-        json.dumps({name: values[i] for name, values in columns.items() if np.isfinite(values[i])})
-        for i in range(count)
-    ]
+    notes = ({name: values[i] for name, values in columns.items() if np.isfinite(values[i])} for i in range(count))
+    return [json.dumps(note) if note else "{}" for note in notes]

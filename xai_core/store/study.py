@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xai_core.datasets.base import DATASETS, SAMPLE_COLUMNS, Dataset, Scan
+from xai_core.datasets.base import DATASETS, Dataset, Scan
 from xai_core.errors import BadInput, BadParameter, NewerSchema, NotFound
 from xai_core.files import damaged
 from xai_core.params import build
@@ -70,7 +70,7 @@ class Study:
 
     def __init__(self, path: Path, info: StudyInfo, table: pa.Table) -> None:
         self.path, self.info = path, info
-        self.name = path.name
+        self.name, self._table = path.name, table
         self._samples: pd.DataFrame = table.to_pandas(use_threads=False)
         self._labels: NDArray[np.int64] = self._samples["label"].to_numpy(np.int64)
         self._labels.setflags(write=False)
@@ -185,7 +185,7 @@ class Study:
     def _sample(self, row: int) -> dict[str, Any]:
         if not 0 <= row < len(self._labels):
             raise BadParameter("no such row", value=row, remedy=f"Give a row from 0 to {len(self._labels) - 1}.")
-        return {column: self._samples[column].iat[row] for column in SAMPLE_COLUMNS}
+        return self._table.slice(row, 1).to_pylist()[0]  # a data frame takes six times as long
 
     @property
     def annotations(self) -> Annotations:

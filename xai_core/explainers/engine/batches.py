@@ -18,6 +18,9 @@ Part = TypeVar("Part")
 FEW = 8
 """So many samples are never divided beforehand: it would cost speed."""
 
+MOST_ON_CPU = 64
+"""Larger batches are no faster there: what does not fit into the processor's caches waits for memory."""
+
 SHARE = 0.25
 """Of the free memory. What a pass allocates beside the recorded tensors is of their order."""
 
@@ -53,7 +56,7 @@ def at_once(classifier: Classifier, x: Tensor, count: int) -> int:
     if count <= FEW:
         return count
     fitting = SHARE * free_memory(x.device) / footprint(classifier.module, x[:1])
-    return max(1, min(count, int(fitting)))
+    return max(1, min(count, int(fitting), MOST_ON_CPU if x.device.type == "cpu" else count))
 
 
 def footprint(module: nn.Module, sample: Tensor) -> int:
