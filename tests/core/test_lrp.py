@@ -161,23 +161,14 @@ def run_repeated(classifier: Classifier, targets: list[Target]) -> Explanation:
     return found
 
 
-class Unrectified(nn.Module):
-    """Convolutions without a ReLU between them feed negative numbers to the z⁺ rule, as MobileNet's bottlenecks do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)), nn.ReLU())
-        self.head = nn.Linear(3, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x).mean((2, 3)))
-
-
 def test_a_map_that_does_not_conserve_is_refused() -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        found = run(wrap(Unrectified()))
-    assert any(str(reason).startswith("conservation ") for reason in found.refusals)
+    """Units that only their bias switches on have no positive contributions to share by: z⁺ loses all they hold."""
+    classifier = model(Plain)
+    with torch.no_grad():
+        classifier.module.features[3].weight.abs_().neg_()
+        classifier.module.features[3].bias.fill_(9.0)
+    found = run(wrap(classifier.module))
+    assert any(str(reason).startswith("conservation 0.00") for reason in found.refusals)
     off = ~(np.abs(found.diagnostics["conservation"] - 1) <= family.TOLERANCE)
     assert off.tolist() == [reason is not None for reason in found.refusals]
     assert np.isnan(found.maps[off]).all()
@@ -326,12 +317,37 @@ def test_other_forms_of_attention_are_refused(module: nn.Module) -> None:
         run(wrap(module))
 
 
-def test_mobilenet_is_refused() -> None:
-    import torchvision
+class Bottlenecks(nn.Module):
+    """Linear bottlenecks and a connection around them, as MobileNetV2 has: convolutions get negative inputs."""
 
-    classifier = wrap(torchvision.models.mobilenet_v2(num_classes=CLASSES, width_mult=0.25), shape=(3, 32, 32))
-    with pytest.raises(NotApplicable, match="ReLU6"):
-        run(classifier)
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, CLASSES)
+        self.wide = nn.Sequential(nn.Conv2d(8, 32, 1), nn.BatchNorm2d(32), nn.ReLU6())
+        self.deep = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1, groups=32), nn.BatchNorm2d(32), nn.ReLU6())
+        self.narrow = nn.Sequential(nn.Conv2d(32, 8, 1), nn.BatchNorm2d(8))
+        self.last = nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU6())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        return self.head(self.last(x + self.narrow(self.deep(self.wide(x)))).mean((2, 3)))
+
+
+def test_linear_bottlenecks_conserve() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = Bottlenecks()
+        module(torch.randn(8, *SHAPE))
+    conservation = run(wrap(module)).diagnostics["conservation"]
+    np.testing.assert_allclose(conservation[~np.isnan(conservation)], 1, atol=0.02)
+    assert (~np.isnan(conservation)).sum() >= 2
+
+
+@pytest.mark.parametrize("composite", ["gamma", "epsilon"])
+def test_rules_for_rectified_nets_are_refused_where_inputs_are_negative(composite: str) -> None:
+    methods = [("lrp", LrpParams(composite))]
+    with pytest.raises(NotApplicable, match=f"negative inputs of a convolution, under the rules of {composite}"):
+        explain(wrap(Bottlenecks()), pictures(1), TARGETS[:1], methods, Context(), np.arange(1))
 
 
 @pytest.mark.parametrize("composite", COMPOSITES)
@@ -378,7 +394,7 @@ def test_a_parameter_that_came_later_leaves_stored_maps_valid() -> None:
     assert identifying(LrpParams("gamma")) == {"composite": "gamma"}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "vgg11", "vgg11_bn", "densenet121"])
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "vgg11", "vgg11_bn", "densenet121", "mobilenet_v2"])
 def test_torchvision_models_conserve(name: str) -> None:
     import torchvision
 

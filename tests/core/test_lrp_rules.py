@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tests.oracles import lrp as slow
 from xai_core.explainers.engine import lrp_rules as rules
+from xai_core.explainers.engine.rewrite import Addition
 
 SHAPE = (4, 5, 4)
 LAYERS = {
@@ -26,6 +27,7 @@ CASES: dict[str, tuple[Callable, Callable]] = {
     "epsilon": (rules.epsilon, slow.proportional),
     "gamma": (rules.gamma, slow.gamma),
     "head": (rules.head, slow.unbiased),
+    "own sign": (rules.own_sign, slow.own_sign),
 }
 
 
@@ -58,6 +60,26 @@ def test_a_rule_conserves(name: str, kind: str) -> None:
     layer, x, relevance = case(kind)
     (found,) = CASES[name][0](layer)(layer, [x], layer(x), relevance)
     np.testing.assert_allclose(found.flatten(1).sum(1), relevance.flatten(1).sum(1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_own_sign_takes_inputs_and_outputs_of_either_sign(kind: str) -> None:
+    layer, x, _ = case(kind)
+    x = x - 0.5
+    x[0] = 0  # silent: what the bias made is shared evenly
+    relevance = layer(x) * torch.rand_like(layer(x))
+    (found,) = rules.own_sign(layer)(layer, [x], layer(x), relevance)
+    np.testing.assert_allclose(found.flatten(1).sum(1), relevance.flatten(1).sum(1), rtol=1e-3, atol=1e-5)
+    weight, bias = slow.as_matrix(layer, tuple(x.shape[1:]))
+    amounts = relevance[1].flatten().double().numpy()
+    expected = slow.propagate(slow.own_sign, weight, bias, x[1].flatten().double().numpy(), amounts)
+    np.testing.assert_allclose(found[1].flatten(), expected, rtol=2e-3, atol=2e-4)
+
+
+def test_a_sum_of_opposites_is_shared_by_size() -> None:
+    a, b = torch.tensor([3.0, -1.0]), torch.tensor([-3.0, 3.0])
+    found = rules.shared_by_size(Addition(), [a, b], a + b, torch.tensor([8.0, 4.0]))
+    np.testing.assert_allclose(torch.stack(found), [[4, 1], [4, 3]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("pooling", [nn.AvgPool2d(2), nn.AvgPool2d(3, 2, padding=1), nn.AdaptiveAvgPool2d(2)])

@@ -61,6 +61,17 @@ def gamma(weights: Grid, x: Grid, bias: float) -> Grid:
     return proportional(np.array([w + 0.25 * max(w, 0.0) for w in weights]), x, bias)
 
 
+def own_sign(weights: Grid, x: Grid, bias: float) -> Grid:
+    """Contributions of the output's sign, over their sum with the bias if it has that sign; its share by |x_i|."""
+    contributions = np.array([x[i] * weights[i] for i in range(len(x))])
+    sign = 1.0 if contributions.sum() + bias >= 0 else -1.0
+    kept = np.array([c if c * sign > 0 else 0.0 for c in contributions])
+    kept_bias = bias if bias * sign > 0 else 0.0
+    total = kept.sum() + kept_bias
+    sizes = np.array([(abs(x[i]) + 1e-6) * float(weights[i] != 0) for i in range(len(x))])
+    return kept / total + kept_bias / total * sizes / sizes.sum()
+
+
 def unbiased(weights: Grid, x: Grid, bias: float) -> Grid:
     """As above, without bias."""
     return proportional(weights, x, 0.0)

@@ -46,7 +46,7 @@ MODELS: dict[str, Callable[[], Classifier]] = {
 """By the name of a habit, or by the architecture whose family it is of. Each call makes a classifier of its own, so
 that a test may do to it what it likes."""
 
-LRP_REFUSED = dict.fromkeys(("mobilenet_v2", "efficientnet_b0", "convnext_tiny"), "no rule")
+LRP_REFUSED = dict.fromkeys(("efficientnet_b0", "convnext_tiny"), "no rule")
 """Decides every pair of relevance propagation."""
 
 WITHOUT_RECTIFIERS = ("tokens", "mobilenet_v2", "efficientnet_b0", "convnext_tiny", "vit_b_16")

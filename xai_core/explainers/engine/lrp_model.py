@@ -33,17 +33,31 @@ if TYPE_CHECKING:
 RuleOf = Callable[[nn.Module], rules.Rule]
 """Makes the rule of one layer."""
 
-ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU)
+RECTIFIERS = (nn.ReLU, nn.ReLU6)
+ACTIVATIONS = (*RECTIFIERS, nn.LeakyReLU, nn.ELU)
 AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 MAXIMA = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 """Their gradient hands everything to the largest input, as it should."""
 
-COMPOSITES: dict[str, tuple[RuleOf, RuleOf]] = {
-    "epsilon-plus-flat": (rules.flat, rules.plus),
-    "gamma": (rules.flat, rules.gamma),
-    "epsilon": (rules.epsilon, rules.epsilon),
+
+@dataclass(frozen=True)
+class Composite:
+    """The rules of the first convolution, of the others, and of sums; linear layers have the ε rule."""
+
+    first: RuleOf
+    others: RuleOf
+    sums: rules.Rule = rules.shared
+
+
+COMPOSITES = {
+    "epsilon-plus-flat": Composite(rules.flat, rules.plus),
+    "gamma": Composite(rules.flat, rules.gamma),
+    "epsilon": Composite(rules.epsilon, rules.epsilon),
 }
-"""The rules of the first convolution and of the others; linear layers have the ε rule."""
+DEFAULT = "epsilon-plus-flat"
+SIGNED = Composite(rules.flat, rules.own_sign, rules.shared_by_size)
+"""In place of the default where convolutions get negative inputs, as after a linear bottleneck. The other composites
+divide by next to nothing there."""
 
 HARMLESS = frozenset(
     {
@@ -93,7 +107,7 @@ def lrp_model(classifier: Classifier, composite: str) -> LrpModel:
     head = _head(graph)
     _attend(graph)
     _mark_sources(graph)
-    _give_rules(graph, head, *COMPOSITES[composite])
+    _give_rules(graph, head, _chosen(graph, composite))
     _check_functions(graph)
     tidy(graph)
     same_logits(graph, classifier)
@@ -132,19 +146,43 @@ def _mark_sources(graph: fx.GraphModule) -> None:
                 node.replace_input_with(part, graph.graph.call_module(f"source_{part.name}", (part,)))
 
 
-def _give_rules(graph: fx.GraphModule, head: nn.Linear | None, first: RuleOf, others: RuleOf) -> None:
+def _chosen(graph: fx.GraphModule, composite: str) -> Composite:
+    if _all_rectified(graph):
+        return COMPOSITES[composite]
+    if composite != DEFAULT:
+        _refuse(f"negative inputs of a convolution, under the rules of {composite}")
+    return SIGNED
+
+
+def _all_rectified(graph: fx.GraphModule) -> bool:
+    """Whether all convolutions but the first get no negative inputs; so in a transformer, which has no other."""
+    convolutions = [node for node in graph.graph.nodes if isinstance(module_of(graph, node), nn.Conv2d)]
+    return all(_never_negative(graph, node.all_input_nodes[0]) for node in convolutions[1:])
+
+
+def _never_negative(graph: fx.GraphModule, node: fx.Node) -> bool:
+    module = module_of(graph, node)
+    if isinstance(module, RECTIFIERS):
+        return True
+    keeps_sign = isinstance(module, (*MAXIMA, *AVERAGES, Addition)) or (module is None and node.target in HARMLESS)
+    tensors = _tensors(node)
+    return keeps_sign and bool(tensors) and all(_never_negative(graph, part) for part in tensors)
+
+
+def _give_rules(graph: fx.GraphModule, head: nn.Linear | None, composite: Composite) -> None:
     """Refuse the first module without a rule."""
-    transformer, convolution = any(isinstance(part, Attention) for part in graph.modules()), first
+    transformer = any(isinstance(part, Attention) for part in graph.modules())
+    convolution = composite.first
     for node in list(graph.graph.nodes):
         module = module_of(graph, node)
         if module is None or isinstance(module, (*MAXIMA, Attention, rules.Source)):
             continue
         if isinstance(module, nn.Conv2d):
-            rule, convolution = convolution(module), others
+            rule, convolution = convolution(module), composite.others
         elif isinstance(module, nn.Linear):
             rule = (rules.head if module is head else rules.epsilon)(module)
         elif isinstance(module, Addition):
-            rule = _of_addition(node)
+            rule = _of_addition(node, composite.sums)
         else:
             found = _of_the_rest(module, transformer)
             if found is None:
@@ -153,12 +191,12 @@ def _give_rules(graph: fx.GraphModule, head: nn.Linear | None, first: RuleOf, ot
         graph.set_submodule(str(node.target), rules.Ruled(module, rule))
 
 
-def _of_addition(node: fx.Node) -> rules.Rule:
+def _of_addition(node: fx.Node, sums: rules.Rule) -> rules.Rule:
     """A constant that is added, such as a position, belongs to what it is added to."""
     if any(map(_is_constant, node.args)):  # type: ignore[arg-type]
         node.args = tuple(sorted(node.args, key=_is_constant))  # type: ignore[arg-type]
         return rules.passed
-    return rules.shared
+    return sums
 
 
 def _of_the_rest(module: nn.Module, transformer: bool) -> rules.Rule | None:

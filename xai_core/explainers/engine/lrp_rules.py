@@ -19,6 +19,8 @@ EPSILON = 1e-6
 """Keeps the denominators of the ε rule away from 0."""
 TINY = 1e-9
 """The same where nothing is to be absorbed."""
+NUDGE = 1e-6
+"""What a silent input counts when a bias is shared by size: the inputs of a unit that are all 0 share it evenly."""
 GAMMA = 0.25
 """How much more positive weights count in the γ rule (Montavon et al. 2019, section 10.2.3)."""
 
@@ -84,9 +86,13 @@ def shared(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: T
     return tuple(part * shares for part in inputs)
 
 
-def shared_by_size(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
-    """In proportion to |x|: for averages, whose inputs may cancel."""
-    return (handed_back(module, inputs[0].abs(), relevance, TINY),)
+def shared_by_size(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG001
+    """In proportion to |x|: for averages and sums whose inputs may cancel."""
+    sizes = [part.abs() for part in inputs]
+    if len(sizes) == 1:
+        return (handed_back(module, sizes[0], relevance, TINY),)
+    shares = relevance / stable(module(*sizes), TINY)
+    return tuple(size * shares for size in sizes)
 
 
 def plus(layer: nn.Module) -> Rule:
@@ -125,16 +131,43 @@ def proportional(layer: nn.Module, weight: Tensor) -> Rule:
 
     The denominator holds the bias: without it a unit that its bias switched on would divide by almost nothing.
     """
-    whole, linear = with_weights(layer, weight, layer.bias), with_weights(layer, weight, None)  # type: ignore[arg-type]
-    window, spread = _window(layer), layer.bias is not None
+    whole, linear = with_weights(layer, weight, layer.bias), with_weights(layer, weight, None)
+    window, bias = _window(layer), None if layer.bias is None else _shaped(layer, layer.bias)  # type: ignore[arg-type]
 
     def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
         x = inputs[0]
         shares = relevance / stable(whole(x), EPSILON)
         found = x * transposed(linear, x, shares)
-        if spread:
-            found = found + handed_back(window, x.abs(), _of_bias(layer, shares), TINY)
+        if bias is not None:
+            found = found + handed_back(window, x.abs() + NUDGE, _of_bias(layer, shares * bias), TINY)
         return (found,)
+
+    return rule
+
+
+def own_sign(layer: nn.Module) -> Rule:
+    """In proportion to the contributions that have the output's own sign, the bias among them if it has.
+
+    For layers with inputs of either sign: z⁺ for positive outputs, its mirror image for negative ones (the limit of
+    large γ in Andéol et al. 2021, section 3.2). What has the output's sign adds up to the output or more, so no unit
+    divides by less than what it gave. The bias' share goes to the unit's inputs by their size |x|.
+    """
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    positive, negative = (with_weights(layer, part, None) for part in (weight.clamp(min=0), weight.clamp(max=0)))
+    window = _window(layer)
+    bias = _shaped(layer, weight.new_zeros(len(weight)) if layer.bias is None else layer.bias)  # type: ignore[arg-type]
+
+    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+        above, below, up = inputs[0].clamp(min=0), inputs[0].clamp(max=0), output >= 0
+        with torch.enable_grad():
+            leaves = above.requires_grad_(), below.requires_grad_()
+            gains = positive(above) + negative(below), negative(above) + positive(below)
+        same = torch.where(up, gains[0].detach() + bias.clamp(min=0), gains[1].detach() + bias.clamp(max=0))
+        shares = relevance / stable(same, TINY)
+        back = torch.autograd.grad(gains, leaves, (torch.where(up, shares, 0.0), torch.where(up, 0.0, shares)))
+        of_bias = _of_bias(layer, shares * torch.where(up, bias.clamp(min=0), bias.clamp(max=0)))
+        found = above.detach() * back[0] + below.detach() * back[1]
+        return (found + handed_back(window, inputs[0].abs() + NUDGE, of_bias, TINY),)
 
     return rule
 
@@ -204,11 +237,20 @@ def _window(layer: nn.Module) -> nn.Module:
     return with_weights(layer, torch.ones_like(weight[: getattr(layer, "groups", 1)]), None)
 
 
-def _of_bias(layer: nn.Module, shares: Tensor) -> Tensor:
-    """What the bias of all units with the same window has to hand on: one channel per group."""
-    bias: Tensor = layer.bias  # type: ignore[assignment]
+def _shaped(layer: nn.Module, bias: Tensor) -> Tensor:
+    """One value per output, as it is added to the output."""
+    return bias if isinstance(layer, nn.Linear) else bias[:, None, None]
+
+
+def _of_bias(layer: nn.Module, amounts: Tensor) -> Tensor:
+    """What the biases of all units with the same window have to hand on: one channel per group.
+
+    Args:
+        layer: a convolution or linear layer.
+        amounts: `(N, outputs, …)`, of each unit; `(…, outputs)` for a linear layer.
+    """
     if isinstance(layer, nn.Linear):
-        return (shares * bias).sum(-1, keepdim=True)
-    count, channels, *size = shares.shape
+        return amounts.sum(-1, keepdim=True)
+    count, channels, *size = amounts.shape
     groups: int = layer.groups  # type: ignore[assignment]
-    return (shares * bias[:, None, None]).reshape(count, groups, channels // groups, *size).sum(2)
+    return amounts.reshape(count, groups, channels // groups, *size).sum(2)
