@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine import lrp_rules as rules
+from xai_core.explainers.engine.calls import HARMLESS, tensors_of, unruled_call
 from xai_core.explainers.engine.lrp_attention import Attention
 from xai_core.explainers.engine.rewrite import (
     OTHER_METHOD,
@@ -21,7 +21,6 @@ from xai_core.explainers.engine.rewrite import (
     fold_batch_norm,
     insert,
     module_of,
-    name_of,
     replace,
     same_logits,
     tidy,
@@ -59,17 +58,6 @@ SIGNED = Composite(rules.flat, rules.own_sign, rules.shared_by_size)
 """In place of the default where convolutions get negative inputs, as after a linear bottleneck. The other composites
 divide by next to nothing there."""
 
-HARMLESS = frozenset(
-    {
-        # Move numbers without changing them, or pick some of them: their gradient moves relevance as it should.
-        *(torch.flatten, torch.cat, torch.concat, torch.reshape, torch.permute, torch.transpose, torch.unsqueeze),
-        *(torch.chunk, torch.split, torch.squeeze, F.max_pool2d, torch.max_pool2d, operator.getitem, getattr),
-        *("flatten", "reshape", "view", "permute", "transpose", "unsqueeze", "squeeze", "chunk", "split", "expand"),
-        *("contiguous", "size", "dim", operator.eq, torch._assert),
-    }
-)
-ARITHMETIC = (operator.mul, operator.floordiv, operator.add, operator.sub)
-"""Harmless where it is about shapes."""
 CATENATIONS = (torch.cat, torch.concat)
 
 
@@ -108,7 +96,8 @@ def lrp_model(classifier: Classifier, composite: str) -> LrpModel:
     _attend(graph)
     _mark_sources(graph)
     _give_rules(graph, head, _chosen(graph, composite))
-    _check_functions(graph)
+    if (call := unruled_call(graph)) is not None:
+        _refuse(call)
     tidy(graph)
     same_logits(graph, classifier)
     return LrpModel(graph, head, tuple(part for part in graph.modules() if isinstance(part, rules.Source)))
@@ -165,7 +154,7 @@ def _never_negative(graph: fx.GraphModule, node: fx.Node) -> bool:
     if isinstance(module, RECTIFIERS):
         return True
     keeps_sign = isinstance(module, (*MAXIMA, *AVERAGES, Addition)) or (module is None and node.target in HARMLESS)
-    tensors = _tensors(node)
+    tensors = tensors_of(node)
     return keeps_sign and bool(tensors) and all(_never_negative(graph, part) for part in tensors)
 
 
@@ -215,27 +204,7 @@ def _is_constant(node: fx.Node) -> bool:
     """Made of the model's parameters and of sizes alone."""
     if node.op == "get_attr":
         return True
-    return node.op != "placeholder" and bool(_tensors(node)) and all(map(_is_constant, _tensors(node)))
-
-
-def _is_number(node: fx.Node) -> bool:
-    """A shape, or made of shapes."""
-    if node.target in ("size", "dim") or (node.target is getattr and node.args[1] == "shape"):
-        return True
-    parts = node.all_input_nodes
-    return node.op == "call_function" and bool(parts) and all(map(_is_number, parts))
-
-
-def _tensors(node: fx.Node) -> list[fx.Node]:
-    return [part for part in node.all_input_nodes if not _is_number(part)]
-
-
-def _check_functions(graph: fx.GraphModule) -> None:
-    for node in graph.graph.nodes:
-        if node.op not in ("call_function", "call_method") or node.target in HARMLESS:
-            continue
-        if not (node.target in ARITHMETIC and _is_number(node)):
-            _refuse(f"{name_of(node)} in the model's code")
+    return node.op != "placeholder" and bool(tensors_of(node)) and all(map(_is_constant, tensors_of(node)))
 
 
 def _refuse(what: str) -> NoReturn:

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from xai_core.errors import NotApplicable
-from xai_core.explainers.engine.lrp_model import HARMLESS
-from xai_core.explainers.engine.rewrite import Addition, as_modules, insert, module_of, name_of, same_logits, tidy
+from xai_core.explainers.engine.calls import unruled_call
+from xai_core.explainers.engine.rewrite import Addition, as_modules, insert, module_of, same_logits, tidy
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -98,9 +98,8 @@ def _check(graph: fx.GraphModule, ruled: tuple[type, ...], problem: str) -> None
         part = module_of(graph, node)
         if part is not None and type(part) not in ruled:
             raise NotApplicable(problem, value=f"{node.target} ({type(part).__name__})", remedy=OTHER_METHOD)
-    for node in graph.graph.nodes:
-        if node.op in ("call_function", "call_method") and node.target not in HARMLESS:
-            raise NotApplicable(problem, value=f"{name_of(node)} in the model's code", remedy=OTHER_METHOD)
+    if (call := unruled_call(graph)) is not None:
+        raise NotApplicable(problem, value=call, remedy=OTHER_METHOD)
 
 
 def _overlapping(pooling: nn.MaxPool2d) -> bool:
