@@ -225,3 +225,12 @@ def test_a_cell_on_the_diagonal_is_better_when_it_grows(study: Study, capsys: py
         run.write_predictions(rows, np.eye(3, dtype=np.float32)[(labels[rows] + shift) % 3])
     words = ["compare", study.path, "--baseline", "worse", "--candidate", "better", "--cell", "red:red"]
     assert "red recognised improved" in xai_json(capsys, *words)["sentences"][1]
+
+
+def test_steps_grow_while_they_are_short_and_shrink_where_they_are_long() -> None:
+    target = explaining.SECONDS_PER_STEP
+    assert explaining._next_size(32, 0.2 * target) == 64
+    assert explaining._next_size(32, target) == 32
+    assert explaining._next_size(32, 3 * target) == 16
+    assert explaining._next_size(1, 3 * target) == 1
+    assert explaining._next_size(explaining.MOST_ROWS, 0.0) == explaining.MOST_ROWS

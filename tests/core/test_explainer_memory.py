@@ -1,0 +1,49 @@
+"""Thousands of explanations do not make the process grow: leaks of hooks and graphs are this field's known fault."""
+
+from __future__ import annotations
+
+import gc
+import os
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.oracles.models import Plain, model, pictures
+from tests.oracles.table import TABLE
+from xai_core.explainers import Context
+from xai_core.explainers.plan import explain
+from xai_core.types import Target
+
+STATM = Path("/proc/self/statm")
+EXPLANATIONS = 5_000
+GROWTH = 50 * 2**20
+EVERY_MODEL = 50
+"""Rounds with one model; then another one comes, so that copies kept of models are counted too."""
+
+
+def resident() -> int:
+    """Bytes."""
+    gc.collect()
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not STATM.is_file(), reason="resident memory is read from Linux's /proc")
+def test_five_thousand_explanations_do_not_grow_the_process() -> None:
+    methods = [(key, row.params) for key, row in TABLE.items()]
+    context, x = Context(background=pictures(4, seed=9)), pictures(1)
+
+    def rounds(wanted: int) -> None:
+        for number in range(wanted):
+            if number % EVERY_MODEL == 0:
+                classifier = replace(model(Plain), fingerprint=str(next(fingerprints)))
+            explain(classifier, x, [Target(number % 5)], methods, context, np.array([number]))
+
+    fingerprints = count()
+    rounds(EVERY_MODEL)
+    before = resident()
+    rounds(EXPLANATIONS // len(methods) + 1)
+    assert resident() - before < GROWTH
