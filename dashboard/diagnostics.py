@@ -8,6 +8,9 @@ from dashboard.evidence import CONSERVED_WITHIN
 from dashboard.widgets.heat_grid import Note
 
 _COMPLETE_WITHIN = 0.05
+_MOSTLY = 0.5
+_CHANCE = 3.0
+"""How many standard errors a random estimate may be off before something else must be the cause."""
 
 
 def notes(diagnostics: Mapping[str, float]) -> list[Note]:
@@ -15,7 +18,11 @@ def notes(diagnostics: Mapping[str, float]) -> list[Note]:
     found = []
     if "conservation" in diagnostics:
         found.append(_conservation(diagnostics["conservation"]))
-    if "completeness_gap" in diagnostics:
+    if "constant_share" in diagnostics:
+        found.append(_constant(diagnostics["constant_share"]))
+    if {"sum", "expected_difference", "sum_error"} <= set(diagnostics):
+        found.append(_sum(diagnostics["sum"], diagnostics["expected_difference"], diagnostics["sum_error"]))
+    elif "completeness_gap" in diagnostics:
         found.append(_gap(diagnostics["completeness_gap"]))
     return found
 
@@ -26,6 +33,23 @@ def _conservation(ratio: float) -> Note:
         "is not shown."
     )
     return Note(f"conservation {ratio:.1%}".replace("%", " %"), title, odd=abs(ratio - 1) > CONSERVED_WITHIN)
+
+
+def _constant(share: float) -> Note:
+    title = (
+        "The share of the model's output that its class token holds. It belongs to no pixel, and the map lacks it: the "
+        "nearer to 100 %, the less this map says."
+    )
+    return Note(f"class token {share:.0%}".replace("%", " %"), title, odd=abs(share) > _MOSTLY)
+
+
+def _sum(total: float, expected: float, error: float) -> Note:
+    title = (
+        "The map's sum, and what it should be: how far the output is from its mean over the background. The map is a "
+        "random estimate; ± is the standard error of its sum. More samples make it smaller."
+    )
+    text = f"sum {total:.2f} ± {error:.2f} of {expected:.2f}"
+    return Note(text, title, odd=abs(total - expected) > _CHANCE * error)
 
 
 def _gap(gap: float) -> Note:

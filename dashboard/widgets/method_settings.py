@@ -16,6 +16,7 @@ from xai_core.params import NoParams, as_dict, build, specs
 from xai_core.store.layers import convolutional_layers
 
 _LAYER = "select.layer"
+_IN_A_ROW = 4
 
 
 def layer_choice(context: Context, columns: Sequence[Column]) -> None:
@@ -47,7 +48,7 @@ def settings_form(context: Context, columns: Sequence[Column]) -> None:
     if not with_params:
         return
     with st.expander("Method settings"), st.form("method-settings", border=False):
-        places = st.columns(max(2, len(with_params)))
+        places = [place for _ in with_params[::_IN_A_ROW] for place in st.columns(_IN_A_ROW)]
         values = {}
         for place, column in zip(places, with_params, strict=False):
             with place:
