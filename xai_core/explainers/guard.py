@@ -28,15 +28,16 @@ def untouched(classifier: Classifier) -> Iterator[None]:
     import torch
 
     module = classifier.module
-    parts, parameters = list(module.modules()), list(module.parameters())
+    # Going through all modules is slow in Python, and shows beside a small model: so once.
+    parts = list(module.modules())
+    parameters = {id(found): found for part in parts for found in part._parameters.values() if found is not None}
     with ExitStack() as stack:
-        for saved in (_modes(parts), _parameters(parameters), _hooks(parts), _random_state()):
+        for saved in (_modes(parts), _parameters(list(parameters.values())), _hooks(parts), _random_state()):
             stack.callback(saved)
-        # Both go through every module once more: time that counts on small models.
         if any(part.training for part in parts):
             module.eval()
-        if any(parameter.requires_grad for parameter in parameters):
-            module.requires_grad_(False)
+        for parameter in parameters.values():
+            parameter.requires_grad_(False)
         with torch.enable_grad():
             yield
 

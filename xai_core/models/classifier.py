@@ -63,7 +63,9 @@ class Classifier:
             NotFound: no such layer, or none is declared; the error names those that can hold a map.
         """
         wanted = name or self.cam_layer
-        layers = dict(self.module.named_modules())
-        if not wanted or wanted not in layers:
+        if not wanted:
             raise unknown_layer(self, wanted)
-        return layers[wanted]
+        try:
+            return self.module.get_submodule(wanted)
+        except AttributeError:
+            raise unknown_layer(self, wanted) from None
