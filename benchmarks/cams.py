@@ -43,7 +43,9 @@ CLASSES = 10
 
 def made(architecture: str, size: int) -> Classifier:
     preprocess = Preprocess(size, size, 3, (0.5,) * 3, (0.25,) * 3)
-    classifier = build(architecture, tuple(f"class {index}" for index in range(CLASSES)), preprocess, None, device="cpu")
+    classifier = build(
+        architecture, tuple(f"class {index}" for index in range(CLASSES)), preprocess, None, device="cpu"
+    )
     torch.manual_seed(0)
     head = [part for part in classifier.module.modules() if isinstance(part, torch.nn.Linear)][-1]
     torch.nn.init.normal_(head.weight, std=0.02)  # a fresh transformer's is 0, and no gradient would come through

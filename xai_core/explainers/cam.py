@@ -52,7 +52,8 @@ def gradcam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
     is 0 its weight is 0 as well. A denominator of 0, which the paper leaves open, gives no weight.
     """
     denominator = 2 + activations.sum((2, 3), keepdim=True) * gradients
-    weights = (gradients.relu() / denominator).where(denominator != 0, 0.0).sum((2, 3), keepdim=True)
+    shares = gradients.relu().div_(denominator).masked_fill_(denominator == 0, 0)
+    weights = shares.sum((2, 3), keepdim=True)
     return (weights * activations).sum(1)
 
 

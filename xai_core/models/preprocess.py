@@ -63,7 +63,8 @@ class Preprocess:
 
     def pixels(self, picture: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The resized picture, `(height, width, channels)` uint8: what the model sees, before normalising."""
-        converted = picture.convert("L" if self.channels == 1 else "RGB")
+        mode = "L" if self.channels == 1 else "RGB"
+        converted = picture if picture.mode == mode else picture.convert(mode)  # which would copy
         size = (self.width, self.height)
         if converted.size != size:
             converted = converted.resize(

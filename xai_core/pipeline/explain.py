@@ -7,6 +7,7 @@ long one, and a cancelled or killed job keeps every finished row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from time import monotonic
@@ -135,7 +136,7 @@ def _compute(
     study = request.run.study
     classifier = bench.classifier(request.run, request.weights)
     x = inputs(study, classifier, rows.tolist())
-    ids = study.samples["id"].to_numpy()[rows]
+    ids = study.samples["id"].iloc[rows]
     seeds = np.array([sample_seed(study.info.seed, str(i)) for i in ids], dtype=np.int64)
     context = _context(bench, request.run, classifier, group[0])
     methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]
@@ -143,9 +144,18 @@ def _compute(
         results = explain(classifier, x, targets, methods, context, seeds)
     except NotApplicable as refusal:
         results = [_refused(len(rows), str(refusal))] * len(group)
-    for wanted, result in zip(group, results, strict=True):
-        keys = [target.key for target in targets]
-        wanted.maps.put(rows, keys, result.maps, result.diagnostics, result.refusals)
+    _put(group, rows, [target.key for target in targets], results)
+
+
+def _put(group: Sequence[Wanted], rows: NDArray[np.int64], keys: list[str], results: Sequence[Explanation]) -> None:
+    """Each method's maps into its own store, all at once: most of it is waiting for the disk."""
+    with ThreadPoolExecutor(len(group)) as writers:
+        written = [
+            writers.submit(wanted.maps.put, rows, keys, result.maps, result.diagnostics, result.refusals)
+            for wanted, result in zip(group, results, strict=True)
+        ]
+    for each in written:
+        each.result()
 
 
 def _context(bench: Bench, run: Run, classifier: Classifier, wanted: Wanted) -> Context:

@@ -108,5 +108,5 @@ class Bench:
 
 def inputs(study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:
     """Pictures of these rows as the model's input, `(N, C, H, W)` float32 on its device."""
-    pixels = np.stack([classifier.preprocess.pixels(study.picture(int(row))) for row in rows])
+    pixels = np.stack([classifier.preprocess.pixels(picture) for picture in study.pictures(rows)])
     return torch.from_numpy(classifier.preprocess.normalise(pixels)).to(classifier.device)
