@@ -25,6 +25,7 @@ class Gallery {
     this.box.style.setProperty("--columns", data.columns.length + 1);
     this.box.querySelector(".bar").hidden = !data.columns.length;
     this.box.classList.toggle("alone", !data.columns.length);
+    this.box.classList.toggle("many", data.columns.length > 7);
     this.scales.replaceChildren(...data.scales.map(scale));
     const known = new Map([...this.cards.children].map((card) => [card.dataset.key, card]));
     const cards = data.items.map((item) => this.card(item, data, known.get(String(item.row))));

@@ -43,6 +43,7 @@ class Board {
 
   update(data) {
     this.box.classList.toggle("flow", data.flow);
+    this.box.classList.toggle("many", !data.flow && data.columns > 6);
     this.box.style.setProperty("--columns", data.columns);
     this.box.style.setProperty("--odd", data.odd);
     this.scales.replaceChildren(...data.scales.map(scale));
