@@ -48,7 +48,7 @@ def _sum(total: float, expected: float, error: float) -> Note:
         "The map's sum, and what it should be: how far the output is from its mean over the background. The map is a "
         "random estimate; ± is the standard error of its sum. More samples make it smaller."
     )
-    text = f"sum {total:.2f} ± {error:.2f} of {expected:.2f}"
+    text = f"sum {total:.2f} ± {error:.2f}, ideally {expected:.2f}"
     return Note(text, title, odd=abs(total - expected) > _CHANCE * error)
 
 

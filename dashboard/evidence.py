@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.context import Context
+from dashboard.methods import card_of, takes_layer
 from dashboard.tiles import heat_tile, seen_size
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
 from xai_core.explainers.identities import same_maps
-from xai_core.params import as_dict, assignments, build, specs
+from xai_core.params import as_dict, assignments, build
 from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
 from xai_core.types import Array, Card, resolve_target
@@ -86,21 +87,17 @@ def columns(context: Context, methods: Sequence[str] | None = None, *, weights: 
             explainer = EXPLAINERS[key]
             params = chosen_params(context, explainer)
             assert context.run is not None, "a method without a run has an obstacle"
-            found.append(Column(explainer.card, params, context.run.maps(key, params, weights=weights)))
+            found.append(Column(card_of(explainer, params), params, context.run.maps(key, params, weights=weights)))
     return found
 
 
 def chosen_params(context: Context, explainer: Explainer) -> Any:
     """The chosen settings over the card's defaults, with the chosen layer where the method takes one."""
     values = dict(assignments(list(context.selection.settings)).get(explainer.card.key, {}))
-    if context.selection.layer and takes_layer(explainer):
-        values["layer"] = context.selection.layer
-    return build(explainer.params, values)
-
-
-def takes_layer(explainer: Explainer) -> bool:
-    """Whether the layer that its maps come from can be chosen."""
-    return any(spec.name == "layer" for spec in specs(explainer.params))
+    params: Any = build(explainer.params, values)
+    if context.selection.layer and takes_layer(explainer, params):
+        return build(explainer.params, {**values, "layer": context.selection.layer})
+    return params
 
 
 def target_keys(context: Context, rows: NDArray[np.int64], spec: str | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Choice of methods: those that the run's model and the study's data allow, quick ones first."""
+"""Choice of methods: those that the run's model and the study's data allow, by family."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import streamlit as st
 from dashboard import session
 from dashboard.context import Context
 from dashboard.evidence import obstacle
+from dashboard.methods import FAMILIES, family, in_menus
 from xai_core.explainers import EXPLAINERS
+from xai_core.types import Card
 
 
 def method_picker(context: Context) -> bool:
     """Draw the choice and return True; where no method can be used, say why and return False."""
-    reasons = {explainer.card.key: obstacle(context, explainer) for explainer in EXPLAINERS}
+    reasons = {explainer.card.key: obstacle(context, explainer) for explainer in in_menus()}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
         st.caption(f"No heatmaps: {next(iter(reasons.values()), 'no explanation method is installed.')}")
@@ -29,10 +31,14 @@ def method_picker(context: Context) -> bool:
 
 
 def _help(reasons: dict[str, str | None]) -> str:
-    """What each method does and does not show, as a list."""
-    lines = []
-    for explainer in EXPLAINERS:
-        card, reason = explainer.card, reasons[explainer.card.key]
-        off = f" *Off here: {reason}*" if reason else ""
-        lines.append(f"- **{card.title}**: {card.summary} Does not show: {card.blind_spot}{off}")
-    return "\n".join(lines)
+    """What each method does and where its limits are, family by family."""
+    lists = []
+    for name in FAMILIES:
+        cards = [EXPLAINERS[key].card for key in reasons if family(EXPLAINERS[key].card) == name]
+        lists.append("\n".join([f"**{name}**", "", *(_line(card, reasons[card.key]) for card in cards)]))
+    return "\n\n".join(lists)
+
+
+def _line(card: Card, reason: str | None) -> str:
+    off = f" *Off here: {reason}*" if reason else ""
+    return f"- **{card.title}**: {card.summary} Limits: {card.blind_spot}{off}"

@@ -9,7 +9,8 @@ import streamlit as st
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.evidence import Column, takes_layer
+from dashboard.evidence import Column
+from dashboard.methods import takes_layer
 from dashboard.widgets.param_form import param_form
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import NoParams, as_dict, build, specs
@@ -20,15 +21,16 @@ _IN_A_ROW = 4
 
 
 def layer_choice(context: Context, columns: Sequence[Column]) -> None:
-    """The layer of class activation maps; nothing where no chosen method takes one."""
+    """The layer that maps are made at; nothing where no chosen method takes one."""
     run = context.run
-    if run is None or not any(takes_layer(EXPLAINERS[column.card.key]) for column in columns):
+    titles = [column.card.title for column in columns if takes_layer(EXPLAINERS[column.card.key], column.params)]
+    if run is None or not titles:
         return
     declared, chosen = run.info.cam_layer, context.selection.layer
     names = list(dict.fromkeys([declared, *_layers(context), *([chosen] if chosen else [])]))
     st.session_state[_LAYER] = chosen or declared
     st.selectbox(
-        "Layer of class activation maps",
+        "Layer of coarse maps",
         names,
         format_func=lambda name: f"{name} (default)" if name == declared else name,
         accept_new_options=True,
@@ -37,7 +39,8 @@ def layer_choice(context: Context, columns: Sequence[Column]) -> None:
         on_change=_take_layer,
         args=(declared,),
         help="Where in the model the maps are made: late layers are coarse and near the decision, early ones fine and "
-        "far from it. Layers with convolutions are listed; any other can be typed by its dotted name.",
+        "far from it. Layers with convolutions are listed; any other can be typed by its dotted name. "
+        f"Here it holds for {', '.join(titles)}.",
         width=300,
     )
 
@@ -52,7 +55,7 @@ def settings_form(context: Context, columns: Sequence[Column]) -> None:
         values = {}
         for place, column in zip(places, with_params, strict=False):
             with place:
-                st.markdown(f"**{column.card.title}**")
+                st.markdown(f"**{EXPLAINERS[column.card.key].card.title}**")
                 params = EXPLAINERS[column.card.key].params
                 key = f"settings.{column.card.key}"
                 values[column.card.key] = param_form(params, as_dict(column.params), key=key, skip=("layer",))

@@ -7,12 +7,13 @@ import streamlit as st
 from dashboard import session
 from dashboard.context import Context
 from dashboard.evidence import Column, columns, obstacle
+from dashboard.methods import in_menus
 from xai_core.explainers import EXPLAINERS
 
 
 def one_method(context: Context) -> Column | None:
     """Draw the choice; gives the method, or None (and says why) where none can be used."""
-    reasons = {explainer.card.key: obstacle(context, explainer) for explainer in EXPLAINERS}
+    reasons = {explainer.card.key: obstacle(context, explainer) for explainer in in_menus()}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
         reason = next(iter(reasons.values()), None) or "no explanation method is installed."

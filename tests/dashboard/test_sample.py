@@ -146,7 +146,7 @@ def test_diagnostics_say_when_to_look_twice() -> None:
     assert [note.odd for note in notes({"conservation": 1.01, "completeness_gap": 0.2, "sum": 3.0})] == [False, True]
     assert notes({"conservation": 0.95})[0].text == "conservation 95.0 %"
     estimate = {"sum": 3.0, "expected_difference": 2.5, "sum_error": 0.2, "completeness_gap": 0.2}
-    assert [(note.text, note.odd) for note in notes(estimate)] == [("sum 3.00 ± 0.20 of 2.50", False)]
+    assert [(note.text, note.odd) for note in notes(estimate)] == [("sum 3.00 ± 0.20, ideally 2.50", False)]
     assert notes({**estimate, "sum_error": 0.1})[0].odd
     assert [(note.text, note.odd) for note in notes({"constant_share": 0.62})] == [("class token 62 %", True)]
     assert notes({}) == []

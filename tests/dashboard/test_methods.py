@@ -1,0 +1,59 @@
+"""Order, names and scales of methods."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.context import Services
+from dashboard.evidence import columns
+from dashboard.methods import FAMILIES, card_of, family, in_menus, takes_layer
+from tests.dashboard.pages import context, opened
+from xai_core.explainers import EXPLAINERS
+from xai_core.params import build
+
+
+def test_menus_begin_with_maps_and_end_with_controls() -> None:
+    keys = [explainer.card.key for explainer in in_menus()]
+    assert sorted(keys) == sorted(EXPLAINERS.keys())
+    assert keys[-2:] == ["edges", "random"]
+    assert family(EXPLAINERS["shap_layer"].card) == FAMILIES[0]
+    assert keys.index("scorecam") < keys.index("saliency")
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "title", "signed"),
+    [
+        ("smoothgrad", {}, "SmoothGrad of Saliency (gradient)", True),
+        ("smoothgrad", {"method": "gradcam"}, "SmoothGrad of Grad-CAM", False),
+        ("saliency", {}, "Saliency (gradient)", True),
+        ("saliency", {"channels": "max"}, "Saliency (gradient)", False),
+        ("lrp", {}, "Layer-wise relevance propagation", True),
+    ],
+)
+def test_settings_decide_name_and_scale(key: str, values: dict[str, str], title: str, signed: bool) -> None:
+    explainer = EXPLAINERS[key]
+    card = card_of(explainer, build(explainer.params, values))
+    assert (card.title, card.signed) == (title, signed)
+
+
+def test_a_layer_is_offered_only_where_it_changes_the_maps(served: Services) -> None:
+    for method, can in (("saliency", False), ("gradcam", True)):
+        settings = (f"smoothgrad.method={method}",)
+        assert takes_layer(EXPLAINERS["smoothgrad"], build(EXPLAINERS["smoothgrad"].params, {"method": method})) is can
+        here = context(served, run="net", methods=("smoothgrad",), settings=settings, layer="early")
+        assert columns(here)[0].params.layer == ("early" if can else "")
+        app = opened("sample", run="net", methods="smoothgrad", settings=",".join(settings))
+        assert bool(_layers(app)) is can
+
+
+def test_the_help_of_the_choice_is_by_family(served: Services) -> None:
+    app = opened("sample", run="net", methods="gradcam")
+    text = next(box.help for box in app.multiselect if box.label == "Methods")
+    places = [text.index(f"**{name}**") for name in FAMILIES]
+    assert places == sorted(places)
+    assert "Does not show: Says" not in text
+
+
+def _layers(app: AppTest) -> list[str]:
+    return [box.label for box in app.selectbox if box.label.startswith("Layer")]
