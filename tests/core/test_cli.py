@@ -19,7 +19,7 @@ from tests import tiny_study
 from tests.conftest import ROOT
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.main import all_commands, main, parser
-from xai_core.explainers.base import CamParams
+from xai_core.explainers.base import EXPLAINERS, CamParams
 from xai_core.store.study import Study
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
@@ -64,6 +64,26 @@ def test_explain_fills_the_store_and_goes_on_where_it_stopped(study: Path, capsy
     assert len(stores) == 5
     xai(*words)
     assert [path.read_bytes() for path in stores] == before, "nothing is computed twice"
+
+
+def test_explain_says_why_maps_are_refused(study: Path, capsys: Capture) -> None:
+    predictions = Study.open(study).run("baseline").predictions
+    assert predictions is not None
+    maps = Study.open(study).run("baseline").maps("lrp", EXPLAINERS["lrp"].params(), create=True)
+    assert maps is not None
+    rows = Study.open(study).rows("test")[:2]
+    keys = [str(predictions.predicted[np.searchsorted(predictions.rows, row)]) for row in rows]
+    maps.put(rows, keys, np.full((2, 1, 1), np.nan, np.float32), {}, ("it is zero",) * 2)
+    words = ["explain", study, "--run", "baseline", "--methods", "lrp,edges", "--limit", "3"]
+    lrp = xai_json(capsys, *words)["methods"]["lrp"]
+    assert lrp == {"stored": 1, "refused": 2, "reasons": {"it is zero": 2}}
+    assert main([str(word) for word in words]) == 0
+    assert "lrp   1 stored, 2 refused\n        2 × it is zero" in capsys.readouterr().out
+
+
+def test_list_says_what_may_be_chosen(capsys: Capture) -> None:
+    assert main(["list", "explainers"]) == 0
+    assert "one of epsilon-plus-flat, gamma, epsilon" in capsys.readouterr().out
 
 
 def test_the_same_map_serves_predicted_and_the_class(study: Path, capsys: Capture) -> None:

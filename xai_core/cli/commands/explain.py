@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_core.cli.command import (
     Command,
@@ -27,7 +29,11 @@ from xai_core.params import assignments
 from xai_core.types import TARGET_SPECS
 
 if TYPE_CHECKING:
+    from xai_core.store.maps import MapStore
     from xai_core.store.run import Run
+
+_SHOWN = 3
+"""Reasons for refusals that are listed for each method."""
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -91,26 +97,40 @@ def _by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.array([position[name] for name in ids], dtype=np.int64)
 
 
-def _states(request: Any) -> dict[str, dict[str, int]]:
+def _states(request: Any) -> dict[str, dict[str, Any]]:
     from xai_core.explainers import EXPLAINERS
     from xai_core.params import build
     from xai_core.pipeline.explain import resolved_targets
 
     rows = np.asarray(request.rows, dtype=np.int64)
     keys = [target.key for target in resolved_targets(request.run, rows, request.target)]
-    result = {}
+    result: dict[str, dict[str, Any]] = {}
     for key, values in request.methods:
         maps = request.run.maps(key, build(EXPLAINERS[key].params, values), weights=request.weights)
         state = maps.state(rows, keys) if maps is not None else np.zeros(len(rows), np.uint8)
         result[key] = {"stored": int((state == 1).sum()), "refused": int((state == 2).sum())}
+        if maps is not None and (state == 2).any():
+            result[key]["reasons"] = _reasons(
+                maps, rows[state == 2], [k for k, s in zip(keys, state, strict=True) if s == 2]
+            )
     return result
 
 
+def _reasons(maps: MapStore, rows: NDArray[np.int64], keys: list[str]) -> dict[str, int]:
+    """Why maps are refused, and how many of them for each reason; the most frequent first."""
+    return dict(Counter(reason for reason in maps.get(rows, keys).refusals if reason).most_common())
+
+
 def _show(result: dict[str, Any]) -> str:
-    lines = [f"{result['run']}: maps of {result['samples']} samples"]
+    lines = [f"{result['run']}: maps of {result['samples']} {'sample' if result['samples'] == 1 else 'samples'}"]
+    width = max(len(key) for key in result["methods"])
     for key, state in result["methods"].items():
         refused = f", {state['refused']} refused" if state["refused"] else ""
-        lines.append(f"  {key:<12} {state['stored']} stored{refused}")
+        lines.append(f"  {key:<{width}} {state['stored']} stored{refused}")
+        reasons = list(state.get("reasons", {}).items())
+        lines += [f"  {'':<{width}} {count} × {reason}" for reason, count in reasons[:_SHOWN]]
+        if len(reasons) > _SHOWN:
+            lines.append(f"  {'':<{width}} and {len(reasons) - _SHOWN} more reasons; all with --json")
     return "\n".join(lines)
 
 

@@ -45,7 +45,10 @@ def _described(member: Any) -> dict[str, Any]:
         "paper": card.paper,
         "needs": sorted(card.needs),
         "cost": card.cost,
-        "params": [{"name": p.name, "default": p.default, "help": p.help} for p in (specs(params) if params else [])],
+        "params": [
+            {"name": p.name, "default": p.default, "help": p.help, "choices": list(p.choices or ())}
+            for p in (specs(params) if params else [])
+        ],
     }
 
 
@@ -58,7 +61,10 @@ def _as_text(family: str, members: list[dict[str, Any]]) -> str:
     lines = [family]
     for member in members:
         lines.append(f"  {member['key']:<18} {member['summary']}")
-        lines += [f"  {'':<18}   {p['name']} = {p['default']!r}: {p['help']}" for p in member["params"]]
+        for p in member["params"]:
+            lines.append(f"  {'':<18}   {p['name']} = {p['default']!r}: {p['help']}")
+            if p["choices"]:
+                lines.append(f"  {'':<18}     one of {', '.join(map(str, p['choices']))}")
     return "\n".join(lines)
 
 
