@@ -45,6 +45,7 @@ class Group:
         maps: `(n, h, w)` comparable maps of those that have one.
         coming, refused: how many are still to be computed, and how many the method refused.
         native: width and height of the maps before they were averaged to the size of `maps`.
+        reasons: of those refused, each once.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Group:
     coming: int
     refused: int
     native: tuple[int, int]
+    reasons: tuple[str, ...] = ()
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -109,7 +111,8 @@ def _group(context: Context, column: Column, spec: str, title: str, rows: NDArra
     present = stored.maps[np.isfinite(stored.maps).all(axis=(1, 2))] if stored.maps.size else np.empty((0, 1, 1))
     maps = comparable(pooled(present), signed=column.card.signed, normalise=kind)
     coming, refused = (int((stored.state == state).sum()) for state in (MISSING, REFUSED))
-    return Group(title, rows, total, maps, coming, refused, present.shape[:0:-1])
+    reasons = tuple(dict.fromkeys(filter(None, stored.refusals)))
+    return Group(title, rows, total, maps, coming, refused, present.shape[:0:-1], reasons)
 
 
 @_cached

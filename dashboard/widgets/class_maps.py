@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -36,7 +37,8 @@ def means(context: Context, found: Groups, card: Card, over_picture: bool) -> No
     ]
     unit = "mean " + _UNITS[context.selection.normalise]
     part("Mean heatmaps", counted(found))
-    plot(maps.row(panels, page_theme(), signed=card.signed, unit=unit, height=380), key="means", alt=_alt(found))
+    if any(len(group.maps) or group.coming for group in found):
+        plot(maps.row(panels, page_theme(), signed=card.signed, unit=unit, height=380), key="means", alt=_alt(found))
     few = [group for group in found if 0 < len(group.maps) < FEW]
     if few:
         words = "; ".join(f"{group.title}: {len(group.maps)}" for group in few)
@@ -63,7 +65,14 @@ def counted(found: Groups) -> str:
         left = sum(getattr(group, name) for group in found)
         if left:
             notes.append(f"{left} of {sum(len(group.rows) for group in found)} maps {word}.")
-    return " ".join([*notes, *_coarser(found)])
+    reasons = dict.fromkeys(reason for group in found for reason in group.reasons)
+    return " ".join([*notes, *_several(list(reasons)), *_coarser(found)])
+
+
+def _several(reasons: Sequence[str]) -> list[str]:
+    """The first reason; others differ in a number only, or are few."""
+    more = [f"({len(reasons) - 1} more reasons are told at each picture.)"] if len(reasons) > 1 else []
+    return [*(f"{reason[:1].upper()}{reason[1:]}" for reason in reasons[:1]), *more]
 
 
 def _coarser(found: Groups) -> list[str]:

@@ -81,6 +81,24 @@ def test_explain_says_why_maps_are_refused(study: Path, capsys: Capture) -> None
     assert "lrp   1 stored, 2 refused\n        2 × it is zero" in capsys.readouterr().out
 
 
+def test_maps_that_are_all_refused_are_no_maps(study: Path, capsys: Capture) -> None:
+    opened = Study.open(study)
+    run = opened.run("baseline")
+    predictions, rows = run.predictions, opened.rows("test")
+    assert predictions is not None
+    keys = [str(predictions.predicted[np.searchsorted(predictions.rows, row)]) for row in rows]
+    for weights in ("trained", "randomised:0"):
+        maps = run.maps("lrp", EXPLAINERS["lrp"].params(), weights=weights, create=True)
+        assert maps is not None
+        maps.put(rows, keys, np.full((len(rows), 1, 1), np.nan, np.float32), {}, ("it is zero",) * len(rows))
+    groups = xai_json(capsys, "aggregate", study, "--run", "baseline", "--method", "lrp", "--cell", "red:green")[
+        "groups"
+    ]
+    assert all(group["n"] == 0 for group in groups.values())
+    result = xai_json(capsys, "sanity", study, "--run", "baseline", "--methods", "lrp", "--limit", "4")
+    assert result["methods"]["lrp"] == {}
+
+
 def test_list_says_what_may_be_chosen(capsys: Capture) -> None:
     assert main(["list", "explainers"]) == 0
     assert "one of epsilon-plus-flat, gamma, epsilon" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from dashboard.members import confusions, members
 from dashboard.widgets.class_maps import counted
 from tests.dashboard.pages import context, finish_all, opened, words, worker
 from xai_core.cli.commands.aggregate import group_rows as rows_of_the_command
+from xai_core.explainers import EXPLAINERS
 from xai_core.triage.aggregates import pooled
 from xai_core.triage.groups import confusion_groups
 
@@ -53,6 +54,23 @@ def test_what_is_there_so_far_is_shown_with_its_n(served: Services) -> None:
     found = _groups(served)
     assert sum(len(group.maps) for group in found) == 5
     assert sum(group.coming for group in found) == 12
+
+
+def test_a_method_that_refuses_all_says_why_and_draws_nothing(served: Services) -> None:
+    app = opened(PAGE, run="net", methods="lrp")
+    run = served.studies.run(served.studies["pets"], "net")
+    asked = next(iter(worker(served).asked.values()))
+    predictions = run.predictions
+    assert predictions is not None
+    maps = run.maps("lrp", EXPLAINERS["lrp"].params(), create=True)
+    assert maps is not None
+    count = len(asked["rows"])
+    keys = [str(int(predictions.predicted[row])) for row in asked["rows"]]
+    maps.put(asked["rows"], keys, np.full((count, 1, 1), np.nan, np.float32), {}, ["no rule for a gate."] * count)
+    finish_all(served)
+    app.run()
+    assert f"{count} of {count} maps refused by the method. No rule for a gate." in words(app)
+    assert not app.get("plotly_chart")
 
 
 def test_large_maps_are_said_to_be_averaged(served: Services) -> None:

@@ -75,7 +75,8 @@ def comparable(maps: NDArray, *, signed: bool, normalise: Normalise) -> NDArray[
     With "per image" each is divided by its largest magnitude, so that every sample counts alike whatever its
     gradient; with "none" samples with strong evidence count for more.
     """
-    values = np.asarray(maps)[np.isfinite(maps).all(axis=(1, 2))]
+    values = np.asarray(maps)
+    values = values[np.isfinite(values).all(axis=(1, 2)) & (values[:1].size > 0)]  # a store may hold no map yet
     if normalise == "per image":
         return display(values, signed=signed).astype(float)
     return evidence(values, signed=signed).astype(float)

@@ -66,7 +66,7 @@ def _compared(run: Any, key: str, rows: np.ndarray[Any, Any], weights: tuple[str
     targets = [target.key for target in resolved_targets(run, rows, "predicted")]
     params = EXPLAINERS[key].params()
     found = [run.maps(key, params, weights=kind, create=True).get(rows, targets).maps for kind in weights]
-    if found[0].shape != found[1].shape:
+    if found[0].shape != found[1].shape or not found[0].size:
         return {}
     return {
         c.similarity: {"median": _number(c.median), "null_median": _number(c.null_median), "n": c.n}
@@ -80,12 +80,15 @@ def _number(value: float) -> float | None:
 
 def _show(result: dict[str, Any]) -> str:
     lines = [f"{result['run']}: trained against randomised (seed {result['seed']}), {result['n']} samples"]
-    lines.append(f"  {'method':<12} {'similarity':<20} median   other pictures   n")
+    width = max(len("method"), *map(len, result["methods"]))
+    lines.append(f"  {'method':<{width}} {'similarity':<20} median   other pictures   n")
     for key, similarities in result["methods"].items():
         if not similarities:
-            lines.append(f"  {key:<12} no maps to compare")
+            lines.append(f"  {key:<{width}} no maps to compare: xai explain says why")
         for name, v in similarities.items():
-            lines.append(f"  {key:<12} {name:<20} {_shown(v['median'])}   {_shown(v['null_median']):<14}   {v['n']}")
+            lines.append(
+                f"  {key:<{width}} {name:<20} {_shown(v['median'])}   {_shown(v['null_median']):<14}   {v['n']}"
+            )
     return "\n".join(lines)
 
 
