@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -358,6 +359,47 @@ def test_every_composite_conserves_with_biases_too(kind: type[nn.Module], compos
     conservation = found.diagnostics["conservation"]
     np.testing.assert_allclose(conservation[~np.isnan(conservation)], 1, atol=0.02)
     assert (~np.isnan(conservation)).sum() >= 3
+
+
+class Open(nn.Module):
+    """Adds before BatchNorm and rectifier (He et al. 2016, Identity Mappings): nothing rectifies the sums."""
+
+    def __init__(self, channels: int = 12) -> None:
+        super().__init__()
+        self.norm, self.inner = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+        self.one, self.two = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.two(torch.relu(self.inner(self.one(torch.relu(self.norm(x))))))
+
+
+def opened() -> nn.Module:
+    blocks = Open(), Open(), Open(), nn.BatchNorm2d(12), nn.ReLU()
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, CLASSES, bias=False)
+    return nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), *blocks, *head)
+
+
+@pytest.mark.parametrize("composite", COMPOSITES)
+@pytest.mark.parametrize("kind", [opened, Residual])
+def test_no_unit_divides_by_next_to_nothing(kind: Callable[[], nn.Module], composite: str) -> None:
+    """Where one does, the map holds many times the logit with either sign: noise that adds up to 1 all the same."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        module = kind().train()
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                nn.init.uniform_(part.weight, 0.5, 1.5)
+                nn.init.normal_(part.bias, 0, 0.3)
+            elif isinstance(part, nn.Linear) and part.bias is not None:
+                nn.init.zeros_(part.bias)
+        for _ in range(20):
+            module(torch.randn(16, *SHAPE))
+    classifier = wrap(module)
+    targets = [Target(int(best)) for best in logits(classifier, 32).argmax(1)]
+    (found,) = explain(classifier, pictures(32), targets, [("lrp", LrpParams(composite))], Context(), np.arange(32))
+    np.testing.assert_allclose(found.diagnostics["conservation"], 1, atol=0.02)
+    held = np.abs(found.maps).sum((1, 2)) / logits(classifier, 32).max(1).values.abs().numpy()
+    assert held.max() < 30
 
 
 def test_epsilon_without_biases_is_gradient_times_input() -> None:

@@ -76,6 +76,28 @@ def test_own_sign_takes_inputs_and_outputs_of_either_sign(kind: str) -> None:
     np.testing.assert_allclose(found[1].flatten(), expected, rtol=2e-3, atol=2e-4)
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_gamma_never_divides_by_less_than_the_output(kind: str) -> None:
+    """A sum around a block hands relevance to negative outputs too, in proportion to them."""
+    layer, x, _ = case(kind)
+    relevance = layer(x)
+    assert (relevance < 0).any()
+    (found,) = rules.gamma(layer)(layer, [x], layer(x), relevance)
+    weight, bias = slow.as_matrix(layer, tuple(x.shape[1:]))
+    amounts = relevance[1].flatten().double().numpy()
+    expected = slow.propagate(slow.gamma, weight, bias, x[1].flatten().double().numpy(), amounts)
+    np.testing.assert_allclose(found[1].flatten(), expected, rtol=2e-3, atol=2e-4)
+
+
+def test_what_a_batch_norm_shifted_goes_to_its_channels_by_size() -> None:
+    norm = nn.BatchNorm2d(2).eval().requires_grad_(False)
+    norm.weight[:], norm.bias[:], norm.running_mean[:] = torch.tensor([2.0, 1]), torch.tensor([3.0, 1]), torch.ones(2)
+    norm.running_var[:], norm.eps = torch.ones(2), 0.0
+    x = torch.tensor([0.0, 3.0]).view(1, 2, 1, 1)  # 2x + 1 = 1 and x + 0 = 3
+    (found,) = rules.shifted(norm)(norm, [x], norm(x), 10 * norm(x))
+    np.testing.assert_allclose(found.flatten(), [0, 10 * (3 + 1)], atol=1e-4)
+
+
 def test_a_sum_of_opposites_is_shared_by_size() -> None:
     a, b = torch.tensor([3.0, -1.0]), torch.tensor([-3.0, 3.0])
     found = rules.shared_by_size(Addition(), [a, b], a + b, torch.tensor([8.0, 4.0]))

@@ -57,8 +57,12 @@ def proportional(weights: Grid, x: Grid, bias: float) -> Grid:
 
 
 def gamma(weights: Grid, x: Grid, bias: float) -> Grid:
-    """Montavon et al. 2019, section 10.2.3: as above, positive weights a quarter more."""
-    return proportional(np.array([w + 0.25 * max(w, 0.0) for w in weights]), x, bias)
+    """Montavon et al. 2019, section 10.2.3: as above, positive weights a quarter more.
+
+    Of a negative output negative weights (Andéol et al. 2021, section 3.2; zennit's Gamma): |denominator| ≥ |output|.
+    """
+    positive = sum(x[i] * weights[i] for i in range(len(x))) + bias >= 0
+    return proportional(np.array([w + 0.25 * (max(w, 0.0) if positive else min(w, 0.0)) for w in weights]), x, bias)
 
 
 def own_sign(weights: Grid, x: Grid, bias: float) -> Grid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeGuard
 
 import torch
 from torch import Tensor, fx, nn
@@ -41,17 +41,23 @@ MAXIMA = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 
 @dataclass(frozen=True)
 class Composite:
-    """The rules of the first convolution, of the others, and of sums; linear layers have the ε rule."""
+    """The rules of the first convolution, of the others, of sums and of BatchNorm; linear layers have the ε rule.
+
+    Where a BatchNorm hands on all it got, an output before it may hold more relevance than its size tells, and to
+    divide by that size is to make noise. `sums` are therefore those that are rectified next, `open_sums` the others.
+    """
 
     first: RuleOf
     others: RuleOf
     sums: rules.Rule = rules.shared
+    open_sums: rules.Rule = rules.shared_by_size
+    norms: RuleOf | None = None
 
 
 COMPOSITES = {
     "epsilon-plus-flat": Composite(rules.flat, rules.plus),
-    "gamma": Composite(rules.flat, rules.gamma),
-    "epsilon": Composite(rules.epsilon, rules.epsilon),
+    "gamma": Composite(rules.flat, rules.gamma, open_sums=rules.shared, norms=rules.shifted),
+    "epsilon": Composite(rules.epsilon, rules.epsilon, open_sums=rules.shared, norms=rules.shifted),
 }
 DEFAULT = "epsilon-plus-flat"
 SIGNED = Composite(rules.flat, rules.own_sign, rules.shared_by_size)
@@ -171,7 +177,10 @@ def _give_rules(graph: fx.GraphModule, head: nn.Linear | None, composite: Compos
         elif isinstance(module, nn.Linear):
             rule = (rules.head if module is head else rules.epsilon)(module)
         elif isinstance(module, Addition):
-            rule = _of_addition(node, composite.sums)
+            closed = transformer or all(isinstance(module_of(graph, user), RECTIFIERS) for user in node.users)
+            rule = _of_addition(node, composite.sums if closed else composite.open_sums)
+        elif composite.norms and convolution is composite.others and _is_fixed_norm(module):
+            rule = composite.norms(module)
         else:
             found = _of_the_rest(module, transformer)
             if found is None:
@@ -189,7 +198,7 @@ def _of_addition(node: fx.Node, sums: rules.Rule) -> rules.Rule:
 
 
 def _of_the_rest(module: nn.Module, transformer: bool) -> rules.Rule | None:
-    if isinstance(module, ACTIVATIONS) or (isinstance(module, nn.BatchNorm2d) and module.running_mean is not None):
+    if isinstance(module, ACTIVATIONS) or _is_fixed_norm(module):
         return rules.passed
     if isinstance(module, AVERAGES):
         return rules.shared_by_size
@@ -198,6 +207,10 @@ def _of_the_rest(module: nn.Module, transformer: bool) -> rules.Rule | None:
     if transformer and isinstance(module, nn.LayerNorm) and module.elementwise_affine:
         return rules.normalised(module)
     return None
+
+
+def _is_fixed_norm(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    return isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
 
 
 def _is_constant(node: fx.Node) -> bool:

@@ -121,9 +121,21 @@ def epsilon(layer: nn.Module) -> Rule:
 
 
 def gamma(layer: nn.Module) -> Rule:
-    """γ: in proportion to contributions x·(w + γw⁺) of rectified inputs (Montavon et al. 2019, section 10.2.3)."""
+    """γ: in proportion to contributions x·(w + γw⁺) of rectified inputs (Montavon et al. 2019, section 10.2.3).
+
+    Of a negative output x·(w + γw⁻) (Andéol et al. 2021, section 3.2): a sum around a block hands relevance to such
+    outputs as well, and with w⁺ their denominators could vanish.
+    """
     weight: Tensor = layer.weight  # type: ignore[assignment]
-    return proportional(layer, weight + GAMMA * weight.clamp(min=0))
+    above, below = (proportional(layer, weight + GAMMA * part) for part in (weight.clamp(min=0), weight.clamp(max=0)))
+
+    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:
+        up = output >= 0
+        (high,) = above(module, inputs, output, torch.where(up, relevance, 0.0))
+        (low,) = below(module, inputs, output, torch.where(up, 0.0, relevance))
+        return (high + low,)
+
+    return rule
 
 
 def proportional(layer: nn.Module, weight: Tensor) -> Rule:
@@ -196,6 +208,25 @@ def normalised(layer: nn.LayerNorm) -> Rule:
         sizes = x.abs()
         of_bias = (shares * layer.bias).sum(over, keepdim=True)
         return (x * transposed(linear, x, shares) + of_bias * sizes / stable(sizes.sum(over, keepdim=True), TINY),)
+
+    return rule
+
+
+def shifted(layer: nn.Module) -> Rule:
+    """Of a BatchNorm with fixed statistics: what its shift made goes to the place's channels by |x|.
+
+    So an input that is next to nothing gets next to nothing, which the rules before it rely on that divide by it.
+    """
+    means: Tensor = layer.running_mean  # type: ignore[assignment]
+    with torch.no_grad():
+        zero = torch.zeros_like(means)[None, :, None, None]
+        shift = layer(zero)
+        scale = layer(torch.ones_like(zero)) - shift
+
+    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+        x, shares = inputs[0], relevance / stable(output, TINY)
+        sizes, of_shift = x.abs() + NUDGE, (shares * shift).sum(1, keepdim=True)
+        return (x * scale * shares + of_shift * sizes / sizes.sum(1, keepdim=True),)
 
     return rule
 
