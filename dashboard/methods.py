@@ -11,7 +11,7 @@ from xai_core.explainers.base import Explainer
 from xai_core.params import specs
 from xai_core.types import Card
 
-FAMILIES = ("Maps at a layer, coarse", "Maps of pixels, fine", "Controls, which ignore the model")
+FAMILIES = ("From a layer that can be chosen", "From the whole model", "Controls, which ignore the model")
 
 
 def family(card: Card) -> str:

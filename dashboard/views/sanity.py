@@ -13,6 +13,7 @@ from dashboard.members import Members, drawn, members
 from dashboard.sanity_maps import CONTROL, COUNT, checked
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.method_picker import method_picker
+from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.pending import ask, live
 from dashboard.widgets.sanity import conclusions, pairs, similarities
 
@@ -36,6 +37,7 @@ def render(context: Context) -> None:
     if not trained:
         empty("No heatmaps to check", "Choose a run with a model, and a method that holds for it.")
         return
+    settings_in_force(context, trained)
     rows, whence = _choices(context, among)
     seed = context.selection.seed
     st.markdown(

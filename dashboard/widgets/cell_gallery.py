@@ -18,6 +18,7 @@ from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import PAGE, gallery
 from dashboard.widgets.method_picker import method_picker
+from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.refusals import one_map, refusals
 from xai_core.triage.ordering import order_by, sort_scores
 
@@ -76,6 +77,7 @@ def _choices(context: Context) -> None:
     chosen = context.selection
     with st.container(key="gallery-choices"):
         explained = method_picker(context)
+        settings_in_force(context, evidence.columns(context))
         with st.container(horizontal=True, gap="medium"):
             if explained:
                 _evidence_choices(chosen.target, chosen.normalise)

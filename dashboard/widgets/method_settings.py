@@ -30,7 +30,7 @@ def layer_choice(context: Context, columns: Sequence[Column]) -> None:
     names = list(dict.fromkeys([declared, *_layers(context), *([chosen] if chosen else [])]))
     st.session_state[_LAYER] = chosen or declared
     st.selectbox(
-        "Layer of coarse maps",
+        "Layer",
         names,
         format_func=lambda name: f"{name} (default)" if name == declared else name,
         accept_new_options=True,
@@ -64,6 +64,27 @@ def settings_form(context: Context, columns: Sequence[Column]) -> None:
             others = [entry for entry in context.selection.settings if entry.partition(".")[0] not in values]
             session.update(settings=tuple(sorted([*others, *_changed(values)])))
             st.rerun()
+
+
+def settings_in_force(context: Context, columns: Sequence[Column]) -> None:
+    """For pages without a form: what is not at its default for these methods, and a way back; else nothing."""
+    found = []
+    for column in columns:
+        defaults = as_dict(EXPLAINERS[column.card.key].params())
+        given = {name: value for name, value in as_dict(column.params).items() if value != defaults[name]}
+        if given:
+            values = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
+            found.append(f"{EXPLAINERS[column.card.key].card.title}: {values}")
+    if not found:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="settings-in-force"):
+        st.caption(f"Not at defaults (set on the page Sample). {'; '.join(found)}.")
+        keys = tuple(column.card.key for column in columns)
+        st.button("Back to defaults", type="tertiary", on_click=_reset, args=(context.selection.settings, keys))
+
+
+def _reset(settings: Sequence[str], keys: Sequence[str]) -> None:
+    session.update(layer="", settings=tuple(entry for entry in settings if entry.partition(".")[0] not in keys))
 
 
 def _changed(values: dict[str, dict[str, Any]]) -> list[str]:

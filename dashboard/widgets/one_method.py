@@ -8,6 +8,7 @@ from dashboard import session
 from dashboard.context import Context
 from dashboard.evidence import Column, columns, obstacle
 from dashboard.methods import in_menus
+from dashboard.widgets.method_settings import settings_in_force
 from xai_core.explainers import EXPLAINERS
 
 
@@ -29,4 +30,6 @@ def one_method(context: Context) -> Column | None:
         help=f"{card.summary} Limits: {card.blind_spot}",
         **session.bound("method", shown),
     )
-    return columns(context, [shown])[0]
+    (column,) = columns(context, [shown])
+    settings_in_force(context, [column])
+    return column

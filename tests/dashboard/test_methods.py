@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.context import Services
 from dashboard.evidence import columns
 from dashboard.methods import FAMILIES, card_of, family, in_menus, takes_layer
-from tests.dashboard.pages import context, opened
+from tests.dashboard.pages import context, opened, words
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import build
 
@@ -55,5 +55,16 @@ def test_the_help_of_the_choice_is_by_family(served: Services) -> None:
     assert "Does not show: Says" not in text
 
 
+@pytest.mark.parametrize("page", ["confusion", "class-heatmaps", "sanity"])
+def test_settings_are_told_where_there_is_no_form_and_can_be_undone(served: Services, page: str) -> None:
+    query = {"run": "net", "true": "0", "predicted": "1", "methods": "gradcam,ig", "method": "gradcam"}
+    app = opened(page, **query, layer="early", settings="ig.steps=8")
+    assert "Grad-CAM: layer early" in words(app)
+    assert ("Integrated gradients: steps 8" in words(app)) is (page != "class-heatmaps")
+    next(button for button in app.button if button.label == "Back to defaults").click().run()
+    assert "Not at defaults" not in words(app)
+    assert "layer" not in app.query_params
+
+
 def _layers(app: AppTest) -> list[str]:
-    return [box.label for box in app.selectbox if box.label.startswith("Layer")]
+    return [box.label for box in app.selectbox if box.label == "Layer"]
