@@ -53,8 +53,8 @@ class Classifier:
         return self.preprocess.channels, self.preprocess.height, self.preprocess.width
 
     def logits(self, x: Tensor) -> Tensor:
-        """`(N, C, H, W)` → `(N, K)`, in the precision of the weights."""
-        return self.module(x.to(self.dtype))
+        """`(N, C, H, W)` → `(N, K)`, in the precision of the weights. The model gets a copy: it may work in place."""
+        return self.module(x.to(self.dtype, copy=True))
 
     def layer(self, name: str = "") -> nn.Module:
         """The module called `name`, or the declared CAM layer.

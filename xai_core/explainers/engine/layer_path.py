@@ -138,6 +138,8 @@ def _of_one(
         change = end.outputs - begin
         points = (begin + along[at] * change).requires_grad_()
         logits = logits_from(classifier, end.inputs.expand(len(points), -1, -1, -1), layer, points)
+        if not logits.requires_grad:
+            raise unfit_layer(classifier, layer, "no gradient of the target reaches this layer")
         estimates = change * torch.autograd.grad((logits * weights).sum(), points)[0]
         return estimates.sum(0), estimates.flatten(1).sum(1)
 

@@ -135,7 +135,7 @@ def _mark_sources(graph: fx.GraphModule) -> None:
     for node in list(graph.graph.nodes):
         if node.target not in CATENATIONS:
             continue
-        for part in filter(_is_constant, node.args[0]):
+        for part in filter(_is_constant, node.all_input_nodes):
             graph.add_submodule(f"source_{part.name}", rules.Source())
             with graph.graph.inserting_after(part):
                 node.replace_input_with(part, graph.graph.call_module(f"source_{part.name}", (part,)))

@@ -56,8 +56,11 @@ class TargetOutput(nn.Module):
         self.classes = len(classifier.class_names)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """One number per sample."""
-        return (checked_logits(self.module(x.to(self.dtype)), self.classes) * weights).sum(1)
+        """One number per sample. The model gets a copy of the input: it may work in place."""
+        logits = checked_logits(self.module(x.to(self.dtype, copy=True)), self.classes)
+        if x.requires_grad and torch.is_grad_enabled() and not logits.requires_grad:
+            raise NotApplicable("the model's code cuts gradients off", remedy="Use Score-CAM or occlusion.")
+        return (logits * weights).sum(1)
 
 
 class OneTargetOutput(TargetOutput):

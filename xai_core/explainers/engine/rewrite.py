@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.output import checked_logits
@@ -87,9 +90,9 @@ def same_logits(copied: nn.Module, classifier: Classifier) -> None:
     model = classifier.module
     precision = next(model.parameters()).dtype
     with torch.no_grad():
-        expected = checked_logits(model(x.to(precision)), len(classifier.class_names)).float()
+        expected = checked_logits(model(x.to(precision, copy=True)), len(classifier.class_names)).float()
         found = copied(x)
-    close = CLOSE if precision is torch.float32 else CLOSE_IN_HALF
+    close = CLOSE if precision in (torch.float32, torch.float64) else CLOSE_IN_HALF
     if found.shape != expected.shape or (found - expected).abs().max() > close * expected.abs().max():
         problem = "this method cannot follow the model's code: its copy computes something else"
         raise NotApplicable(problem, value=type(model).__name__, remedy=OTHER_METHOD)
@@ -144,11 +147,33 @@ def tidy(model: fx.GraphModule) -> None:
 
 def _traced(module: nn.Module) -> fx.GraphModule:
     try:
-        return fx.symbolic_trace(copy.deepcopy(module).eval())
+        return fx.symbolic_trace(_with_plain_weights(copy.deepcopy(module).eval()))
     except Exception as error:
         # Tracing runs the model's own code with stand-ins for tensors: anything may come out of it.
         problem = "this method cannot follow the model's code"
         raise NotApplicable(problem, value=error, remedy=OTHER_METHOD) from error
+
+
+def _with_plain_weights(model: nn.Module) -> nn.Module:
+    """Weights that are computed (weight norm, spectral norm, …) as they are now: rules put others in their place."""
+    for part in model.modules():
+        if parametrize.is_parametrized(part):
+            _freeze_parametrized(part)
+        for hook in list(part._forward_pre_hooks.values()):
+            if isinstance(hook, WeightNorm):
+                remove_weight_norm(part, hook.name)
+            elif isinstance(hook, SpectralNorm):
+                remove_spectral_norm(part, hook.name)
+    return model
+
+
+def _freeze_parametrized(part: nn.Module) -> None:
+    """torch's own way of removal changes the class, which the original model shares."""
+    found = {name: getattr(part, name).detach().clone() for name in part.parametrizations}  # type: ignore[union-attr]
+    part.__class__ = parametrize.type_before_parametrizations(part)
+    del part.parametrizations
+    for name, weight in found.items():
+        part.register_parameter(name, nn.Parameter(weight, requires_grad=False))
 
 
 def _modules_for_functions(model: fx.GraphModule) -> None:

@@ -70,6 +70,8 @@ def for_deeplift(classifier: Classifier) -> fx.GraphModule:
     _check(graph, (*LINEAR, *RESCALED), "DeepLIFT has no rule for a part of this model")
     for node in list(graph.graph.nodes):
         pooling = module_of(graph, node)
+        if getattr(pooling, "return_indices", False):
+            raise NotApplicable("DeepLIFT has no rule for pooling with indices", value=node.target, remedy=OTHER_METHOD)
         if isinstance(pooling, nn.MaxPool2d) and _overlapping(pooling):
             _lay_out(graph, node, pooling)
     for node in list(graph.graph.nodes):
