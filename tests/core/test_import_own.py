@@ -39,6 +39,8 @@ def half(): return Net(classes=2)
 def grey(): return Net(channels=1)
 def flat(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 3))
 def maps(): return nn.Conv2d(3, 3, 1)
+def chance(): return Net(wrap=lambda logits: nn.functional.dropout(logits))
+def mixed(): return Net(wrap=lambda logits: logits - logits.mean(0) / 2)
 """
 
 
@@ -82,6 +84,12 @@ CANDIDATES = "Layers with a map: body (4×15×15), body.0 (4×15×15)."
         ("maps", "none", "the output has shape (1, 3, 32, 32) instead of (1, 3)"),
         ("grey", "none", "own_nets:grey does not take this input: Given groups=1, weight of size [4, 1, 3, 3]"),
         ("flat", "none", "mat1 and mat2 shapes cannot be multiplied (1x3072 and 12288x3). Check --size"),
+        (
+            "chance",
+            "none",
+            "a picture's answer depends on its batch, or on chance: own_nets:chance. Use BatchNorm with",
+        ),
+        ("mixed", "none", "a picture's answer depends on its batch, or on chance"),
         ("good", "bod", f"no layer of this name: bod. Did you mean body or body.1 or body.0? {CANDIDATES}"),
         ("good", "zzz", f"no layer of this name: zzz. {CANDIDATES}"),
         ("good", "spare", f"the model does not use this layer: spare. {CANDIDATES}"),

@@ -21,6 +21,9 @@ from xai_core.models.layers import as_grid, other_layer
 from xai_core.models.preprocess import Fit, Preprocess
 from xai_core.models.weights import fingerprint, load_into, read_weights
 
+ALONE = 0.02
+"""By how much of the largest a picture's logits may differ alone and in a batch: half precision rounds that much."""
+
 
 def pick_device(name: str = "auto") -> torch.device:
     """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here; raises BadParameter where there is none such."""
@@ -210,6 +213,7 @@ def _probe(made: Classifier) -> None:
         if handle is not None:
             handle.remove()
     _check_logits(made, logits)
+    _check_alone(made)
     if made.cam_layer:
         _check_layer(made, seen.get("out"))
 
@@ -222,6 +226,16 @@ def _check_logits(made: Classifier, logits: Any) -> None:
     if got != wanted:
         remedy = "The model must give one logit per class, and --classes one name per logit."
         raise BadInput(f"the output has shape {got} instead of {wanted}", value=made.architecture, remedy=remedy)
+
+
+def _check_alone(made: Classifier) -> None:
+    """What is stored for a picture must not depend on its neighbours in a batch, nor change from call to call."""
+    noise = torch.randn(2, *made.input_shape, generator=torch.Generator().manual_seed(0)).to(made.device)
+    with torch.inference_mode():
+        beside, alone = made.logits(noise)[:1].float(), made.logits(noise[:1]).float()
+    if (beside - alone).abs().max() > ALONE * alone.abs().max():
+        remedy = "Use BatchNorm with running statistics, and dropout in training only."
+        raise BadInput("a picture's answer depends on its batch, or on chance", value=made.architecture, remedy=remedy)
 
 
 def _check_layer(made: Classifier, out: Any) -> None:
