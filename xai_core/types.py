@@ -62,6 +62,7 @@ class Card:
         needs: what it asks of model and data: `cam_layer`, `gradients`, `background`, `mask`, …
         cost: about how many forward passes one sample takes; menus sort by it. 0 for what runs no model.
         signed: maps have a meaningful zero and are shown on a diverging scale.
+        class_specific: for explainers, whether another target gives another map.
         direction: for metrics, +1 higher is better, -1 lower is better, 0 neither.
     """
 
@@ -74,6 +75,7 @@ class Card:
     needs: frozenset[str] = frozenset()
     cost: float = 0.0
     signed: bool = False
+    class_specific: bool = True
     direction: int = 0
 
 

@@ -21,7 +21,7 @@ from dashboard.widgets.method_settings import layer_choice, settings_form
 from dashboard.widgets.pending import ask, live
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.provenance import provenance
-from dashboard.widgets.refusals import one_map, refusals
+from dashboard.widgets.refusals import one_map, refusals, same_for_every_class
 from dashboard.widgets.sample_picker import sample_picker
 
 TITLE = "Sample"
@@ -108,5 +108,6 @@ def _maps(context: Context, sample: Sample) -> None:
     columns = evidence.columns(context)
     found = rows(context, sample, columns)
     refusals(columns, [[row.cells[place].frames[0].panel for row in found] for place in range(len(columns))])
+    same_for_every_class(columns)
     one_map(evidence.same(context, columns, np.array([sample.row])))
     heat_grid(found, key="maps", scaling=scaling)

@@ -32,3 +32,10 @@ def one_map(groups: Sequence[Collection[str]]) -> None:
             help="At a layer that is followed by global pooling and one linear layer these formulas come to the same, "
             "up to scale. Choose another layer, or another method, for a second opinion.",
         )
+
+
+def same_for_every_class(columns: Sequence[Column]) -> None:
+    """One line that names the methods whose maps do not depend on the class."""
+    names = [column.card.title for column in columns if not column.card.class_specific]
+    if names:
+        st.caption(f"Not about the class: {', '.join(names)}. The map is the same whichever class is asked about.")

@@ -95,8 +95,13 @@ def test_maps_that_are_all_refused_are_no_maps(study: Path, capsys: Capture) -> 
         "groups"
     ]
     assert all(group["n"] == 0 for group in groups.values())
-    result = xai_json(capsys, "sanity", study, "--run", "baseline", "--methods", "lrp", "--limit", "4")
-    assert result["methods"]["lrp"] == {}
+    words = ["sanity", study, "--run", "baseline", "--methods", "lrp", "--limit", "4"]
+    assert xai_json(capsys, *words)["methods"]["lrp"] == {}
+    assert xai_json(capsys, *words, "--set", "lrp.composite=gamma")["methods"]["lrp"]["pearson"]["n"] > 0
+    words = ["aggregate", study, "--run", "baseline", "--method", "lrp", "--cell", "red:green"]
+    groups = xai_json(capsys, *words, "--set", "lrp.composite=gamma")["groups"]
+    assert any(group["n"] for group in groups.values())
+    assert "not asked for" in fails(capsys, *words, "--set", "ig.steps=5")
 
 
 def test_list_says_what_may_be_chosen(capsys: Capture) -> None:

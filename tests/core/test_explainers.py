@@ -132,6 +132,15 @@ def test_a_difference_is_the_difference_of_the_logits(key: str) -> None:
     np.testing.assert_allclose(found.maps[0], found.maps[1] - found.maps[2], atol=1e-5)
 
 
+@pytest.mark.parametrize("key", TABLE)
+def test_a_card_says_whether_the_class_matters(key: str) -> None:
+    classifier, x = model(Plain), pictures(1).repeat(2, 1, 1, 1)
+    context = Context(background=pictures(6, seed=9))
+    (found,) = explain(classifier, x, [Target(0), Target(3)], [(key, TABLE[key].params)], context, SEEDS[[1, 1]])
+    same = np.allclose(found.maps[0], found.maps[1], atol=1e-6 * np.abs(found.maps).max())
+    assert same != EXPLAINERS[key].card.class_specific
+
+
 def test_cams_of_one_layer_share_one_forward() -> None:
     classifier, calls = model(Residual), []
     classifier.module.register_forward_hook(lambda *_: calls.append(1))

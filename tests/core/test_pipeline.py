@@ -88,6 +88,20 @@ def test_a_method_without_a_parameter_for_it_gets_a_background(study: Study) -> 
     assert len(background) == BACKGROUND
 
 
+def test_a_wrong_layer_fails_after_the_other_methods_or_at_once_where_asked(study: Study) -> None:
+    run, bench, rows = study.run("baseline"), Bench("cpu"), study.rows("test")[:2]
+    request = explaining.Request(run, rows.tolist(), "predicted", [("gradcam", {"layer": "nope"}), ("lrp", {})])
+    with pytest.raises(NotFound, match="nope"):
+        explaining.check_layers(bench, request)
+    seen = []
+    with pytest.raises(NotFound, match="nope"):
+        seen.extend(explaining.explain_steps(bench, request))
+    assert seen == [(0, 4), (2, 4)]
+    maps = run.maps("lrp", EXPLAINERS["lrp"].params())
+    assert maps is not None
+    assert maps.count() == 2
+
+
 def test_a_study_stays_open_until_another_lies_there(study: Study, tmp_path: Path) -> None:
     bench = Bench("cpu")
     assert bench.study(study.path) is bench.study(study.path)

@@ -106,6 +106,12 @@ def test_the_layer_of_the_architecture_is_the_default(served: Services) -> None:
     assert not [box for box in opened("sample", run="net", methods="lrp").selectbox if box.key == "select.layer"]
 
 
+def test_maps_that_do_not_depend_on_the_class_are_said_to(served: Services) -> None:
+    said = "Not about the class: Eigen-CAM, Edges (control)."
+    assert said in words(opened("sample", run="net", methods="eigencam,gradcam,edges"))
+    assert "Not about the class" not in words(opened("sample", run="net", methods="gradcam"))
+
+
 def test_settings_of_methods_travel_in_the_link_and_in_the_line(served: Services) -> None:
     app = opened("sample", run="net", methods="ig", settings="ig.steps=100")
     assert worker(served).asked["job0"]["methods"][0][1]["steps"] == 100

@@ -10,7 +10,7 @@ import contextlib
 import csv
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from xai_core.errors import BadParameter, NotFound
+from xai_core.params import assignments
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
 from xai_core.types import CancelToken, Progress
@@ -119,6 +120,24 @@ def class_index(study: Study, name: str) -> int:
     if name.isdecimal() and int(name) < len(study.class_names):
         return int(name)
     raise NotFound.among("class", name, study.class_names)
+
+
+def settings_argument(parser: argparse.ArgumentParser) -> None:
+    """`--set`: parameters of methods; `settings` reads them."""
+    parser.add_argument("--set", action="append", default=[], metavar="METHOD.NAME=VALUE", help="a method's parameter")
+
+
+def settings(args: argparse.Namespace, methods: Sequence[str]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each method with the parameters given for it.
+
+    Raises:
+        BadParameter: a parameter of a method that is not asked for.
+    """
+    given = assignments(args.set)
+    unknown = set(given) - set(methods)
+    if unknown:
+        raise BadParameter("--set for a method not asked for", value=unknown.pop(), remedy="Ask for it as well.")
+    return [(key, given.get(key, {})) for key in methods]
 
 
 def methods_argument(parser: argparse.ArgumentParser) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         summary="The picture's edges: a method that resembles this one may show the picture, not the model.",
         blind_spot="Says nothing of the model: it never runs it.",
         paper="Adebayo et al. 2018, Sanity Checks for Saliency Maps, section 5 (the control); Sobel's operator",
+        class_specific=False,
     )
 )
 def edges(

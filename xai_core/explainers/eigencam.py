@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         paper="Muhammad and Yeasin 2020, Eigen-CAM: Class Activation Map using Principal Components",
         needs=frozenset({"cam_layer"}),
         cost=1.0,
+        class_specific=False,
     )
 )
 def eigencam(activations: Tensor, gradients: Tensor) -> Tensor:  # noqa: ARG001

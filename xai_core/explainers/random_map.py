@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         summary="Noise: what a method must beat before its score means anything.",
         blind_spot="Says nothing of model or picture.",
         signed=True,
+        class_specific=False,
     )
 )
 def random_map(

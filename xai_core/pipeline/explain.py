@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core import __version__
-from xai_core.errors import BadInput, NotApplicable
+from xai_core.errors import BadInput, NotApplicable, NotFound
 from xai_core.explainers import EXPLAINERS, Context, Explainer
 from xai_core.explainers.plan import explain
 from xai_core.models.build import pick_device
@@ -61,7 +61,7 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
 
     Raises:
         BadInput: samples without predictions, or a run without a model.
-        NotFound, BadParameter: an unknown method, layer, parameter or device.
+        NotFound, BadParameter: an unknown method, parameter or device; an unknown layer once all else is done.
     """
     run = request.run
     rows = np.asarray(request.rows, dtype=np.int64)
@@ -73,14 +73,36 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
     total = len(rows) * len(wanted)
     done = total - sum(len(group) * len(missing) for group, missing in groups)
     yield done, total  # what is stored already counts at once: the time left is about the rest
+    problems = []
     for group, missing in groups:
-        size = max(1, min(FIRST_ROWS, int(FIRST_FORWARDS / max(1.0, group[0].explainer.card.cost))))
-        while len(missing):
-            began, part, missing = monotonic(), missing[:size], missing[size:]
-            _compute(bench, request, group, rows[part], [targets[i] for i in part])
-            size = _next_size(size, monotonic() - began)
-            done += len(part) * len(group)
-            yield done, total
+        try:
+            for count in _fill(bench, request, group, rows[missing], [targets[i] for i in missing]):
+                done += count
+                yield done, total
+        except NotFound as problem:  # an unknown layer: the other methods need not wait for it to be mended
+            problems.append(problem)
+    if problems:
+        raise problems[0]
+
+
+def _fill(
+    bench: Bench, request: Request, group: Sequence[Wanted], rows: NDArray[np.int64], targets: list[Target]
+) -> Iterator[int]:
+    """Maps of these rows, in steps of about a second; yields how many maps each gave."""
+    size, first = max(1, min(FIRST_ROWS, int(FIRST_FORWARDS / max(1.0, group[0].explainer.card.cost)))), 0
+    while first < len(rows):
+        began, part = monotonic(), slice(first, first + size)
+        _compute(bench, request, group, rows[part], targets[part])
+        first, size = part.stop, _next_size(size, monotonic() - began)
+        yield len(rows[part]) * len(group)
+
+
+def check_layers(bench: Bench, request: Request) -> None:
+    """Raise NotFound now, not after the other methods are done, where a method asks for a layer that is not there."""
+    classifier = bench.classifier(request.run, request.weights)
+    for key, values in request.methods:
+        if layer := getattr(build(EXPLAINERS[key].params, values), "layer", ""):
+            classifier.layer(layer)
 
 
 def _next_size(size: int, seconds: float) -> int:

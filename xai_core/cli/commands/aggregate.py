@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from xai_core.cli.command import (
     long_work,
     open_run,
     run_argument,
+    settings,
+    settings_argument,
     study_argument,
 )
 from xai_core.errors import BadInput, BadParameter
@@ -26,6 +29,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
     parser.add_argument("--method", required=True, metavar="KEY", help="xai list explainers")
+    settings_argument(parser)
     cell_arguments(parser)
     parser.add_argument(
         "--limit", type=count, default=100, metavar="N", help="samples per group, by seed (default 100)"
@@ -34,7 +38,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, explain_steps
+    from xai_core.pipeline.explain import Request, check_layers, explain_steps
     from xai_core.pipeline.load import Bench
 
     run = open_run(args)
@@ -46,8 +50,11 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     groups = group_rows(run, args.split, chosen, args.limit)
     rows = np.concatenate(list(groups.values()))
     bench = Bench(in_force(args).device)
+    ((_, given),) = methods = settings(args, [args.method])
+    request = Request(run, rows.tolist(), "predicted", methods)
+    check_layers(bench, request)
     with long_work("explaining") as (progress, cancel):
-        for done, total in explain_steps(bench, Request(run, rows.tolist(), "predicted", [(args.method, {})])):
+        for done, total in explain_steps(bench, request):
             progress(done, total, "maps")
             cancel.check()
     names = [run.study.class_names[index] for index in chosen]
@@ -57,7 +64,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "method": args.method,
         "true": names[0],
         "predicted": names[1],
-        "groups": {group: _aggregated(run, args.method, rows) for group, rows in groups.items()},
+        "groups": {group: _aggregated(run, args.method, given, rows) for group, rows in groups.items()},
     }
 
 
@@ -72,14 +79,15 @@ def group_rows(run: Any, split: str, chosen: tuple[int, int], limit: int) -> dic
     return confusion_groups(rows, run.study.labels[rows], predicted, chosen, limit=limit, seed=seed)
 
 
-def _aggregated(run: Any, method: str, rows: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _aggregated(run: Any, method: str, given: Mapping[str, Any], rows: np.ndarray[Any, Any]) -> dict[str, Any]:
     from xai_core.explainers import EXPLAINERS
+    from xai_core.params import build
     from xai_core.pipeline.explain import resolved_targets
     from xai_core.triage.aggregates import comparable, mean_map, vertical_profile
 
     member = EXPLAINERS[method]
     keys = [target.key for target in resolved_targets(run, rows, "predicted")]
-    maps = run.maps(method, member.params(), create=True).get(rows, keys).maps
+    maps = run.maps(method, build(member.params, given), create=True).get(rows, keys).maps
     mean = mean_map(maps, signed=member.card.signed)
     if not mean.n:
         return {"n": 0, "left_out": mean.left_out, "mean": None, "profile": None}

@@ -22,10 +22,11 @@ from xai_core.cli.command import (
     methods_argument,
     open_run,
     run_argument,
+    settings,
+    settings_argument,
     study_argument,
 )
 from xai_core.errors import BadInput, BadParameter, NotFound
-from xai_core.params import assignments
 from xai_core.types import TARGET_SPECS
 
 if TYPE_CHECKING:
@@ -44,24 +45,22 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ids", metavar="A,B", help="samples by id instead of a cell or a whole split")
     parser.add_argument("--limit", type=count, metavar="N", help="only the first N of them")
     parser.add_argument("--target", default="predicted", help="predicted (default), true, difference or a class")
-    parser.add_argument("--set", action="append", default=[], metavar="METHOD.NAME=VALUE", help="a method's parameter")
+    settings_argument(parser)
     parser.add_argument("--weights", default="trained", help="trained (default) or randomised:SEED")
     device_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, explain_steps
+    from xai_core.pipeline.explain import Request, check_layers, explain_steps
     from xai_core.pipeline.load import Bench
 
     run = open_run(args)
-    given = assignments(args.set)
-    unknown = set(given) - set(args.methods)
-    if unknown:
-        raise BadParameter("--set for a method not asked for", value=unknown.pop(), remedy="Add it to --methods.")
+    methods = settings(args, args.methods)
     target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
     rows = chosen_rows(run, args)
-    request = Request(run, rows.tolist(), target, [(key, given.get(key, {})) for key in args.methods], args.weights)
+    request = Request(run, rows.tolist(), target, methods, args.weights)
     bench = Bench(in_force(args).device)
+    check_layers(bench, request)
     with long_work("explaining") as (progress, cancel):
         for done, total in explain_steps(bench, request):
             progress(done, total, "maps")

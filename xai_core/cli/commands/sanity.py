@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from xai_core.cli.command import (
     open_run,
     run_argument,
     seed,
+    settings,
+    settings_argument,
     study_argument,
 )
 from xai_core.cli.commands.explain import chosen_rows
@@ -29,6 +32,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
     methods_argument(parser)
+    settings_argument(parser)
     cell_arguments(parser)
     parser.add_argument("--ids", metavar="A,B", help="samples by id")
     parser.add_argument("--limit", type=count, default=24, metavar="N", help="samples, drawn by seed (default 24)")
@@ -37,7 +41,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, explain_steps
+    from xai_core.pipeline.explain import Request, check_layers, explain_steps
     from xai_core.pipeline.load import Bench
 
     run = open_run(args)
@@ -46,25 +50,32 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if not len(rows):
         raise BadInput("no samples", remedy="Choose another cell or split.")
     rows = np.sort(np.random.default_rng(args.seed).permutation(rows)[:limit])
-    methods: list[tuple[str, dict[str, Any]]] = [(key, {}) for key in args.methods]
-    bench = Bench(in_force(args).device)
-    weights = ("trained", f"randomised:{args.seed}")
+    methods, bench = settings(args, args.methods), Bench(in_force(args).device)
+    requests = [Request(run, rows.tolist(), "predicted", methods, kind) for kind in _weights(args)]
+    check_layers(bench, requests[0])
     with long_work("checking") as (progress, cancel):
-        for part, kind in enumerate(weights):
-            for done, total in explain_steps(bench, Request(run, rows.tolist(), "predicted", methods, kind)):
+        for part, request in enumerate(requests):
+            for done, total in explain_steps(bench, request):
                 progress(part * total + done, 2 * total, "maps")
                 cancel.check()
-    results = {key: _compared(run, key, rows, weights) for key, _ in methods}
+    results = {key: _compared(run, key, given, rows, _weights(args)) for key, given in methods}
     return {"study": run.study.name, "run": run.name, "n": len(rows), "seed": args.seed, "methods": results}
 
 
-def _compared(run: Any, key: str, rows: np.ndarray[Any, Any], weights: tuple[str, str]) -> dict[str, Any]:
+def _weights(args: argparse.Namespace) -> tuple[str, str]:
+    return "trained", f"randomised:{args.seed}"
+
+
+def _compared(
+    run: Any, key: str, given: Mapping[str, Any], rows: np.ndarray[Any, Any], weights: tuple[str, str]
+) -> dict[str, Any]:
     from xai_core.explainers import EXPLAINERS
+    from xai_core.params import build
     from xai_core.pipeline.explain import resolved_targets
     from xai_core.sanity.check import check
 
     targets = [target.key for target in resolved_targets(run, rows, "predicted")]
-    params = EXPLAINERS[key].params()
+    params: Any = build(EXPLAINERS[key].params, given)
     found = [run.maps(key, params, weights=kind, create=True).get(rows, targets).maps for kind in weights]
     if found[0].shape != found[1].shape or not found[0].size:
         return {}
@@ -84,7 +95,8 @@ def _show(result: dict[str, Any]) -> str:
     lines.append(f"  {'method':<{width}} {'similarity':<20} median   other pictures   n")
     for key, similarities in result["methods"].items():
         if not similarities:
-            lines.append(f"  {key:<{width}} no maps to compare: xai explain says why")
+            why = f"xai explain says why, for the random model with --weights randomised:{result['seed']}"
+            lines.append(f"  {key:<{width}} no maps to compare: {why}")
         for name, v in similarities.items():
             lines.append(
                 f"  {key:<{width}} {name:<20} {_shown(v['median'])}   {_shown(v['null_median']):<14}   {v['n']}"
