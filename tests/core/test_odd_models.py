@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from tests.core.explainer_cases import RUN_MODEL, run
-from tests.oracles.models import Plain, pictures, wrap
+from tests.oracles.models import Plain, Residual, model, pictures, wrap
 from xai_core.errors import NotApplicable
-from xai_core.explainers import EXPLAINERS
+from xai_core.explainers import EXPLAINERS, Context
+from xai_core.explainers.plan import explain
+from xai_core.types import Target
 
 
 class Shifts(Plain):
@@ -123,3 +126,21 @@ def test_weights_that_are_not_numbers_give_no_ablation_cam() -> None:
     with torch.no_grad():
         module.features[0].weight[:] = torch.nan
     assert all("not finite" in str(reason) for reason in run(wrap(module, "features"), "ablationcam").refusals)
+
+
+def test_threads_take_turns_on_one_model() -> None:
+    classifier, keys = model(Residual), ("gradcam", "ablationcam", "shap_layer", "smoothgrad")
+    expected = {key: run(classifier, key).maps for key in keys}
+    with ThreadPoolExecutor(len(keys)) as threads:
+        found = {key: [threads.submit(run, classifier, key) for _ in range(3)] for key in keys}
+    for key, futures in found.items():
+        for each in futures:
+            np.testing.assert_array_equal(each.result().maps, expected[key])
+
+
+def test_a_model_that_works_in_place_takes_a_large_batch() -> None:
+    classifier, x = wrap(seeded(Shifts), "features"), pictures(12)
+    before = x.clone()
+    (found,) = explain(classifier, x, [Target(0)] * 12, [("gradcam", None)], Context(), np.arange(12))
+    assert np.isfinite(found.maps).all()
+    assert torch.equal(x, before)

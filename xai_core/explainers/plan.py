@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from xai_core.models.classifier import Classifier
+
+ONE_AT_A_TIME = RLock()
+"""Hooks on a model and the global random state belong to one thread at a time; a method may call another."""
 
 Method = tuple[str, Any]
 """`(explainer key, its params)`; params None for the defaults."""
@@ -70,7 +74,7 @@ def explain(
     for group in groups(classifier, methods):
         members = [EXPLAINERS[methods[index][0]] for index in group]
         params = methods[group[0]][1] or members[0].params()
-        with untouched(classifier):
+        with ONE_AT_A_TIME, untouched(classifier):
             found = [_run(asked, run, params)] if (run := members[0].run) else _cams(asked, members, params.layer)
         results.update(zip(group, map(_finished, found), strict=True))
     return [results[index] for index in range(len(methods))]

@@ -92,6 +92,7 @@ def _measured(module: nn.Module, sample: Tensor) -> int:
 
     dtype = next(module.parameters()).dtype
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        output = module(sample.detach().to(dtype).requires_grad_())  # holds the graph: no storage is used twice
+        # A copy, for a model that changes its input in place. The output holds the graph: no storage is used twice.
+        output = module(sample.detach().to(dtype).requires_grad_().clone())
     del output
     return max(sum(kept.values()), sample.nbytes)
