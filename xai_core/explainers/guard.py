@@ -37,7 +37,8 @@ def untouched(classifier: Classifier) -> Iterator[None]:
         if any(part.training for part in parts):
             module.eval()
         for parameter in parameters.values():
-            parameter.requires_grad_(False)
+            if parameter.requires_grad:
+                parameter.requires_grad_(False)
         with torch.enable_grad():
             yield
 
@@ -57,17 +58,20 @@ def _parameters(parameters: Sequence[nn.Parameter]) -> Restore:
 
     def restore() -> None:
         for parameter, flag, grad in saved:
-            parameter.requires_grad_(flag)
-            parameter.grad = grad
+            if parameter.requires_grad != flag:
+                parameter.requires_grad_(flag)
+            if parameter.grad is not grad:
+                parameter.grad = grad
 
     return restore
 
 
 def _hooks(parts: Sequence[nn.Module]) -> Restore:
     """Hook tables are refilled in place: handles that their owners hold stay valid."""
-    tables = [
-        table for part in parts for name, table in vars(part).items() if "_hooks" in name and isinstance(table, dict)
-    ]
+    from torch import nn
+
+    names = [name for name, value in vars(nn.Module()).items() if "_hooks" in name and isinstance(value, dict)]
+    tables = [vars(part)[name] for part in parts for name in names]
     filled = {id(table): dict(table) for table in tables if table}
 
     def restore() -> None:
