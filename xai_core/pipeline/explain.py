@@ -7,7 +7,7 @@ long one, and a cancelled or killed job keeps every finished row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from time import monotonic
@@ -90,11 +90,27 @@ def _fill(
 ) -> Iterator[int]:
     """Maps of these rows, in steps of about a second; yields how many maps each gave."""
     size, first = max(1, min(FIRST_ROWS, int(FIRST_FORWARDS / max(1.0, group[0].explainer.card.cost)))), 0
-    while first < len(rows):
-        began, part = monotonic(), slice(first, first + size)
-        _compute(bench, request, group, rows[part], targets[part])
-        first, size = part.stop, _next_size(size, monotonic() - began)
-        yield len(rows[part]) * len(group)
+    keys, writing = [target.key for target in targets], list[Future[None]]()
+    with ThreadPoolExecutor(len(group)) as writers:
+        while first < len(rows):
+            began, part = monotonic(), slice(first, first + size)
+            results = _compute(bench, request, group, rows[part], targets[part])
+            first, size = part.stop, _next_size(size, monotonic() - began)
+            _settled(writing)
+            # While the disk takes these, the next ones are computed.
+            writing = [
+                writers.submit(wanted.maps.put, rows[part], keys[part], each.maps, each.diagnostics, each.refusals)
+                for wanted, each in zip(group, results, strict=True)
+            ]
+            if first >= len(rows):
+                _settled(writing)
+            yield len(rows[part]) * len(group)
+
+
+def _settled(writing: Sequence[Future[None]]) -> None:
+    """Wait until all is stored. Raises what a writer raised."""
+    for each in writing:
+        each.result()
 
 
 def check_layers(bench: Bench, request: Request) -> None:
@@ -154,7 +170,7 @@ def _missing(group: Sequence[Wanted], rows: NDArray[np.int64], targets: Sequence
 
 def _compute(
     bench: Bench, request: Request, group: Sequence[Wanted], rows: NDArray[np.int64], targets: list[Target]
-) -> None:
+) -> list[Explanation]:
     study = request.run.study
     classifier = bench.classifier(request.run, request.weights)
     x = inputs(study, classifier, rows.tolist())
@@ -163,21 +179,9 @@ def _compute(
     context = _context(bench, request.run, classifier, group[0])
     methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]
     try:
-        results = explain(classifier, x, targets, methods, context, seeds)
+        return explain(classifier, x, targets, methods, context, seeds)
     except NotApplicable as refusal:
-        results = [_refused(len(rows), str(refusal))] * len(group)
-    _put(group, rows, [target.key for target in targets], results)
-
-
-def _put(group: Sequence[Wanted], rows: NDArray[np.int64], keys: list[str], results: Sequence[Explanation]) -> None:
-    """Each method's maps into its own store, all at once: most of it is waiting for the disk."""
-    with ThreadPoolExecutor(len(group)) as writers:
-        written = [
-            writers.submit(wanted.maps.put, rows, keys, result.maps, result.diagnostics, result.refusals)
-            for wanted, result in zip(group, results, strict=True)
-        ]
-    for each in written:
-        each.result()
+        return [_refused(len(rows), str(refusal))] * len(group)
 
 
 def _context(bench: Bench, run: Run, classifier: Classifier, wanted: Wanted) -> Context:
