@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,17 @@ import pytest
 from tests.conftest import ROOT
 from xai_core.datasets.garments import GarmentParams, encode, mask_path, picture_path, render
 from xai_core.errors import BadInput
-from xai_core.explainers import EXPLAINERS
+from xai_core.explainers import EXPLAINERS, Context
+from xai_core.explainers.plan import explain
 from xai_core.params import build
 from xai_core.pictures import read_picture
 from xai_core.pipeline.demo import BASELINE, CANDIDATE, Recipe, check_same, facts, rebuild, wrong_rows
+from xai_core.pipeline.load import Bench, inputs
+from xai_core.store.identity import background_count, background_rows, sample_seed
+from xai_core.store.maps import STORED
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
-from xai_core.types import CancelToken, silent
+from xai_core.types import CancelToken, Target, silent
 
 BUNDLE = ROOT / "assets" / "demo" / "garments"
 LIMIT_BYTES = 20_000_000
@@ -103,3 +108,29 @@ def test_the_bundled_runs_say_what_they_are() -> None:
     changed = {key for key in before if before[key] != after[key]}
     assert changed <= {"augmentations", "best_epoch"}, "one thing was changed"
     assert set(after["augmentations"]) - set(before["augmentations"]) == {"top_biased_crop"}
+
+
+@pytest.mark.parametrize("key", ["gradcam", "gradcam++", "lrp", "ig", "shap"])
+def test_the_bundled_maps_are_what_the_methods_give_today(key: str, tmp_path: Path) -> None:
+    """Their identity says so: results at the defaults may not change under the same version."""
+    study = Study.open(Path(shutil.copytree(BUNDLE, tmp_path / "garments")))
+    run, bench, params = study.run(BASELINE), Bench("cpu"), EXPLAINERS[key].params()
+    kept, predictions = run.maps(key, params), run.predictions
+    assert kept is not None
+    assert predictions is not None
+    keys = [str(predicted) for predicted in predictions.predicted]
+    places = np.flatnonzero(kept.state(predictions.rows, keys) == STORED)[:2]
+    rows, targets = predictions.rows[places], [Target.parse(keys[place]) for place in places]
+    stored = kept.get(rows, [target.key for target in targets])
+    classifier = bench.classifier(run)
+    context = Context()
+    if "background" in EXPLAINERS[key].card.needs:
+        chosen = background_rows(study, background_count(params), study.info.seed)
+        context = Context(background=bench.background(study, classifier, chosen.tolist()))
+    seeds = np.array([sample_seed(study.info.seed, str(study.samples["id"].iat[row])) for row in rows])
+    (found,) = explain(classifier, inputs(study, classifier, rows.tolist()), targets, [(key, None)], context, seeds)
+    assert len(places) == 2
+    for today, then in zip(found.maps, stored.maps, strict=True):
+        np.testing.assert_allclose(today, then, atol=2e-3 * np.abs(then).max())
+    for name, values in stored.diagnostics.items():
+        np.testing.assert_allclose(found.diagnostics[name], values, rtol=1e-2, atol=1e-3)

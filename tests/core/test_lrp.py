@@ -16,8 +16,9 @@ from tests.oracles.models import CLASSES, SHAPE, Plain, Residual, Tokens, model,
 from xai_core.errors import NotApplicable
 from xai_core.explainers import Context
 from xai_core.explainers import lrp as family
+from xai_core.explainers.engine import lrp_rules as rules
 from xai_core.explainers.engine import rewrite
-from xai_core.explainers.engine.lrp_model import COMPOSITES, lrp_model
+from xai_core.explainers.engine.lrp_model import COMPOSITES, Composite, lrp_model
 from xai_core.explainers.lrp import LrpParams
 from xai_core.explainers.plan import explain
 from xai_core.models.classifier import Classifier
@@ -400,6 +401,29 @@ def test_no_unit_divides_by_next_to_nothing(kind: Callable[[], nn.Module], compo
     np.testing.assert_allclose(found.diagnostics["conservation"], 1, atol=0.02)
     held = np.abs(found.maps).sum((1, 2)) / logits(classifier, 32).max(1).values.abs().numpy()
     assert held.max() < 30
+
+
+@pytest.mark.parametrize("kind", [Plain, Residual])
+def test_maps_agree_with_captum(kind: type[nn.Module]) -> None:
+    """Captum's own rules on the rewritten copy; its z⁺ in place of the flat rule, which it lacks, on both sides."""
+    from captum.attr import LRP
+    from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule
+
+    classifier, x = without_linear_biases(model(kind)), pictures(4).abs()
+    copied = rewrite.as_modules(classifier.module)
+    rewrite.fold_batch_norm(copied)
+    for part in copied.modules():
+        if isinstance(part, nn.Conv2d):
+            part.rule = Alpha1_Beta0_Rule(set_bias_to_zero=True)
+        elif isinstance(part, (nn.Linear, rewrite.Addition)):
+            part.rule = EpsilonRule(1e-9)
+    wanted = torch.tensor([target.positive for target in TARGETS])
+    expected = LRP(copied).attribute(x.clone().requires_grad_(), target=wanted).detach()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(COMPOSITES, "epsilon-plus-flat", Composite(rules.plus, rules.plus))
+        (found,) = explain(classifier, x, TARGETS, [("lrp", None)], Context(), np.arange(4))
+    for ours, theirs in zip(found.maps, expected.sum(1).numpy(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
 
 
 def test_epsilon_without_biases_is_gradient_times_input() -> None:

@@ -46,7 +46,7 @@ class LrpParams:
         paper="Bach et al. 2015, On Pixel-Wise Explanations; Montavon et al. 2019, Layer-Wise Relevance Propagation: "
         "An Overview (composite rules); Ali et al. 2022, XAI for Transformers (attention)",
         needs=frozenset({"gradients"}),
-        cost=4.5,
+        cost=3.5,
         signed=True,
     ),
     LrpParams,
