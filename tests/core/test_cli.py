@@ -173,7 +173,7 @@ def test_predictions_from_a_table(study: Path, tmp_path: Path, capsys: Capture) 
         assert says in fails(capsys, "import", study, "--run", "bad", "--predictions", table)
     assert Study.open(study).runs()[-1] == "theirs"
     words = ["explain", study, "--run", "theirs", "--methods", "gradcam", "--ids", ids.iloc[0]]
-    assert "without a model" in fails(capsys, *words)
+    assert "no model" in fails(capsys, *words)
 
 
 OWN_CODE = """
