@@ -4,8 +4,9 @@
 fastest there is. pytorch-grad-cam makes the same five maps one method after the other, as it comes and with every
 weight below the layer frozen. Within a repetition all take turns on the same model, inputs and threads; figures are
 medians over repetitions of the ratio. Models have random weights, which costs the same. Keys: `five_cams_in_forwards`,
-`speedup_vs_pytorch_grad_cam`, `speedup_vs_pytorch_grad_cam_frozen`, `forward_ms`, each by setting.
-torchcam is left out: it is not among the packages that are installed.
+`speedup_vs_pytorch_grad_cam`, `speedup_vs_pytorch_grad_cam_frozen`, `captum_gradcam_in_forwards` (Grad-CAM alone, which
+Captum has), `captum_gradcam_frozen_in_forwards` (with no weight to learn), `torchcam_four_over_five` (the time of the
+four maps that torchcam has over that of our five), `forward_ms`, each by setting.
 """
 
 from __future__ import annotations
@@ -17,9 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from captum.attr import LayerGradCam
 from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor
+from torchcam.methods import GradCAM as TorchGradCAM
+from torchcam.methods import GradCAMpp as TorchGradCAMpp
+from torchcam.methods import LayerCAM as TorchLayerCAM
+from torchcam.methods import XGradCAM as TorchXGradCAM
 
 from benchmarks.report import run
 from xai_core.explainers import Context
@@ -77,6 +83,27 @@ def theirs_frozen(classifier: Classifier, x: Tensor) -> None:
     classifier.module.requires_grad_(True)
 
 
+def captums(classifier: Classifier, x: Tensor) -> None:
+    """Grad-CAM alone, the one of the five that Captum has."""
+    target = [row % CLASSES for row in range(len(x))]
+    LayerGradCam(classifier.module, classifier.layer()).attribute(x, target=target)
+
+
+def captums_frozen(classifier: Classifier, x: Tensor) -> None:
+    """Its best setting: no weight learns."""
+    classifier.module.requires_grad_(False)
+    captums(classifier, x)
+    classifier.module.requires_grad_(True)
+
+
+def torchcams(classifier: Classifier, x: Tensor) -> None:
+    """The four of the five that torchcam has, one after the other; its Grad-CAM++ never divides."""
+    classes = [row % CLASSES for row in range(len(x))]
+    for method in (TorchGradCAM, TorchGradCAMpp, TorchXGradCAM, TorchLayerCAM):
+        with method(classifier.module, classifier.layer()) as cam:
+            cam(classes, classifier.module(x))
+
+
 def times(
     functions: Sequence[Callable[[Classifier, Tensor], None]], classifier: Classifier, x: Tensor, repetitions: int
 ) -> np.ndarray:
@@ -92,15 +119,22 @@ def times(
 
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
     """All settings, one after the other."""
-    names = ("five_cams_in_forwards", "speedup_vs_pytorch_grad_cam", "speedup_vs_pytorch_grad_cam_frozen", "forward_ms")
+    names = (
+        *("five_cams_in_forwards", "speedup_vs_pytorch_grad_cam", "speedup_vs_pytorch_grad_cam_frozen"),
+        *("captum_gradcam_in_forwards", "captum_gradcam_frozen_in_forwards", "torchcam_four_over_five", "forward_ms"),
+    )
     result: dict[str, Any] = {name: {} for name in names}
     for setting in args.settings or SETTINGS:
         architecture, size, batch = SETTINGS[setting]
         classifier, x = made(architecture, size), torch.randn(batch, 3, size, size)
-        taken = times((forward, ours, theirs, theirs_frozen), classifier, x, args.repetitions)
-        base, own, peer, frozen = taken.T
-        for name, ratios in zip(names, (own / base, peer / own, frozen / own, base * 1000), strict=True):
-            result[name][setting] = round(float(np.median(ratios)), 3)
+        functions = [forward, ours, theirs, theirs_frozen, captums, captums_frozen]
+        functions += [torchcams] if classifier.restore_grid is None else []  # it knows no tokens
+        base, own, peer, frozen, captum, still, *four = times(functions, classifier, x, args.repetitions).T
+        torchcam = four[0] / own if four else np.full(len(own), np.nan)
+        figures = (own / base, peer / own, frozen / own, captum / base, still / base, torchcam, base * 1000)
+        for name, ratios in zip(names, figures, strict=True):
+            if np.isfinite(ratios).all():
+                result[name][setting] = round(float(np.median(ratios)), 3)
     return {**result, "repetitions": args.repetitions, "threads": torch.get_num_threads()}
 
 
