@@ -21,6 +21,7 @@ from xai_core.models.layers import as_grid, other_layer
 from xai_core.models.preprocess import Fit, Preprocess
 from xai_core.models.weights import fingerprint, load_into, read_weights
 
+PROBES = 8
 ALONE = 0.02
 """By how much of the largest a picture's logits may differ alone and in a batch: half precision rounds that much."""
 
@@ -230,9 +231,10 @@ def _check_logits(made: Classifier, logits: Any) -> None:
 
 def _check_alone(made: Classifier) -> None:
     """What is stored for a picture must not depend on its neighbours in a batch, nor change from call to call."""
-    noise = torch.randn(2, *made.input_shape, generator=torch.Generator().manual_seed(0)).to(made.device)
-    with torch.inference_mode():
-        beside, alone = made.logits(noise)[:1].float(), made.logits(noise[:1]).float()
+    noise = torch.randn(PROBES, *made.input_shape, generator=torch.Generator().manual_seed(0)).to(made.device)
+    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the same verdict each time, also on a model that draws at random
+        beside, alone = made.logits(noise).float(), torch.cat([made.logits(one[None]) for one in noise]).float()
     if (beside - alone).abs().max() > ALONE * alone.abs().max():
         remedy = "Use BatchNorm with running statistics, and dropout in training only."
         raise BadInput("a picture's answer depends on its batch, or on chance", value=made.architecture, remedy=remedy)
