@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# As pip does: a company's own certificate lies in the system's store, and uv brings its own.
+export UV_SYSTEM_CERTS ?= true
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .PHONY: demo test test-full check lint rebuild-check lock browser clean
