@@ -137,7 +137,7 @@ def test_the_rewritten_copy_is_kept_by_fingerprint(monkeypatch: pytest.MonkeyPat
 def test_the_kept_copy_holds_no_activations() -> None:
     classifier = model(Tokens)
     run(classifier)
-    (copied,) = (made for (_, name, _), made in rewrite._kept.items() if name == classifier.fingerprint)
+    (copied,) = (made for (_, name, _), (_, made) in rewrite._kept.items() if name == classifier.fingerprint)
     assert not any(source.value is not None for source in copied.sources)
 
 
@@ -239,12 +239,12 @@ class Branches(Plain):
 
 class Gate(Plain):
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) * 2
+        return self.head(self.features(x) * self.features(x))
 
 
 class Shift(Plain):
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x + 1)
+        return self.head(self.features(x) - 1)
 
 
 class MeanOfAll(Plain):
@@ -259,7 +259,7 @@ class MeanOfAll(Plain):
         (nn.Sequential(nn.Conv2d(3, CLASSES, 1), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), r"1 \(SiLU\)"),
         (Branches(), "cannot follow the model's code"),
         (Gate(), "mul in the model's code"),
-        (Shift(), "add in the model's code"),
+        (Shift(), "sub in the model's code"),
         (MeanOfAll(), "mean in the model's code"),
     ],
 )
@@ -420,7 +420,7 @@ def test_maps_agree_with_captum(kind: type[nn.Module]) -> None:
     wanted = torch.tensor([target.positive for target in TARGETS])
     expected = LRP(copied).attribute(x.clone().requires_grad_(), target=wanted).detach()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(COMPOSITES, "epsilon-plus-flat", Composite(rules.plus, rules.plus))
+        patch.setitem(COMPOSITES, "epsilon-plus-flat", Composite(rules.plus, rules.plus, rules.plus))
         (found,) = explain(classifier, x, TARGETS, [("lrp", None)], Context(), np.arange(4))
     for ours, theirs in zip(found.maps, expected.sum(1).numpy(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())

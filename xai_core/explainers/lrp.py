@@ -109,14 +109,15 @@ def _relevance(
     wanted = torch.tensor(classes, device=x.device)[:, None]
     leaf = x.float().clone().requires_grad_()
     logits = model.graph(leaf)
-    target = logits.detach().gather(1, wanted)
-    start = torch.zeros_like(logits).scatter_(1, wanted, target)
+    target, added = logits.detach().gather(1, wanted), model.constant[wanted]
+    # What the affine end adds whatever the picture is one factor for the whole map.
+    factor = torch.where(target == added, 0.0, target / (target - added))
+    start = torch.zeros_like(logits).scatter_(1, wanted, factor)
     relevance, *elsewhere = torch.autograd.grad(logits, [leaf, *model.constants()], start)
     maps, target = relevance.sum(1), target[:, 0]
     constant = sum((part.flatten(1).sum(1) for part in elsewhere), torch.zeros_like(target))
     conservation = (maps.flatten(1).sum(1) + constant) / target
-    if model.head is not None and model.head.bias is not None:
-        conservation[(target - model.head.bias[wanted[:, 0]]) * target <= 0] = torch.nan
+    conservation[factor[:, 0] <= 0] = torch.nan
     found = {"conservation": conservation, **({"constant_share": constant / target} if elsewhere else {})}
     return maps.cpu().numpy(), {name: values.cpu().numpy() for name, values in found.items()}
 

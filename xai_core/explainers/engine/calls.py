@@ -1,14 +1,13 @@
-"""Function calls in a model's code that change no numbers: a method with a rule per layer need not mind them."""
+"""What calls in a model's code are to a method with a rule per layer: which change numbers, which only move them."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Collection
 
 import torch
 import torch.nn.functional as F
 from torch import fx
-
-from xai_core.explainers.engine.rewrite import name_of
 
 HARMLESS = frozenset(
     {
@@ -19,15 +18,17 @@ HARMLESS = frozenset(
         *("contiguous", "size", "dim", operator.eq, torch._assert),
     }
 )
+SUMS = frozenset({torch.mean, torch.sum, "mean", "sum"})
+"""Linear, but not moves: their gradient is a rule only where nothing comes after them that is not linear."""
 ARITHMETIC = (operator.mul, operator.floordiv, operator.add, operator.sub)
 """Harmless where it is about shapes."""
 
 
-def unruled_call(graph: fx.GraphModule) -> str | None:
-    """The first call that changes numbers, for an error; None where there is none."""
+def unruled_call(graph: fx.GraphModule, ruled: Collection[fx.Node] = ()) -> str | None:
+    """The first call that changes numbers of the picture and is not among `ruled`, for an error; None if none does."""
     for node in graph.graph.nodes:
         harmless = node.target in HARMLESS or (node.target in ARITHMETIC and is_number(node))
-        if node.op in ("call_function", "call_method") and not harmless:
+        if node.op in ("call_function", "call_method") and not harmless and node not in ruled and not is_constant(node):
             return f"{name_of(node)} in the model's code"
     return None
 
@@ -40,6 +41,18 @@ def is_number(node: fx.Node) -> bool:
     return node.op == "call_function" and bool(parts) and all(map(is_number, parts))
 
 
+def is_constant(node: fx.Node) -> bool:
+    """Made of the model's parameters and of sizes alone."""
+    if node.op == "get_attr":
+        return True
+    return node.op != "placeholder" and bool(tensors_of(node)) and all(map(is_constant, tensors_of(node)))
+
+
 def tensors_of(node: fx.Node) -> list[fx.Node]:
     """The inputs of a node that are no numbers."""
     return [part for part in node.all_input_nodes if not is_number(part)]
+
+
+def name_of(node: fx.Node) -> str:
+    """What a function or method call is called."""
+    return str(getattr(node.target, "__name__", node.target))

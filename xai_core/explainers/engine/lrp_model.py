@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, NoReturn, TypeGuard
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
 
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine import lrp_rules as rules
-from xai_core.explainers.engine.calls import HARMLESS, tensors_of, unruled_call
+from xai_core.explainers.engine.affine_end import Boundary, affine_end, constant_part, mark_boundary, reads_pixels
+from xai_core.explainers.engine.calls import HARMLESS, is_constant, is_number, tensors_of, unruled_call
 from xai_core.explainers.engine.lrp_attention import Attention
 from xai_core.explainers.engine.rewrite import (
     OTHER_METHOD,
     Addition,
+    WithConstant,
     as_modules,
     fold_batch_norm,
     insert,
@@ -41,26 +44,20 @@ MAXIMA = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 
 @dataclass(frozen=True)
 class Composite:
-    """The rules of the first convolution, of the others, of sums and of BatchNorm; linear layers have the ε rule.
-
-    Where a BatchNorm hands on all it got, an output before it may hold more relevance than its size tells, and to
-    divide by that size is to make noise. `sums` are therefore those that are rectified next, `open_sums` the others.
-    """
+    """The rules of the convolutions that read pixels, of those that are rectified next, and of the others."""
 
     first: RuleOf
-    others: RuleOf
-    sums: rules.Rule = rules.shared
-    open_sums: rules.Rule = rules.shared_by_size
-    norms: RuleOf | None = None
+    rectified: RuleOf
+    open: RuleOf
 
 
 COMPOSITES = {
-    "epsilon-plus-flat": Composite(rules.flat, rules.plus),
-    "gamma": Composite(rules.flat, rules.gamma, open_sums=rules.shared, norms=rules.shifted),
-    "epsilon": Composite(rules.epsilon, rules.epsilon, open_sums=rules.shared, norms=rules.shifted),
+    "epsilon-plus-flat": Composite(rules.flat, rules.plus, rules.own_sign),
+    "gamma": Composite(rules.flat, rules.gamma, rules.gamma),
+    "epsilon": Composite(rules.epsilon, rules.epsilon, rules.epsilon),
 }
 DEFAULT = "epsilon-plus-flat"
-SIGNED = Composite(rules.flat, rules.own_sign, rules.shared_by_size)
+SIGNED = Composite(rules.flat, rules.own_sign, rules.own_sign)
 """In place of the default where convolutions get negative inputs, as after a linear bottleneck. The other composites
 divide by next to nothing there."""
 
@@ -72,13 +69,13 @@ class LrpModel:
     """A copy to propagate relevance through.
 
     Attributes:
-        graph: computes the model's logits; its gradient, started with a logit, is that logit's relevance.
-        head: the linear layer that gives the logits; None where something else does.
+        graph: computes the model's logits; its gradient, started with `start`, is relevance.
+        constant: `(K,)`, what the affine end adds to each logit whatever the picture.
         sources: constants, such as a class token, that take a part of the relevance.
     """
 
     graph: fx.GraphModule
-    head: nn.Linear | None
+    constant: Tensor
     sources: tuple[rules.Source, ...]
 
     def constants(self) -> list[Tensor]:
@@ -97,22 +94,19 @@ def lrp_model(classifier: Classifier, composite: str) -> LrpModel:
         NotApplicable: the model cannot be traced, or a part of it has no rule; the error names it.
     """
     graph = as_modules(classifier.module)
-    fold_batch_norm(graph)
-    head = _head(graph)
     _attend(graph)
     _mark_sources(graph)
-    _give_rules(graph, head, _chosen(graph, composite))
-    if (call := unruled_call(graph)) is not None:
+    end = affine_end(graph)
+    fold_batch_norm(graph)
+    boundary = mark_boundary(graph, end)
+    ShapeProp(graph).propagate(torch.zeros(1, *classifier.input_shape, device=classifier.device))
+    _give_rules(graph, end, _chosen(graph, end, composite))
+    if (call := unruled_call(graph, end)) is not None:
         _refuse(call)
     tidy(graph)
     same_logits(graph, classifier)
-    return LrpModel(graph, head, tuple(part for part in graph.modules() if isinstance(part, rules.Source)))
-
-
-def _head(graph: fx.GraphModule) -> nn.Linear | None:
-    (end,) = next(node for node in graph.graph.nodes if node.op == "output").all_input_nodes
-    module = module_of(graph, end)
-    return module if isinstance(module, nn.Linear) else None
+    sources = tuple(part for part in graph.modules() if isinstance(part, rules.Source))
+    return LrpModel(graph, constant_part(graph, boundary, classifier), sources)
 
 
 def _attend(graph: fx.GraphModule) -> None:
@@ -135,24 +129,25 @@ def _mark_sources(graph: fx.GraphModule) -> None:
     for node in list(graph.graph.nodes):
         if node.target not in CATENATIONS:
             continue
-        for part in filter(_is_constant, node.all_input_nodes):
+        for part in filter(is_constant, node.all_input_nodes):
             graph.add_submodule(f"source_{part.name}", rules.Source())
             with graph.graph.inserting_after(part):
                 node.replace_input_with(part, graph.graph.call_module(f"source_{part.name}", (part,)))
 
 
-def _chosen(graph: fx.GraphModule, composite: str) -> Composite:
-    if _all_rectified(graph):
+def _chosen(graph: fx.GraphModule, end: frozenset[fx.Node], composite: str) -> Composite:
+    if _all_rectified(graph, end):
         return COMPOSITES[composite]
     if composite != DEFAULT:
         _refuse(f"negative inputs of a convolution, under the rules of {composite}")
     return SIGNED
 
 
-def _all_rectified(graph: fx.GraphModule) -> bool:
-    """Whether all convolutions but the first get no negative inputs; so in a transformer, which has no other."""
+def _all_rectified(graph: fx.GraphModule, end: frozenset[fx.Node]) -> bool:
+    """Whether no convolution gets negative inputs, but for those that read pixels or belong to the affine end."""
     convolutions = [node for node in graph.graph.nodes if isinstance(module_of(graph, node), nn.Conv2d)]
-    return all(_never_negative(graph, node.all_input_nodes[0]) for node in convolutions[1:])
+    inputs = [node.all_input_nodes[0] for node in convolutions if node not in end]
+    return all(reads_pixels(graph, part) or _never_negative(graph, part) for part in inputs)
 
 
 def _never_negative(graph: fx.GraphModule, node: fx.Node) -> bool:
@@ -164,60 +159,69 @@ def _never_negative(graph: fx.GraphModule, node: fx.Node) -> bool:
     return keeps_sign and bool(tensors) and all(_never_negative(graph, part) for part in tensors)
 
 
-def _give_rules(graph: fx.GraphModule, head: nn.Linear | None, composite: Composite) -> None:
+def _rectified_next(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether all that reads it is a rectifier, or adds, averages or moves it on to one."""
+    for user in node.users:
+        module = module_of(graph, user)
+        moves = isinstance(module, (*MAXIMA, *AVERAGES, Addition)) or (module is None and user.target in HARMLESS)
+        if not (isinstance(module, RECTIFIERS) or (moves and _rectified_next(graph, user)) or is_number(user)):
+            return False
+    return bool(node.users)
+
+
+def _give_rules(graph: fx.GraphModule, end: frozenset[fx.Node], composite: Composite) -> None:
     """Refuse the first module without a rule."""
     transformer = any(isinstance(part, Attention) for part in graph.modules())
-    convolution = composite.first
-    for node in list(graph.graph.nodes):
+    ruled: dict[str, rules.Ruled] = {}  # put in place at the end: what a module is decides on the rules of others
+    for node in graph.graph.nodes:
         module = module_of(graph, node)
-        if module is None or isinstance(module, (*MAXIMA, Attention, rules.Source)):
+        if module is None or node in end or isinstance(module, (*MAXIMA, Attention, rules.Source, Boundary)):
             continue
-        if isinstance(module, nn.Conv2d):
-            rule, convolution = convolution(module), composite.others
-        elif isinstance(module, nn.Linear):
-            rule = (rules.head if module is head else rules.epsilon)(module)
-        elif isinstance(module, Addition):
-            closed = transformer or all(isinstance(module_of(graph, user), RECTIFIERS) for user in node.users)
-            rule = _of_addition(node, composite.sums if closed else composite.open_sums)
-        elif composite.norms and convolution is composite.others and _is_fixed_norm(module):
-            rule = composite.norms(module)
-        else:
-            found = _of_the_rest(module, transformer)
-            if found is None:
-                _refuse(f"{node.target} ({type(module).__name__})")
-            rule = found
-        graph.set_submodule(str(node.target), rules.Ruled(module, rule))
+        rule = _of_convolution(graph, node, module, composite) if isinstance(module, nn.Conv2d) else None
+        rule = rule or _of_arithmetic(graph, node, module, transformer) or _of_the_rest(module, transformer)
+        if rule is None:
+            arithmetic = isinstance(module, WithConstant) and f"{module.function.__name__} in the model's code"
+            _refuse(arithmetic or f"{node.target} ({type(module).__name__})")
+        ruled[str(node.target)] = rules.Ruled(module, rule)
+    for name, module in ruled.items():
+        graph.set_submodule(name, module)
 
 
-def _of_addition(node: fx.Node, sums: rules.Rule) -> rules.Rule:
-    """A constant that is added, such as a position, belongs to what it is added to."""
-    if any(map(_is_constant, node.args)):  # type: ignore[arg-type]
-        node.args = tuple(sorted(node.args, key=_is_constant))  # type: ignore[arg-type]
+def _of_convolution(graph: fx.GraphModule, node: fx.Node, module: nn.Conv2d, composite: Composite) -> rules.Rule:
+    if reads_pixels(graph, node.all_input_nodes[0]):
+        # With one place for the whole picture it is a linear layer; the flat rule would not tell pixels apart.
+        places = node.meta["tensor_meta"].shape[2:].numel()
+        return (composite.first if places > 1 else rules.epsilon)(module)
+    return (composite.rectified if _rectified_next(graph, node) else composite.open)(module)
+
+
+def _of_arithmetic(graph: fx.GraphModule, node: fx.Node, module: nn.Module, transformer: bool) -> rules.Rule | None:
+    if not isinstance(module, WithConstant):
+        return None
+    added = transformer and not module.mirrors  # a constant that is added, such as a position, belongs to its token
+    if module.scales or added or reads_pixels(graph, node):
         return rules.passed
-    return sums
+    return None
 
 
 def _of_the_rest(module: nn.Module, transformer: bool) -> rules.Rule | None:
-    if isinstance(module, ACTIVATIONS) or _is_fixed_norm(module):
+    if isinstance(module, ACTIVATIONS) or (transformer and isinstance(module, nn.GELU)):
         return rules.passed
+    if isinstance(module, nn.Linear):
+        return rules.epsilon(module)
+    if isinstance(module, Addition):
+        return rules.shared
+    if _is_fixed_norm(module):
+        return rules.shifted(module)
     if isinstance(module, AVERAGES):
-        return rules.shared_by_size
-    if transformer and isinstance(module, nn.GELU):
-        return rules.passed
+        return rules.averaged
     if transformer and isinstance(module, nn.LayerNorm) and module.elementwise_affine:
         return rules.normalised(module)
     return None
 
 
-def _is_fixed_norm(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
-    return isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
-
-
-def _is_constant(node: fx.Node) -> bool:
-    """Made of the model's parameters and of sizes alone."""
-    if node.op == "get_attr":
-        return True
-    return node.op != "placeholder" and bool(tensors_of(node)) and all(map(_is_constant, tensors_of(node)))
+def _is_fixed_norm(module: nn.Module | None) -> TypeGuard[nn.BatchNorm2d]:
+    return isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) and module.running_mean is not None
 
 
 def _refuse(what: str) -> NoReturn:

@@ -77,22 +77,18 @@ class Source(nn.Module):
 
 def passed(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
     """The only input, or the first, takes all: activations, and what a constant or a gate merely changes."""
-    return (relevance, *[None] * (len(inputs) - 1))  # type: ignore[return-value]
+    return (relevance.sum_to_size(inputs[0].shape), *[None] * (len(inputs) - 1))  # type: ignore[return-value]
 
 
 def shared(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG001
-    """In proportion to what each summand adds, a / (a + b): for sums that are rectified next."""
+    """In proportion to what each summand adds, a / (a + b); one that is against gets the opposite sign."""
     shares = relevance / stable(output, TINY)
-    return tuple(part * shares for part in inputs)
+    return tuple((part * shares).sum_to_size(part.shape) for part in inputs)
 
 
-def shared_by_size(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG001
-    """In proportion to |x|: for averages and sums whose inputs may cancel."""
-    sizes = [part.abs() for part in inputs]
-    if len(sizes) == 1:
-        return (handed_back(module, sizes[0], relevance, TINY),)
-    shares = relevance / stable(module(*sizes), TINY)
-    return tuple(size * shares for size in sizes)
+def averaged(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
+    """In proportion to x, sign included: a place that lowers an average speaks against what the average speaks for."""
+    return (handed_back(module, inputs[0], relevance, TINY),)
 
 
 def plus(layer: nn.Module) -> Rule:
@@ -184,16 +180,6 @@ def own_sign(layer: nn.Module) -> Rule:
     return rule
 
 
-def head(layer: nn.Module) -> Rule:
-    """ε without bias: for the logits, where the bias' share is one factor for the whole map."""
-    linear = with_weights(layer, layer.weight, None)  # type: ignore[arg-type]
-
-    def rule(module: nn.Module, inputs: list[Tensor], output: Tensor, relevance: Tensor) -> tuple[Tensor]:  # noqa: ARG001
-        return (handed_back(linear, inputs[0], relevance, EPSILON),)
-
-    return rule
-
-
 def normalised(layer: nn.LayerNorm) -> Rule:
     """In proportion to contributions, the deviation held fixed (Ali et al. 2022, eq. 11); the shift's share by |x|."""
 
@@ -219,7 +205,7 @@ def shifted(layer: nn.Module) -> Rule:
     """
     means: Tensor = layer.running_mean  # type: ignore[assignment]
     with torch.no_grad():
-        zero = torch.zeros_like(means)[None, :, None, None]
+        zero = torch.zeros_like(means)[(None, ..., *([None] * (2 if isinstance(layer, nn.BatchNorm2d) else 0)))]
         shift = layer(zero)
         scale = layer(torch.ones_like(zero)) - shift
 

@@ -21,6 +21,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from xai_core.errors import NotApplicable
+from xai_core.explainers.engine.calls import is_constant, name_of, tensors_of
 from xai_core.explainers.engine.output import checked_logits
 
 if TYPE_CHECKING:
@@ -29,15 +30,36 @@ if TYPE_CHECKING:
 OTHER_METHOD = "Use Grad-CAM or integrated gradients for this model."
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 RELUS = (torch.relu, torch.relu_, F.relu, F.relu_, "relu", "relu_")
-ACTIVATIONS = {F.relu6: nn.ReLU6, F.silu: nn.SiLU, F.gelu: nn.GELU, F.hardswish: nn.Hardswish}
+ACTIVATIONS: dict[Any, Any] = {
+    F.relu6: nn.ReLU6,
+    F.silu: nn.SiLU,
+    F.gelu: nn.GELU,
+    F.hardswish: nn.Hardswish,
+    F.softplus: nn.Softplus,
+    F.elu: nn.ELU,
+    F.elu_: nn.ELU,
+    F.leaky_relu: nn.LeakyReLU,
+    F.leaky_relu_: nn.LeakyReLU,
+    **dict.fromkeys((torch.sigmoid, F.sigmoid, "sigmoid"), nn.Sigmoid),
+    **dict.fromkeys((torch.tanh, F.tanh, "tanh"), nn.Tanh),
+}
 POOLINGS = {F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d, F.avg_pool2d: nn.AvgPool2d}
 """Functions and the modules that take the same arguments in the same order."""
+MULTIPLICATIONS = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
+DIVISIONS = (operator.truediv, operator.itruediv, torch.div, "div", "div_")
+SUBTRACTIONS = (operator.sub, operator.isub, torch.sub, "sub", "sub_")
+ARITHMETIC: dict[Any, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys(MULTIPLICATIONS, operator.mul),
+    **dict.fromkeys(DIVISIONS, operator.truediv),
+    **dict.fromkeys(ADDITIONS, operator.add),
+    **dict.fromkeys(SUBTRACTIONS, operator.sub),
+}
 MEANS = (torch.mean, "mean")
 DROPOUTS = (F.dropout, F.dropout2d, "stochastic_depth")
 IDLE_IN_EVAL = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 CACHED = 4
-_kept: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
+_kept: OrderedDict[tuple[str, str, str], tuple[object, Any]] = OrderedDict()
 CLOSE, CLOSE_IN_HALF = 1e-4, 0.02
 """How far a copy's logits may be from the model's, in the largest; more where the model is of half precision."""
 T = TypeVar("T")
@@ -49,6 +71,26 @@ class Addition(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """The sum."""
         return a + b
+
+
+class WithConstant(nn.Module):
+    """`(tensor, *constants) -> tensor`: scaled, or shifted, by numbers and constants of the model.
+
+    Attributes:
+        scales: multiplies or divides; else it adds or subtracts.
+        mirrors: subtracts the tensor from the constant.
+    """
+
+    def __init__(self, function: Callable[[Any, Any], Any], number: Any, *, second: bool) -> None:
+        super().__init__()
+        self.function, self.number, self.second = function, number, second
+        self.scales = function in (operator.mul, operator.truediv)
+        self.mirrors = second and function is operator.sub
+
+    def forward(self, x: Tensor, *constants: Tensor) -> Tensor:
+        """The tensor, changed."""
+        (other,) = constants or (self.number,)
+        return self.function(other, x) if self.second else self.function(x, other)
 
 
 def as_modules(module: nn.Module) -> fx.GraphModule:
@@ -69,14 +111,20 @@ def as_modules(module: nn.Module) -> fx.GraphModule:
 
 
 def kept_copy(classifier: Classifier, kind: str, make: Callable[[], T]) -> T:
-    """What `make` gives, made once per model, device and kind; the last few are kept."""
-    key = (kind, classifier.fingerprint, str(classifier.device))
-    if key not in _kept:
-        _kept[key] = make()
+    """What `make` gives, made once per model, device and kind, and again where weights have changed; a few are kept."""
+    key, state = (kind, classifier.fingerprint, str(classifier.device)), _state(classifier.module)
+    if key not in _kept or _kept[key][0] != state:
+        _kept[key] = state, make()
     _kept.move_to_end(key)
     while len(_kept) > CACHED:
         _kept.popitem(last=False)
-    return _kept[key]
+    return _kept[key][1]
+
+
+def _state(module: nn.Module) -> list[tuple[int, int]]:
+    """Where each weight lies and how often it was changed in place: a fingerprint is taken once, on loading."""
+    weights = (*module.parameters(), *module.buffers())
+    return [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in weights]
 
 
 def same_logits(copied: nn.Module, classifier: Classifier) -> None:
@@ -93,9 +141,20 @@ def same_logits(copied: nn.Module, classifier: Classifier) -> None:
         expected = checked_logits(model(x.to(precision, copy=True)), len(classifier.class_names)).float()
         found = copied(x)
     close = CLOSE if precision in (torch.float32, torch.float64) else CLOSE_IN_HALF
-    if found.shape != expected.shape or (found - expected).abs().max() > close * expected.abs().max():
+    if not _near(found, expected, close) and not (precision is torch.float32 and _same_in_double(copied, model, x)):
         problem = "this method cannot follow the model's code: its copy computes something else"
         raise NotApplicable(problem, value=type(model).__name__, remedy=OTHER_METHOD)
+
+
+def _near(found: Tensor, expected: Tensor, close: float) -> bool:
+    return found.shape == expected.shape and bool((found - expected).abs().max() <= close * expected.abs().max())
+
+
+def _same_in_double(copied: nn.Module, model: nn.Module, x: Tensor) -> bool:
+    """In a deep net float32 rounds by more than CLOSE; float64 tells rounding from another computation."""
+    with torch.no_grad():
+        found, expected = (copy.deepcopy(each).double()(x.double()) for each in (copied, model))
+    return _near(found, expected, CLOSE)
 
 
 def fold_batch_norm(model: fx.GraphModule) -> None:
@@ -115,11 +174,6 @@ def fold_batch_norm(model: fx.GraphModule) -> None:
 def module_of(model: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     """The module that a node calls; None where it calls something else."""
     return model.get_submodule(str(node.target)) if node.op == "call_module" else None
-
-
-def name_of(node: fx.Node) -> str:
-    """What a function or method call is called."""
-    return str(getattr(node.target, "__name__", node.target))
 
 
 def insert(model: fx.GraphModule, node: fx.Node, module: nn.Module, inputs: tuple[Any, ...]) -> fx.Node:
@@ -182,6 +236,8 @@ def _modules_for_functions(model: fx.GraphModule) -> None:
             continue
         if node.target in DROPOUTS or name_of(node) in DROPOUTS:
             replace(model, node, node.args[0])
+        elif (arithmetic := _with_constant(node)) is not None:
+            insert(model, node, arithmetic, tuple(sorted(tensors_of(node), key=is_constant)))
         elif (module := _module_for(node)) is not None:
             new = insert(model, node, module, node.args[: 2 if isinstance(module, Addition) else 1])
             if node.target in MEANS and not _keeps_dimensions(node):
@@ -199,18 +255,33 @@ def _module_for(node: fx.Node) -> nn.Module | None:
     target: Any = node.target
     if not node.args:
         return None
-    if target in ADDITIONS and all(isinstance(part, fx.Node) for part in node.args) and not node.kwargs:
+    if target in ADDITIONS and len(tensors_of(node)) == len(node.args) == 2 and not node.kwargs:
         return Addition()
     if target in RELUS:
         return nn.ReLU()
     if target in ACTIVATIONS:
-        return ACTIVATIONS[target](**{name: value for name, value in node.kwargs.items() if name == "approximate"})
+        return ACTIVATIONS[target](*node.args[1:], **node.kwargs)
     if target in POOLINGS:
         pooling: Any = POOLINGS[target]
         return pooling(*node.args[1:], **node.kwargs)
     if target in MEANS and _mean_dimensions(node) in ({2, 3}, {-1, -2}):
         return nn.AdaptiveAvgPool2d(1)
     return None
+
+
+def _with_constant(node: fx.Node) -> WithConstant | None:
+    """Arithmetic of one tensor that depends on the picture with something that does not."""
+    function = ARITHMETIC.get(node.target)
+    if function is None or len(node.args) != 2 or node.kwargs or all(map(_is_fixed, node.args)):
+        return None
+    second = _is_fixed(node.args[0])
+    if not (second or _is_fixed(node.args[1])) or (second and function is operator.truediv):
+        return None
+    return WithConstant(function, node.args[0 if second else 1], second=second)
+
+
+def _is_fixed(part: Any) -> bool:
+    return isinstance(part, (int, float)) or (isinstance(part, fx.Node) and is_constant(part))
 
 
 def _mean_dimensions(node: fx.Node) -> set[object]:
