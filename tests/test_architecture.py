@@ -13,8 +13,8 @@ from tests.conftest import ROOT
 
 LEVELS = [
     {"errors"},
-    {"types"},
-    {"registry", "params", "files"},
+    {"types", "text"},
+    {"registry", "params", "files", "tables"},
     {"settings", "trust"},
     {"pictures", "splits", "garment_art"},
     {"datasets", "models"},

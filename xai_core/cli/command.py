@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from xai_core.errors import BadParameter, NotFound
 from xai_core.params import assignments
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
+from xai_core.text import comma_list, plain_name
 from xai_core.types import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -59,12 +59,6 @@ def open_study(args: argparse.Namespace) -> Study:
 def open_run(args: argparse.Namespace) -> Run:
     """The run that the command line names."""
     return open_study(args).run(args.run_name)
-
-
-def comma_list(text: str) -> list[str]:
-    """`a,b` → `["a", "b"]`; blanks around entries are dropped. `"a,b",c` names an entry with a comma."""
-    parts = next(csv.reader([" ".join(text.splitlines())], skipinitialspace=True), [])
-    return [part.strip() for part in parts if part.strip()]
 
 
 def some(text: str) -> list[str]:
@@ -115,8 +109,10 @@ def class_index(study: Study, name: str) -> int:
     Raises:
         NotFound: neither; the nearest names are given.
     """
-    if name in study.class_names:
-        return study.class_names.index(name)
+    for known in (study.class_names, [plain_name(known) for known in study.class_names]):
+        for asked in (name, plain_name(name)):
+            if asked in known:
+                return known.index(asked)
     if name.isdecimal() and int(name) < len(study.class_names):
         return int(name)
     raise NotFound.among("class", name, study.class_names)

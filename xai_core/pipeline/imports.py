@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from xai_core import trust
@@ -20,6 +19,8 @@ from xai_core.models.weights import save_weights
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
+from xai_core.tables import Table, number, read_table
+from xai_core.text import listed, nfc, places, plain_name
 
 NO_LAYER = "none"
 SUM_TOLERANCE = 1e-3
@@ -80,10 +81,11 @@ def _check_known(model: Model) -> None:
 
 
 def _check_classes(study: Study, classes: Sequence[str]) -> None:
-    if tuple(classes) == study.class_names:
+    given, known = [[plain_name(name) for name in names] for names in (classes, study.class_names)]
+    if given == known:
         return
     theirs, ours = ", ".join(classes), ", ".join(study.class_names)
-    if sorted(classes) == sorted(study.class_names):
+    if sorted(given) == sorted(known):
         remedy = f"Make the study with --classes {','.join(classes)}."
         raise BadParameter("the study has the model's classes in another order", value=ours, remedy=remedy)
     raise BadParameter("the model's classes are not the study's", value=theirs, remedy=f"The study has {ours}.")
@@ -96,57 +98,60 @@ def import_predictions(study: Study, name: str, path: Path) -> Run:
         BadInput: not such a table; the first problem is told with its line.
     """
     checked_name(name, "run")
-    table = _read_csv(path)
-    missing = [column for column in ("id", *study.class_names) if column not in table.columns]
-    if missing:
-        remedy = "Give id and one column of probabilities for each class of the study."
-        raise BadInput("the table lacks columns", value=", ".join(missing), remedy=remedy)
-    rows = _rows(study, table["id"])
-    probabilities = _probabilities(table, study.class_names)
+    table = read_table(path)
+    id_place, class_places = _places(table, study.class_names)
+    rows = _rows(study, table, id_place)
+    probabilities = _probabilities(table, id_place, class_places)
     info = RunInfo(provenance={"imported_from": path.name})
     with study.new_run(name, info) as run:
         run.write_predictions(rows, probabilities)
     return study.run(name)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise NotFound("no such file", value=path, remedy="Give the path of a CSV file.")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", on_bad_lines="error")
-    except (ValueError, OSError) as error:
-        remedy = f"Save it as CSV in UTF-8 with a header line ({type(error).__name__})."
-        raise BadInput("not a CSV table", value=path.name, remedy=remedy) from None
-    if not len(table):
-        raise BadInput("the table has no lines", value=path.name, remedy="Give one line per sample.")
-    return table
+def _places(table: Table, classes: Sequence[str]) -> tuple[int, list[int]]:
+    """Where the ids are, and the probabilities of each class. Of a class called `id`, in the second such column."""
+    found = {name: table.places(name) for name in ("id", *classes)}
+    spare = {name: int(plain_name(name) == "id" and "id" in map(plain_name, classes)) for name in found}
+    missing = [name for name, at in found.items() if len(at) <= spare[name]]
+    if missing:
+        has = listed(table.columns, 8)
+        remedy = f"Give id and one column of probabilities for each class of the study; the table has {has}."
+        raise BadInput("the table lacks columns", value=", ".join(missing), remedy=remedy)
+    twice = [name for name, at in found.items() if len(at) > 1 + spare[name]]
+    if twice:
+        raise BadInput("a column comes twice", value=", ".join(twice), remedy="Give each class one column.")
+    return found["id"][0], [found[name][-1] for name in classes]
 
 
-def _rows(study: Study, ids: pd.Series[str]) -> NDArray[np.int64]:
-    known = pd.Series(np.arange(len(study.samples)), index=study.samples["id"].astype(str))
-    unknown = ids[~ids.isin(known.index)]
-    if len(unknown):
-        remedy = f"{len(unknown)} of {len(ids)} ids are not in the study; it has such as {known.index[0]}."
-        raise BadInput("a line is about an unknown sample", value=unknown.iloc[0], remedy=remedy)
-    twice = ids[ids.duplicated()]
-    if len(twice):
-        raise BadInput("a sample comes twice", value=twice.iloc[0], remedy="Give each sample once.")
-    return known[ids].to_numpy(np.int64)
+def _rows(study: Study, table: Table, id_place: int) -> NDArray[np.int64]:
+    ids = study.samples["id"].astype(str)
+    known = places(ids)
+    rows = [known.get(given, known.get(nfc(given))) for given in table.column(id_place)]
+    unknown = [place for place, row in enumerate(rows) if row is None]
+    if unknown:
+        remedy = f"{len(unknown)} of {len(rows)} ids are not in the study; it has such as {ids.iloc[0]}."
+        raise BadInput("a line is about an unknown sample", value=_line(table, id_place, unknown[0]), remedy=remedy)
+    seen: set[int | None] = set()
+    for place, row in enumerate(rows):
+        if row in seen:
+            raise BadInput("a sample comes twice", value=_line(table, id_place, place), remedy="Give each sample once.")
+        seen.add(row)
+    return np.array(rows, dtype=np.int64)
 
 
-def _probabilities(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float32]:
-    values = table[list(classes)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+def _probabilities(table: Table, id_place: int, class_places: Sequence[int]) -> NDArray[np.float32]:
+    values = np.array([[number(row[place]) for place in class_places] for row in table.rows], dtype=np.float64)
     wrong = ~((values >= 0) & (values <= 1)).all(axis=1)  # NaN compares false
     if wrong.any():
+        first = int(np.argmax(wrong))
         remedy = "Give probabilities from 0 to 1, not logits or percentages."
-        raise BadInput("a line holds no probabilities", value=_line(table, wrong), remedy=remedy)
+        raise BadInput("a line holds no probabilities", value=_line(table, id_place, first), remedy=remedy)
     off = np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE
     if off.any():
         remedy = "The probabilities of a sample must add up to 1."
-        raise BadInput("a line does not add up", value=_line(table, off), remedy=remedy)
+        raise BadInput("a line does not add up", value=_line(table, id_place, int(np.argmax(off))), remedy=remedy)
     return values.astype(np.float32)
 
 
-def _line(table: pd.DataFrame, wrong: NDArray[np.bool_]) -> str:
-    first = int(np.flatnonzero(wrong)[0])
-    return f"line {first + 2}, {table['id'].iloc[first]}"
+def _line(table: Table, id_place: int, place: int) -> str:
+    return f"line {table.lines[place]}, {table.rows[place][id_place]}"

@@ -14,7 +14,6 @@ from xai_core.cli.command import (
     cell,
     cell_arguments,
     class_index,
-    comma_list,
     count,
     device_argument,
     in_force,
@@ -27,6 +26,7 @@ from xai_core.cli.command import (
     study_argument,
 )
 from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.text import comma_list, nfc, places
 from xai_core.types import TARGET_SPECS
 
 if TYPE_CHECKING:
@@ -86,8 +86,9 @@ def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[
 
 
 def _by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    position = {str(name): number for number, name in enumerate(run.study.samples["id"])}
+    position = places(run.study.samples["id"].astype(str))
     ids = [text] if text in position else comma_list(text)  # a single id may hold a comma
+    ids = [name if name in position else nfc(name) for name in ids]
     if not ids:
         raise BadParameter("no sample is named", value=text, remedy="Give --ids A,B, or leave it out.")
     for name in ids:

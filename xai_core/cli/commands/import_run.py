@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from xai_core.cli.command import Command, comma_list, count, numbers, open_study, run_argument, study_argument
+from xai_core.cli.command import Command, count, numbers, open_study, run_argument, study_argument
 from xai_core.errors import BadParameter
+from xai_core.text import comma_list
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

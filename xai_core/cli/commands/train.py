@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.command import (
     Command,
-    comma_list,
     count,
     device_argument,
     in_force,
@@ -20,6 +19,7 @@ from xai_core.cli.command import (
 )
 from xai_core.errors import BadParameter
 from xai_core.params import assignments
+from xai_core.text import comma_list
 
 if TYPE_CHECKING:
     from xai_core.store.run import Run

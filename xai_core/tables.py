@@ -1,0 +1,151 @@
+"""CSV tables as people have them: from Python, from Excel in any country, from a Mac. One reader for all of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xai_core.errors import BadInput, NotFound
+from xai_core.text import plain_name
+
+_DELIMITERS = (",", ";", "\t", "|")
+_LOOKED_AT = 50
+"""Lines that decide which of them is the delimiter."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV table as text.
+
+    Attributes:
+        name: of the file, for errors.
+        columns: the header, as `plain_name` writes it.
+        rows: the cells, without blanks around them; each row as long as the header.
+        lines: the line of the file on which each row ends, from 1.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+
+    def places(self, column: str) -> list[int]:
+        """Where the columns of this name are."""
+        return [place for place, name in enumerate(self.columns) if name == plain_name(column)]
+
+    def column(self, place: int) -> list[str]:
+        """The cells of the column at a place."""
+        return [row[place] for row in self.rows]
+
+
+def read_table(path: Path) -> Table:
+    """The table in a CSV file with a header line.
+
+    UTF-8 or UTF-16 (with its mark), else Windows' Latin text; separated by comma, semicolon, tab or bar, whichever
+    gives whole rows; Excel's `sep=` line is obeyed. Every cell stays text: nothing is taken for a number, a date or a
+    missing value. Lines without any content are passed by.
+
+    Raises:
+        NotFound: no such file.
+        BadInput: not a table; the first line that does not fit is told.
+    """
+    try:
+        if not path.is_file():
+            raise NotFound("no such file", value=path, remedy="Give the path of a CSV file.")
+        text = _decoded(path.read_bytes(), path.name)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadInput("the table cannot be read", value=path.name, remedy=f"Mend this: {reason}.") from None
+    given, text, skipped = _announced(text)
+    records = _records(text, given or _delimiter(text), path.name)
+    if not records:
+        raise BadInput("the table is empty", value=path.name, remedy="Give a header line, and one line per sample.")
+    (_, header), *body = records
+    columns = tuple(map(plain_name, header))
+    width = _width(columns, body)
+    for line, cells in body:
+        if (len(cells) != len(columns) and any(cells[width:])) or len(cells) < width:
+            value = f"{path.name}, line {line + skipped}: {len(cells)} cells for {len(columns)} columns"
+            raise BadInput("a line does not fit the header", value=value, remedy="Give each line one cell per column.")
+    if not body:
+        raise BadInput("the table has no lines", value=path.name, remedy="Give one line per sample.")
+    rows = tuple(tuple(cells[:width]) for _, cells in body)
+    return Table(path.name, columns[:width], rows, tuple(line + skipped for line, _ in body))
+
+
+def number(cell: str) -> float:
+    """The number in a cell, with a decimal point or comma; NaN where there is none."""
+    text = cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
+    if "_" in text:  # Python's own way of writing numbers, and no table's
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _decoded(data: bytes, name: str) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings: tuple[str, ...] = ("utf-16",)
+    else:
+        encodings = ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise BadInput("not a CSV table", value=name, remedy="Save it as CSV in UTF-8 with a header line.")
+
+
+def _announced(text: str) -> tuple[str | None, str, int]:
+    """Excel's first line `sep=;`: the delimiter, the text behind it, and how many lines that skips."""
+    first, _, rest = text.partition("\n")
+    announced = first.strip().removeprefix("sep=")
+    if first.lower().startswith("sep=") and (len(announced) == 1 or first.startswith("sep=\t")):
+        return announced or "\t", rest, 1
+    return None, text, 0
+
+
+def _delimiter(text: str) -> str:
+    """The one that gives most columns among those that give every line as many cells as the header, if any does."""
+    start = "".join(text.splitlines(keepends=True)[:_LOOKED_AT])
+
+    def fit(delimiter: str) -> tuple[bool, int]:
+        try:
+            rows = [row for row in csv.reader(io.StringIO(start, newline=""), delimiter=delimiter) if any(row)]
+        except csv.Error:
+            return False, 0
+        width = len(rows[0]) if rows else 0
+        return width > 1 and all(len(row) == width for row in rows), width
+
+    return max(_DELIMITERS, key=fit)
+
+
+def _records(text: str, delimiter: str, name: str) -> list[tuple[int, list[str]]]:
+    """Lines with any content: the number of each, and its cells."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records = []
+    try:
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped):
+                records.append((reader.line_num, stripped))
+    except csv.Error as error:
+        value = f"{name}, line {reader.line_num} ({error})"
+        raise BadInput(
+            "not a CSV table", value=value, remedy="Close every quotation mark, and quote whole cells."
+        ) from None
+    return records
+
+
+def _width(columns: Sequence[str], body: Sequence[tuple[int, Sequence[str]]]) -> int:
+    """Columns up to the last that has a name or content: Excel writes empty ones behind the table."""
+    width = len(columns)
+    while width and not columns[width - 1] and not any(len(cells) >= width and cells[width - 1] for _, cells in body):
+        width -= 1
+    return width
