@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,6 +51,70 @@ def stratified(
     return taken
 
 
+def stratified_groups(
+    labels: ArrayLike, part: float, seed: int, *, keys: Sequence[str], groups: Sequence[str]
+) -> NDArray[np.bool_]:
+    """As `stratified`, where samples of one group (one patient's, of whatever class) stay on one side, too.
+
+    Groups are taken whole, in the order of `sha256(seed, key)`, while every class has room for them; so the shares are
+    near what was asked for, and no nearer than whole groups allow: for a class that none fits, the smallest is taken,
+    up to twice the share or a third of the class. Samples of the group "" stand alone.
+
+    Raises:
+        BadParameter: the part is not smaller than the whole, or empty.
+        BadInput: a class lies in too few or too large groups.
+    """
+    label = np.asarray(labels, dtype=np.int64).tolist()
+    sizes, wanted, have = Counter(label), _counts(np.asarray(label), part), Counter[int]()
+    blocks = [(block, Counter(label[position] for position in block)) for block in _bound(keys, groups, seed)]
+    taken = np.zeros(len(label), dtype=bool)
+
+    def take(block: Group, held: Counter[int]) -> None:
+        taken[block] = True
+        have.update(held)
+
+    def fits(held: Counter[int], most: Mapping[int, int]) -> bool:
+        return all(have[index] + number <= min(most[index], sizes[index] - 1) for index, number in held.items())
+
+    for block, held in blocks:
+        if fits(held, wanted):
+            take(block, held)
+    for lacking in wanted:
+        if not have[lacking]:  # no group was small enough: the smallest that is not far too large either
+            most = {index: max(2 * wanted[index], sizes[index] // 3) for index in wanted}
+            fitting = [(block, held) for block, held in blocks if lacking in held and fits(held, most)]
+            if not fitting:
+                remedy = "Split them by sample."
+                raise BadInput("a class lies in too few groups to split", value=lacking, remedy=remedy)
+            take(*min(fitting, key=lambda one: len(one[0])))
+    return taken
+
+
+def _bound(keys: Sequence[str], groups: Sequence[str], seed: int) -> list[Group]:
+    """Positions that share a key or a group, directly or through others; in the order of their smallest key."""
+    parents = list(range(len(keys)))
+
+    def top(position: int) -> int:
+        while parents[position] != position:
+            parents[position] = parents[parents[position]]
+            position = parents[position]
+        return position
+
+    first: dict[tuple[str, str], int] = {}
+    for kind, names in (("key", keys), ("group", groups)):
+        for position, name in enumerate(names):
+            if name:
+                parents[top(position)] = top(first.setdefault((kind, name), position))
+    blocks: dict[int, Group] = {}
+    for position in range(len(keys)):
+        blocks.setdefault(top(position), []).append(position)
+    return sorted(blocks.values(), key=lambda block: _place(min(keys[position] for position in block), seed))
+
+
+def _place(key: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{key}".encode()).digest()
+
+
 Group = list[int]
 """Positions of one content."""
 
@@ -60,7 +125,7 @@ def _groups(label: list[int], keys: Sequence[str], seed: int) -> dict[int, list[
     for position, key in enumerate(keys):
         by_key.setdefault(key, []).append(position)
     result: dict[int, list[Group]] = {}
-    for key in sorted(by_key, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest()):
+    for key in sorted(by_key, key=lambda key: _place(key, seed)):
         for index in {label[position] for position in by_key[key]}:
             result.setdefault(index, []).append(by_key[key])
     return result

@@ -16,6 +16,8 @@ from PIL import Image
 from xai_core.datasets.base import Scan
 from xai_core.datasets.image_folder import ImageFolder, ImageFolderParams
 from xai_core.errors import BadInput, BadParameter, Cancelled, NotFound
+from xai_core.params import as_dict
+from xai_core.store.study import Study
 
 
 def draw(path: Path, number: int, size: tuple[int, int] = (8, 6)) -> Path:
@@ -174,9 +176,12 @@ def test_links_that_lead_out_are_not_followed(tmp_path: Path) -> None:
     (root / "a" / "inside.png").symlink_to(root / "b" / "0005.png")
     found = scan(root)
     assert found.class_names == ("a", "b")
-    assert "1 links in data/a lead out of the data folder: not followed." in found.notes
+    assert (
+        "2 files or folders were left out (links that lead out of the data folder): a/out.png, stolen/." in found.notes
+    )
+    assert "1 file was left out (links that lead nowhere): a/loop.png." in found.notes
     assert {"a/inside.png"} < set(found.samples["id"])
-    assert [path for path, _ in found.unreadable] == ["a/loop.png"]
+    assert found.unreadable == ()
 
 
 def test_the_data_folder_itself_may_be_a_link(tmp_path: Path) -> None:
@@ -203,7 +208,6 @@ def test_a_picture_that_is_gone(tmp_path: Path) -> None:
         (lambda root: root / "missing", "no such data folder: missing"),
         (lambda root: root, "no folder with pictures"),
         (lambda root: draw(root / "a.png", 1).parent, "no folder with pictures"),
-        (lambda root: fill(root, a__deep=3, b__deep=3), "no folder with pictures"),
         (lambda root: fill(root, a=5), "one class only: a"),
         (lambda root: fill(root, train__a=5, train__b=5, test__c=1), "missing in training: c"),
         (lambda root: fill(root, test__a=5, test__b=5), "no training folder"),
@@ -274,12 +278,12 @@ def test_masks_are_found_by_name(tmp_path: Path, masks: str) -> None:
     Image.fromarray(square).save(folder / "a" / "0000.png")
     Image.fromarray(square * 0).save(folder / "a" / "0001.bmp")  # empty: nothing to find
     (folder / "a" / "0002.png").write_text("damaged")
-    Image.fromarray(square).save(folder / "0003.png")  # not where its picture lies
+    Image.fromarray(square).save(folder / "0003.png")  # no other picture is called so
     data = ImageFolder(root, ImageFolderParams(masks=str(folder) if masks == "absolute" else masks))
     found = data.scan(0)
     rows = found.samples.set_index("id", drop=False)
     assert found.class_names == ("a", "b")
-    assert rows.index[rows["has_mask"]].tolist() == ["a/0000.png"]
+    assert rows.index[rows["has_mask"]].tolist() == ["a/0000.png", "a/0003.png"]
     assert [path for path, _ in found.unreadable] == ["mask of a/0002.png"]
     mask = data.mask(rows.loc["a/0000.png"].to_dict())
     np.testing.assert_array_equal(mask, square.astype(bool))
@@ -291,6 +295,63 @@ def test_masks_are_found_by_name(tmp_path: Path, masks: str) -> None:
 def test_a_mask_folder_without_masks(tmp_path: Path) -> None:
     with pytest.raises(BadParameter, match="no masks in this folder: nowhere"):
         scan(fill(tmp_path, a=5, b=5), masks="nowhere")
+
+
+# Greys of more than 8 bits: one range for the whole folder, kept with the study
+
+
+def deep(path: Path, number: int, high: int, kind: type = np.uint16) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(number).integers(0, high + 1, (6, 8)).astype(kind)
+    values[0, 0] = high
+    Image.fromarray(values).save(path)
+
+
+def test_one_white_for_all_pictures(tmp_path: Path) -> None:
+    for number in range(10):
+        deep(tmp_path / "data" / "ab"[number % 2] / f"{number}.png", number, 300 + 400 * number)
+    params = ImageFolderParams()
+    found = ImageFolder(tmp_path / "data", params).scan(0)
+    assert found.params == {"white": 4095.0}
+    (note,) = [note for note in found.notes if "grey values" in note]
+    assert note.startswith("10 pictures have grey values of more than 8 bits, from ")
+    assert "to 3900" in note
+    assert "4095 is white in all of them, the most that 12 bits hold." in note
+    study = Study.create(
+        tmp_path / "study", dataset="image-folder", params=as_dict(params), data=tmp_path / "data", seed=0, scan=found
+    )
+    for row, path in enumerate(study.samples["path"]):
+        raw = np.asarray(Image.open(tmp_path / "data" / path))
+        np.testing.assert_array_equal(np.asarray(Study.open(study.path).picture(row)), raw >> 4)
+
+
+def test_a_study_that_keeps_no_white_reads_as_before(tmp_path: Path) -> None:
+    deep(tmp_path / "a" / "x.png", 1, 4095)
+    picture = ImageFolder(tmp_path, ImageFolderParams()).picture({"path": "a/x.png", "index": -1})
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(Image.open(tmp_path / "a" / "x.png")) >> 8)
+
+
+def test_a_white_that_is_asked_for(tmp_path: Path) -> None:
+    for number in range(10):
+        deep(tmp_path / "ab"[number % 2] / f"{number}.tif", number, 1000 * (number + 1), np.float32)
+    found = scan(tmp_path, black=1000, white=5000)
+    assert any("1000 is black and 5000 is white, and 10 pictures have values beyond" in note for note in found.notes)
+    with pytest.raises(BadParameter, match="white is not above black"):
+        scan(tmp_path, black=7, white=7)
+
+
+def test_one_bright_picture_among_dark_ones_is_told(tmp_path: Path) -> None:
+    for number in range(10):
+        deep(tmp_path / "ab"[number % 2] / f"{number}.png", number, 65535 if number == 3 else 4000)
+    assert any("Most are nearly black then" in note for note in scan(tmp_path).notes)
+
+
+def test_greys_of_two_kinds_are_refused(tmp_path: Path) -> None:
+    for number in range(10):
+        kind = np.float32 if number == 3 else np.uint16
+        deep(tmp_path / "ab"[number % 2] / f"{number}.tif", number, 1 if number == 3 else 4000, kind)
+    with pytest.raises(BadInput, match="floats and as whole numbers"):
+        scan(tmp_path)
 
 
 @pytest.mark.data

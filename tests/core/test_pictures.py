@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import warnings
 import zlib
 from contextlib import suppress
@@ -11,13 +12,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from xai_core import pictures
 from xai_core.errors import BadInput
-from xai_core.pictures import decode_picture, picture_info, read_mask, read_picture
+from xai_core.pictures import (
+    PictureInfo,
+    decode_picture,
+    fixed_range,
+    full_range,
+    holds_picture,
+    inspect_picture,
+    picture_info,
+    picture_size,
+    read_mask,
+    read_picture,
+)
 
 RAMP = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
 
@@ -69,7 +82,7 @@ def test_floats_are_scaled_by_the_smallest_range_that_holds_them(tmp_path: Path,
 @pytest.mark.parametrize("value", [-1.0, 1e6, float("nan"), float("inf")])
 def test_floats_outside_any_range_are_refused(tmp_path: Path, value: float) -> None:
     path = saved(Image.fromarray(np.full((3, 3), value, np.float32)), tmp_path / "a.tif")
-    with pytest.raises(BadInput, match="outside 0 to 65535"):
+    with pytest.raises(BadInput, match=r"outside 0 to 65535|not finite"):
         read_picture(path)
 
 
@@ -214,7 +227,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_formats_that_are_not_asked_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not a picture"):
-        read_picture(saved(colours(), tmp_path / "a.ppm"))
+        read_picture(saved(colours(), tmp_path / "a.tga"))
 
 
 def test_missing_files_folders_and_devices(tmp_path: Path) -> None:
@@ -309,3 +322,126 @@ def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = saved(Image.new("1", (30, 40), 1), tmp_path / "turned.png")
     with pytest.raises(BadInput, match=r"aspect ratio.*turned\.png, 30×40 for 40×30"):
         read_mask(path, (40, 30))
+
+
+# Greys of more than 8 bits
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.uint32, np.int16])
+def test_greys_are_the_same_in_every_depth(tmp_path: Path, kind: type, bits: int) -> None:
+    if bits == 16 and kind is np.int16:
+        return
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, (RAMP.astype(np.int64) << (bits - 8)).astype(kind))
+    np.testing.assert_array_equal(np.asarray(read_picture(path)), RAMP)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_where_white_is_zero(tmp_path: Path, kind: type) -> None:
+    top = 1 if kind is np.float32 else np.iinfo(kind).max
+    values = ((255 - RAMP) / 255 * top).astype(kind)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    np.testing.assert_array_equal(np.asarray(read_picture(tmp_path / "a.tif")), RAMP)
+
+
+@given(st.sampled_from(pictures.WHITES), st.integers(0, 65535), st.integers(0, 65535))
+def test_one_range_keeps_the_order_of_greys_between_pictures(white: int, one: int, other: int) -> None:
+    low, high = sorted((min(one, white), min(other, white)))
+    seen = []
+    for value in (low, high):
+        stream = io.BytesIO()
+        Image.fromarray(np.full((1, 1), value, np.uint16)).save(stream, "PNG")
+        stream.seek(0)
+        seen.append(decode_picture(stream, "a", grey=fixed_range(0, white)).getpixel((0, 0)))
+        assert abs(seen[-1] - value * 255 / white) <= 1
+    assert seen[0] <= seen[1]
+
+
+def test_a_window_cuts_off_what_is_beyond(tmp_path: Path) -> None:
+    path = tmp_path / "ct.tif"
+    tifffile.imwrite(path, np.array([[-1024, -160, 41, 240, 3071]], np.int16))
+    with pytest.raises(BadInput, match=r"outside 0 to 65535: .*ct\.tif, -1024 to 3071.*black.*white"):
+        read_picture(path)
+    assert np.asarray(read_picture(path, grey=fixed_range(-160, 240))).tolist() == [[0, 0, 128, 255, 255]]
+
+
+def test_full_range_reads_as_studies_of_before_did(tmp_path: Path) -> None:
+    path = saved(Image.fromarray(RAMP.astype(np.uint16) << 4), tmp_path / "a.png")
+    np.testing.assert_array_equal(np.asarray(read_picture(path, grey=full_range)), RAMP >> 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.zeros((8, 8, 5), np.uint8), "5 bands of 8 bits"),
+        (np.zeros((8, 8), np.float64), "1 band of 64 floating-point bits"),
+        (np.zeros((8, 8), np.uint64), "1 band of 64 bits"),
+        (np.zeros((8, 8), np.float16), "1 band of 16 floating-point bits"),
+    ],
+)
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_that_is_not_read_is_called_one(tmp_path: Path, values: np.ndarray, kind: str, big: bool) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", values, planarconfig="contig", bigtiff=big)
+    with pytest.raises(BadInput, match=f"a TIFF of a kind that is not read: .*{kind}"):
+        read_picture(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("start", "says"), [(b"\0\0\0\x18ftypheic", "HEIC"), (b"\0" * 128 + b"DICM", "DICOM"), (b"II*\0\xff\xff", "a TIFF")]
+)
+def test_what_is_not_read_is_called_by_its_name(tmp_path: Path, start: bytes, says: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(start + b"\0" * 99)
+    with pytest.raises(BadInput, match=says):
+        read_picture(tmp_path / "a.jpg")
+
+
+def info_of(path: Path) -> PictureInfo:
+    with path.open("rb") as stream:
+        return inspect_picture(stream, path.name)
+
+
+def test_what_is_known_of_a_picture(tmp_path: Path) -> None:
+    assert info_of(saved(colours(), tmp_path / "a.png")) == PictureInfo((40, 30), (40, 30))
+    deep = info_of(saved(Image.fromarray(RAMP.astype(np.uint16) * 9 + 7), tmp_path / "deep.png"))
+    assert (deep.grey, deep.floating) == ((7.0, 2302.0), False)
+    frames = [Image.new("L", (4, 4), value) for value in (0, 100, 200)]
+    for suffix in ("gif", "tif", "webp", "png"):
+        path = saved(frames[0], tmp_path / f"f.{suffix}", save_all=True, append_images=frames[1:])
+        assert info_of(path).frames == 3
+        assert picture_size(path) == (4, 4)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = saved(Image.new("L", (4000, 2000)), tmp_path / "t.jpg", exif=exif)
+    assert (info_of(turned).size, info_of(turned).full_size) == ((512, 1024), (2000, 4000))
+    assert picture_size(turned) == (2000, 4000)
+
+
+def png16(values: np.ndarray) -> bytes:
+    """`(H, W, 3)` uint16 as PNG, which Pillow cannot write."""
+    height, width, _ = values.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
+    header = struct.pack(">2I5B", width, height, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    parts = [struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize(("bits", "dark"), [(12, True), (16, False)])
+def test_colours_in_too_many_bits_are_noticed(tmp_path: Path, suffix: str, bits: int, dark: bool) -> None:
+    values = np.stack([RAMP.astype(np.uint16) << (bits - 8)] * 3, -1)
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(png16(values))
+    if suffix == "tif":
+        tifffile.imwrite(path, values, photometric="rgb")
+    assert info_of(path).dark == dark
+
+
+def test_pictures_are_known_by_their_beginning(tmp_path: Path) -> None:
+    assert holds_picture(saved(colours(), tmp_path / "a", format="JPEG"))
+    assert holds_picture(saved(colours(), tmp_path / "tiff", format="TIFF"))
+    assert not holds_picture(saved(colours(), tmp_path / "raw.dng", format="TIFF"))
+    (tmp_path / "text").write_text("P1 is what this line begins with")
+    os.mkfifo(tmp_path / "pipe")
+    assert not any(map(holds_picture, [tmp_path / "text", tmp_path / "pipe", tmp_path / "gone", tmp_path]))

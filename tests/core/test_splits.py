@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xai_core.errors import BadInput, BadParameter
-from xai_core.splits import stratified
+from xai_core.splits import stratified, stratified_groups
 
 
 def test_equal_classes_give_equal_parts() -> None:
@@ -70,3 +72,36 @@ def test_a_class_without_two_different_samples_is_named(keys: list[str]) -> None
 def test_a_part_must_be_smaller_than_the_whole(part: float) -> None:
     with pytest.raises(BadParameter):
         stratified([0, 0, 1, 1], part, seed=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.integers(0, 12)), min_size=60, max_size=120),
+    st.floats(0.05, 0.4),
+)
+def test_groups_and_keys_stay_on_one_side(samples: list[tuple[int, int, int]], part: float) -> None:
+    samples += [(label, 1000 + 10 * label + i, 0) for label in range(3) for i in range(9)]
+    labels, keys, groups = (list(column) for column in zip(*samples, strict=True))
+    names = [f"patient {group}" if group else "" for group in groups]
+    with suppress(BadInput):
+        taken = stratified_groups(labels, part, 0, keys=[f"picture {key}" for key in keys], groups=names)
+        for column in (keys, groups):
+            sides = {
+                (value, side) for value, side in zip(column, taken.tolist(), strict=True) if column is keys or value
+            }
+            assert len({value for value, _ in sides}) == len(sides)
+        assert {label for label, side in zip(labels, taken, strict=True) if side} == {0, 1, 2}
+        assert {label for label, side in zip(labels, taken, strict=True) if not side} == {0, 1, 2}
+
+
+def test_shares_are_near_with_whole_groups() -> None:
+    labels, groups = np.repeat([0, 1], 300), [f"{i // 10}" for i in range(600)]
+    taken = stratified_groups(labels, 0.2, seed=3, keys=[str(i) for i in range(600)], groups=groups)
+    assert np.bincount(labels[taken]).tolist() == [60, 60]
+
+
+def test_groups_that_are_too_large_are_refused() -> None:
+    with pytest.raises(BadInput, match="too few groups"):
+        stratified_groups(
+            [0] * 10 + [1] * 10, 0.2, 0, keys=list("abcdefghijklmnopqrst"), groups=["x"] * 5 + ["y"] * 5 + [""] * 10
+        )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xai_core.params import NoParams
 from xai_core.registry import Registry
-from xai_core.splits import stratified
+from xai_core.splits import stratified, stratified_groups
 from xai_core.types import Card, Progress, Split, silent
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ class Scan:
         class_names: K names; `label` indexes them.
         unreadable: (relative path, reason) of files left out.
         notes: facts a person should know (how a missing split was made, …), one sentence each.
+        params: parameters that were found by looking, and are kept so that the samples are read alike ever after.
     """
 
     samples: pd.DataFrame
     class_names: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Dataset(Protocol):
@@ -94,11 +96,31 @@ def sample_table(columns: Mapping[str, Any]) -> pd.DataFrame:
 
 def take_split(samples: pd.DataFrame, split: Split, part: float, seed: int, names: tuple[str, ...]) -> pd.DataFrame:
     """The table with a stratified part of its training samples moved to `split`: see `stratified`."""
-    training = np.flatnonzero(samples["split"] == "train")
-    rows = samples.iloc[training]
+    rows = samples[samples["split"] == "train"]
     taken = stratified(rows["label"].to_numpy(), part, seed, keys=rows["sha256"].tolist(), names=names)
+    return _moved(samples, taken, split)
+
+
+def take_split_together(
+    samples: pd.DataFrame, split: Split, part: float, seed: int, groups: Mapping[str, str]
+) -> pd.DataFrame:
+    """The same, where samples of one group stay on one side: see `stratified_groups`.
+
+    Args:
+        groups: by path, what samples share that must not be on both sides, such as the patient.
+
+    Raises:
+        BadInput: a class has too few or too large groups.
+    """
+    rows = samples[samples["split"] == "train"]
+    names = [groups.get(path, "") for path in rows["path"]]
+    taken = stratified_groups(rows["label"].to_numpy(), part, seed, keys=rows["sha256"].tolist(), groups=names)
+    return _moved(samples, taken, split)
+
+
+def _moved(samples: pd.DataFrame, taken: NDArray[np.bool_], split: Split) -> pd.DataFrame:
     splits = samples["split"].to_numpy(dtype=object, copy=True)
-    splits[training[taken]] = split
+    splits[np.flatnonzero(splits == "train")[taken]] = split
     return samples.assign(split=splits.tolist())
 
 

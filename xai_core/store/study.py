@@ -89,7 +89,7 @@ class Study:
         info = StudyInfo(
             schema=SCHEMA,
             dataset=dataset,
-            dataset_params=dict(params),
+            dataset_params={**params, **scan.params},
             data=_stored_data(path, data),
             class_names=tuple(scan.class_names),
             seed=int(seed),
