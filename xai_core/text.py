@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 def nfc(text: str) -> str:
     """Accents composed: a Mac stores `é` in two characters."""
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def plain_name(text: str) -> str:

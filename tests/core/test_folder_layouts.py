@@ -6,7 +6,9 @@ import os
 import socket
 import unicodedata
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -200,14 +202,14 @@ def test_no_links_make_a_walk_endless(tmp_path_factory: pytest.TempPathFactory, 
 
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, a=5, b=5, b__secret=2)
-    listdir = os.listdir
+    scandir = os.scandir
 
-    def refuse(path: Path) -> list[str]:
+    def refuse(path: Path) -> Any:
         if Path(path).name == "secret":
             raise PermissionError(13, "Permission denied")
-        return listdir(path)
+        return scandir(path)
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     assert scan(tmp_path).unreadable == (("b/secret", "the folder cannot be read (Permission denied)"),)
 
 
@@ -274,9 +276,9 @@ def test_no_file_is_dropped_in_silence(tmp_path_factory: pytest.TempPathFactory,
 def test_the_notes_are_the_same_whatever_the_order_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, a=5, b=5, a__p=3)
     (tmp_path / "a" / "n.txt").touch()
-    listdir = os.listdir
+    scandir = os.scandir
     one = scan(tmp_path)
-    monkeypatch.setattr(os, "listdir", lambda path: listdir(path)[::-1])
+    monkeypatch.setattr(os, "scandir", lambda path: nullcontext(sorted(scandir(path), key=lambda e: e.name)[::-1]))
     again = scan(tmp_path)
     assert (one.notes, one.samples["id"].tolist()) == (again.notes, again.samples["id"].tolist())
     assert Counter(one.samples["split"]) == Counter(again.samples["split"])

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 
 from xai_core.errors import BadInput
 from xai_core.text import counted, listed, plain_name
@@ -129,17 +128,19 @@ class _Walk:
 
     def folder(self, folder: Folder, *, linked: bool) -> Folder:
         try:
-            names = sorted(os.listdir(self._root / folder.path))
+            with os.scandir(self._root / folder.path) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             if not folder.path:
                 raise _unreadable(self._root, error) from None
             self._left.unreadable.append((folder.path, f"the folder cannot be read ({os.strerror(error.errno or 0)})"))
             return folder
-        for name in names:
-            self._entry(folder, name, linked)
+        for entry in entries:
+            self._entry(folder, entry, linked)
         return folder
 
-    def _entry(self, folder: Folder, name: str, linked: bool) -> None:
+    def _entry(self, folder: Folder, entry: os.DirEntry[str], linked: bool) -> None:
+        name = entry.name
         path = f"{folder.path}/{name}" if folder.path else name
         try:
             name.encode()
@@ -148,25 +149,17 @@ class _Walk:
             return
         if _is_system(name):
             if not _WORDLESS.fullmatch(name.lower()):
-                self._left.add("hidden, or the system's", f"{path}/" if (self._root / path).is_dir() else path)
+                self._left.add("hidden, or the system's", f"{path}/" if os.path.isdir(entry.path) else path)
             return
-        full = self._root / path
-        is_link = full.is_symlink()
-        reason = self._bad_link(full, linked) if is_link else None
+        reason = self._bad_link(self._root / path, linked) if entry.is_symlink() else None
         if reason:
-            self._left.add(reason, f"{path}/" if full.is_dir() else path)
-            return
-        try:
-            mode = full.stat().st_mode
-        except OSError as error:
-            self._left.unreadable.append((path, os.strerror(error.errno or 0)))
-            return
-        if S_ISREG(mode):
+            self._left.add(reason, f"{path}/" if os.path.isdir(entry.path) else path)
+        elif entry.is_file():
             folder.files.append(path)
-        elif not S_ISDIR(mode):
+        elif not entry.is_dir():
             self._left.add("pipes, sockets or devices", path)
-        elif self._without is None or Path(os.path.realpath(full)) != self._without:
-            folder.folders.append(self.folder(Folder(name, path), linked=linked or is_link))
+        elif self._without is None or Path(os.path.realpath(entry.path)) != self._without:
+            folder.folders.append(self.folder(Folder(name, path), linked=linked or entry.is_symlink()))
 
     def _bad_link(self, link: Path, linked: bool) -> str | None:
         target = Path(os.path.realpath(link))

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from xai_core.datasets.layout import Layout, LeftOut, Member, walk
 from xai_core.errors import BadInput, BadParameter
@@ -16,6 +16,7 @@ from xai_core.text import counted, listed, nfc
 
 _WORDS = r"(?:masks?|seg|segm|segmentations?|gt|ground[ _-]?truths?|labels?|annotations?)"
 _SUFFIXED = re.compile(rf"(.+?)[ _.-]+{_WORDS}(?:[ _.-]*\(?\d+\)?)?", re.IGNORECASE)
+_WORD = re.compile(rf"[ _.-]{_WORDS}", re.IGNORECASE)
 _FOLDER = re.compile(rf"{_WORDS}|.+[ _.-](?:masks?|segmentations?|gt)", re.IGNORECASE)
 
 Looks = Callable[[str], bool]
@@ -121,6 +122,8 @@ def _beside(root: Path, members: list[Member], masks: Masks) -> set[str]:
 
 
 def _in_folders(root: Path, members: list[Member], masks: Masks, left: LeftOut) -> set[str]:
+    if not any(_FOLDER.fullmatch(part) for part in {part for m in members for part in m.below.split("/")[:-1]}):
+        return set()
     folders: dict[str, list[tuple[str, str]]] = {}
     pictures: dict[str, list[str]] = {}
     for member in members:
@@ -195,7 +198,7 @@ def _leave(members: list[Member], masks: set[str]) -> None:
 
 
 def _named_picture(path: str) -> bool:
-    return PurePosixPath(path).suffix.lower() in SUFFIXES
+    return os.path.splitext(path)[1].lower() in SUFFIXES
 
 
 def _stem(path: str) -> str:
@@ -206,7 +209,7 @@ def _stem(path: str) -> str:
 def _bare(path: str) -> str:
     """The same without the suffix of a mask: `a/x_mask.png` → `a/x`."""
     folder, slash, name = _stem(path).rpartition("/")
-    match = _SUFFIXED.fullmatch(name)
+    match = _SUFFIXED.fullmatch(name) if _WORD.search(name) else None
     return f"{folder}{slash}{match.group(1) if match else name}"
 
 
