@@ -121,6 +121,11 @@ def test_folders_that_hold_a_whole_class_are_passed_by(tmp_path: Path) -> None:
     assert (samples.groupby(samples["path"].str.split("/").str[2])["split"].nunique() == 1).all()
 
 
+def test_classes_below_sites_are_suspected(tmp_path: Path) -> None:
+    fill(tmp_path, **{f"{site}__{name}": 6 for site in ("east", "west") for name in ("benign", "malign")})
+    assert told(scan(tmp_path), "Every class has the subfolders benign, malign", "not east, west")
+
+
 # Files that are called otherwise
 
 

@@ -343,6 +343,17 @@ def nested_notes(layout: Layout) -> list[str]:
         return []
     verbs = ("lies", "belongs") if len(nested) == 1 else ("lie", "belong")
     where = listed(sorted(set(nested)))
-    return [
+    notes = [
         f"{counted(len(nested), 'file')} {verbs[0]} in subfolders of a class ({where}) and {verbs[1]} to the class."
     ]
+    first = {name: set[str]() for name in layout.classes()}
+    for (_, name), members in layout.files.items():
+        for member in members:
+            first[name].add(member.below.partition("/")[0] if "/" in member.below else "")
+    same = set.intersection(*first.values())
+    if len(same) > 1 and all(folders == same for folders in first.values()):
+        inner, outer = listed(sorted(same)), listed(sorted(first))
+        notes.append(
+            f"Every class has the subfolders {inner}: if these are the classes, and not {outer}, arrange them so."
+        )
+    return notes
