@@ -66,7 +66,8 @@ class XaiError(Exception):
 
     def __str__(self) -> str:
         shown = "" if self.value is None else f": {one_line(self.value)}"
-        return f"{self.problem}{shown}. {self.remedy}"
+        stop = "" if self.problem.endswith("?") and not shown else "."
+        return f"{self.problem}{shown}{stop} {self.remedy}"
 
 
 class BadInput(XaiError):

@@ -61,9 +61,9 @@ def path(text: str) -> Path:
     Every path of the command line goes through here: what is too long, goes in circles or may not be looked at is
     told before anything is done.
     """
+    if not text:
+        raise argparse.ArgumentTypeError("nothing is named")
     try:
-        if not text:
-            raise ValueError("nothing is named")
         os.stat(os.path.abspath(text))
     except (FileNotFoundError, NotADirectoryError) as error:
         if error.filename is None:  # `abspath` asks for the working folder
