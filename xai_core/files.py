@@ -55,6 +55,8 @@ def refused_by_system(error: OSError) -> XaiError | None:
     if error.errno in _FULL:
         remedy = "Free some space and start again: what was finished is kept."
         return StorageFull("no room left on the disk", value=error.strerror, remedy=remedy)
+    if error.errno == errno.ENOENT and error.filename is None:  # what asking for the working folder says
+        return BadInput("the working folder is gone", remedy="Change to a folder that is there.")
     if not isinstance(error.filename, (str, bytes, os.PathLike)):
         return None
     path = Path(os.fsdecode(error.filename))
