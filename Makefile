@@ -27,6 +27,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 rebuild-check: $(VENV)/.dev ## train the demo's runs again and compare with the bundled ones
+	rm -rf build/demo
 	$(BIN)/xai demo --rebuild --into build/demo --check
 
 lock: $(VENV)/.dev ## write down the exact set of packages that is installed

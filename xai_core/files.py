@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xai_core.errors import BadInput, StorageFull, XaiError
+from xai_core.errors import BadInput, StorageFull, XaiError, one_line
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SQLITE_STORAGE = frozenset(
@@ -42,12 +42,50 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _storage_error(path: Path, full: bool, reason: str) -> XaiError:
-    value = f"{path.parent.name}/{path.name} ({reason})"
+    value = f"{_shown(path)} ({reason})"
     if full:
         remedy = "Free some space and start again: what was finished is kept."
         return StorageFull("no room left on the disk", value=value, remedy=remedy)
     remedy = "Check that the folder is writable and that no other program holds it, or work on a copy."
     return BadInput("this folder cannot be written", value=value, remedy=remedy)
+
+
+def refused_by_system(error: OSError) -> XaiError | None:
+    """The error for what the system refused and nobody answered nearer to it; None where it names no file."""
+    if error.errno in _FULL:
+        remedy = "Free some space and start again: what was finished is kept."
+        return StorageFull("no room left on the disk", value=error.strerror, remedy=remedy)
+    if error.errno == errno.ENOENT and error.filename is None:  # what asking for the working folder says
+        return BadInput("the working folder is gone", remedy="Change to a folder that is there.")
+    if not isinstance(error.filename, (str, bytes, os.PathLike)):
+        return None
+    path = Path(os.fsdecode(error.filename))
+    remedy = f"{error.strerror}: check the path, and that you may read and write there."
+    return BadInput("the system refuses a file or folder", value=path, remedy=remedy)
+
+
+def own_folder(variable: str, usual: str) -> Path:
+    """Where this person's programs keep something: `$XDG_STATE_HOME`, else `.local/state` in the home folder.
+
+    Raises:
+        BadInput: nobody knows the home folder.
+    """
+    if base := os.environ.get(variable):
+        return Path(base) / "second-look"
+    try:
+        return Path.home() / usual / "second-look"
+    except RuntimeError:
+        raise BadInput("no home folder is known here", remedy=f"Set HOME or {variable}.") from None
+
+
+def state_folder() -> Path:
+    """Where is kept what belongs to a person and not to a study. Raises as `own_folder`."""
+    return own_folder("XDG_STATE_HOME", ".local/state")
+
+
+def cache_folder() -> Path:
+    """Where copies lie that can be made again. Raises as `own_folder`."""
+    return own_folder("XDG_CACHE_HOME", ".cache")
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -89,11 +127,16 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _shown(path: Path) -> str:
+    """A file with its folder, short enough to leave room for a reason."""
+    return one_line(Path(path.parent.name, path.name), 100)
+
+
 def damaged(path: Path, why: object) -> BadInput:
     """The error for a file of a study that cannot be used."""
     reason = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else " ".join(str(why).split())[:200]
     return BadInput(
         "a file of the study is damaged",
-        value=f"{path.parent.name}/{path.name} ({reason})",
+        value=f"{_shown(path)} ({reason})",
         remedy="Restore it from a copy, or make it again.",
     )

@@ -145,12 +145,23 @@ def _converted(spec: ParamSpec, value: Any) -> Any:
     try:
         if spec.type is bool:
             return _bool(value)
-        if spec.type is int and float(value) != int(float(value)):
+        if spec.type is str:
+            return _text(value)
+        if isinstance(value, bool):
+            raise ValueError  # which Python takes for a number
+        number = float(value)
+        if spec.type is int and number != int(number):
             raise ValueError
-        return spec.type(float(value)) if spec.type is int else spec.type(value)
+        return spec.type(number)
     except (TypeError, ValueError, OverflowError):
         kind = {int: "a whole number", float: "a number", bool: "true or false"}.get(spec.type, "text")
         raise BadParameter(f"{spec.name} has the wrong type", value=value, remedy=f"Give {kind}.") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError
+    return value
 
 
 def _bool(value: Any) -> bool:

@@ -7,6 +7,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from xai_core.errors import BadParameter
+
 
 def nfc(text: str) -> str:
     """Accents composed: a Mac stores `é` in two characters."""
@@ -29,8 +31,15 @@ def places(names: Iterable[str]) -> dict[str, int]:
 
 
 def comma_list(text: str) -> list[str]:
-    """`a,b` → `["a", "b"]`; blanks around entries are dropped. `"a,b",c` names an entry with a comma."""
-    parts = next(csv.reader([" ".join(text.splitlines())], skipinitialspace=True), [])
+    """`a,b` → `["a", "b"]`; blanks around entries are dropped. `"a,b",c` names an entry with a comma.
+
+    Raises:
+        BadParameter: not such a list.
+    """
+    try:
+        parts = next(csv.reader([" ".join(text.splitlines())], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise BadParameter("not a list", value=text, remedy=f"Write A,B ({error}).") from None
     return [part.strip() for part in parts if part.strip()]
 
 

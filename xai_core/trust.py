@@ -7,11 +7,11 @@ A study is data and may come from anywhere. Where a run's model is built by a fu
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from xai_core.files import storage_errors, write_atomic
+from xai_core.errors import BadInput
+from xai_core.files import state_folder, storage_errors, write_atomic
 
 
 def remember(study: Path, run: str, spec: str, folder: Path) -> None:
@@ -36,14 +36,13 @@ def folder_of(study: Path, run: str, spec: str) -> Path | None:
 
 
 def _path() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "second-look" / "imported.json"
+    return state_folder() / "imported.json"
 
 
 def _entries() -> list[dict[str, Any]]:
     keys = {"study", "run", "spec", "folder"}
     try:
         values = json.loads(_path().read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError, BadInput):
         return []
     return [v for v in values if isinstance(v, dict) and keys <= set(v)] if isinstance(values, list) else []

@@ -35,6 +35,10 @@ def test_an_error_is_one_line_with_problem_value_and_remedy() -> None:
     assert len(text) < 250
 
 
+def test_a_question_keeps_its_mark() -> None:
+    assert str(XaiError("which one?", remedy="Name it.")) == "which one? Name it."
+
+
 def test_a_missing_name_gets_near_ones() -> None:
     assert "Did you mean gradcam?" in str(NotFound.among("explainer", "gradcm", ["gradcam", "lrp"]))
     assert "Known: a, b." in str(NotFound.among("class", "zzzz", ["a", "b"]))

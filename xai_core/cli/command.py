@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
+import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from xai_core.errors import BadParameter, NotFound
+from xai_core.errors import BadInput, BadParameter, NotFound, one_line
 from xai_core.params import assignments
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
@@ -24,8 +27,11 @@ from xai_core.text import comma_list, plain_name
 from xai_core.types import CancelToken, Progress
 
 if TYPE_CHECKING:
-    from xai_core.store.run import Run
+    from xai_core.store.run import Predictions, Run
     from xai_core.store.study import Study
+
+LARGEST_INPUT = 4096
+"""Pixels of a side that a model may be said to take: beyond, one picture would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,31 @@ class Command:
 
 def study_argument(parser: argparse.ArgumentParser) -> None:
     """Add the positional study folder."""
-    parser.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
+    parser.add_argument("study", type=path, metavar="STUDY", help="the study's folder")
 
 
 def run_argument(parser: argparse.ArgumentParser) -> None:
     """Add the required name of a run."""
     parser.add_argument("--run", dest="run_name", required=True, metavar="NAME", help="name of the run")
+
+
+def path(text: str) -> Path:
+    """A path that the system takes, whether or not something is there; an argparse type.
+
+    Every path of the command line goes through here: what is too long, goes in circles or may not be looked at is
+    told before anything is done.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("nothing is named")
+    try:
+        os.stat(os.path.abspath(text))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if error.filename is None:  # `abspath` asks for the working folder
+            raise argparse.ArgumentTypeError("the working folder is gone: change to another") from None
+    except (OSError, ValueError) as error:
+        reason = "no path" if isinstance(error, UnicodeError) else getattr(error, "strerror", None) or str(error)
+        raise argparse.ArgumentTypeError(f"{reason}: {one_line(PurePath(text))}") from None
+    return Path(text)
 
 
 def open_study(args: argparse.Namespace) -> Study:
@@ -59,6 +84,23 @@ def open_study(args: argparse.Namespace) -> Study:
 def open_run(args: argparse.Namespace) -> Run:
     """The run that the command line names."""
     return open_study(args).run(args.run_name)
+
+
+def next_command(name: str, args: argparse.Namespace) -> str:
+    """The line that does the next thing with the same run: paths as they were given, quoted for a shell."""
+    return shlex.join(["xai", name, str(args.study), "--run", args.run_name])
+
+
+def predictions_of(run: Run, study: Path) -> Predictions:
+    """The run's predictions; `study` is its folder as the command line names it.
+
+    Raises:
+        BadInput: there are none yet.
+    """
+    if run.predictions is None:
+        line = shlex.join(["xai", "predict", str(study), "--run", run.name])
+        raise BadInput("this run has no predictions yet", value=run.name, remedy=f"Run this first: {line}.")
+    return run.predictions
 
 
 def some(text: str) -> list[str]:
@@ -74,22 +116,34 @@ def numbers(text: str) -> tuple[float, ...]:
     found = tuple(float(part) for part in comma_list(text))
     if not found:
         raise argparse.ArgumentTypeError("no number is given")
+    if not all(map(math.isfinite, found)):
+        raise argparse.ArgumentTypeError(f"{text} is not finite")
     return found
 
 
 def count(text: str) -> int:
     """A whole number from 1; an argparse type."""
-    return _whole(text, 1)
+    return _whole(text, 1, 2**31 - 1)
 
 
 def seed(text: str) -> int:
     """A whole number from 0; an argparse type."""
-    return _whole(text, 0)
+    return _whole(text, 0, 2**63 - 1)
 
 
-def _whole(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least}")
+def pixels(text: str) -> int:
+    """The side of a model's input; an argparse type."""
+    return _whole(text, 1, LARGEST_INPUT)
+
+
+def port(text: str) -> int:
+    """A port to listen on; an argparse type."""
+    return _whole(text, 1, 65535)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if len(text) > len(str(most)) or not text.isdecimal() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from {least} to {most}")
     return int(text)
 
 
@@ -113,7 +167,7 @@ def class_index(study: Study, name: str) -> int:
         for asked in (name, plain_name(name)):
             if asked in known:
                 return known.index(asked)
-    if name.isdecimal() and int(name) < len(study.class_names):
+    if name.isdecimal() and len(name) < 10 and int(name) < len(study.class_names):  # Python reads no endless numbers
         return int(name)
     raise NotFound.among("class", name, study.class_names)
 
@@ -172,11 +226,26 @@ def cell(study: Study, args: argparse.Namespace) -> tuple[int, int] | None:
     return class_index(study, parts[0]), class_index(study, parts[1])
 
 
+class _Beside:
+    """Standard error as the progress bar sees it: that it is full or closed must not stop the work."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
 @contextlib.contextmanager
 def long_work(title: str, *, quiet: bool = False) -> Iterator[tuple[Progress, CancelToken]]:
     """A progress bar on standard error, and a token that Ctrl-C and SIGTERM set."""
     token = CancelToken()
-    bar: tqdm[Any] = tqdm(desc=title, file=sys.stderr, disable=quiet, dynamic_ncols=True, leave=True)
+    bar: tqdm[Any] = tqdm(desc=title, file=_Beside(), disable=quiet, dynamic_ncols=True, leave=True)
 
     def progress(done: int, total: int, what: str) -> None:
         bar.unit, bar.total = f" {what}", total

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import json
 import logging
+import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
 from xai_core import __version__
 from xai_core.cli import commands
 from xai_core.cli.command import Command
-from xai_core.errors import BadParameter, Cancelled, XaiError
-from xai_core.files import finite
+from xai_core.errors import BadInput, BadParameter, Cancelled, XaiError, printable
+from xai_core.files import finite, refused_by_system, state_folder
 
-FAILED, CANCELLED = 1, 130
+FAILED, FAULT, CANCELLED, UNREAD = 1, 70, 130, 141
+"""A user's mistake, a fault of ours, stopped, and nobody reads the output any more: the last as for other programs."""
+
+DEBUG_VARIABLE, FAULTS_FILE, _MOST_BYTES = "XAI_DEBUG", "faults.log", 1_000_000
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,6 +33,16 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise BadParameter(message, remedy=f"See {self.prog} --help.")
+
+    def _print_message(self, message: str, *_: Any) -> None:
+        _print(message.removesuffix("\n"))
+
+
+class _Lines(logging.Formatter):
+    """Names in what is logged cannot steer the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 def all_commands() -> list[Command]:
@@ -51,16 +69,104 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status: 0, 1 (a user's mistake) or 130 (cancelled)."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    """Run one command and return the exit status.
+
+    0, 1 (a user's mistake), 70 (a fault of ours), 130 (stopped) or 141 (nobody reads the output). Whatever goes wrong
+    is told in one line.
+    """
+    _prepare_streams()
     try:
         args = parser().parse_args(argv)
         result = args.chosen.run(args)
-    except XaiError as error:
-        print(f"xai: {error}", file=sys.stderr)
-        return FAILED
+        _print(json.dumps(finite(result), allow_nan=False) if args.json else args.chosen.show(_printable(result)))
+    except SystemExit as ended:  # after --help
+        return int(ended.code or 0)
+    except BrokenPipeError:
+        return UNREAD
     except (Cancelled, KeyboardInterrupt):
-        print("xai: stopped; what was finished is kept, the same command goes on from there.", file=sys.stderr)
+        _say("stopped; what was finished is kept, the same command goes on from there.")
         return CANCELLED
-    print(json.dumps(finite(result), ensure_ascii=False, allow_nan=False) if args.json else args.chosen.show(result))
+    except XaiError as error:
+        _say(error)
+        return FAILED
+    except Exception as error:
+        return _unexpected(error)
     return 0
+
+
+def _prepare_streams() -> None:
+    """What a stream's encoding lacks is written out; a stream that is closed takes everything and keeps nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+
+
+def _print(text: str) -> None:
+    """Write to standard output, to the end.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+        BadInput, StorageFull: it cannot be written.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # or Python tries again when it ends, and complains
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        remedy = f"{error.strerror or error}: send it elsewhere, or free some space."
+        raise BadInput("the result cannot be written to standard output", remedy=remedy) from None
+
+
+def _say(text: object) -> None:
+    with contextlib.suppress(OSError):
+        print(f"xai: {text}", file=sys.stderr, flush=True)
+
+
+def _printable(value: Any) -> Any:
+    """A command's result with every text as it may be shown; what `--json` gives stays exact."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _unexpected(error: Exception) -> int:
+    """One line, and the whole of it where we can find it again."""
+    told = refused_by_system(error) if isinstance(error, OSError) else None
+    if (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    ):  # torch's, which is not loaded here
+        told = BadInput("not enough memory", value=error, remedy="Ask for less at once: fewer, smaller, or one by one.")
+    where = _logged(error)
+    if told is None:
+        _say(XaiError("a fault of ours, not of yours", value=f"{type(error).__name__}: {error}", remedy=where))
+        return FAULT
+    _say(told)
+    return FAILED
+
+
+def _logged(error: Exception) -> str:
+    """Keep the traceback, or show it where that is asked for; returns where it is."""
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get(DEBUG_VARIABLE):
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return "Please report it with the lines above."
+    try:
+        path = state_folder() / FAULTS_FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        full = path.exists() and path.stat().st_size > _MOST_BYTES
+        with path.open("w" if full else "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{datetime.now(UTC).isoformat()} {sys.argv!r}\n{text}\n")
+    except (OSError, XaiError):
+        return f"Please run it again with {DEBUG_VARIABLE}=1 and report what it shows."
+    return f"Please report it with the end of {path}."

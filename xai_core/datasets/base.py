@@ -25,6 +25,9 @@ SAMPLE_COLUMNS = ("id", "split", "label", "path", "index", "width", "height", "h
 `width`, `height` int pixels as read (after EXIF rotation); `has_mask` bool; `sha256` hex of the stored bytes
 of the sample (of the file, or of the pixels where one file holds many)."""
 
+_NAMED = 3
+"""Of what a note is about, so many are named."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -125,6 +128,11 @@ def _moved(samples: pd.DataFrame, taken: NDArray[np.bool_], split: Split) -> pd.
 
 
 def contradiction_notes(samples: pd.DataFrame) -> tuple[str, ...]:
-    """A sentence on identical samples with different labels, where there are some."""
-    count = int((samples.groupby("sha256")["label"].nunique() > 1).sum())
-    return (f"{count} pictures lie in more than one class (identical samples): a label is wrong.",) if count else ()
+    """A sentence on identical samples with different labels, where there are some; it names the first of them."""
+    labels = samples.groupby("sha256")["label"].nunique()
+    twice = labels.index[labels > 1]
+    if not len(twice):
+        return ()
+    ids = [samples.loc[samples["sha256"] == key].drop_duplicates("label")["id"] for key in twice[:_NAMED]]
+    named = "; ".join(" and ".join(map(str, pair)) for pair in ids) + ("; …" if len(twice) > _NAMED else "")
+    return (f"{len(twice)} pictures lie in more than one class (identical samples), so a label is wrong: {named}.",)

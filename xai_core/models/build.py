@@ -30,7 +30,7 @@ def pick_device(name: str = "auto") -> torch.device:
     """The device that `auto`, `cpu`, `cuda` or `cuda:N` means here; raises BadParameter where there is none such."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
+    match = re.fullmatch(r"cpu|cuda(?::([0-9]{1,3}))?", name)
     if not match or (name != "cpu" and int(match[1] or 0) >= torch.cuda.device_count()):
         raise BadParameter("no such device here", value=name, remedy="Use auto, cpu, cuda or cuda:N.")
     return torch.device(name)

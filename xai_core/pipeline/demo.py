@@ -7,7 +7,7 @@ run does to the confusion is what the demo shows.
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,11 +68,11 @@ class Recipe:
 
 
 def rebuild(folder: Path, recipe: Recipe, watch: Watch) -> Study:
-    """Make the whole demo study in `folder`, which must not exist.
+    """Make the whole demo study in `folder`, which must not exist, within one that does.
 
     Raises:
         BadParameter: the folder exists.
-        Cancelled: asked to stop; nothing is left behind.
+        Cancelled: asked to stop; what was made so far is still there.
     """
     study = _drawn(folder, recipe, watch)
     baseline = _trained(study, BASELINE, recipe.training, None, watch)
@@ -87,14 +87,14 @@ def rebuild(folder: Path, recipe: Recipe, watch: Watch) -> Study:
 def _drawn(folder: Path, recipe: Recipe, watch: Watch) -> Study:
     member = DATASETS["garments"]
     params: Any = build(member.params, recipe.pictures)
-    pictures = folder.with_name(f".{folder.name}.pictures")
-    shutil.rmtree(pictures, ignore_errors=True)
-    with watch("drawing") as (progress, _):
-        scan = member.make(pictures, params).scan(recipe.seed, progress)
-    study = Study.create(
-        folder, dataset="garments", params=as_dict(params), data=folder / "data", seed=recipe.seed, scan=scan
-    )
-    pictures.rename(study.data)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-pictures-", dir=folder.parent) as beside:
+        pictures = Path(beside) / "data"
+        with watch("drawing") as (progress, _):
+            scan = member.make(pictures, params).scan(recipe.seed, progress)
+        study = Study.create(
+            folder, dataset="garments", params=as_dict(params), data=folder / "data", seed=recipe.seed, scan=scan
+        )
+        pictures.rename(study.data)
     return study
 
 

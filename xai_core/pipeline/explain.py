@@ -6,6 +6,7 @@ long one, and a cancelled or killed job keeps every finished row.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -132,11 +133,9 @@ def resolved_targets(run: Run, rows: NDArray[np.int64], spec: str) -> list[Targe
     """What `spec` means for each row, by the run's own predictions."""
     predictions = run.predictions
     if predictions is None or not np.isin(rows, predictions.rows).all():
-        raise BadInput(
-            "this run has no predictions for all of these samples",
-            value=run.name,
-            remedy=f"Run xai predict {run.study.name} --run {run.name} first.",
-        )
+        line = shlex.join(["xai", "predict", str(run.study.path), "--run", run.name])
+        remedy = f"Run this first: {line}."
+        raise BadInput("this run has no predictions for all of these samples", value=run.name, remedy=remedy)
     predicted = predictions.predicted[np.searchsorted(predictions.rows, rows)]
     labels = run.study.labels[rows]
     return [resolve_target(spec, int(p), int(t)) for p, t in zip(predicted, labels, strict=True)]

@@ -65,8 +65,8 @@ def import_model(study: Study, name: str, model: Model) -> Run:
     )
     with study.new_run(name, info) as run:
         save_weights(made.module, run.weights)
-    if ":" in model.spec:
-        trust.remember(study.path, name, model.spec, Path.cwd())
+        if ":" in model.spec:  # before the run is there: without this it could not be opened
+            trust.remember(study.path, name, model.spec, Path.cwd())
     return study.run(name)
 
 

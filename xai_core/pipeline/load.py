@@ -24,6 +24,7 @@ from xai_core.store.run import Run
 from xai_core.store.study import STUDY_FILE, Study
 
 TRAINED = "trained"
+MOST_SEED = 2**63 - 1
 KEPT = 4
 """Classifiers held at once: a run, its candidate, and a randomised copy of each."""
 
@@ -58,9 +59,10 @@ def seed_of(weights: str) -> int | None:
     kind, _, seed = weights.partition(":")
     if kind == TRAINED:
         return None
-    if kind == "randomised" and seed.isdecimal():
+    if kind == "randomised" and seed.isdecimal() and len(seed) <= len(str(MOST_SEED)) and int(seed) <= MOST_SEED:
         return int(seed)
-    raise BadParameter("not a kind of weights", value=weights, remedy="Write trained or randomised:SEED.")
+    remedy = f"Write trained or randomised:SEED, with a seed up to {MOST_SEED}."
+    raise BadParameter("not a kind of weights", value=weights, remedy=remedy)
 
 
 class Bench:

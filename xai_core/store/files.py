@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -9,7 +10,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -45,6 +46,25 @@ def checked_name(name: str, what: str) -> str:
     return name
 
 
+def check_new(path: Path, what: str) -> None:
+    """Say before long work what `new_folder` would say after it.
+
+    Raises:
+        BadParameter: something is there already.
+        BadInput: nothing can be made there.
+    """
+    if os.path.lexists(path):
+        raise BadParameter("something is here already", value=path, remedy=f"Choose another folder for the {what}.")
+    above = next(parent for parent in Path(os.path.abspath(path)).parents if os.path.lexists(parent))
+    with storage_errors(path):
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "")
+        with suppress(FileNotFoundError):  # other than one that is too long
+            os.stat(above / _hidden(path).name)
+
+
 @contextmanager
 def new_folder(path: Path, what: str) -> Iterator[Path]:
     """A hidden folder to fill, which becomes `path` on success and is removed otherwise.
@@ -58,7 +78,7 @@ def new_folder(path: Path, what: str) -> Iterator[Path]:
     )
     if os.path.lexists(path):
         raise taken
-    hidden = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
+    hidden = _hidden(path)
     try:
         with storage_errors(path):
             hidden.mkdir(parents=True)
@@ -73,6 +93,10 @@ def new_folder(path: Path, what: str) -> Iterator[Path]:
             sync_folder(path.parent)
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _hidden(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
 
 
 def write_json(path: Path, value: Any) -> None:

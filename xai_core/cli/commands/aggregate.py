@@ -17,12 +17,14 @@ from xai_core.cli.command import (
     in_force,
     long_work,
     open_run,
+    predictions_of,
     run_argument,
     settings,
     settings_argument,
     study_argument,
 )
-from xai_core.errors import BadInput, BadParameter
+from xai_core.cli.commands.explain import reasons, shown_reasons
+from xai_core.errors import BadParameter
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +47,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     chosen = cell(run.study, args)
     if chosen is None or chosen[0] == chosen[1]:
         raise BadParameter("which confusion?", remedy="Name a cell off the diagonal: --cell TRUE:PREDICTED.")
-    if run.predictions is None:
-        raise BadInput("this run has no predictions yet", value=run.name, remedy="Run xai predict first.")
+    predictions_of(run, args.study)
     groups = group_rows(run, args.split, chosen, args.limit)
     rows = np.concatenate(list(groups.values()))
     bench = Bench(in_force(args).device)
@@ -87,14 +88,13 @@ def _aggregated(run: Any, method: str, given: Mapping[str, Any], rows: np.ndarra
 
     member = EXPLAINERS[method]
     keys = [target.key for target in resolved_targets(run, rows, "predicted")]
-    maps = run.maps(method, build(member.params, given), create=True).get(rows, keys).maps
-    mean = mean_map(maps, signed=member.card.signed)
+    stored = run.maps(method, build(member.params, given), create=True).get(rows, keys)
+    mean = mean_map(stored.maps, signed=member.card.signed)
+    about = {"n": mean.n, "left_out": mean.left_out, "reasons": reasons(stored.refusals)}
     if not mean.n:
-        return {"n": 0, "left_out": mean.left_out, "mean": None, "profile": None}
-    profile = vertical_profile(comparable(maps, signed=member.card.signed, normalise="per image"), seed=0)
-    return {
-        "n": mean.n,
-        "left_out": mean.left_out,
+        return about | {"mean": None, "profile": None}
+    profile = vertical_profile(comparable(stored.maps, signed=member.card.signed, normalise="per image"), seed=0)
+    return about | {
         "mean": np.round(mean.values, 5).tolist(),
         "profile": {name: np.round(getattr(profile, name), 5).tolist() for name in ("value", "low", "high")},
     }
@@ -103,12 +103,13 @@ def _aggregated(run: Any, method: str, given: Mapping[str, Any], rows: np.ndarra
 def _show(result: dict[str, Any]) -> str:
     lines = [f"{result['method']} on {result['run']}: {result['true']} taken for {result['predicted']}"]
     for name, group in result["groups"].items():
-        if not group["n"]:
-            lines.append(f"  {name:<18} no maps")
-            continue
-        profile = np.array(group["profile"]["value"])
-        share = profile[len(profile) // 2 :].sum() / profile.sum() if profile.sum() else float("nan")
-        lines.append(f"  {name:<18} n = {group['n']}, {share:.0%} of the evidence in the lower half")
+        if group["n"]:
+            profile = np.array(group["profile"]["value"])
+            share = profile[len(profile) // 2 :].sum() / profile.sum() if profile.sum() else float("nan")
+            lines.append(f"  {name:<18} n = {group['n']}, {share:.0%} of the evidence in the lower half")
+        else:
+            lines.append(f"  {name:<18} {'no maps' if group['left_out'] else 'no samples'}")
+        lines += [f"  {'':<18} {line}" for line in shown_reasons(group["reasons"])]
     return "\n".join(lines)
 
 

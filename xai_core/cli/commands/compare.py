@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xai_core.cli.command import Command, cell, cell_arguments, open_study, study_argument
+from xai_core.cli.command import Command, cell, cell_arguments, open_study, predictions_of, study_argument
 from xai_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from xai_core.store.run import Predictions
+    from xai_core.store.study import Study
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +29,9 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.triage import compare
 
     study = open_study(args)
-    rows, (before, after) = common_predictions(study, args.split, args.baseline, args.candidate)
+    chosen = cell(study, args)
+    runs = [study.run(name) for name in (args.baseline, args.candidate)]
+    rows, (before, after) = common_predictions(study, args.split, [predictions_of(run, args.study) for run in runs])
     labels = study.labels[rows]
     accuracy = compare.accuracy_change(labels, before, after)
     table = compare.transition_table(compare.transitions(labels, before, after), np.zeros(len(rows), int), 1)
@@ -36,7 +44,6 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "transitions": {str(name): int(count) for name, count in table.iloc[0].items()},
         "sentences": [compare.verdict(accuracy, "Accuracy").sentence],
     }
-    chosen = cell(study, args)
     if chosen is not None:
         change = compare.cell_change(labels, before, after, chosen)
         true, predicted = (study.class_names[index] for index in chosen)
@@ -48,15 +55,12 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def common_predictions(study: Any, split: str, *runs: str) -> tuple[np.ndarray[Any, Any], list[np.ndarray[Any, Any]]]:
+def common_predictions(
+    study: Study, split: str, found: Sequence[Predictions]
+) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
     """Rows of the split that all runs have predictions for, and each run's predicted classes there."""
-    rows, found = study.rows(split), []
-    for name in runs:
-        predictions = study.run(name).predictions
-        if predictions is None:
-            remedy = f"Run xai predict {study.name} --run {name} first."
-            raise BadInput("this run has no predictions", value=name, remedy=remedy)
-        found.append(predictions)
+    rows = study.rows(split)
+    for predictions in found:
         rows = np.intersect1d(rows, predictions.rows)
     if not len(rows):
         raise BadInput("no samples that both runs predicted", value=split, remedy="Choose another split.")

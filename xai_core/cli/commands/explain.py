@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xai_core.cli.command import (
     Command,
@@ -20,17 +20,17 @@ from xai_core.cli.command import (
     long_work,
     methods_argument,
     open_run,
+    predictions_of,
     run_argument,
     settings,
     settings_argument,
     study_argument,
 )
-from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.errors import BadParameter, NotFound
 from xai_core.text import comma_list, nfc, places
 from xai_core.types import TARGET_SPECS
 
 if TYPE_CHECKING:
-    from xai_core.store.maps import MapStore
     from xai_core.store.run import Run
 
 _SHOWN = 3
@@ -75,11 +75,7 @@ def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[
     rows = run.study.rows(args.split)
     chosen = cell(run.study, args)
     if chosen is not None:
-        predictions = run.predictions
-        if predictions is None:
-            raise BadInput(
-                "this run has no predictions yet", value=run.name, remedy="Run xai predict first: a cell needs them."
-            )
+        predictions = predictions_of(run, args.study)
         hit = (run.study.labels[predictions.rows] == chosen[0]) & (predictions.predicted == chosen[1])
         rows = np.intersect1d(rows, predictions.rows[hit])
     return rows[: args.limit]
@@ -110,15 +106,20 @@ def _states(request: Any) -> dict[str, dict[str, Any]]:
         state = maps.state(rows, keys) if maps is not None else np.zeros(len(rows), np.uint8)
         result[key] = {"stored": int((state == 1).sum()), "refused": int((state == 2).sum())}
         if maps is not None and (state == 2).any():
-            result[key]["reasons"] = _reasons(
-                maps, rows[state == 2], [k for k, s in zip(keys, state, strict=True) if s == 2]
-            )
+            refused = [k for k, s in zip(keys, state, strict=True) if s == 2]
+            result[key]["reasons"] = reasons(maps.get(rows[state == 2], refused).refusals)
     return result
 
 
-def _reasons(maps: MapStore, rows: NDArray[np.int64], keys: list[str]) -> dict[str, int]:
+def reasons(refusals: Sequence[str | None]) -> dict[str, int]:
     """Why maps are refused, and how many of them for each reason; the most frequent first."""
-    return dict(Counter(reason for reason in maps.get(rows, keys).refusals if reason).most_common())
+    return dict(Counter(reason for reason in refusals if reason).most_common())
+
+
+def shown_reasons(found: Mapping[str, int]) -> list[str]:
+    """The most frequent reasons, a line each."""
+    lines = [f"{count} × {reason}" for reason, count in list(found.items())[:_SHOWN]]
+    return lines + ([f"and {len(found) - _SHOWN} more reasons; all with --json"] if len(found) > _SHOWN else [])
 
 
 def _show(result: dict[str, Any]) -> str:
@@ -127,10 +128,7 @@ def _show(result: dict[str, Any]) -> str:
     for key, state in result["methods"].items():
         refused = f", {state['refused']} refused" if state["refused"] else ""
         lines.append(f"  {key:<{width}} {state['stored']} stored{refused}")
-        reasons = list(state.get("reasons", {}).items())
-        lines += [f"  {'':<{width}} {count} × {reason}" for reason, count in reasons[:_SHOWN]]
-        if len(reasons) > _SHOWN:
-            lines.append(f"  {'':<{width}} and {len(reasons) - _SHOWN} more reasons; all with --json")
+        lines += [f"  {'':<{width}} {line}" for line in shown_reasons(state.get("reasons", {}))]
     return "\n".join(lines)
 
 

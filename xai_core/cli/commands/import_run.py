@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from xai_core.cli.command import Command, count, numbers, open_study, run_argument, study_argument
+from xai_core.cli.command import (
+    Command,
+    next_command,
+    numbers,
+    open_study,
+    path,
+    pixels,
+    run_argument,
+    study_argument,
+)
 from xai_core.errors import BadParameter
 from xai_core.text import comma_list
 
@@ -14,11 +22,11 @@ from xai_core.text import comma_list
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument("--predictions", type=Path, metavar="FILE.csv", help="id and one probability column per class")
+    parser.add_argument("--predictions", type=path, metavar="FILE.csv", help="id and one probability column per class")
     parser.add_argument("--arch", metavar="KEY|MODULE:FUNCTION", help="an architecture, or your own function")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="safetensors, or a state dict saved by torch")
+    parser.add_argument("--weights", type=path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
-    parser.add_argument("--size", type=count, metavar="PIXELS", help="input size it was trained with")
+    parser.add_argument("--size", type=pixels, metavar="PIXELS", help="input size it was trained with")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
@@ -46,6 +54,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "run": run.name,
         "architecture": run.info.architecture,
         "cam_layer": run.info.cam_layer,
+        "next": next_command("predict", args),
     }
 
 
@@ -54,7 +63,7 @@ def _show(result: dict[str, Any]) -> str:
         return f"{result['run']}: {result['predictions']} predictions"
     layer = result["cam_layer"] or "none: pixel methods only"
     return f"{result['run']}: {result['architecture']}, layer for class activation maps: {layer}\n" + (
-        f"Next: xai predict {result['study']} --run {result['run']}"
+        f"Next: {result['next']}"
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from xai_core.cli.command import Command, long_work, seed, study_argument
+from xai_core.cli.command import Command, long_work, path, seed, study_argument
 from xai_core.errors import BadParameter
 from xai_core.params import assignments, build, specs
 
@@ -16,9 +15,9 @@ SHOWN = 5
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     parser.add_argument("--dataset", required=True, metavar="KEY", help="xai list datasets")
-    parser.add_argument("--data", required=True, type=Path, metavar="PATH", help="the folder with the data")
+    parser.add_argument("--data", required=True, type=path, metavar="PATH", help="the folder with the data")
     parser.add_argument("--classes", metavar="A,B,…", help="only these classes, in this order")
-    parser.add_argument("--masks", metavar="FOLDER", help="object masks with the same names as the pictures")
+    parser.add_argument("--masks", type=path, metavar="FOLDER", help="object masks with the same names as the pictures")
     parser.add_argument("--seed", type=seed, default=0, help="of the splits that have to be made (default 0)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a dataset's parameter")
 
@@ -26,10 +25,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.datasets import DATASETS
     from xai_core.params import as_dict
+    from xai_core.store.files import check_new
     from xai_core.store.study import Study
 
-    if args.study.exists():  # said before the long work; `create` checks again
-        raise BadParameter("something is here already", value=args.study, remedy="Choose another folder for the study.")
+    check_new(args.study, "study")  # said before the long work; `create` checks again
     member = DATASETS[args.dataset]
     params: Any = build(member.params, _values(args, member.params))
     dataset = member.make(args.data.resolve(), params)
@@ -54,7 +53,7 @@ def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
             "not the dataset's parameter", value=next(iter(given)), remedy=f"Write {args.dataset}.NAME=…"
         )
     known = {spec.name for spec in specs(params_type)}
-    masks = str(Path(args.masks).resolve()) if args.masks else None
+    masks = str(args.masks.resolve()) if args.masks else None
     for flag, value in (("classes", args.classes), ("masks", masks)):
         if value is None:
             continue

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_core.cli.command import (
     Command,
@@ -24,8 +25,12 @@ from xai_core.cli.command import (
     settings_argument,
     study_argument,
 )
-from xai_core.cli.commands.explain import chosen_rows
+from xai_core.cli.commands.explain import chosen_rows, reasons, shown_reasons
 from xai_core.errors import BadInput
+from xai_core.types import Array
+
+if TYPE_CHECKING:
+    from xai_core.store.maps import StoredMaps
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -58,31 +63,49 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             for done, total in explain_steps(bench, request):
                 progress(part * total + done, 2 * total, "maps")
                 cancel.check()
-    results = {key: _compared(run, key, given, rows, _weights(args)) for key, given in methods}
-    return {"study": run.study.name, "run": run.name, "n": len(rows), "seed": args.seed, "methods": results}
+    found = {key: _found(run, key, given, rows, _weights(args)) for key, given in methods}
+    return {
+        "study": run.study.name,
+        "run": run.name,
+        "n": len(rows),
+        "seed": args.seed,
+        "methods": {key: _compared(*(stored.maps for stored in pair)) for key, pair in found.items()},
+        "refused": {key: _refused(pair, _weights(args)) for key, pair in found.items()},
+    }
 
 
 def _weights(args: argparse.Namespace) -> tuple[str, str]:
     return "trained", f"randomised:{args.seed}"
 
 
-def _compared(
-    run: Any, key: str, given: Mapping[str, Any], rows: np.ndarray[Any, Any], weights: tuple[str, str]
-) -> dict[str, Any]:
+def _found(
+    run: Any, key: str, given: Mapping[str, Any], rows: NDArray[np.int64], weights: Sequence[str]
+) -> list[StoredMaps]:
+    """A method's maps with each of these weights."""
     from xai_core.explainers import EXPLAINERS
     from xai_core.params import build
     from xai_core.pipeline.explain import resolved_targets
-    from xai_core.sanity.check import check
 
     targets = [target.key for target in resolved_targets(run, rows, "predicted")]
     params: Any = build(EXPLAINERS[key].params, given)
-    found = [run.maps(key, params, weights=kind, create=True).get(rows, targets).maps for kind in weights]
-    if found[0].shape != found[1].shape or not found[0].size:
+    return [run.maps(key, params, weights=kind, create=True).get(rows, targets) for kind in weights]
+
+
+def _compared(trained: Array, random: Array) -> dict[str, Any]:
+    from xai_core.sanity.check import check
+
+    if trained.shape != random.shape or not trained.size:
         return {}
     return {
         c.similarity: {"median": _number(c.median), "null_median": _number(c.null_median), "n": c.n}
-        for c in check(*found)
+        for c in check(trained, random)
     }
+
+
+def _refused(found: Sequence[StoredMaps], weights: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Why maps are refused, by the weights of the model that refuses them."""
+    why = {kind: reasons(stored.refusals) for kind, stored in zip(weights, found, strict=True)}
+    return {kind: counts for kind, counts in why.items() if counts}
 
 
 def _number(value: float) -> float | None:
@@ -95,12 +118,13 @@ def _show(result: dict[str, Any]) -> str:
     lines.append(f"  {'method':<{width}} {'similarity':<20} median   other pictures   n")
     for key, similarities in result["methods"].items():
         if not similarities:
-            why = f"xai explain says why, for the random model with --weights randomised:{result['seed']}"
-            lines.append(f"  {key:<{width}} no maps to compare: {why}")
+            lines.append(f"  {key:<{width}} no maps to compare")
         for name, v in similarities.items():
             lines.append(
                 f"  {key:<{width}} {name:<20} {_shown(v['median'])}   {_shown(v['null_median']):<14}   {v['n']}"
             )
+        for kind, counts in result["refused"][key].items():
+            lines += [f"  {'':<{width}} {kind}: {line}" for line in shown_reasons(counts)]
     return "\n".join(lines)
 
 

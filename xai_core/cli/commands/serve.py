@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from xai_core.cli.command import Command
+from xai_core.cli.command import Command, path, port
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
@@ -26,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("studies", nargs="+", type=Path, metavar="STUDY", help="study folders; no other is shown")
-    parser.add_argument("--port", type=int, help="default 8501")
+    parser.add_argument("studies", nargs="+", type=path, metavar="STUDY", help="study folders; no other is shown")
+    parser.add_argument("--port", type=port, help="default 8501")
     parser.add_argument("--address", help="default 127.0.0.1: this machine only")
     parser.add_argument("--device", help="where models run: auto, cpu, cuda or cuda:N")
 
@@ -68,10 +69,11 @@ def check_port(address: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError as error:
-            raise BadParameter(
-                f"cannot listen here ({error.strerror})", value=f"{address}:{port}", remedy="Choose another --port."
-            ) from None
+        except (OSError, ValueError, TypeError) as error:  # the latter two where the text is no address at all
+            reason = error.strerror if isinstance(error, OSError) else "not an address"
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            remedy = f"Choose another {'--port' if taken else '--address or --port'}."
+            raise BadParameter(f"cannot listen here ({reason})", value=f"{address}:{port}", remedy=remedy) from None
 
 
 def _somebody_is_there() -> bool:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.command import (
     Command,
-    count,
     device_argument,
     in_force,
     long_work,
+    next_command,
     numbers,
     open_study,
+    path,
+    pixels,
     run_argument,
     study_argument,
 )
@@ -34,8 +36,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     run_argument(parser)
     parser.add_argument("--arch", metavar="KEY", help="xai list architectures (default: the parent's)")
     parser.add_argument("--parent", metavar="RUN", help="take its whole configuration; flags given here override it")
-    parser.add_argument("--init", metavar="FILE", help="weights to start from: the head is new where classes differ")
-    parser.add_argument("--size", type=count, metavar="PIXELS", help="input size")
+    parser.add_argument(
+        "--init", type=path, metavar="FILE", help="weights to start from: the head is new where classes differ"
+    )
+    parser.add_argument("--size", type=pixels, metavar="PIXELS", help="input size")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--loss", metavar="KEY", help="xai list losses")
@@ -75,7 +79,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             cancel=cancel,
             device=in_force(args).device,
         )
-    return summary(study, run)
+    return summary(study, run) | {"next": next_command("predict", args)}
 
 
 def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
@@ -93,7 +97,7 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     values |= {name: value for name, value in asdict(build(TrainParams, given)).items() if name in given}
     if args.arch is None and "architecture" not in values:
         raise BadParameter("which architecture?", remedy="Give --arch KEY (xai list architectures) or --parent RUN.")
-    options = {"architecture": args.arch, "init": args.init, "loss": args.loss}
+    options = {"architecture": args.arch, "init": str(args.init) if args.init else None, "loss": args.loss}
     values |= {name: value for name, value in options.items() if value is not None}
     if args.loss:
         values["loss_params"] = {}
@@ -148,7 +152,7 @@ def _show(result: dict[str, Any]) -> str:
         if row["split"] == "validation":
             best = "  ← kept" if row["epoch"] == result["best_epoch"] else ""
             lines.append(f"  epoch {row['epoch']:>3}  validation accuracy {row['accuracy']:.2%}{best}")
-    return "\n".join([*lines, f"Next: xai predict {result['study']} --run {result['run']}"])
+    return "\n".join([*lines, f"Next: {result['next']}"])
 
 
 COMMAND = Command("train", "train a model; it becomes a run", _configure, _run, _show)
