@@ -16,6 +16,8 @@ from xai_core.types import SPLITS
 _TEXT, _NUMBER = pa.string(), pa.int64()
 _TYPES = (_TEXT, _TEXT, _NUMBER, _TEXT, _NUMBER, _NUMBER, _NUMBER, pa.bool_(), _TEXT)
 SAMPLE_SCHEMA = pa.schema([pa.field(*pair, nullable=False) for pair in zip(SAMPLE_COLUMNS, _TYPES, strict=True)])
+DIGEST = "samples_digest"
+"""Where the table's file keeps the digest of its content."""
 _ESCAPES = r"^/|(^|/)\.\.(/|$)|\x00"
 
 
@@ -52,3 +54,12 @@ def content_digest(table: pa.Table) -> str:
     for name in SAMPLE_COLUMNS:
         total.update(json.dumps([name, table[name].to_pylist()]).encode())
     return total.hexdigest()
+
+
+def is_of(table: pa.Table, digest: str) -> bool:
+    """Whether a table that was read has the content with this digest.
+
+    A file that is as it was written is believed when it says so itself: a million samples take three seconds to digest.
+    """
+    told = (table.schema.metadata or {}).get(DIGEST.encode())
+    return told == digest.encode() or content_digest(table) == digest
