@@ -62,7 +62,7 @@ def predict(
     token = cancel or CancelToken()
     wanted = np.concatenate([run.study.rows(split) for split in splits])
     have = run.predictions
-    todo = np.setdiff1d(wanted, have.rows if have is not None else np.empty(0, np.int64))
+    todo = wanted if have is None else wanted[~np.isin(wanted, have.rows)]
     work, done = _Work(run, classifier, have is None), 0
     try:
         for rows in _chunks(todo, batch_size):
@@ -92,7 +92,7 @@ class _Work:
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     new: int = 0
-    saved: float = field(default_factory=monotonic)
+    saved: float = field(default_factory=lambda: monotonic())
 
     def ask(self, rows: NDArray[np.int64]) -> None:
         """Predict a batch; where the model fails on it, each sample alone, to find the one that it fails on."""
