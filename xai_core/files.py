@@ -34,7 +34,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _storage_error(path, error.errno in _FULL, os.strerror(error.errno or 0)) from None
+        raise _storage_error(path, error.errno in _FULL, error.strerror or os.strerror(error.errno or 0)) from None
     except sqlite3.Error as error:
         # errors that Python's own wrapper raises have no code
         code = getattr(error, "sqlite_errorcode", None) or 0

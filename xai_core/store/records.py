@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
-from xai_core.files import open_plain
+from xai_core.files import open_plain, storage_errors
 from xai_core.types import Array
 
 Shape = tuple[int, int]
@@ -41,7 +41,8 @@ class Records:
         begin = offset = start * records[0].nbytes
         # plain writes: a full disk is then an exception, where a writable map would be a SIGBUS
         if os.path.lexists(self._path):
-            open_plain(self._path).close()  # nobody reads from a pipe, nothing fills a device
+            with storage_errors(self._path):
+                open_plain(self._path).close()  # nobody reads from a pipe, nothing fills a device
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             while data:
