@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.core import store_cases as cases
 from xai_core.errors import BadInput, XaiError
 from xai_core.store import files
+from xai_core.store.maps import MISSING
 from xai_core.store.run import RunInfo
 from xai_core.store.study import Study
 
@@ -169,3 +171,77 @@ def test_what_is_no_ordinary_file_is_told_at_once(study: Study, kind: str, name:
             path.symlink_to(path)
     with pytest.raises(XaiError):
         _ = Study.open(study.path).run("run").predictions
+
+
+def stored_study(folder: Path) -> Study:
+    """One with everything that a study may hold."""
+    study = cases.study(folder)
+    run = study.add_run("run", RunInfo(training={"augmentations": {"flip": {}}}, seconds=2.5))
+    run.write_predictions(range(20), cases.chances(range(20)))
+    run.add_predictions(range(20, 30), cases.chances(range(20, 30)))
+    line = {"epoch": 1, "split": "train", "loss": 0.5, "accuracy": 0.5, "seconds": 2.0, "learning_rate": 1e-3}
+    run.write_history(pd.DataFrame([line, line | {"split": "validation", "loss": np.nan}]))
+    study.annotations.add_tag(3, "blurred")
+    study.annotations.set_note(4, "look again")
+    maps = cases.store(run.path)
+    maps.put(range(8), ["0"] * 8, cases.maps_of(range(8)), {"gap": np.ones(8)}, [None] * 6 + ["no"] * 2)
+    return study
+
+
+def read(path: Path) -> tuple[str, dict[int, str]]:
+    """All that is in a study, as whoever reads it gets it, and its maps by row; missing ones are left out."""
+    study = Study.open(path)
+    run = study.run(*study.runs())
+    assert run.history is not None
+    assert run.predictions is not None
+    found = [study.info, study.samples.to_dict("list"), run.info, run.history.to_dict("list")]
+    found += [values.tolist() for values in vars(run.predictions).values()]
+    found += [study.annotations.of(range(30)), study.annotations.known_tags()]
+    maps = cases.store(run.path, create=False)
+    stored = maps.get(range(8), ["0"] * 8)
+    assert maps.state(range(8), ["0"] * 8).tolist() == stored.state.tolist()
+    gaps = stored.diagnostics.get("gap", np.full(8, np.nan))
+    values = zip(stored.state, stored.maps.tolist(), stored.refusals, gaps, strict=True)
+    return repr(found), {row: repr(each) for row, each in enumerate(values) if each[0] != MISSING}
+
+
+def damaged_at_random(whole: bytes, rng: np.random.Generator) -> bytes:
+    """A file with one bit changed mostly; sometimes cut, emptied, or with a block overwritten or moved."""
+    data, place = bytearray(whole), int(rng.integers(len(whole)))
+    match rng.integers(12):
+        case 0:
+            return bytes(data[:place])
+        case 1:
+            data[place : place + 16] = bytes(len(data[place : place + 16]))
+        case 2:
+            data = data[place:] + data[:place]
+        case 3:
+            data[place : place + 1] = rng.bytes(8)
+        case _:
+            data[place] ^= 1 << int(rng.integers(8))
+    return bytes(data)
+
+
+def test_damage_of_any_kind_is_told_or_changes_nothing(tmp_path: Path) -> None:
+    study = stored_study(tmp_path)
+    right, maps = read(study.path)
+    assert len(maps) == 8
+    paths = sorted(path for path in study.path.rglob("*") if path.is_file())
+    assert len(paths) == 10
+    rng = np.random.default_rng(0)
+    told = 0
+    for path in paths:
+        whole = path.read_bytes()
+        for _ in range(20):
+            path.write_bytes(damaged_at_random(whole, rng))
+            try:
+                found, others = read(study.path)
+            except XaiError:
+                told += 1
+                continue
+            assert found == right, path
+            assert others.items() <= maps.items(), path
+            told += len(others) < len(maps)
+        path.write_bytes(whole)
+    assert told > 110
+    assert read(study.path) == (right, maps)
