@@ -151,8 +151,8 @@ def test_a_sample_without_prediction_is_counted_out_loud(served: Services) -> No
         assert "1 more sample of this split has no prediction and count nowhere" in words(
             opened(page, run="net", split="test")
         )
-    shown = words(opened("sample", run="net", split="test", sample=served.studies["pets"].samples["id"][gone]))
-    assert "No prediction for this sample" in shown or "no prediction" in shown
+    shown = words(opened("sample", run="net", split="test", sample=str(gone)))
+    assert "No prediction for this sample" in shown
 
 
 @pytest.mark.parametrize("changes", [{"training": {"augmentations": 5}}, {"preprocess": [1]}, {"seconds": -3}])
