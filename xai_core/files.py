@@ -35,7 +35,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _storage_error(path, error.errno in _FULL, error.strerror or os.strerror(error.errno or 0)) from None
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the wrapper decodes names and messages
         # errors that Python's own wrapper raises have no code
         code = getattr(error, "sqlite_errorcode", None) or 0
         if code & 0xFF not in _SQLITE_STORAGE and code not in _SQLITE_FULL:

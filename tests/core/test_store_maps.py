@@ -336,3 +336,11 @@ def test_a_pipe_in_a_store_keeps_nobody_waiting(tmp_path: Path, name: str) -> No
     else:
         with pytest.raises(BadInput, match=name):
             store.get([0], ["0"])
+
+
+def test_names_in_an_index_that_are_no_text_are_told(tmp_path: Path) -> None:
+    store = cases.store(tmp_path)
+    path = store.path / "index.sqlite"
+    path.write_bytes(path.read_bytes().replace(b"rows", b"\xffows"))
+    with pytest.raises(BadInput, match=r"index\.sqlite"):
+        store.get([0], ["0"])

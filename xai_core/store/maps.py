@@ -52,7 +52,7 @@ CROSS JOIN rows ON row = json_extract(wanted.value, '$[0]') AND target = json_ex
 _AT_ONCE = 1024
 """Maps that are checked together: what is held in memory where nothing is given out."""
 
-_LONGEST_SIDE = 2**14
+_LONGEST_SIDE, _LARGEST_SCALE = 2**14, float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -308,7 +308,7 @@ def _sound(
     try:
         notes = json.loads(diagnostics) if diagnostics != "{}" else {}
         right = (
-            isfinite(scale)
+            0 <= scale <= _LARGEST_SCALE
             and all(isinstance(value, int | float) and isfinite(value) for value in notes.values())
             and checksum in (None, _Line(*pair, scale, refusal, diagnostics).checksum(record))
         )
