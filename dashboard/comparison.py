@@ -13,7 +13,8 @@ from dashboard.agreement import places
 from dashboard.context import Context
 from dashboard.evidence import Column
 from xai_core.models.preprocess import Preprocess
-from xai_core.store.run import Predictions, Run
+from xai_core.store.predictions import Predictions
+from xai_core.store.run import Run
 from xai_core.triage import compare
 from xai_core.triage.confusion import confusion_counts, worst_pairs
 

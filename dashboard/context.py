@@ -25,7 +25,8 @@ from xai_core.errors import BadInput, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import assignments, build
 from xai_core.settings import load
-from xai_core.store.run import Predictions, Run
+from xai_core.store.predictions import Predictions
+from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.worker.client import WorkerClient
 

@@ -44,6 +44,15 @@ def members(context: Context) -> Members:
     return Members(rows, context.study.labels[rows], predictions.predicted[inside])
 
 
+def unpredicted(context: Context, among: Members) -> str:
+    """A sentence on the samples of the split that the run has no prediction for, or ""."""
+    missing = len(context.rows) - len(among.rows)
+    if not missing:
+        return ""
+    begin = "1 more sample of this split has" if missing == 1 else f"{missing:,} more samples of this split have"
+    return f"{begin} no prediction and count nowhere: `xai predict` asks again, and says why where there is none."
+
+
 def confusions(context: Context, among: Members, *, top: int | None = None) -> list[tuple[int, int, int]]:
     """`(true class, predicted class, samples)` of the confusions that happen, largest first."""
     counts = confusion_counts(among.labels, among.predicted, len(context.study.class_names))

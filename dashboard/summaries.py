@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from dashboard.context import Context
 from xai_core.errors import XaiError
-from xai_core.store.run import Predictions, RunInfo
+from xai_core.store.predictions import Predictions
+from xai_core.store.run import RunInfo
 from xai_core.store.study import Study
 from xai_core.triage.quality import Quality, quality
 from xai_core.types import SPLITS

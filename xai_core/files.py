@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import math
 import os
 import sqlite3
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from xai_core.errors import BadInput, StorageFull, XaiError, one_line
 
@@ -32,8 +34,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _storage_error(path, error.errno in _FULL, os.strerror(error.errno or 0)) from None
-    except sqlite3.Error as error:
+        raise _storage_error(path, error.errno in _FULL, error.strerror or os.strerror(error.errno or 0)) from None
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the wrapper decodes names and messages
         # errors that Python's own wrapper raises have no code
         code = getattr(error, "sqlite_errorcode", None) or 0
         if code & 0xFF not in _SQLITE_STORAGE and code not in _SQLITE_FULL:
@@ -88,6 +90,46 @@ def cache_folder() -> Path:
     return own_folder("XDG_CACHE_HOME", ".cache")
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """An ordinary file, open for reading.
+
+    A study may come from anybody: whoever opens a pipe waits for a writer, and a device may have no end.
+
+    Raises:
+        OSError: it is missing, not readable, or a folder, a pipe, a socket or a device.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not an ordinary file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """All of an ordinary file of at most `most` bytes. Raises OSError, also for a longer one."""
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"{size:,} bytes, where at most {most:,} are expected")
+        return file.read(most)
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Keep out whoever else asks for the lock of a folder. It ends with the process that holds it, also by a kill.
+
+    Raises:
+        BlockingIOError: somebody else holds it, and we are not to `wait`.
+        OSError: there is no such folder, or its file system knows no locks.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace a file as a whole: a reader sees the old one or the new one, also after a crash.
 
@@ -132,11 +174,7 @@ def _shown(path: Path) -> str:
     return one_line(Path(path.parent.name, path.name), 100)
 
 
-def damaged(path: Path, why: object) -> BadInput:
+def damaged(path: Path, why: object, *, remedy: str = "Restore it from a copy, or make it again.") -> BadInput:
     """The error for a file of a study that cannot be used."""
-    reason = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else " ".join(str(why).split())[:200]
-    return BadInput(
-        "a file of the study is damaged",
-        value=f"{_shown(path)} ({reason})",
-        remedy="Restore it from a copy, or make it again.",
-    )
+    reason = why.strerror if isinstance(why, OSError) and why.strerror else " ".join(str(why).split())[:200]
+    return BadInput("a file of the study is damaged", value=f"{_shown(path)} ({reason})", remedy=remedy)

@@ -7,11 +7,12 @@ A study is data and may come from anywhere. Where a run's model is built by a fu
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from xai_core.errors import BadInput
-from xai_core.files import state_folder, storage_errors, write_atomic
+from xai_core.files import locked, state_folder, storage_errors, write_atomic
 
 
 def remember(study: Path, run: str, spec: str, folder: Path) -> None:
@@ -19,12 +20,15 @@ def remember(study: Path, run: str, spec: str, folder: Path) -> None:
 
     Raises StorageFull or BadInput where it cannot be written.
     """
-    entries = [entry for entry in _entries() if (entry["study"], entry["run"]) != (str(study), run)]
-    entries.append({"study": str(study), "run": run, "spec": spec, "folder": str(folder)})
     path = _path()
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(entries, indent=1).encode())
+    with ExitStack() as held:
+        with suppress(OSError):  # a file system without locks
+            held.enter_context(locked(path.parent, wait=True))  # two imports at once: neither forgets the other's
+        entries = [entry for entry in _entries() if (entry["study"], entry["run"]) != (str(study), run)]
+        entries.append({"study": str(study), "run": run, "spec": spec, "folder": str(folder)})
+        write_atomic(path, json.dumps(entries, indent=1).encode())
 
 
 def folder_of(study: Path, run: str, spec: str) -> Path | None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.members import Members, members
+from dashboard.members import Members, members, unpredicted
 from dashboard.widgets.cell_gallery import cell_gallery
 from dashboard.widgets.confusion_matrix import Cell, confusion_matrix
 from dashboard.widgets.empty import empty, no_predictions
@@ -44,6 +44,8 @@ def _matrix(context: Context, among: Members) -> None:
         f"{len(among.rows):,} {_SPLITS[chosen.split]}samples, **{len(among.rows) - right:,} wrong** "
         f"({100 * (1 - right / len(among.rows)):.1f} %). Choose a cell to see its pictures."
     )
+    if note := unpredicted(context, among):
+        st.caption(note)
     _ways_to_count(chosen.rates, chosen.order)
     with st.container(key="confusion-matrix"):
         confusion_matrix(

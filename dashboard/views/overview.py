@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.figures import history, reliability
+from dashboard.members import members, unpredicted
 from dashboard.summaries import aligned, all_runs, measured
 from dashboard.widgets.data_card import data_card
 from dashboard.widgets.empty import empty, no_predictions
@@ -61,6 +62,8 @@ def _run(context: Context) -> None:
     if predictions is None or not measured(context, predictions).n:
         no_predictions(context)
     else:
+        if note := unpredicted(context, members(context)):
+            st.caption(note)
         left, right = st.columns([4, 3], gap="large")
         with left:
             _worst(context)

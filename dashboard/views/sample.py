@@ -46,7 +46,11 @@ def render(context: Context) -> None:
     row = sample_picker(context, among)
     sample = sample_of(context, row)
     if sample is None:
-        empty("No prediction for this sample", "The run was not applied to it. Choose another sample or run.")
+        empty(
+            "No prediction for this sample",
+            "The run was not applied to it, or could not answer: xai predict asks again, and says why. "
+            "Choose another sample or run.",
+        )
         return
     _heading(context, sample)
     _verdict(context, sample)

@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tests import tiny_study
+from tests.conftest import ROOT
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.main import main
 from xai_core.errors import BadInput, BadParameter, NotFound, StorageFull
@@ -195,6 +198,78 @@ def test_a_training_folder_that_cannot_be_made_is_told(study: Study) -> None:
     (study.path / "training").touch()
     with pytest.raises(BadInput, match="cannot be written"):
         train_run(study, "new", CONFIG, Input(), device="cpu")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from xai_core.pipeline.train import _alone
+with _alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_training_of_one_name_is_refused_and_a_killed_one_blocks_none(study: Study) -> None:
+    folder = study.path / "training" / "new"
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(BadInput, match="another process is training this run: new"):
+            train_run(study, "new", CONFIG, Input(), device="cpu")
+        process.kill()
+    assert train_run(study, "new", CONFIG, Input(), device="cpu").name == "new"
+    assert not (study.path / "training").exists()
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(study: Study) -> None:
+    with pytest.raises(NotFound):
+        train_run(study, "new", replace(CONFIG, init=str(study.path / "gone")), Input(), device="cpu")
+    assert not (study.path / "training").exists()
+
+
+def test_a_request_for_what_is_not_there_leaves_nothing_in_the_study(study: Study) -> None:
+    run, rows = study.run("baseline"), study.rows("test")[:2].tolist()
+    before = sorted(study.path.rglob("*"))
+    for target, weights, method in (
+        ("predicted", "trained", ("gradcam", {"layer": "__class__"})),
+        ("predicted", "trained", ("gradcam", {"layer": "gone"})),
+        ("predicted", "randomised:7", ("gradcam", {"layer": "gone"})),
+        ("predicted", "randomised:x", ("gradcam", {})),
+        ("77", "trained", ("gradcam", {})),
+        ("__class__", "trained", ("gradcam", {})),
+    ):
+        with pytest.raises((NotFound, BadParameter)):
+            list(explain_steps(Bench("cpu"), Request(run, rows, target, [method], weights)))
+    assert sorted(study.path.rglob("*")) == before
+
+
+def test_a_rotten_map_is_said_and_made_again(study: Study, caplog: pytest.LogCaptureFixture) -> None:
+    run, rows = study.run("baseline"), study.rows("test")[:4]
+    explained(run, rows, ("gradcam", {}))
+    right = stored(run, rows, "gradcam")
+    [records] = (run.path / "explanations").glob("gradcam-*/maps.bin")
+    data = bytearray(records.read_bytes())
+    data[len(data) // 2] ^= 16
+    records.write_bytes(data)
+    assert np.isnan(stored(run, rows, "gradcam")).any(axis=(1, 2)).sum() == 1
+    assert "damaged and count as missing" in caplog.text
+    explained(run, rows, ("gradcam", {}))
+    np.testing.assert_allclose(stored(run, rows, "gradcam"), right, rtol=1e-3, atol=1e-9)
+
+
+def test_samples_without_a_prediction_are_left_out_and_said(study: Study, caplog: pytest.LogCaptureFixture) -> None:
+    run = study.run("baseline")
+    predictions, rows = run.predictions, study.rows("test")
+    assert predictions is not None
+    kept = predictions.rows != rows[3]
+    run.write_predictions(predictions.rows[kept], predictions.probabilities[kept])
+    xai("explain", study.path, "--run", "baseline", "--methods", "edges", "--limit", "5")
+    assert f"1 of 18 samples have no prediction and are left out, such as {study.samples['id'][rows[3]]}" in caplog.text
+    maps = run.maps("edges", NoParams())
+    assert maps is not None
+    assert maps.count() == 5
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import tempfile
 import threading
 from pathlib import Path
@@ -215,3 +217,130 @@ def test_threads_share_a_store(tmp_path: Path) -> None:
     assert store.count() == 20
     found = store.get(range(20), ["0"] * 20).maps
     np.testing.assert_allclose(found, cases.maps_of(range(20)), atol=0, rtol=1)
+
+
+def rot(path: Path, place: int, bit: int = 3) -> None:
+    """Change one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1 << bit
+    path.write_bytes(data)
+
+
+def as_before(store: MapStore) -> None:
+    """Make of a store one of the time when there were no checksums."""
+    with sqlite3.connect(store.path / "index.sqlite") as index:
+        index.execute("ALTER TABLE rows DROP COLUMN checksum")
+    index.close()
+
+
+@pytest.mark.parametrize("place", [0, 3 * 98 + 1, 10 * 98 - 1])
+def test_a_rotten_map_is_missing_is_said_and_can_be_stored_again(
+    tmp_path: Path, place: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = cases.store(tmp_path)
+    rows = list(range(10))
+    store.put(rows, ["0"] * 10, cases.maps_of(rows))
+    whole = store.get(rows, ["0"] * 10).maps
+    rot(store.path / "maps.bin", place)
+    found = store.get(rows, ["0"] * 10)
+    expected = [MISSING if row == place // 98 else STORED for row in rows]
+    assert found.state.tolist() == store.state(rows, ["0"] * 10).tolist() == expected
+    assert np.isnan(found.maps[place // 98]).all()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{store.path}: stored maps are damaged and count as missing; computing them again replaces them"
+    ], "once for each store"
+    store.put(rows, ["0"] * 10, cases.maps_of(rows))
+    np.testing.assert_array_equal(store.get(rows, ["0"] * 10).maps, whole)
+    assert store.count() == 10
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "scale = scale * 2",
+        "scale = 'x'",
+        "scale = 9e999",
+        "slot = 1",
+        "slot = -1",
+        "slot = 'x'",
+        "slot = NULL",
+        "refusal = 'no'",
+        "refusal = x'00'",
+        "diagnostics = '{\"gap\": 2.0}'",
+        "diagnostics = '[1]'",
+        "diagnostics = '{'",
+        "diagnostics = x'ff'",
+        "row = 7",
+        "target = '1'",
+    ],
+)
+def test_a_line_of_the_index_that_was_changed_is_not_given_out(tmp_path: Path, change: str) -> None:
+    store = cases.store(tmp_path)
+    store.put([0, 1], ["0", "0"], cases.maps_of([0, 1]), {"gap": np.ones(2)})
+    right = store.get([1], ["0"]).maps
+    with sqlite3.connect(store.path / "index.sqlite") as index:
+        index.execute(f"UPDATE rows SET {change} WHERE row = 0")
+    index.close()
+    asked = [0, 7, 0], ["0", "0", "1"]
+    assert store.state(*asked).tolist() == [MISSING] * 3
+    assert np.isnan(store.get(*asked).maps).all()
+    np.testing.assert_array_equal(store.get([1], ["0"]).maps, right)
+
+
+@pytest.mark.parametrize("change", ["height = -1", "height = 'x'", "width = 1e9", "height = NULL", "slots = -1"])
+def test_a_shape_that_cannot_be_is_told(tmp_path: Path, change: str) -> None:
+    store = cases.store(tmp_path)
+    store.put([0], ["0"], cases.maps_of([0]))
+    with sqlite3.connect(store.path / "index.sqlite") as index:
+        index.execute(f"UPDATE meta SET {change}")
+    index.close()
+    with pytest.raises(BadInput, match="meta is damaged"):
+        store.get([0], ["0"])
+    with pytest.raises(BadInput, match="meta is damaged"):
+        store.put([1], ["0"], cases.maps_of([1]))
+
+
+def test_a_store_of_before_is_read_as_it_is_and_written_with_checksums(tmp_path: Path) -> None:
+    store = cases.store(tmp_path)
+    rows = list(range(10))
+    store.put(rows, ["0"] * 10, cases.maps_of(rows))
+    whole = store.get(rows, ["0"] * 10).maps
+    as_before(store)
+    index = (store.path / "index.sqlite").read_bytes()
+    np.testing.assert_array_equal(store.get(rows, ["0"] * 10).maps, whole)
+    assert (store.path / "index.sqlite").read_bytes() == index, "reading changes nothing"
+    store.put([10], ["0"], cases.maps_of([10]))
+    assert store.state(range(11), ["0"] * 11).tolist() == [STORED] * 11
+    rot(store.path / "maps.bin", 10 * 98)
+    assert store.state(range(11), ["0"] * 11).tolist() == [STORED] * 10 + [MISSING]
+
+
+def test_what_no_writer_writes_is_not_given_out_of_a_store_of_before(tmp_path: Path) -> None:
+    store = cases.store(tmp_path)
+    store.put([0, 1], ["0", "0"], cases.maps_of([0, 1]))
+    as_before(store)
+    rot(store.path / "maps.bin", 11, bit=6)  # the exponent: far beyond 1, infinite, or no number
+    assert store.state([0, 1], ["0", "0"]).tolist() == [MISSING, STORED]
+
+
+@pytest.mark.parametrize("name", ["index.sqlite", "index.sqlite-journal", "maps.bin"])
+def test_a_pipe_in_a_store_keeps_nobody_waiting(tmp_path: Path, name: str) -> None:
+    store = cases.store(tmp_path)
+    store.put([0], ["0"], cases.maps_of([0]))
+    (store.path / name).unlink(missing_ok=True)
+    os.mkfifo(store.path / name)
+    with pytest.raises(BadInput, match=name):
+        store.put([1], ["0"], cases.maps_of([1]))
+    if name == "maps.bin":
+        assert store.state([0], ["0"]).tolist() == [MISSING]
+    else:
+        with pytest.raises(BadInput, match=name):
+            store.get([0], ["0"])
+
+
+def test_names_in_an_index_that_are_no_text_are_told(tmp_path: Path) -> None:
+    store = cases.store(tmp_path)
+    path = store.path / "index.sqlite"
+    path.write_bytes(path.read_bytes().replace(b"rows", b"\xffows"))
+    with pytest.raises(BadInput, match=r"index\.sqlite"):
+        store.get([0], ["0"])

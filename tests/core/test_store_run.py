@@ -24,7 +24,8 @@ from xai_core.store.study import Study
 from xai_core.types import Card
 
 METHOD = Explainer(Card("grey-cam++", "Grey", "One.", "All."), CamParams, formula=lambda a, g: a)
-MODEL = RunInfo(architecture="small-cnn", preprocess={"mean": [0.5]}, cam_layer="body", fingerprint="f" * 64)
+PREPROCESS = {"height": 4, "width": 4, "channels": 1, "mean": [0.5], "std": [0.5], "fit": "squash"}
+MODEL = RunInfo(architecture="small-cnn", preprocess=PREPROCESS, cam_layer="body", fingerprint="f" * 64)
 
 
 @pytest.fixture

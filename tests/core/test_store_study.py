@@ -132,6 +132,8 @@ def test_a_path_below_a_file(tmp_path: Path) -> None:
         ("path", "/etc/passwd"),
         ("path", "a/../../b"),
         ("path", "a\0b"),
+        ("width", 0),
+        ("height", 10**9),
         ("path", "\udcff.png"),
         ("sha256", None),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from dashboard.summaries import all_runs, class_counts, crossing, examples, fact
 from tests.dashboard.fakes import CLASSES, add_run, make_study
 from tests.dashboard.test_app import opened, words
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan
+from xai_core.store import files
 from xai_core.store.study import Study
 
 
@@ -137,3 +139,26 @@ def test_training_curves_are_drawn_where_there_are_some(served: Services) -> Non
     run.write_history(history.assign(seconds=1.0, learning_rate=0.1))
     before = len(opened("overview", run="alone").get("plotly_chart"))
     assert len(opened("overview", run="net").get("plotly_chart")) == before + 1
+
+
+def test_a_sample_without_prediction_is_counted_out_loud(served: Services) -> None:
+    run = served.studies["pets"].run("net")
+    predictions, gone = run.predictions, int(served.studies["pets"].rows("test")[0])
+    assert predictions is not None
+    kept = predictions.rows != gone
+    run.write_predictions(predictions.rows[kept], predictions.probabilities[kept])
+    for page in ("overview", "confusion"):
+        assert "1 more sample of this split has no prediction and count nowhere" in words(
+            opened(page, run="net", split="test")
+        )
+    shown = words(opened("sample", run="net", split="test", sample=str(gone)))
+    assert "No prediction for this sample" in shown
+
+
+@pytest.mark.parametrize("changes", [{"training": {"augmentations": 5}}, {"preprocess": [1]}, {"seconds": -3}])
+def test_a_run_of_the_wrong_kind_inside_is_told_as_damaged(served: Services, changes: dict) -> None:
+    path = served.studies["pets"].path / "runs" / "net" / "run.json"
+    path.write_text(json.dumps(files.read_json(path) | changes))
+    shown = words(opened("overview", run="alone"))
+    assert "run.json" in shown
+    assert "damaged" in shown

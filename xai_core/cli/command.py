@@ -27,7 +27,8 @@ from xai_core.text import comma_list, plain_name
 from xai_core.types import CancelToken, Progress
 
 if TYPE_CHECKING:
-    from xai_core.store.run import Predictions, Run
+    from xai_core.store.predictions import Predictions
+    from xai_core.store.run import Run
     from xai_core.store.study import Study
 
 LARGEST_INPUT = 4096

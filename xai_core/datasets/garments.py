@@ -20,10 +20,12 @@ from PIL import Image
 
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan, dataset
 from xai_core.errors import BadInput, StorageFull
+from xai_core.files import open_plain, read_plain
 from xai_core.garment_art import CLASSES, Chance, Drawing, draw
 from xai_core.params import as_dict, param
 from xai_core.types import SPLITS, Card, Progress, Split, silent
 
+_LARGEST_FILE = 2**26
 RECORD = "garments.json"
 """Beside the pictures: the card's version, the seed and the parameters that they were drawn with."""
 
@@ -143,7 +145,7 @@ class Garments:
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """The picture, mode RGB. Raises BadInput when its file is gone or unreadable."""
         try:
-            with Image.open(self._root / row["path"]) as image:
+            with open_plain(self._root / row["path"]) as file, Image.open(file) as image:
                 return image.convert("RGB")
         except OSError as error:
             raise BadInput("cannot read a picture", value=row["path"], remedy=f"Restore the file ({error}).") from error
@@ -157,7 +159,7 @@ class Garments:
             return np.asarray(image.convert("1"), dtype=np.bool_)
 
     def _row(self, path: str, split: Split, label: int) -> dict[str, Any]:
-        content = (self._root / path).read_bytes()
+        content = read_plain(self._root / path, _LARGEST_FILE)
         with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
         return {
@@ -167,7 +169,7 @@ class Garments:
 
     def _check_record(self, seed: int) -> tuple[str, ...]:
         try:
-            record = json.loads((self._root / RECORD).read_text(encoding="utf-8"))
+            record = json.loads(read_plain(self._root / RECORD, _LARGEST_FILE))
             same = record["params"] == as_dict(self._params)
             drawn_with = int(record["seed"])
         except (OSError, ValueError, KeyError, TypeError):

@@ -7,9 +7,10 @@ long one, and a cancelled or killed job keeps every finished row.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from time import monotonic
 from typing import Any
@@ -24,11 +25,11 @@ from xai_core.explainers.plan import explain
 from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
-from xai_core.pipeline.load import TRAINED, Bench, inputs
+from xai_core.pipeline.load import TRAINED, Bench, inputs, seed_of
 from xai_core.store.identity import background_count, background_rows, sample_seed
-from xai_core.store.maps import MapStore
+from xai_core.store.maps import MISSING, MapStore
 from xai_core.store.run import Run
-from xai_core.types import Explanation, Target, resolve_target
+from xai_core.types import TARGET_SPECS, Explanation, Target, resolve_target
 
 FIRST_FORWARDS, FIRST_ROWS = 256, 32
 """A group's first step: at most so much work, in forward passes, and so many rows."""
@@ -48,13 +49,28 @@ class Request:
     weights: str = TRAINED
 
 
-@dataclass(frozen=True)
+@dataclass
 class Wanted:
-    """One method of a request, with the place its maps go to."""
+    """One method of a request, with the place its maps go to: made with the first of them, and not before.
+
+    A request may come by a link: one for a layer or a method that is not there leaves nothing in the study.
+    """
 
     explainer: Explainer
     params: Any
-    maps: MapStore
+    place: Callable[..., MapStore | None]
+    maps: MapStore | None = None
+
+    def missing(self, rows: NDArray[np.int64], keys: Sequence[str]) -> NDArray[np.bool_]:
+        """Which maps are still to be made."""
+        self.maps = self.place(create=False)
+        return np.ones(len(rows), dtype=bool) if self.maps is None else self.maps.state(rows, keys) == MISSING
+
+    def put(self, rows: NDArray[np.int64], keys: Sequence[str], made: Explanation) -> None:
+        """Store maps, or why there are none."""
+        self.maps = self.maps or self.place(create=True)
+        assert self.maps is not None, "asked to create"
+        self.maps.put(rows, keys, made.maps, made.diagnostics, made.refusals)
 
 
 def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
@@ -65,6 +81,9 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
         NotFound, BadParameter: an unknown method, parameter or device; an unknown layer once all else is done.
     """
     run = request.run
+    if not run.info.fingerprint:
+        raise NotApplicable("a run without a model", value=run.name, remedy="Choose a run that has a model.")
+    seed_of(request.weights)  # told now, before anything is computed
     rows = np.asarray(request.rows, dtype=np.int64)
     targets = resolved_targets(run, rows, request.target)
     made_with = {"program": f"second-look {__version__}", "device": str(pick_device(bench.device))}
@@ -100,7 +119,7 @@ def _fill(
             _settled(writing)
             # While the disk takes these, the next ones are computed.
             writing = [
-                writers.submit(wanted.maps.put, rows[part], keys[part], each.maps, each.diagnostics, each.refusals)
+                writers.submit(wanted.put, rows[part], keys[part], each)
                 for wanted, each in zip(group, results, strict=True)
             ]
             if first >= len(rows):
@@ -137,6 +156,8 @@ def resolved_targets(run: Run, rows: NDArray[np.int64], spec: str) -> list[Targe
         remedy = f"Run this first: {line}."
         raise BadInput("this run has no predictions for all of these samples", value=run.name, remedy=remedy)
     predicted = predictions.predicted[np.searchsorted(predictions.rows, rows)]
+    if spec not in TARGET_SPECS and not (spec.isdecimal() and int(spec[:9]) < len(run.study.class_names)):
+        raise NotFound.among("target", spec, [*TARGET_SPECS, *map(str, range(len(run.study.class_names)))])
     labels = run.study.labels[rows]
     return [resolve_target(spec, int(p), int(t)) for p, t in zip(predicted, labels, strict=True)]
 
@@ -144,9 +165,7 @@ def resolved_targets(run: Run, rows: NDArray[np.int64], spec: str) -> list[Targe
 def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str, made_with: Mapping[str, Any]) -> Wanted:
     explainer = EXPLAINERS[key]
     params: Any = build(explainer.params, values)
-    maps = run.maps(key, params, weights=weights, create=True, made_with=made_with)
-    assert maps is not None, "asked to create"
-    return Wanted(explainer, params, maps)
+    return Wanted(explainer, params, partial(run.maps, key, params, weights=weights, made_with=made_with))
 
 
 def _sharing_a_pass(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
@@ -163,8 +182,7 @@ def _sharing_a_pass(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
 
 def _missing(group: Sequence[Wanted], rows: NDArray[np.int64], targets: Sequence[Target]) -> NDArray[np.int64]:
     keys = [target.key for target in targets]
-    states = np.stack([wanted.maps.state(rows, keys) for wanted in group])
-    return np.flatnonzero((states == 0).any(axis=0))
+    return np.flatnonzero(np.any([wanted.missing(rows, keys) for wanted in group], axis=0))
 
 
 def _compute(

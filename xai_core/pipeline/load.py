@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from xai_core import trust
@@ -110,5 +111,9 @@ class Bench:
 
 def inputs(study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:
     """Pictures of these rows as the model's input, `(N, C, H, W)` float32 on its device."""
-    pixels = np.stack([classifier.preprocess.pixels(picture) for picture in study.pictures(rows)])
-    return torch.from_numpy(classifier.preprocess.normalise(pixels)).to(classifier.device)
+    return as_input(classifier, [classifier.preprocess.pixels(picture) for picture in study.pictures(rows)])
+
+
+def as_input(classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Resized pictures `(H, W, C)` as the model's input, `(N, C, H, W)` float32 on its device."""
+    return torch.from_numpy(classifier.preprocess.normalise(np.stack(pixels))).to(classifier.device)

@@ -1,20 +1,44 @@
-"""Predictions of a run, resumable: rows that are already there are not asked again."""
+"""Predictions of a run, resumable: rows that are already there are not asked again.
+
+A sample that cannot be predicted (its picture cannot be read, the model fails on it, or answers with something that is
+no number) costs no other: it is left out, named with its reason, and asked again next time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xai_core.errors import BadInput, StorageFull, XaiError
 from xai_core.models.classifier import Classifier
-from xai_core.pipeline.load import inputs
+from xai_core.pipeline.load import as_input
 from xai_core.store.run import Run
 from xai_core.types import CancelToken, Progress, silent
 
-SAVE_EVERY = 4096
-"""Samples between two writes of the table: what a killed run loses at most."""
+LOG = logging.getLogger("xai.predict")
+
+SAVE_EVERY, SAVE_SECONDS = 4096, 10.0
+"""Samples and seconds between two writes: what a killed run loses at most."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What came of it.
+
+    Attributes:
+        new: how many samples were predicted now.
+        left_out: why a sample could not be, by its id.
+    """
+
+    new: int
+    left_out: Mapping[str, str]
 
 
 def predict(
@@ -25,46 +49,116 @@ def predict(
     batch_size: int = 64,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
-) -> int:
-    """Fill in the run's predictions for these splits and return how many were new.
+) -> Predicted:
+    """Fill in the run's predictions for these splits.
 
-    The table is written whole, at most SAVE_EVERY samples apart, and when cancelled.
+    They are added at most SAVE_EVERY samples and SAVE_SECONDS apart, and when cancelled. Several processes may fill
+    in one run: none loses what another has added.
+
+    Raises:
+        BadInput: no sample at all could be predicted; the first reason is given.
+        StorageFull: no room; what was added is kept.
     """
     token = cancel or CancelToken()
     wanted = np.concatenate([run.study.rows(split) for split in splits])
     have = run.predictions
-    todo = np.setdiff1d(wanted, have.rows if have is not None else np.empty(0, np.int64))
-    done = 0
-    for chunk in _chunks(todo, SAVE_EVERY):
-        probabilities: list[NDArray[np.float32]] = []
+    todo = wanted if have is None else wanted[~np.isin(wanted, have.rows)]
+    work, done = _Work(run, classifier, have is None), 0
+    try:
+        for rows in _chunks(todo, batch_size):
+            token.check()
+            work.ask(rows)
+            done += len(rows)
+            progress(done, len(todo), "samples")
+            if len(work.rows) >= SAVE_EVERY or monotonic() - work.saved >= SAVE_SECONDS:
+                work.save()
+    finally:
+        work.save()
+    with suppress(StorageFull):  # it is all there; a later one brings it together
+        run.settle_predictions()
+    if work.fresh and work.left_out and not work.new:
+        raise _nothing(work.left_out)
+    return Predicted(work.new, work.left_out)
+
+
+@dataclass
+class _Work:
+    """What is asked and not yet stored; `fresh` where the run had no predictions before."""
+
+    run: Run
+    classifier: Classifier
+    fresh: bool
+    rows: list[int] = field(default_factory=list)
+    probabilities: list[NDArray[np.float32]] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    new: int = 0
+    saved: float = field(default_factory=lambda: monotonic())
+
+    def ask(self, rows: NDArray[np.int64]) -> None:
+        """Predict a batch; where the model fails on it, each sample alone, to find the one that it fails on."""
+        readable, pixels = self._pixels(rows)
+        if not readable:
+            return
         try:
-            for rows in _chunks(chunk, batch_size):
-                token.check()
-                probabilities.append(_probabilities(run, classifier, rows))
-                done += len(rows)
-                progress(done, len(todo), "samples")
-        finally:
-            _append(run, chunk, probabilities)
-    return done
+            self._take(readable, _probabilities(self.classifier, pixels))
+        except Exception as error:  # a module from anywhere raises anything
+            if len(readable) > 1:
+                self._ask_alone(readable, pixels, error)
+            else:
+                self._leave_out(readable[0], error)
+
+    def _ask_alone(self, rows: list[int], pixels: list[NDArray[np.uint8]], error: Exception) -> None:
+        before = self.new
+        for row, picture in zip(rows, pixels, strict=True):
+            try:
+                self._take([row], _probabilities(self.classifier, [picture]))
+            except Exception as alone:
+                self._leave_out(row, alone)
+        if self.fresh and self.new == before == 0:  # not one of the first batch: it is the model, not a sample
+            raise error if isinstance(error, XaiError) else _nothing(self.left_out) from error
+
+    def _pixels(self, rows: NDArray[np.int64]) -> tuple[list[int], list[NDArray[np.uint8]]]:
+        """The rows whose pictures can be read, and these."""
+        readable, pixels = [], []
+        pictures = self.run.study.pictures(rows.tolist())  # a map: it goes on after a picture that failed
+        for row in rows.tolist():
+            try:
+                pixels.append(self.classifier.preprocess.pixels(next(pictures)))
+                readable.append(row)
+            except Exception as error:  # so may a dataset from anywhere
+                self._leave_out(row, error)
+        return readable, pixels
+
+    def _take(self, rows: list[int], probabilities: NDArray[np.float32]) -> None:
+        fine = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
+        for place in np.setdiff1d(np.arange(len(rows)), fine):
+            self._leave_out(rows[place], "the model's output is not a number")
+        self.rows += [rows[place] for place in fine]
+        self.probabilities.append(probabilities[fine])
+        self.new += len(fine)
+
+    def _leave_out(self, row: int, why: Exception | str) -> None:
+        if isinstance(why, Exception) and not isinstance(why, XaiError):
+            LOG.info("row %d", row, exc_info=why)
+            why = f"{type(why).__name__}: {why}"
+        self.left_out[str(self.run.study.samples["id"].iat[row])] = " ".join(str(why).split())[:200]
+
+    def save(self) -> None:
+        """Add what is waiting."""
+        if self.rows:
+            self.run.add_predictions(self.rows, np.concatenate(self.probabilities))
+        self.rows, self.probabilities, self.saved = [], [], monotonic()
 
 
-def _probabilities(run: Run, classifier: Classifier, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _probabilities(classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     with torch.inference_mode():
-        logits = classifier.logits(inputs(run.study, classifier, rows.tolist()))
-        return logits.float().softmax(1).cpu().numpy()
+        return classifier.logits(as_input(classifier, pixels)).float().softmax(1).cpu().numpy()
 
 
-def _append(run: Run, rows: NDArray[np.int64], parts: list[NDArray[np.float32]]) -> None:
-    if not parts:
-        return
-    probabilities = np.concatenate(parts)
-    rows = rows[: len(probabilities)]
-    have = run.predictions
-    if have is not None:
-        new = ~np.isin(rows, have.rows)  # another process may have been faster
-        rows = np.concatenate([have.rows, rows[new]])
-        probabilities = np.concatenate([have.probabilities, probabilities[new]])
-    run.write_predictions(rows, probabilities)
+def _nothing(left_out: Mapping[str, str]) -> BadInput:
+    first, reason = next(iter(left_out.items()))
+    remedy = "The same holds for all that were asked; mend the model or the data and start again."
+    return BadInput("no sample could be predicted", value=f"{first}: {reason}", remedy=remedy)
 
 
 def _chunks(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xai_core import __version__
 from xai_core.errors import BadInput
+from xai_core.files import locked, storage_errors
 from xai_core.models.architectures import ARCHITECTURES, Architecture
 from xai_core.models.build import pick_device
 from xai_core.models.preprocess import Preprocess
@@ -54,46 +55,75 @@ def train_run(
 
     Raises:
         BadParameter: not a name, taken, or a configuration that does not fit.
-        BadInput: pictures that cannot be read, an empty split, another unfinished training of that name.
+        BadInput: pictures that cannot be read, an empty split, another unfinished training of that name, or one that
+            goes on right now.
         Cancelled: asked to stop; finished epochs are kept.
     """
     checked_name(name, "run")
+    _check_free(study, name)
+    config = config.resolved()
+    folder = study.path / "training" / name
+    with _alone(folder):
+        _check_free(study, name)  # who trained it until now may just have finished
+        preprocess = chosen_preprocess(study, config, given)
+        module, notes = starting_module(config, len(study.class_names), preprocess)
+        training, validation = (pictures(study, split, preprocess, cancel) for split in ("train", "validation"))
+        result = train(
+            module,
+            training,
+            validation,
+            config,
+            study.class_names,
+            preprocess,
+            folder=folder,
+            progress=progress,
+            cancel=cancel,
+            device=pick_device(device),
+        )
+        info = RunInfo(
+            architecture=config.architecture,
+            preprocess=preprocess.as_dict(),
+            cam_layer=ARCHITECTURES[config.architecture].cam_layer,
+            fingerprint=fingerprint(module, config.architecture, preprocess),
+            parent=parent,
+            training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
+            provenance={"trained_by": f"second-look {__version__}", "notes": notes},
+            seconds=result.seconds,
+        )
+        with study.new_run(name, info) as run:
+            save_weights(module, run.weights)
+            run.write_history(result.history)
+        shutil.rmtree(folder, ignore_errors=True)
+        return study.run(name)
+
+
+def _check_free(study: Study, name: str) -> None:
     if name in study.runs():
         raise BadInput("this run exists already", value=name, remedy="Choose another name.")
-    config = config.resolved()
-    preprocess = chosen_preprocess(study, config, given)
-    module, notes = starting_module(config, len(study.class_names), preprocess)
-    training, validation = (pictures(study, split, preprocess, cancel) for split in ("train", "validation"))
-    folder = study.path / "training" / name
-    result = train(
-        module,
-        training,
-        validation,
-        config,
-        study.class_names,
-        preprocess,
-        folder=folder,
-        progress=progress,
-        cancel=cancel,
-        device=pick_device(device),
-    )
-    info = RunInfo(
-        architecture=config.architecture,
-        preprocess=preprocess.as_dict(),
-        cam_layer=ARCHITECTURES[config.architecture].cam_layer,
-        fingerprint=fingerprint(module, config.architecture, preprocess),
-        parent=parent,
-        training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
-        provenance={"trained_by": f"second-look {__version__}", "notes": notes},
-        seconds=result.seconds,
-    )
-    with study.new_run(name, info) as run:
-        save_weights(module, run.weights)
-        run.write_history(result.history)
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        folder.parent.rmdir()  # when no other training is unfinished
-    return study.run(name)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two trainings of one name would take each other's epochs: the second is refused at once.
+
+    The lock ends with its process, also by a kill. Where the file system knows no locks there is none.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder, wait=False))
+        except BlockingIOError:
+            remedy = "Wait until it has finished, or choose another name."
+            raise BadInput("another process is training this run", value=folder.name, remedy=remedy) from None
+        except OSError:
+            pass
+        try:
+            yield
+        finally:
+            for empty in (folder, folder.parent):  # nothing unfinished lies there
+                with contextlib.suppress(OSError):
+                    empty.rmdir()
 
 
 def pictures(study: Study, split: str, preprocess: Preprocess, cancel: CancelToken | None = None) -> PictureArrays:

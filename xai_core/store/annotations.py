@@ -2,25 +2,31 @@
 
 Tags are added and removed one by one, so two people who tag the same sample lose nothing; of two notes on one sample
 the later stands. The file is made with the first annotation; a study without it has none.
+
+A checksum of all that is written is kept beside it, and whoever reads or writes compares: a note that rotted, or that
+vanished, is told. Files of before have none until something is written.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from xai_core.errors import BadParameter
-from xai_core.files import storage_errors
+from xai_core.store import database
 
 LONGEST_TAG, LONGEST_NOTE = 60, 10_000
 _BUSY_SECONDS = 30.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS tags (row INTEGER, tag TEXT, PRIMARY KEY (row, tag)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notes (row INTEGER PRIMARY KEY, note TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS written (checksum INTEGER NOT NULL);
 """
+_HAS_CHECKSUM = "SELECT count(*) FROM sqlite_master WHERE name = 'written'"
 
 
 @dataclass(frozen=True)
@@ -39,21 +45,13 @@ class Annotations:
 
     def of(self, rows: Sequence[int]) -> list[Annotation]:
         """The annotation of each row. Raises BadInput when the file is damaged."""
-        if not self.path.is_file():
-            return [Annotation()] * len(rows)
-        with self._open("rw") as file:
-            tags: dict[int, list[str]] = {}
-            for row, tag in file.execute("SELECT row, tag FROM tags ORDER BY tag"):
-                tags.setdefault(row, []).append(tag)
-            notes = dict(file.execute("SELECT row, note FROM notes"))
+        tags, notes = self._all()
         return [Annotation(tuple(tags.get(int(row), ())), notes.get(int(row), "")) for row in rows]
 
     def known_tags(self) -> list[str]:
-        """Every tag in use, in alphabetical order."""
-        if not self.path.is_file():
-            return []
-        with self._open("rw") as file:
-            return [tag for (tag,) in file.execute("SELECT DISTINCT tag FROM tags ORDER BY tag")]
+        """Every tag in use, in alphabetical order. Raises BadInput when the file is damaged."""
+        tags, _ = self._all()
+        return sorted({tag for of_row in tags.values() for tag in of_row})
 
     def add_tag(self, row: int, tag: str) -> None:
         """Tag a sample. Raises BadParameter for an empty or overlong tag, StorageFull and BadInput as files do."""
@@ -79,17 +77,45 @@ class Annotations:
         else:
             self._write("DELETE FROM notes WHERE row = ?", row)
 
-    def _write(self, statement: str, row: int, *values: str) -> None:
-        with self._open("rwc") as file:
-            file.executescript(_TABLES)
-            file.execute(statement, (int(row), *values))
+    def _all(self) -> tuple[Mapping[int, Sequence[str]], Mapping[int, str]]:
+        """The tags of each row, in alphabetical order, and its note."""
+        if not os.path.lexists(self.path):
+            return {}, {}
+        with database.opened(self.path, wait=_BUSY_SECONDS) as file:
+            file.execute("BEGIN")  # tables and checksum of one moment
+            return _checked(file)
 
-    @contextmanager
-    def _open(self, mode: str) -> Iterator[sqlite3.Connection]:
-        with storage_errors(self.path):
-            uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-            file = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
-            try:
-                yield file
-            finally:
-                file.close()
+    def _write(self, statement: str, row: int, *values: str) -> None:
+        with database.opened(self.path, create=True, wait=_BUSY_SECONDS) as file:
+            file.execute("BEGIN IMMEDIATE")
+            for table in _TABLES.split(";"):  # executescript would end the transaction
+                file.execute(table)
+            _checked(file)  # a new checksum would make damage look whole
+            file.execute(statement, (int(row), *values))
+            file.execute("DELETE FROM written")
+            file.execute("INSERT INTO written VALUES (?)", (_checksum(*_content(file)),))
+            file.execute("COMMIT")
+
+
+def _checked(file: sqlite3.Connection) -> tuple[dict[int, list[str]], dict[int, str]]:
+    """All tags and notes, inside a transaction. Raises DatabaseError where they are not as they were written."""
+    tags, notes = _content(file)
+    kept = file.execute("SELECT checksum FROM written").fetchall() if file.execute(_HAS_CHECKSUM).fetchone()[0] else []
+    if kept not in ([], [(_checksum(tags, notes),)]):
+        raise sqlite3.DatabaseError("it is not as it was written")
+    return tags, notes
+
+
+def _content(file: sqlite3.Connection) -> tuple[dict[int, list[str]], dict[int, str]]:
+    tags: dict[int, list[str]] = {}
+    lines = file.execute("SELECT row, tag FROM tags ORDER BY tag, row").fetchall()
+    notes = file.execute("SELECT row, note FROM notes ORDER BY row").fetchall()
+    if not all(isinstance(row, int) and isinstance(text, str) for row, text in (*lines, *notes)):
+        raise sqlite3.DatabaseError("a tag or a note is no text")
+    for row, tag in lines:
+        tags.setdefault(row, []).append(tag)
+    return tags, dict(notes)
+
+
+def _checksum(tags: Mapping[int, Sequence[str]], notes: Mapping[int, str]) -> int:
+    return zlib.crc32(repr((sorted(tags.items()), sorted(notes.items()))).encode("utf-8", "surrogatepass"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import json
+import math
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -18,13 +20,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_core.errors import BadInput, BadParameter
-from xai_core.files import damaged, finite, storage_errors, sync_folder, write_atomic
+from xai_core.files import damaged, finite, read_plain, storage_errors, sync_folder, write_atomic
+from xai_core.params import digest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
 
+CHECKSUM = "checksum"
+"""How a file calls the checksum of the rest of itself."""
+
+_SEAL, _DIGITS = b"crc32:", 8
+_LONGEST_JSON, _LONGEST_TABLE, _MOST_ROWS, _DEEPEST = 2**28, 2**34, 2**28, 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
@@ -99,60 +107,111 @@ def _hidden(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file as a whole. NaN and infinities become null.
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a JSON file as a whole, with a checksum as its first line. NaN and infinities become null.
 
     Raises:
         StorageFull: no room; the old file is untouched.
     """
-    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    kept = {name: item for name, item in finite(value).items() if name != CHECKSUM}
+    text = json.dumps({CHECKSUM: digest(kept)[:_DIGITS], **kept}, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomic(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """The object in a JSON file, without its checksum. A file that has none (an older one) is taken as it is.
 
     Raises:
-        BadInput: the file is missing, unreadable, or holds no JSON object.
+        BadInput: the file is missing, unreadable, not as it was written, or holds no JSON object, an endless number
+            or nesting without end.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_plain(path, _LONGEST_JSON), parse_constant=_no_number)
+        if not isinstance(value, dict):
+            raise ValueError("it holds no JSON object")
+        _check_plain(value)
+        checksum = value.pop(CHECKSUM, None)
+        changed = checksum is not None and checksum != digest(value)[:_DIGITS]
     except (OSError, ValueError, RecursionError) as error:
         raise damaged(path, error) from None
-    if not isinstance(value, dict):
-        raise damaged(path, "it holds no JSON object")
+    if changed:
+        remedy = f"Restore it from a copy; if you changed it on purpose, take out its line {CHECKSUM!r}."
+        raise damaged(path, "it is not as it was written", remedy=remedy)
     return value
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Replace a Parquet file as a whole.
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
+
+
+def _check_plain(value: Any, depth: int = 0) -> None:
+    """Raise ValueError for what nobody who reads JSON expects: numbers out of range, endless nesting."""
+    if depth > _DEEPEST:
+        raise ValueError("it is nested too deep")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number out of range")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("a number out of range")
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _check_plain(item, depth + 1)
+
+
+def write_table(path: Path, table: pa.Table, about: Mapping[str, str] | None = None) -> None:
+    """Replace a Parquet file as a whole, with a checksum of all its bytes among its metadata, and `about` beside it.
 
     Raises:
         StorageFull: no room; the old file is untouched.
     """
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=1)
-    write_atomic(path, buffer.getvalue())
+    metadata = {**(about or {}), CHECKSUM: f"{_SEAL.decode()}{'0' * _DIGITS}"}
+    pq.write_table(table.replace_schema_metadata(metadata), buffer, compression="zstd", compression_level=1)
+    data = bytearray(buffer.getvalue())
+    start = data.rindex(_SEAL) + len(_SEAL)
+    data[start : start + _DIGITS] = _table_checksum(data, start)
+    write_atomic(path, bytes(data))
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The schema's columns of a Parquet file, in its order.
 
+    Its metadata is what `write_table` was told `about` it; None where the file has no checksum (an older one, or of
+    another program): nothing then proves that it is as it was written.
+
     Raises:
-        BadInput: the file is missing, no Parquet, lacks a column, or holds another type or an unexpected gap.
+        BadInput: the file is missing, no Parquet, not as it was written, lacks a column, or holds another type or an
+            unexpected gap.
     """
     try:
+        data = read_plain(path, _LONGEST_TABLE)
+        start = data.rfind(_SEAL) + len(_SEAL)
+        sealed = start >= len(_SEAL)
+        if sealed and data[start : start + _DIGITS] != _table_checksum(data, start):
+            raise ValueError("it is not as it was written")
         # not pq.read_table: it reads folder names such as "a=b" as columns
         # one thread: Arrow's pool may abort the process when it ends soon after (apache/arrow#34314)
-        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
-        table = table.select(schema.names).combine_chunks()
+        file = pq.ParquetFile(pa.BufferReader(data))
+        if file.metadata.num_rows > _MOST_ROWS:  # a few bytes may claim any number
+            raise ValueError(f"{file.metadata.num_rows:,} lines")
+        table = file.read(use_threads=False).select(schema.names).combine_chunks()
+        if not sealed:
+            table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise damaged(path, error) from None
     for field in schema:
         column = table[field.name]
         if column.type != field.type or (column.null_count and not field.nullable):
             raise damaged(path, f"column {field.name} is of the wrong type or has gaps")
-    return table
+    return table if sealed else table.replace_schema_metadata(None)
+
+
+def _table_checksum(data: bytes | bytearray, start: int) -> bytes:
+    """Of a file whose own checksum, from `start` on, counts as zeros."""
+    with memoryview(data) as whole:
+        total = zlib.crc32(whole[start + _DIGITS :], zlib.crc32(b"0" * _DIGITS, zlib.crc32(whole[:start])))
+    return f"{total:0{_DIGITS}x}".encode()
 
 
 def to_table(frame: pd.DataFrame, schema: pa.Schema, what: str) -> pa.Table:
@@ -168,22 +227,34 @@ def to_table(frame: pd.DataFrame, schema: pa.Schema, what: str) -> pa.Table:
         raise BadInput(f"{what} cannot be stored", value=error, remedy=remedy) from None
 
 
+Signature = tuple[int, int, int]
+
+
+def signature(path: Path) -> Signature | None:
+    """What changes whenever a file is replaced; None where there is none. Raises BadInput where it cannot be told."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise damaged(path, error) from None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 class Cached(Generic[T]):
     """What a file holds, read again only when the file has been replaced. Safe to share between threads."""
 
     def __init__(self, path: Path, load: Callable[[Path], T]) -> None:
         self._path, self._load = path, load
-        self._kept: tuple[tuple[int, int, int], T] | None = None
+        self._kept: tuple[Signature, T] | None = None
 
     def get(self) -> T | None:
         """The file's content, or None where there is no file. Raises what `load` raises."""
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
+        now = signature(self._path)
+        if now is None:
             return None
-        signature = (status.st_mtime_ns, status.st_size, status.st_ino)
         kept = self._kept
-        if kept is None or kept[0] != signature:
-            kept = (signature, self._load(self._path))
+        if kept is None or kept[0] != now:
+            kept = (now, self._load(self._path))
             self._kept = kept
         return kept[1]

@@ -2,15 +2,22 @@
 
 What the index does not name does not exist. A writer takes slots in a transaction, writes the records, syncs them,
 and then commits their names; so a writer may die at any moment, and any number of processes may write at once.
+
+The index keeps a checksum of each map. One that is not as it was written counts as missing: it is never given out,
+and whoever computes what is missing replaces it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.files import damaged, storage_errors
-from xai_core.store import files
-from xai_core.store.records import Records, Shape, encode, refused
+from xai_core.store import database, files
+from xai_core.store.records import Records, Shape, encode, possible, refused
 from xai_core.types import Array
 
+LOG = logging.getLogger("xai.store")
 MISSING, STORED, REFUSED = 0, 1, 2
 _MANIFEST, _INDEX = "manifest.json", "index.sqlite"
 _BUSY_SECONDS = 120.0
@@ -29,14 +37,22 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (height INTEGER, width INTEGER, slots INTEGER NOT NULL);
 INSERT INTO meta SELECT NULL, NULL, 0 WHERE NOT EXISTS (SELECT 1 FROM meta);
 CREATE TABLE IF NOT EXISTS rows (
-    row INTEGER, target TEXT, slot INTEGER, scale REAL, refusal TEXT, diagnostics TEXT, PRIMARY KEY (row, target)
+    row INTEGER, target TEXT, slot INTEGER, scale REAL, refusal TEXT, diagnostics TEXT, checksum INTEGER,
+    PRIMARY KEY (row, target)
 ) WITHOUT ROWID;
 """
+_HAS_CHECKSUMS = "SELECT count(*) FROM pragma_table_info('rows') WHERE name = 'checksum'"
+"""Stores of before have none; the first writer adds the column."""
+
 # CROSS JOIN keeps SQLite from scanning all rows for a few wanted ones
 _LOOK_UP = """
-SELECT wanted.key, slot, scale, refusal, diagnostics FROM json_each(?) AS wanted
+SELECT wanted.key, slot, scale, refusal, diagnostics, {checksum} FROM json_each(?) AS wanted
 CROSS JOIN rows ON row = json_extract(wanted.value, '$[0]') AND target = json_extract(wanted.value, '$[1]')
 """
+_AT_ONCE = 1024
+"""Maps that are checked together: what is held in memory where nothing is given out."""
+
+_LONGEST_SIDE, _LARGEST_SCALE = 2**14, float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -65,15 +81,20 @@ class _Line(NamedTuple):
     refusal: str | None
     diagnostics: str
 
+    def checksum(self, record: NDArray[np.float16] | None) -> int:
+        """Of all that is kept of the map; of a refused one there is no record."""
+        text = f"{self.row} {self.target} {self.scale!r} {self.refusal!r} {self.diagnostics}"
+        return zlib.crc32(b"" if record is None else record.data.cast("B"), zlib.crc32(text.encode()))
+
 
 class _Found(NamedTuple):
-    """A line of the index that answers the pair at `position`; its slot lies within the file."""
+    """A sound line of the index, which answers the pair at `position`."""
 
     position: int
-    slot: int | None
+    record: NDArray[np.float16] | None
     scale: float
     refusal: str | None
-    diagnostics: str
+    diagnostics: dict[str, float]
 
 
 class MapStore:
@@ -124,7 +145,7 @@ class MapStore:
         """`(h, w)` of every map; None until the first one is stored."""
         if self._shape is None:
             with self._index() as index:
-                self._shape = _shape(index)
+                self._shape, _ = _meta(index)
         return self._shape
 
     def put(
@@ -162,12 +183,14 @@ class MapStore:
         lines = [_Line(*each) for each in zip(numbers, targets, scales.tolist(), reasons, notes, strict=True)]
         with self._index() as index:
             self._begin(index)
+            if not index.execute(_HAS_CHECKSUMS).fetchone()[0]:
+                index.execute("ALTER TABLE rows ADD COLUMN checksum INTEGER")
             self._write(index, lines, records)
             index.execute("COMMIT")
 
     def _write(self, index: sqlite3.Connection, lines: list[_Line], records: NDArray[np.float16]) -> None:
         """Inside a transaction: the records of what is new, then their names."""
-        known = {found[0] for found in index.execute(_LOOK_UP, (json.dumps([line[:2] for line in lines]),))}
+        known = {found.position for found in self._sound(index, [line[:2] for line in lines])}
         fresh = [position for position in _first(lines) if position not in known]
         drawn = [position for position in fresh if lines[position].refusal is None]
         if drawn:
@@ -176,9 +199,11 @@ class MapStore:
         slots = dict(zip(drawn, range(start, start + len(drawn)), strict=True))
         self._records.append(start, records[drawn])
         index.execute("UPDATE meta SET slots = ?", (start + len(drawn),))
-        index.executemany(
-            "INSERT INTO rows (slot, row, target, scale, refusal, diagnostics) VALUES (?, ?, ?, ?, ?, ?)",
-            [(slots.get(position), *lines[position]) for position in fresh],
+        sums = [lines[position].checksum(records[position] if position in slots else None) for position in fresh]
+        index.executemany(  # what is there in spite of being fresh is damaged
+            "INSERT OR REPLACE INTO rows (slot, checksum, row, target, scale, refusal, diagnostics)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(slots.get(position), each, *lines[position]) for position, each in zip(fresh, sums, strict=True)],
         )
 
     def _begin(self, index: sqlite3.Connection) -> None:
@@ -188,8 +213,8 @@ class MapStore:
         file to grow first and this writer to die, they would name zeros.
         """
         index.execute("BEGIN IMMEDIATE")
-        (slots,) = index.execute("SELECT slots FROM meta").fetchone()
-        whole = self._records.whole(_shape(index))
+        shape, slots = _meta(index)
+        whole = self._records.whole(shape)
         if slots > whole:
             index.execute("DELETE FROM rows WHERE slot >= ?", (whole,))
             index.execute("UPDATE meta SET slots = ?", (whole,))
@@ -198,24 +223,27 @@ class MapStore:
 
     def state(self, rows: Sequence[int] | NDArray[np.int64], targets: Sequence[str]) -> NDArray[np.uint8]:
         """`(N,)` MISSING, STORED or REFUSED."""
-        _, found = self._look_up(rows, targets)
-        return _state(len(rows), found)
+        state = np.full(len(rows), MISSING, dtype=np.uint8)
+        for start in range(0, len(rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            _, found = self._look_up(rows[part], targets[part])
+            state[part] = _state(len(state[part]), found)
+        return state
 
     def get(self, rows: Sequence[int] | NDArray[np.int64], targets: Sequence[str]) -> StoredMaps:
         """The maps of N (row, target) pairs, with what is known of them."""
         shape, found = self._look_up(rows, targets)
         count = len(rows)
         maps = np.full((count, *(shape or (0, 0))), np.nan, dtype=np.float32)
-        drawn = [line for line in found if line.slot is not None]
-        if shape and drawn:
-            raw = self._records.read(np.array([line.slot for line in drawn], dtype=np.int64), shape)
-            scales = np.array([line.scale for line in drawn], dtype=np.float32)
-            maps[[line.position for line in drawn]] = raw * scales[:, None, None]
+        drawn = [(line.position, line.record, line.scale) for line in found if line.record is not None]
+        if drawn:
+            positions, records, scales = zip(*drawn, strict=True)
+            maps[list(positions)] = np.array(records, np.float32) * np.array(scales, np.float32)[:, None, None]
         diagnostics: dict[str, Array] = {}
         refusals: list[str | None] = [None] * count
         for line in found:
             refusals[line.position] = line.refusal
-            for name, value in json.loads(line.diagnostics).items():
+            for name, value in line.diagnostics.items():
                 diagnostics.setdefault(name, np.full(count, np.nan, dtype=np.float32))[line.position] = value
         return StoredMaps(maps, _state(count, found), diagnostics, refusals)
 
@@ -229,35 +257,68 @@ class MapStore:
     ) -> tuple[Shape | None, list[_Found]]:
         if len(rows) != len(targets):
             raise refused("rows and targets whose lengths differ", f"{len(rows)} and {len(targets)}")
-        wanted = json.dumps([(int(row), target) for row, target in zip(rows, targets, strict=True)])
+        pairs = [(int(row), target) for row, target in zip(rows, targets, strict=True)]
         with self._index() as index:
             index.execute("BEGIN")  # shape, rows and size of one moment: no writer commits meanwhile
-            shape = _shape(index)
-            lines = index.execute(_LOOK_UP, (wanted,)).fetchall()
-            whole = self._records.whole(shape)
-        return shape, [_Found(*line) for line in lines if line[1] is None or line[1] < whole]
+            shape, _ = _meta(index)
+            return shape, self._sound(index, pairs)
 
-    @contextmanager
-    def _index(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection of its own for each call: threads share none, and none outlives a fork.
+    def _sound(self, index: sqlite3.Connection, pairs: Sequence[tuple[int, str]]) -> list[_Found]:
+        """Inside a transaction: what is stored of these pairs and is as it was written."""
+        shape, _ = _meta(index)
+        whole = self._records.whole(shape)
+        column = "checksum" if index.execute(_HAS_CHECKSUMS).fetchone()[0] else "NULL"
+        lines = index.execute(_LOOK_UP.format(checksum=column), (json.dumps(pairs),)).fetchall()
+        lines = [line for line in lines if line[1] is None or not _is_count(line[1]) or line[1] < whole]
+        slots = [line[1] for line in lines if _is_count(line[1])]
+        read = self._read(slots, shape)
+        records = {slot: record for slot, record, fine in zip(slots, read, possible(read), strict=True) if fine}
+        found = [_sound(pairs[line[0]], line, records) for line in lines]
+        if None in found:
+            _tell(self.path)
+        return [each for each in found if each is not None]
+
+    def _read(self, slots: list[int], shape: Shape | None) -> NDArray[np.float16]:
+        if shape is None or not slots:
+            return np.empty((0, 0, 0), np.float16)
+        return self._records.read(np.array(slots, dtype=np.int64), shape)
+
+    def _index(self, *, create: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+        """A connection of its own for each call.
 
         The rollback journal (SQLite's default) leaves no second file behind, so a finished store works on read-only
-        media; `mode=rw` falls back to reading there, and elsewhere may roll back what a dead writer left.
+        media; elsewhere whoever opens it rolls back what a dead writer left.
         """
-        path = self.path / _INDEX
-        if not create and not path.is_file():
-            raise damaged(path, "the file is missing")
-        with storage_errors(path):
-            index = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
-                uri=True,
-                timeout=_BUSY_SECONDS,
-                isolation_level=None,
-            )
-            try:
-                yield index
-            finally:
-                index.close()  # rolls back what was not committed
+        return database.opened(self.path / _INDEX, create=create, wait=_BUSY_SECONDS)
+
+
+@cache
+def _tell(store: Path) -> None:
+    LOG.warning("%s: stored maps are damaged and count as missing; computing them again replaces them", store)
+
+
+def _sound(
+    pair: tuple[int, str], line: tuple[int, Any, Any, Any, Any, Any], records: Mapping[int, NDArray[np.float16]]
+) -> _Found | None:
+    """What a line of the index says of a pair, or None where it is not as it was written."""
+    position, slot, scale, refusal, diagnostics, checksum = line
+    record = records.get(slot)
+    if (slot is None) == (refusal is None) or (slot is None) != (record is None) or not isinstance(scale, float):
+        return None
+    try:
+        notes = json.loads(diagnostics) if diagnostics != "{}" else {}
+        right = (
+            0 <= scale <= _LARGEST_SCALE
+            and all(isinstance(value, int | float) and isfinite(value) for value in notes.values())
+            and checksum in (None, _Line(*pair, scale, refusal, diagnostics).checksum(record))
+        )
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):  # diagnostics that are none
+        right = False
+    return _Found(position, record, scale, refusal, notes) if right else None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
 
 
 def _first(lines: list[_Line]) -> list[int]:
@@ -268,13 +329,18 @@ def _first(lines: list[_Line]) -> list[int]:
     return list(positions.values())
 
 
-def _shape(index: sqlite3.Connection) -> Shape | None:
-    height, width = index.execute("SELECT height, width FROM meta").fetchone()
-    return None if height is None else (height, width)
+def _meta(index: sqlite3.Connection) -> tuple[Shape | None, int]:
+    """The shape of the maps (None before the first) and how many slots are taken. Raises DatabaseError for nonsense."""
+    height, width, slots = index.execute("SELECT height, width, slots FROM meta").fetchone() or (0, 0, 0)
+    if height is None and width is None and _is_count(slots):
+        return None, slots
+    if not all(_is_count(value) and 0 < value <= _LONGEST_SIDE for value in (height, width)) or not _is_count(slots):
+        raise sqlite3.DatabaseError("its table meta is damaged")
+    return (height, width), slots
 
 
 def _fix_shape(index: sqlite3.Connection, shape: Shape) -> None:
-    known = _shape(index)
+    known, _ = _meta(index)
     if known is None:
         index.execute("UPDATE meta SET height = ?, width = ?", shape)
     elif known != shape:

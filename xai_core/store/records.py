@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
+from xai_core.files import open_plain, storage_errors
 from xai_core.types import Array
 
 Shape = tuple[int, int]
 _HALF = np.dtype("<f2")
+_ONE = 0x3C00
+"""The bits of 1."""
 
 
 class Records:
@@ -37,6 +40,9 @@ class Records:
         data = np.ascontiguousarray(records).data.cast("B")
         begin = offset = start * records[0].nbytes
         # plain writes: a full disk is then an exception, where a writable map would be a SIGBUS
+        if os.path.lexists(self._path):
+            with storage_errors(self._path):
+                open_plain(self._path).close()  # nobody reads from a pipe, nothing fills a device
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             while data:
@@ -49,8 +55,8 @@ class Records:
         finally:
             os.close(descriptor)
 
-    def read(self, slots: NDArray[np.int64], shape: Shape) -> Array:
-        """The `(N, h, w)` records in N slots, in any order, as float32.
+    def read(self, slots: NDArray[np.int64], shape: Shape) -> NDArray[np.float16]:
+        """The `(N, h, w)` records in N slots, in any order.
 
         Read rather than mapped: a file that is cut short meanwhile is then no SIGBUS. Neighbours are read together.
 
@@ -62,13 +68,10 @@ class Records:
         records = np.empty((len(slots), *shape), dtype=_HALF)
         starts = np.flatnonzero(np.diff(ordered, prepend=-2) != 1)
         ends = np.append(starts[1:], len(slots))
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with open_plain(self._path) as file:
             for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-                _fill(descriptor, records[start:end], int(ordered[start]) * records[0].nbytes)
-        finally:
-            os.close(descriptor)
-        result = np.empty(records.shape, dtype=np.float32)
+                _fill(file.fileno(), records[start:end], int(ordered[start]) * records[0].nbytes)
+        result = np.empty_like(records)
         result[order] = records
         return result
 
@@ -88,6 +91,12 @@ def encode(maps: Array, drawn: NDArray[np.bool_]) -> tuple[NDArray[np.float16], 
     scales = np.abs(kept).max(axis=(1, 2), initial=0.0).astype(np.float32)
     divisors = np.where(scales > 0, scales, np.float32(1))
     return (kept / divisors[:, None, None]).astype(_HALF), scales
+
+
+def possible(records: NDArray[np.float16]) -> NDArray[np.bool_]:
+    """Which of `(N, h, w)` records `encode` may have made: all within −1 … 1, so neither NaN nor infinite."""
+    sizes = records.view(np.uint16) & 0x7FFF  # the order of magnitudes is that of their bits, and that is fast
+    return sizes.max(axis=(1, 2), initial=0) <= _ONE
 
 
 def refused(problem: str, value: object) -> BadInput:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.explainers.base import EXPLAINERS
 from xai_core.files import damaged
+from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
 from xai_core.store import files
 from xai_core.store.identity import identity
 from xai_core.store.maps import MapStore
+from xai_core.store.predictions import PredictionFiles, Predictions
 from xai_core.types import Array
 
 if TYPE_CHECKING:
@@ -27,8 +30,9 @@ if TYPE_CHECKING:
 INFO_FILE = "run.json"
 HISTORY_COLUMNS = ("epoch", "split", "loss", "accuracy", "seconds", "learning_rate")
 _HISTORY_TYPES = (pa.int64(), pa.string(), pa.float64(), pa.float64(), pa.float64(), pa.float64())
+LARGEST_INPUT = 16_384
+"""Pixels of a side beyond which nothing could be computed: such a number is damage."""
 _HISTORY_SCHEMA = pa.schema(list(zip(HISTORY_COLUMNS, _HISTORY_TYPES, strict=True)))
-_TINY = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -58,23 +62,6 @@ class RunInfo:
     seconds: float | None = None
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What a model said of n samples.
-
-    Attributes:
-        rows: `(n,)` row numbers, ascending.
-        probabilities: `(n, K)`, 0 … 1.
-        predicted: `(n,)` the most probable class.
-        loss: `(n,)` cross-entropy against the label, in nats.
-    """
-
-    rows: NDArray[np.int64]
-    probabilities: Array
-    predicted: NDArray[np.int64]
-    loss: Array
-
-
 class Run:
     """One run of a study. Safe to share between threads; files replaced by another process are seen.
 
@@ -88,7 +75,7 @@ class Run:
         self.path = path or study.path / "runs" / name
         self._info = files.Cached(self.path / INFO_FILE, _read_info)
         self._history = files.Cached(self.path / "history.parquet", _read_history)
-        self._predictions = files.Cached(self.path / "predictions.parquet", self._read_predictions)
+        self._predictions = PredictionFiles(study, self.path)
 
     @property
     def info(self) -> RunInfo:
@@ -100,7 +87,8 @@ class Run:
 
     def set_info(self, **changes: Any) -> None:
         """Rewrite `run.json` with some fields changed."""
-        files.write_json(self.path / INFO_FILE, asdict(replace(self.info, **changes)))
+        path = self.path / INFO_FILE
+        files.write_json(path, files.read_json(path) | changes)
 
     @property
     def weights(self) -> Path:
@@ -130,39 +118,28 @@ class Run:
     def write_predictions(
         self, rows: Sequence[int] | NDArray[np.int64], probabilities: Array, losses: Array | None = None
     ) -> None:
-        """Replace the predictions as a whole.
+        """Replace the predictions as a whole; arguments and errors as `add_predictions`."""
+        self._predictions.replace(np.asarray(rows, np.int64), np.asarray(probabilities, np.float32), losses)
+
+    def add_predictions(
+        self, rows: Sequence[int] | NDArray[np.int64], probabilities: Array, losses: Array | None = None
+    ) -> None:
+        """Add predictions of more samples. Several processes may; of two of one sample the first counts.
 
         Args:
             rows: `(n,)` row numbers, each once, in any order.
-            probabilities: `(n, K)`, 0 … 1.
+            probabilities: `(n, K)`, 0 … 1, which add up to 1.
             losses: `(n,)` cross-entropy in nats; None computes it from the probabilities.
 
         Raises:
             BadInput: shapes, rows or values that cannot be right.
-            StorageFull: no room; the old predictions are kept.
+            StorageFull: no room; what was stored is kept.
         """
-        row_numbers = np.asarray(rows, np.int64)
-        chances = np.asarray(probabilities, np.float32)
-        self._check_predictions(row_numbers, chances)
-        if losses is None:
-            chosen = chances[np.arange(len(chances)), self.study.labels[row_numbers]]
-            losses = -np.log(np.maximum(chosen, _TINY))
-        order = np.argsort(row_numbers, kind="stable")
-        row_numbers, chances = row_numbers[order], chances[order]
-        columns = [
-            pa.array(self.study.samples["id"].take(row_numbers), pa.string()),
-            pa.array(row_numbers),
-            pa.array(chances.argmax(axis=1).astype(np.int64)),
-            pa.array(np.asarray(losses, np.float32)[order]),
-            pa.FixedSizeListArray.from_arrays(chances.ravel(), chances.shape[1]),
-        ]
-        files.write_table(self.path / "predictions.parquet", pa.table(columns, schema=self._prediction_schema))
+        self._predictions.add(np.asarray(rows, np.int64), np.asarray(probabilities, np.float32), losses)
 
-    @property
-    def _prediction_schema(self) -> pa.Schema:
-        types = {"id": pa.string(), "row": pa.int64(), "predicted": pa.int64(), "loss": pa.float32()}
-        types["probabilities"] = pa.list_(pa.float32(), len(self.study.class_names))
-        return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+    def settle_predictions(self) -> None:
+        """Bring what was added into one file, which is read faster. Raises as `add_predictions`; nothing is lost."""
+        self._predictions.settle()
 
     def maps(
         self,
@@ -196,41 +173,41 @@ class Run:
         folder = self.path / part / f"{method_key}-{digest(about)[:8]}"
         return MapStore.at(folder, about, create=create, made_with=made_with)
 
-    def _check_predictions(self, rows: NDArray[np.int64], probabilities: Array) -> None:
-        classes, samples = len(self.study.class_names), len(self.study.labels)
-        problem = ""
-        if rows.ndim != 1 or probabilities.shape != (len(rows), classes):
-            problem = f"probabilities of shape {probabilities.shape} for {len(rows)} rows and {classes} classes"
-        elif len(rows) and (rows.min() < 0 or rows.max() >= samples or len(np.unique(rows)) != len(rows)):
-            problem = "a row that does not exist, or twice"
-        elif not ((probabilities >= 0) & (probabilities <= 1.001)).all():  # NaN compares false
-            problem = "a probability outside 0 … 1"
-        if problem:
-            raise BadInput("predictions that cannot be right", value=problem, remedy="Mend them and write again.")
-
-    def _read_predictions(self, path: Path) -> Predictions:
-        table = files.read_table(path, self._prediction_schema)
-        rows, predicted, loss = (table[name].to_numpy() for name in ("row", "predicted", "loss"))
-        chances = table["probabilities"].combine_chunks().flatten().to_numpy()
-        chances = chances.reshape(len(rows), len(self.study.class_names))
-        try:
-            self._check_predictions(rows, chances)
-        except BadInput as error:
-            raise damaged(path, error.value) from None
-        ids = pa.array(self.study.samples["id"].take(rows), pa.string())
-        if not ids.equals(table["id"].combine_chunks()):
-            raise damaged(path, "it is about other samples")
-        return Predictions(rows, chances, predicted, loss)
-
 
 def _read_info(path: Path) -> RunInfo:
     values = files.read_json(path)
-    known = {f.name: values[f.name] for f in fields(RunInfo) if f.name in values}
-    info = RunInfo(**known)
+    info = RunInfo(**{f.name: values[f.name] for f in fields(RunInfo) if f.name in values})
     wrong = [name for name, kinds in _INFO_TYPES.items() if not isinstance(getattr(info, name), kinds)]
     if wrong:
         raise damaged(path, f"{wrong[0]} is of the wrong type")
+    problem = _broken_training(info.training) or _broken(info)
+    if problem:
+        raise damaged(path, problem)
     return info
+
+
+def _broken_training(values: Mapping[str, Any]) -> str:
+    tables = [values.get("loss_params", {}), values.get("augmentations", {})]
+    tables += tables[1].values() if isinstance(tables[1], dict) else ()
+    right = isinstance(values.get("architecture", ""), str) and all(isinstance(table, dict) for table in tables)
+    return "" if right else "training is not a training configuration"
+
+
+def _broken(info: RunInfo) -> str:
+    """What pages and models could not work with, or ""."""
+    if info.seconds is not None and info.seconds < 0:
+        return "seconds is no duration"
+    try:
+        if info.created:
+            datetime.fromisoformat(info.created).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return "created is no time"
+    try:
+        preprocess = Preprocess.from_dict(info.preprocess) if info.preprocess is not None else None
+    except BadInput as error:
+        return f"preprocess is {error.problem}: {error.value}"
+    sides = (preprocess.height, preprocess.width) if preprocess else ()
+    return "" if all(type(side) is int and side <= LARGEST_INPUT for side in sides) else "an input of no real size"
 
 
 def _read_history(path: Path) -> pd.DataFrame:

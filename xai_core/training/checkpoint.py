@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from xai_core.errors import BadInput
-from xai_core.files import write_atomic
+from xai_core.files import open_plain, write_atomic
 from xai_core.models.weights import owned
 
 FILE = "resume.safetensors"
@@ -54,9 +55,10 @@ def restore(folder: Path, identity: str, module: nn.Module, optimiser: Optimizer
     Raises BadInput when the unfinished training is another one, or its file is damaged.
     """
     path = folder / FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return Standing(identity)
     try:
+        open_plain(path).close()
         with safetensors.safe_open(path, framework="pt") as file:
             standing = Standing(**json.loads(file.metadata()["standing"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)

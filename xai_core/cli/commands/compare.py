@@ -14,7 +14,7 @@ from xai_core.cli.command import Command, cell, cell_arguments, open_study, pred
 from xai_core.errors import BadInput
 
 if TYPE_CHECKING:
-    from xai_core.store.run import Predictions
+    from xai_core.store.predictions import Predictions
     from xai_core.store.study import Study
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_core.cli.command import (
     Command,
@@ -33,6 +35,7 @@ from xai_core.types import TARGET_SPECS
 if TYPE_CHECKING:
     from xai_core.store.run import Run
 
+LOG = logging.getLogger("xai.explain")
 _SHOWN = 3
 """Reasons for refusals that are listed for each method."""
 
@@ -71,14 +74,26 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Row numbers that the command line names: ids, else a cell within the split, else the whole split."""
     if args.ids is not None:
-        return _by_id(run, args.ids)[: args.limit]
+        return with_predictions(run, _by_id(run, args.ids))[: args.limit]
     rows = run.study.rows(args.split)
     chosen = cell(run.study, args)
     if chosen is not None:
         predictions = predictions_of(run, args.study)
         hit = (run.study.labels[predictions.rows] == chosen[0]) & (predictions.predicted == chosen[1])
         rows = np.intersect1d(rows, predictions.rows[hit])
-    return rows[: args.limit]
+    return with_predictions(run, rows)[: args.limit]
+
+
+def with_predictions(run: Run, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of these rows that the run has predictions for, with a word on the rest; all of them where it has none."""
+    predictions = run.predictions
+    have = np.isin(rows, predictions.rows) if predictions is not None else np.zeros(len(rows), dtype=bool)
+    if have.all() or not have.any():
+        return rows
+    missing = np.flatnonzero(~have)
+    first = run.study.samples["id"].iat[rows[missing[0]]]
+    LOG.warning("%d of %d samples have no prediction and are left out, such as %s", len(missing), len(rows), first)
+    return rows[have]
 
 
 def _by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:

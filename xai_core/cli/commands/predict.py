@@ -18,6 +18,9 @@ from xai_core.cli.command import (
 from xai_core.errors import BadParameter
 from xai_core.types import SPLITS
 
+_SHOWN = 5
+"""Samples that are left out and named to people; --json names all."""
+
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
@@ -39,8 +42,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     run = open_run(args)
     classifier = load_classifier(run, device=settings.device)
     with long_work("predicting") as (progress, cancel):
-        new = predict(run, classifier, args.splits, batch_size=settings.batch_size, progress=progress, cancel=cancel)
-    return {"study": run.study.name, "run": run.name, "new": new, "splits": accuracies(run)}
+        made = predict(run, classifier, args.splits, batch_size=settings.batch_size, progress=progress, cancel=cancel)
+    return {
+        "study": run.study.name,
+        "run": run.name,
+        "new": made.new,
+        "left_out": [{"id": name, "reason": reason} for name, reason in made.left_out.items()],
+        "splits": accuracies(run),
+    }
 
 
 def accuracies(run: Any) -> dict[str, Any]:
@@ -57,6 +66,12 @@ def accuracies(run: Any) -> dict[str, Any]:
 def _show(result: dict[str, Any]) -> str:
     lines = [f"{result['run']}: {result['new']} new predictions"]
     lines += [f"  {split:<11} accuracy {v['accuracy']:.2%} of {v['n']}" for split, v in result["splits"].items()]
+    left_out = result["left_out"]
+    if left_out:
+        lines.append(f"  {len(left_out)} left out, in no count; predict asks them again next time")
+        lines += [f"    {each['id']}: {each['reason']}" for each in left_out[:_SHOWN]]
+        if len(left_out) > _SHOWN:
+            lines.append(f"    and {len(left_out) - _SHOWN} more; all with --json")
     return "\n".join(lines)
 
 
