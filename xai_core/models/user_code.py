@@ -13,6 +13,8 @@ from contextlib import contextmanager, redirect_stdout
 from types import TracebackType
 from typing import Any, NoReturn
 
+import torch
+
 from xai_core.errors import BadInput, Cancelled, XaiError
 
 LOG = logging.getLogger("xai.own_code")
@@ -28,15 +30,17 @@ def user_code(name: str, problem: str = "failed", remedy: str = MEND) -> Iterato
     """Within, code of the user's runs: `name` is what it is called in messages.
 
     What it prints goes to standard error, what it warns of becomes one line, told once. It finds no arguments of our
-    command line, and nothing on standard input: a worker's requests come from there.
+    command line, and nothing on standard input: a worker's requests come from there. What it sets for all of torch
+    (precision, device, gradients) ends with it: other models share this process.
 
     Raises:
         BadInput: it raised anything, or called `sys.exit`. Ctrl-C and errors of our own pass as they are.
     """
     try:
-        with redirect_stdout(sys.stderr), warnings.catch_warnings(), _set(sys, argv=[name], stdin=io.StringIO("")):
+        with redirect_stdout(sys.stderr), warnings.catch_warnings(), _torch_as_before():
             warnings.showwarning = _one_line  # type: ignore[assignment]
-            yield
+            with _set(sys, argv=[name], stdin=io.StringIO("")):
+                yield
     except (XaiError, Cancelled, GeneratorExit):
         raise
     except BaseException as error:
@@ -64,6 +68,18 @@ def no_network(name: str) -> Iterator[None]:
     plain = socket.socket.connect
     with _set(socket, getaddrinfo=refuse), _set(socket.socket, connect=connect):
         yield
+
+
+@contextmanager
+def _torch_as_before() -> Iterator[None]:
+    dtype, device, gradients = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
+        if torch.get_default_device() != device:
+            torch.set_default_device(None if device.type == "cpu" else device)
 
 
 @contextmanager
