@@ -96,6 +96,25 @@ def test_two_projects_with_the_same_names_keep_their_own_code(tmp_path: Path) ->
     assert set(one.code.digests) == names
 
 
+def test_places_that_a_project_adds_to_the_path_are_its_own(tmp_path: Path) -> None:
+    for by in (1, 2):
+        add = "import sys, os; sys.path.append(os.path.join(os.path.dirname(__file__), 'src'))\n"
+        build = "\ndef scaled(k):\n    import early\n    return Scaled(k)\n"
+        lazy = "        import factor\n        return super().forward(x) * 0 + factor.BY\n"
+        code = f"{add}{NET}\nclass Scaled(Net):\n    def forward(self, x):\n{lazy}{build}"
+        project(tmp_path / str(by), model=code, src__factor=f"BY = {by}", src__early="")
+    before = list(sys.path)
+    for by in (1, 2):
+        made = load(tmp_path / str(by), "model:scaled")
+        assert made.logits(torch.zeros(1, 3, 16, 16)).tolist() == [[by, by]]
+        assert made.code is not None
+        assert set(made.code.digests) == {"model", "early", "factor"}
+        known = dict(made.code.digests)
+        (tmp_path / str(by) / "model.py").touch()  # so that it is loaded anew
+        load(tmp_path / str(by), "model:scaled", known=known)
+    assert sys.path == before
+
+
 def test_code_that_this_process_has_loaded_itself_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(project(tmp_path / "elsewhere", model="BY = 7", helper="BY = 7"))
     import model  # type: ignore[import-not-found]

@@ -134,7 +134,7 @@ def imported(
             remedy = "Import the model again yourself if you know where this code comes from."
             raise UnsafeFile("this model is built by Python code of the user's own", value=spec, remedy=remedy)
         code = load_code(folder or Path.cwd(), spec)
-        code.check(known or {})
+        code.check(known or {}, so_far=True)
         module = built(code, spec, len(class_names))
         notes = load_into(module, read_weights(weights), name=spec) if weights is not None else []
         made = _assembled(module, class_names, preprocess, spec, cam_layer, None, device)

@@ -74,6 +74,8 @@ class OwnCode:
         self.digests: dict[str, str] = {}
         self._stamps: dict[Path, Stamp] = {}
         self._inside = False
+        self._path = [str(folder), *sys.path]
+        self._places = [str(folder)]
         self.builtins = {**vars(builtins), "__import__": self._import}
 
     def load(self, spec: str) -> None:
@@ -85,6 +87,8 @@ class OwnCode:
         except BadInput as error:
             if isinstance(cause := error.__cause__, ModuleNotFoundError):
                 remedy = "Start from the folder that holds it, or install its package."
+                if spec.partition(":")[0].endswith(".py"):
+                    remedy = "Name the module as in import: with dots, and without .py."
                 raise NotFound(f"no Python module for {spec}", value=cause.name or cause, remedy=remedy) from None
             raise
 
@@ -103,9 +107,14 @@ class OwnCode:
         """Whether a file was changed, replaced or removed after it was loaded: one `stat` each."""
         return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
 
-    def check(self, known: Mapping[str, str]) -> None:
-        """Raise BadInput where the files are not those of `known`, an earlier `digests`. Not all need be loaded."""
-        changed = sorted(n for n, d in known.items() if (self.digests.get(n) or self._digest_on_disk(n)) != d)
+    def check(self, known: Mapping[str, str], *, so_far: bool = False) -> None:
+        """Raise BadInput where the files are not those of `known`, an earlier `digests`.
+
+        Args:
+            so_far: the model is not built yet, and may need more of them than are loaded.
+        """
+        names = known.keys() & self.digests.keys() if so_far else known.keys()
+        changed = sorted(n for n in names if (self.digests.get(n) or self._digest_on_disk(n)) != known[n])
         if changed:
             remedy = "Put the old code back, or import the model again under another name."
             problem = "the model's code is not the code that this run was imported with"
@@ -113,7 +122,7 @@ class OwnCode:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Within, Python sees this project's modules, and looks into its folder first."""
+        """Within, Python sees this project's modules, and looks into its folder first, and where its code adds."""
         with _LOCK:
             if self._inside:
                 yield
@@ -121,7 +130,7 @@ class OwnCode:
             aside = {name: sys.modules.pop(name) for name in self._in_the_way()}
             before = set(sys.modules)
             sys.modules.update(self.modules)
-            sys.path.insert(0, str(self.folder))
+            path, sys.path[:] = list(sys.path), self._path
             finders: list[Any] = sys.meta_path
             finders.insert(finders.index(PathFinder) if PathFinder in finders else len(finders), self)
             self._inside = True
@@ -130,7 +139,8 @@ class OwnCode:
             finally:
                 self._inside = False
                 finders.remove(self)
-                sys.path.remove(str(self.folder))
+                self._path, sys.path[:] = list(sys.path), path
+                self._places = [place for place in self._path if place not in path]
                 self._collect([name for name in sys.modules if name not in before])
                 sys.modules.update(aside)
 
@@ -147,12 +157,12 @@ class OwnCode:
         self.digests[name] = hashlib.sha256(data).hexdigest()
 
     def _digest_on_disk(self, name: str) -> str:
-        """Of a module's file in the folder; "" where there is none."""
+        """Of the file of a module that is not loaded this time; "" where there is none."""
         parts = name.split(".")
         if not all(part.isidentifier() for part in parts):  # the name comes out of a study
             return ""
-        place = self.folder.joinpath(*parts)
-        files = [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+        places = [Path(place, *parts) for place in self._places]
+        files = [f for p in places for f in (p.with_suffix(".py"), p / "__init__.py") if f.is_file()]
         return hashlib.sha256(files[0].read_bytes()).hexdigest() if files else ""
 
     def _import(
@@ -170,7 +180,8 @@ class OwnCode:
             return builtins.__import__(name, globals, locals, fromlist or (), level)
 
     def _may_hold(self, top: str) -> bool:
-        return top in self.modules or (self.folder / f"{top}.py").exists() or (self.folder / top).is_dir()
+        places = map(Path, self._places)
+        return top in self.modules or any((p / f"{top}.py").exists() or (p / top).is_dir() for p in places)
 
     def _in_the_way(self) -> list[str]:
         """Loaded modules that have the name of one in this folder."""

@@ -19,7 +19,7 @@ PROBES, KEPT = 8, 2
 ALONE = 0.02
 """By how much of the largest a picture's logits may differ alone and in a batch: half precision rounds that much."""
 
-SAME, SAME_IN_HALF = 5e-3, 2e-2
+SAME, SAME_IN_HALF = 1e-2, 1e-1
 """The same for the answers of one model on other hardware."""
 
 SAME_SPREAD = 0.02
