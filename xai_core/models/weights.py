@@ -83,6 +83,7 @@ def load_into(
     Raises:
         BadInput: a layer is missing, unknown, of another shape, not of plain finite numbers; names are told.
     """
+    module = _inside(module)
     wanted = plain_state(module)
     prefix, notes = _beginning(state, wanted, head if allow_new_head else "")
     given = _named_as_wanted(state, wanted, prefix)
@@ -212,6 +213,15 @@ def _check_plain(name: str, tensor: Tensor, dtype: torch.dtype) -> None:
     if not torch.isfinite(tensor.to(dtype)).all():
         remedy = "The training it came from diverged, or the file is damaged."
         raise BadInput("the weights hold NaN or infinite numbers", value=name, remedy=remedy)
+
+
+def _inside(module: nn.Module) -> nn.Module:
+    """What DataParallel or torch.compile was put around: files have its names with theirs before them, or without."""
+    for wrapper in ("module", "_orig_mod"):
+        names = module.state_dict().keys()
+        if names and all(name.startswith(f"{wrapper}.") for name in names):
+            return _inside(module.get_submodule(wrapper))
+    return module
 
 
 def _beginning(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], new: str) -> tuple[str, list[str]]:
