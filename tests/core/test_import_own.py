@@ -10,6 +10,8 @@ import torch
 
 from tests import tiny_study
 from tests.tiny_study import fails, xai, xai_json
+from xai_core.errors import BadInput
+from xai_core.pipeline.load import Bench
 from xai_core.store.study import Study
 
 Capture = pytest.CaptureFixture[str]
@@ -28,6 +30,11 @@ class Net(nn.Module):
     def forward(self, x):
         return self.wrap(self.head(self.pair(self.body(x))[0].mean((2, 3))))
 
+class Few(Net):
+    def forward(self, x):
+        if len(x) > 8: raise ValueError("too many")
+        return super().forward(x)
+
 class Pair(nn.Module):
     def forward(self, x):
         return x, x
@@ -40,6 +47,7 @@ def grey(): return Net(channels=1)
 def flat(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 3))
 def maps(): return nn.Conv2d(3, 3, 1)
 def chance(): return Net(wrap=lambda logits: nn.functional.dropout(logits))
+def few(): return Few()
 def mixed(): return Net(wrap=lambda logits: logits - logits.mean(0) / 2)
 """
 
@@ -120,3 +128,53 @@ def test_without_a_layer_pixel_methods_work_and_class_activation_maps_say_what_t
     assert f"declares no layer for class activation maps. Give the method a layer. {CANDIDATES}" in line
     result = xai_json(capsys, *explain, "gradcam,saliency", "--set", "gradcam.layer=body")
     assert all(state == {"stored": 1, "refused": 0} for state in result["methods"].values()), result
+
+
+def test_edited_code_is_refused_by_command_and_by_a_warm_process_until_it_is_put_back(
+    folder: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    study = tmp_path / "colours"
+    xai("new", study, "--dataset", "image-folder", "--data", folder / "pictures")
+    given = words(folder, "good", run="own")
+    given[1] = study
+    result = xai_json(capsys, *given, "--cam-layer", "body")
+    assert "Pictures are squashed to 32×32." in result["notes"][0]
+    xai("predict", study, "--run", "own")
+    run = Study.open(study).run("own")
+    assert set(run.info.code) == {"own_nets"}
+    bench = Bench("cpu")
+    assert bench.classifier(run) is bench.classifier(run)
+    (folder / "own_nets.py").write_text(CODE.replace("mean((2, 3))", "amax((2, 3))"))
+    says = "the model's code is not the code that this run was imported with: own_nets. Put the old code back"
+    assert says in fails(capsys, "predict", study, "--run", "own")
+    with pytest.raises(BadInput, match="not the code that this run was imported with"):
+        bench.classifier(run)
+    run.set_info(code={}, probe=run.info.probe)
+    with pytest.raises(BadInput, match="does not answer as it did"):
+        bench.classifier(run)
+    run.set_info(code={}, probe=[["a"]])
+    with pytest.raises(BadInput, match=r"damaged: own/run.json"):
+        bench.classifier(run)
+    run.set_info(code={}, probe=[])  # as a run of an earlier version
+    bench.classifier(run)
+    (folder / "own_nets.py").write_text(CODE)
+    bench.classifier(run)
+
+
+@pytest.mark.parametrize("command", ["import", "train"])
+def test_a_mean_on_the_scale_of_255_is_refused(folder: Path, capsys: Capture, command: str) -> None:
+    given = words(folder, "good") if command == "import" else ["train", folder / "colours", "--run", "t", "--arch"]
+    given += ["--cam-layer", "none"] if command == "import" else ["small_cnn"]
+    line = fails(capsys, *given, "--mean", "123.675,116.28,103.53", "--std", "58.395,57.12,57.375")
+    assert "divide both by 255: --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225." in line
+
+
+def test_what_fails_on_real_pictures_only_is_one_line(folder: Path, capsys: Capture, tmp_path: Path) -> None:
+    study = tmp_path / "colours"
+    xai("new", study, "--dataset", "image-folder", "--data", folder / "pictures")
+    given = words(folder, "few", run="own")
+    given[1] = study
+    xai(*given, "--cam-layer", "none")
+    assert "own_nets:few fails: ValueError: too many. Mend the model's code" in fails(
+        capsys, "predict", study, "--run", "own"
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from xai_core.models.preprocess import Preprocess
+from xai_core.errors import BadParameter
+from xai_core.models.preprocess import Preprocess, check_scale
 
 SIDES = st.integers(1, 3000)
 
@@ -59,6 +62,45 @@ def test_a_crop_is_the_centre_of_the_resized_picture(size: tuple[int, int]) -> N
     assert np.abs(found.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(50, 37), (37, 50), (36, 36), (33, 90), (400, 401)])
+def test_resize_and_crop_is_torchvisions(size: tuple[int, int]) -> None:
+    from torchvision import transforms
+
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    theirs = transforms.Compose([transforms.Resize(36), transforms.CenterCrop(32)])(noise)
+    own = replace(preprocess(32, 32, fit="crop"), resize=36)
+    np.testing.assert_array_equal(own.pixels(noise), np.asarray(theirs))
+
+
+@given(SIDES, SIDES, st.integers(1, 300), st.integers(0, 60))
+def test_the_box_of_a_smaller_crop_lies_inside_the_picture(width: int, height: int, side: int, more: int) -> None:
+    left, top, right, bottom = replace(preprocess(side, side, fit="crop"), resize=side + more).box(width, height)
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+
+
+def test_a_bright_spot_lies_where_the_box_says() -> None:
+    own = replace(preprocess(20, 20, fit="crop"), resize=40)
+    picture = np.zeros((80, 120, 3), np.uint8)
+    left, top, right, bottom = (int(side) for side in own.box(120, 80))
+    assert (left, top, right, bottom) == (40, 20, 80, 60)
+    picture[top : top + 20, left : left + 20] = 255
+    seen = own.pixels(Image.fromarray(picture))
+    assert seen[1:9, 1:9].min() == 255
+    assert seen[12:, 12:].max() == 0
+
+
+def test_a_resize_below_the_size_is_refused() -> None:
+    with pytest.raises(BadParameter, match="Give at least the size, 32"):
+        replace(preprocess(32, 32, fit="crop"), resize=31)
+
+
+def test_the_json_form_and_with_it_the_fingerprint_is_as_before_where_nothing_is_resized() -> None:
+    assert "resize" not in preprocess(fit="crop").as_dict()
+    own = replace(preprocess(fit="crop"), resize=9)
+    assert Preprocess.from_dict(own.as_dict()) == own
+
+
 def test_a_picture_of_the_right_size_is_not_touched() -> None:
     values = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     np.testing.assert_array_equal(preprocess().pixels(Image.fromarray(values)), values)
@@ -72,6 +114,37 @@ def test_grey_and_colour_fit_either_model(channels: int, mode: str) -> None:
     assert x.dtype == np.float32
     assert x.flags.c_contiguous
     np.testing.assert_allclose(x, (128 / 255 - 0.5) / 0.25, atol=1e-6)
+
+
+def test_a_grey_batch_lies_row_by_row() -> None:
+    x = preprocess(5, 7, 1).normalise(np.zeros((2, 5, 7, 1), np.uint8))
+    assert x.strides == (5 * 7 * 4, 5 * 7 * 4, 7 * 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), ((0.5,), (0.5,)), ((0.0,), (1.0,)), ((0.48,), (1 / 255,))],
+)
+def test_a_scale_of_0_to_1_is_taken(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    check_scale(mean, std)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "says"),
+    [
+        ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"),
+        ((127.5,), (127.5,), "divide both by 255: --mean 0.5 --std 0.5"),
+        ((123.675,), (1.0,), "--mean 0.485 --std 0.003922"),
+        ((0.5,), (58.0,), "not on the 0…1 scale"),
+        ((-0.5,), (0.5,), "mean from 0 to 1"),
+        ((0.5,), (0.0,), "std above 0"),
+        ((float("nan"),), (0.5,), "not on the 0…1 scale"),
+        ((0.5,), (float("inf"),), "not on the 0…1 scale"),
+    ],
+)
+def test_another_scale_is_refused_with_what_to_give(mean: tuple[float, ...], std: tuple[float, ...], says: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape(says)):
+        check_scale(mean, std)
 
 
 def test_normalising_knows_channels_and_batches() -> None:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xai_core.errors import BadInput, BadParameter, NotFound, UnsafeFile, XaiError
+from xai_core.errors import BadParameter, UnsafeFile
 from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.builder import built
 from xai_core.models.classifier import Classifier, Restore
 from xai_core.models.layers import as_grid, other_layer
-from xai_core.models.preprocess import Fit, Preprocess
+from xai_core.models.own_code import load_code
+from xai_core.models.preprocess import Fit, Preprocess, check_scale
+from xai_core.models.probe import check_logits
+from xai_core.models.user_code import user_code
 from xai_core.models.weights import fingerprint, load_into, read_weights
-
-PROBES = 8
-ALONE = 0.02
-"""By how much of the largest a picture's logits may differ alone and in a batch: half precision rounds that much."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -37,19 +34,24 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def make_preprocess(
-    size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, fit: Fit = "squash"
+    size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, resize: int | None = None
 ) -> Preprocess:
     """Square preprocessing for given weights; the length of `mean` says grey (1) or RGB (3).
 
+    Pictures are squashed to `size`; with `resize`, their shorter side becomes that, and the centre is cut out.
+
     Raises BadParameter naming every flag that is missing (a guessed mean would lower the accuracy silently), or where
-    they do not fit together.
+    they do not fit together or are on another scale.
     """
     given = {"--size": size, "--mean": mean, "--std": std}
     missing = [flag for flag, value in given.items() if value is None]
     if size is None or mean is None or std is None:
         remedy = "Give what the weights were trained with, as in --size 224 --mean 0.485,0.456,0.406 --std …"
         raise BadParameter(f"the model needs {' and '.join(missing)}", remedy=f"{remedy}.")
-    return Preprocess(size, size, len(mean), tuple(mean), tuple(std), fit)
+    fit: Fit = "squash" if resize is None else "crop"
+    preprocess = Preprocess(size, size, len(mean), tuple(mean), tuple(std), fit, resize)
+    check_scale(mean, std)
+    return preprocess
 
 
 def fresh_module(architecture: str, classes: int, preprocess: Preprocess, *, seed: int = 0) -> nn.Module:
@@ -90,10 +92,10 @@ def classifier(
     """
     member = ARCHITECTURES[architecture]
     module = fresh_module(architecture, len(class_names), preprocess)
-    if state is not None:
-        load_into(module, state, member.head)
+    notes = load_into(module, state, member.head) if state is not None else []
     layer = cam_layer or member.cam_layer
-    return _assembled(module, class_names, preprocess, architecture, layer, member.restore_grid, device)
+    made = _assembled(module, class_names, preprocess, architecture, layer, member.restore_grid, device)
+    return replace(made, notes=tuple(notes))
 
 
 def imported(
@@ -105,17 +107,19 @@ def imported(
     cam_layer: str = "",
     trusted: bool = False,
     folder: Path | None = None,
+    known: Mapping[str, str] | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
     """A model from elsewhere: an architecture's key, or the user's own `package.module:function`.
 
-    The function is looked up on the Python path and in `folder` (the working folder), and returns an `nn.Module`; it
-    is called with the number of classes where it takes an argument.
+    The function is looked up in `folder` (the working folder) and on the Python path, and returns an `nn.Module`; it
+    is called with the number of classes where it takes one. It may not use the network.
 
     Args:
         weights: a weights file; None only for an own function that returns a trained model.
         cam_layer: for class activation maps; without it, an own model offers pixel methods only.
         trusted: the person at the keyboard named this function. A study from elsewhere must not make us run code.
+        known: digests of the files that the code was loaded from before, by name of the module.
 
     Raises:
         UnsafeFile: own code, and not `trusted`.
@@ -129,11 +133,15 @@ def imported(
         if not trusted:
             remedy = "Import the model again yourself if you know where this code comes from."
             raise UnsafeFile("this model is built by Python code of the user's own", value=spec, remedy=remedy)
-        module = _from_function(spec, len(class_names), folder or Path.cwd())
-        if weights is not None:
-            load_into(module, read_weights(weights))
+        code = load_code(folder or Path.cwd(), spec)
+        code.check(known or {}, so_far=True)
+        module = built(code, spec, len(class_names))
+        notes = load_into(module, read_weights(weights), name=spec) if weights is not None else []
         made = _assembled(module, class_names, preprocess, spec, cam_layer, None, device)
+        made = replace(made, code=code, notes=tuple(notes))
     _probe(made)
+    if made.code is not None:
+        made.code.check(known or {})
     return made
 
 
@@ -149,95 +157,27 @@ def _assembled(
     module.to(device).eval()
     identity = fingerprint(module, architecture, preprocess)
     made = Classifier(module, tuple(class_names), preprocess, architecture, cam_layer, identity, restore)
+    if cam_layer and isinstance(module, torch.jit.ScriptModule):
+        remedy = "Give --cam-layer none, for pixel methods only, or let the function return the Python module."
+        raise BadParameter("no layer inside TorchScript can be watched", value=cam_layer, remedy=remedy)
     if cam_layer:
         made.layer()
     return made
 
 
-def _from_function(spec: str, classes: int, folder: Path) -> nn.Module:
-    function = _function(spec, folder)
-    try:
-        takes = any(p.default is p.empty for p in inspect.signature(function).parameters.values())
-        module = function(classes) if takes else function()
-    except Exception as error:
-        raise _own_code_failed(spec, error) from error
-    if not isinstance(module, nn.Module):
-        remedy = "Return a torch.nn.Module."
-        raise BadInput(f"{spec} returned no model", value=type(module).__name__, remedy=remedy)
-    return module
-
-
-def _function(spec: str, folder: Path) -> Callable[..., Any]:
-    name, _, attribute = spec.partition(":")
-    try:
-        with _importable(folder):
-            module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        remedy = "Start from the folder that holds it, or install its package."
-        raise NotFound(f"no Python module for {spec}", value=error.name, remedy=remedy) from None
-    except Exception as error:
-        raise _own_code_failed(spec, error) from error
-    if not callable(found := getattr(module, attribute, None)):
-        raise NotFound.among(
-            f"function in {name}", attribute, [n for n in vars(module) if callable(getattr(module, n))]
-        )
-    return found
-
-
-def _own_code_failed(spec: str, error: Exception) -> XaiError:
-    return BadInput(
-        f"{spec} failed", value=f"{type(error).__name__}: {error}", remedy="Mend the function and try again."
-    )
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """The `xai` script, other than `python -m`, does not find modules in the working folder."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
 def _probe(made: Classifier) -> None:
-    """One black picture through the model: K logits must come out, and a map from its layer."""
+    """A few pictures through the model: logits must come out, and a map from its layer."""
+    check_logits(made)
+    if not made.cam_layer:
+        return
     seen: dict[str, Any] = {}
-    handle = made.layer().register_forward_hook(lambda _, __, out: seen.update(out=out)) if made.cam_layer else None
+    handle = made.layer().register_forward_hook(lambda _, __, out: seen.update(out=out))
     try:
-        with torch.inference_mode():
-            logits = made.logits(torch.zeros(1, *made.input_shape, device=made.device))
-    except Exception as error:
-        remedy = "Check --size and the number of channels (as many as --mean has numbers)."
-        raise BadInput(f"{made.architecture} does not take this input", value=error, remedy=remedy) from error
+        with user_code(made.architecture), torch.inference_mode():
+            made.logits(torch.zeros(1, *made.input_shape, device=made.device))
     finally:
-        if handle is not None:
-            handle.remove()
-    _check_logits(made, logits)
-    _check_alone(made)
-    if made.cam_layer:
-        _check_layer(made, seen.get("out"))
-
-
-def _check_logits(made: Classifier, logits: Any) -> None:
-    if not isinstance(logits, Tensor):
-        remedy = "Wrap it in a module that returns one tensor of logits, (pictures, classes)."
-        raise BadInput(f"{made.architecture} returns no tensor", value=type(logits).__name__, remedy=remedy)
-    got, wanted = tuple(logits.shape), (1, len(made.class_names))
-    if got != wanted:
-        remedy = "The model must give one logit per class, and --classes one name per logit."
-        raise BadInput(f"the output has shape {got} instead of {wanted}", value=made.architecture, remedy=remedy)
-
-
-def _check_alone(made: Classifier) -> None:
-    """What is stored for a picture must not depend on its neighbours in a batch, nor change from call to call."""
-    noise = torch.randn(PROBES, *made.input_shape, generator=torch.Generator().manual_seed(0)).to(made.device)
-    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the same verdict each time, also on a model that draws at random
-        beside, alone = made.logits(noise).float(), torch.cat([made.logits(one[None]) for one in noise]).float()
-    if (beside - alone).abs().max() > ALONE * alone.abs().max():
-        remedy = "Use BatchNorm with running statistics, and dropout in training only."
-        raise BadInput("a picture's answer depends on its batch, or on chance", value=made.architecture, remedy=remedy)
+        handle.remove()
+    _check_layer(made, seen.get("out"))
 
 
 def _check_layer(made: Classifier, out: Any) -> None:

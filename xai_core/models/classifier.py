@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_core.models.layers import unknown_layer
+from xai_core.models.own_code import OwnCode
 from xai_core.models.preprocess import Preprocess
 
 Restore = Callable[[Tensor], Tensor]
@@ -27,6 +28,8 @@ class Classifier:
         cam_layer: dotted name of the layer whose output class activation maps use; "" where none is known.
         fingerprint: sha256 of weights + architecture + preprocessing; identity of everything stored for it.
         restore_grid: brings that layer's output to `(N, C, h, w)`; None where it already is.
+        code: the user's own code that the module was built by; None for registered architectures.
+        notes: what a person should know of how it was loaded, one sentence each.
     """
 
     module: nn.Module
@@ -36,6 +39,8 @@ class Classifier:
     cam_layer: str
     fingerprint: str
     restore_grid: Restore | None = None
+    code: OwnCode | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -53,8 +58,8 @@ class Classifier:
         return self.preprocess.channels, self.preprocess.height, self.preprocess.width
 
     def logits(self, x: Tensor) -> Tensor:
-        """`(N, C, H, W)` → `(N, K)`, in the precision of the weights. The model gets a copy: it may work in place."""
-        return self.module(x.to(self.dtype, copy=True))
+        """`(N, C, H, W)` → `(N, K)`, in the precision of the weights."""
+        return self.module(handed_over(x, self.dtype))
 
     def layer(self, name: str = "") -> nn.Module:
         """The module called `name`, or the declared CAM layer.
@@ -69,3 +74,12 @@ class Classifier:
             return self.module.get_submodule(wanted)
         except AttributeError:
             raise unknown_layer(self, wanted) from None
+
+
+def handed_over(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Pictures as a model gets them: a copy, because it may work in place, laid out row by row.
+
+    A single channel may have the strides of channels that come last, though torch calls it contiguous. Convolutions
+    would then answer in that layout, and a `view` in the user's code would fail.
+    """
+    return x.to(dtype, copy=True, memory_format=torch.contiguous_format)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Literal, get_args
@@ -15,6 +15,28 @@ from xai_core.types import Array
 
 Fit = Literal["squash", "crop"]
 
+LEAST_STD = 1e-5
+"""Below that of pictures taken as 0…65535: such a number is a slip."""
+
+
+def check_scale(mean: Sequence[float], std: Sequence[float]) -> None:
+    """Raise BadParameter where these are not a mean and std on the 0…1 scale, which no picture would tell of.
+
+    A std of 1/255 is one: it hands pictures over as 0…255.
+    """
+    if all(0 <= value <= 1 for value in mean) and all(LEAST_STD <= value <= 1 for value in std):
+        return
+    given = (f"--{name} {_listed(values)}" for name, values in (("mean", mean), ("std", std)))
+    remedy = "Give both on the 0…1 scale, mean from 0 to 1, std above 0 and up to 1."
+    if max(*mean, *std) > 1 and all(0 <= value <= 255 for value in (*mean, *std)):
+        scaled = (f"--{name} {_listed([v / 255 for v in values])}" for name, values in (("mean", mean), ("std", std)))
+        remedy = f"They look like the 0…255 scale; divide both by 255: {' '.join(scaled)}."
+    raise BadParameter("mean and std are not on the 0…1 scale", value=" ".join(given), remedy=remedy)
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(f"{value:.4g}" for value in values)
+
 
 @dataclass(frozen=True)
 class Preprocess:
@@ -25,6 +47,8 @@ class Preprocess:
         channels: 1 (grey) or 3 (RGB).
         mean, std: one number per channel, on the 0…1 scale.
         fit: `squash` resizes both sides freely; `crop` resizes the shorter side and cuts the centre.
+        resize: with `crop`, what the shorter side becomes, in pixels, before the centre is cut to whole pixels, as
+            torchvision's `Resize` and `CenterCrop` do; None for no more than is needed.
 
     Raises:
         BadParameter: numbers that do not fit together.
@@ -36,6 +60,7 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fit: Fit = "squash"
+    resize: int | None = None
 
     def __post_init__(self) -> None:
         fits = (
@@ -46,6 +71,9 @@ class Preprocess:
             and all(isfinite(std) and std > 0 for std in self.std)
             and self.fit in get_args(Fit)
         )
+        if self.resize is not None and (self.fit != "crop" or self.resize < max(self.height, self.width)):
+            remedy = f"Give at least the size, {max(self.height, self.width)}."
+            raise BadParameter("pictures are resized to less than is cut out of them", value=self.resize, remedy=remedy)
         if not fits:
             remedy = "Give one positive size, and for mean and std one number (grey) or three (RGB) each; std above 0."
             value = f"{self.width}×{self.height}, {self.mean}, {self.std}"
@@ -55,6 +83,11 @@ class Preprocess:
         """The part of a `width × height` picture that the model sees: left, top, right, bottom in its pixels."""
         if self.fit == "squash":
             return 0.0, 0.0, float(width), float(height)
+        if self.resize is not None:
+            (wide, high), (first, upper) = self._resized(width, height)
+            across, down = width / wide, height / high
+            right, bottom = (first + self.width) * across, (upper + self.height) * down
+            return first * across, upper * down, min(right, width), min(bottom, height)
         scale = min(width / self.width, height / self.height)
         # rounding must not carry the box over the border: Pillow refuses such a box
         seen_width, seen_height = min(self.width * scale, width), min(self.height * scale, height)
@@ -66,24 +99,38 @@ class Preprocess:
         mode = "L" if self.channels == 1 else "RGB"
         converted = picture if picture.mode == mode else picture.convert(mode)  # which would copy
         size = (self.width, self.height)
-        if converted.size != size:
+        if self.resize is not None:
+            (wide, high), (left, top) = self._resized(*converted.size)
+            converted = converted.resize((wide, high), Image.Resampling.BILINEAR, reducing_gap=None)
+            converted = converted.crop((left, top, left + self.width, top + self.height))
+        elif converted.size != size:
             converted = converted.resize(
                 size, Image.Resampling.BILINEAR, box=self.box(*converted.size), reducing_gap=None
             )
         return np.asarray(converted, dtype=np.uint8).reshape(self.height, self.width, self.channels)
 
+    def _resized(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Width and height once the shorter side is `resize`, and where the centre then begins: left, top."""
+        assert self.resize is not None
+        short = min(width, height)
+        wide, high = (int(self.resize * side / short) for side in (width, height))
+        return (wide, high), (round((wide - self.width) / 2), round((high - self.height) / 2))
+
     def normalise(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Array:
         """`(…, H, W, C)` uint8 → `(…, C, H, W)` float32 as the model expects it."""
         scaled = (pixels.astype(np.float32) / 255.0 - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return np.ascontiguousarray(np.moveaxis(scaled, -1, -3), dtype=np.float32)
+        planes = np.moveaxis(scaled, -1, -3)
+        laid_out = np.empty(planes.shape, np.float32)  # row by row, also where a single channel could stay as it is
+        laid_out[...] = planes
+        return laid_out
 
     def __call__(self, picture: Image.Image) -> Array:
         """One picture as model input, `(C, H, W)` float32."""
         return self.normalise(self.pixels(picture))
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self)
+        """The JSON form; without `resize` where there is none, as before it was known: fingerprints hold it."""
+        return {name: value for name, value in asdict(self).items() if name != "resize" or value is not None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:

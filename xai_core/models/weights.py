@@ -6,7 +6,8 @@ import hashlib
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,68 +16,101 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from xai_core.errors import BadInput, NotFound, UnsafeFile
+from xai_core.errors import BadInput, UnsafeFile
 from xai_core.files import write_atomic
+from xai_core.models.file_kinds import looks_pickled, told_file
 from xai_core.models.preprocess import Preprocess
+from xai_core.models.user_code import user_code
 from xai_core.params import digest
 
 State = dict[str, Tensor]
 
-WRAPPERS = ("module.", "model.", "_orig_mod.")
-"""Prefixes that DataParallel, Lightning and torch.compile put before every name."""
+BESIDE = {"n_averaged", "num_updates", "decay", "criterion", "criteria", "loss", "losses", "loss_fn", "loss_func"}
+BESIDE |= {"optimizer", "optimiser", "scheduler", "metric", "metrics", "train_metrics", "val_metrics", "test_metrics"}
+"""First parts of names that belong to training, and to no layer."""
+
+COUNTED = (".total_ops", ".total_params")
+"""Ends of names that profilers leave in every layer."""
+
+AVERAGED = re.compile(r"ema|avg|average|swa|teacher|shadow|momentum|target", re.IGNORECASE)
+"""A second copy of the model, smoothed over training: taken only where there is no other."""
+
+DEEPEST = 5
+"""How deep a training checkpoint may nest its state dicts."""
 
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=\d)")
 """torchvision's own DenseNet files keep names from before modules might not have a dot in theirs."""
 
-NESTED = ("state_dict", "model_state_dict", "model")
-"""Where training checkpoints keep the state dict."""
-
 
 def read_weights(path: Path) -> State:
-    """The tensors of a weights file by name, on the CPU; floating point ones as float32.
+    """The tensors of a weights file by name, on the CPU, as they lie there; `load_into` chooses and checks them.
 
-    Accepts safetensors, and what `torch.save` made of a state dict or of a dict that holds one under
-    `state_dict`, `model_state_dict` or `model`. The content decides, not the file's ending.
+    Accepts safetensors, and what `torch.save` made of a state dict or of a training checkpoint that holds one or
+    several: these go by the names under which they lie there, as in `ema.conv1.weight`. The content decides, not the
+    file's ending. As `torch` has it, `_metadata` of the result tells the versions of layers.
 
     Raises:
         NotFound: no such file.
         UnsafeFile: reading it would run code; nothing of it was run.
-        BadInput: not a weights file, damaged, or with numbers that are not finite.
+        BadInput: not a weights file, or damaged.
     """
-    if not path.is_file():
-        raise NotFound("no weights file there", value=path, remedy="Check the path.")
-    state = _state_of(_read_torch(path) if _looks_pickled(path) else _read_safetensors(path), path)
-    return {name: _plain(name, tensor, path) for name, tensor in state.items()}
+    with told_file(path):
+        pickled = looks_pickled(path)
+        return _states_in(_read_torch(path), path) if pickled else OrderedDict(_read_safetensors(path))
 
 
 def load_into(
-    module: nn.Module, state: Mapping[str, Tensor], head: str = "", *, allow_new_head: bool = False
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    head: str = "",
+    *,
+    allow_new_head: bool = False,
+    name: str = "the model",
 ) -> list[str]:
-    """Copy weights into a module, name by name; prefixes that wrappers put before every name are dropped.
+    """Copy weights into a module, name by name.
+
+    Names may begin with whatever wrappers and training programs put there (`module.`, `model.`, `state_dict.`, …):
+    the beginning is taken under which all of the model's layers are found, and what lies elsewhere is left aside.
 
     Args:
         head: dotted name of the class-specific layer.
         allow_new_head: where the file's head is missing or has another shape, the module keeps its fresh one.
+        name: what the model is called in messages.
 
     Returns:
         What a person should know, one sentence each.
 
     Raises:
-        BadInput: a layer is missing, unknown or of another shape; names and both shapes are told.
+        BadInput: a layer is missing, unknown, of another shape, not of plain finite numbers; names are told.
     """
-    wanted, notes = module.state_dict(), []
-    given = _unwrapped(state, wanted)
+    module = _inside(module)
+    wanted = plain_state(module)
+    prefix, notes = _beginning(state, wanted, head if allow_new_head else "")
+    given = _named_as_wanted(state, wanted, prefix)
     ours = {name for name in wanted if head and name.startswith(f"{head}.")}
     if allow_new_head and any(n not in given or given[n].shape != wanted[n].shape for n in ours):
         notes.append(_new_head_note(head, given, wanted))
         given = {n: t for n, t in given.items() if not n.startswith(f"{head}.")} | {n: wanted[n] for n in ours}
     # Files from before PyTorch 0.4.1 lack this counter, which nothing reads in eval mode.
-    counters = {n: wanted[n] for n in wanted if n.endswith("num_batches_tracked") and n not in given}
-    given = {**given, **counters}
+    given |= {n: wanted[n] for n in wanted if n.endswith("num_batches_tracked") and n not in given}
     _check_names(given, wanted)
     _check_shapes(given, wanted)
-    module.load_state_dict(given)
+    for each, tensor in given.items():
+        _check_plain(each, tensor, wanted[each].dtype)
+    with user_code(name, "does not take these weights"):
+        module.load_state_dict(_with_versions(given, state, prefix, wanted))
     return notes
+
+
+def plain_state(module: nn.Module) -> State:
+    """A module's `state_dict`. Raises BadInput where it holds anything but plain tensors of real numbers."""
+    state: State = module.state_dict()
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            remedy = "Give the model before it was quantised or packed: a torch.nn.Module of ordinary layers."
+            raise BadInput("the model keeps something else than tensors", value=name, remedy=remedy)
+        _check_kind(name, value)
+    return state
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
@@ -84,7 +118,7 @@ def save_weights(module: nn.Module, path: Path) -> None:
 
     Raises StorageFull or BadInput where it cannot be written.
     """
-    write_atomic(path, safetensors.torch.save(owned(module.state_dict())))
+    write_atomic(path, safetensors.torch.save(owned(plain_state(module))))
 
 
 def owned(tensors: Mapping[str, Tensor]) -> State:
@@ -95,24 +129,17 @@ def owned(tensors: Mapping[str, Tensor]) -> State:
 def fingerprint(module: nn.Module, architecture: str, preprocess: Preprocess) -> str:
     """sha256 over architecture, preprocessing and every parameter and buffer (name, type, shape, bytes)."""
     total = hashlib.sha256(digest({"architecture": architecture, "preprocess": preprocess.as_dict()}).encode())
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(plain_state(module).items()):
         flat = tensor.detach().cpu().contiguous()
         total.update(f"{name}|{flat.dtype}|{tuple(flat.shape)}|".encode())
-        total.update(flat.reshape(-1).view(torch.uint8).numpy())
+        total.update(flat.reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
-
-
-def _looks_pickled(path: Path) -> bool:
-    """Zip archives and bare pickles; a safetensors file starts with the length of its JSON header, then `{`."""
-    with path.open("rb") as file:
-        start = file.read(9)
-    return start[8:] != b"{" and start.startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _read_safetensors(path: Path) -> State:
     try:
         return safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
         remedy = f"Give safetensors or a state dict saved with torch.save; this one cannot be read ({error})."
         raise BadInput("not a weights file, or damaged", value=path, remedy=remedy) from None
 
@@ -139,42 +166,129 @@ def _unsafe(path: Path, message: str) -> UnsafeFile:
     return UnsafeFile(f"reading this file would run code ({name})", value=path, remedy=remedy)
 
 
-def _state_of(loaded: Any, path: Path) -> State:
-    """The state dict itself, also from inside a training checkpoint."""
-    candidates = [loaded]
-    if isinstance(loaded, Mapping):
-        candidates += [loaded[key] for key in NESTED if key in loaded]
-    for candidate in candidates:
-        if isinstance(candidate, Mapping) and candidate and all(map(_is_entry, candidate.items())):
-            return dict(candidate)
-    found = ", ".join(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
-    remedy = "Save model.state_dict(), bare or under the key state_dict."
-    raise BadInput(f"no state dict in {path.name}; it holds", value=found or "nothing", remedy=remedy)
+def _states_in(loaded: Any, path: Path) -> State:
+    """All tensors with text for a name, by the names of the tables that they lie in; of one table alone, without."""
+    tables = dict(_tables(loaded, "", set()))
+    if not tables:
+        found = ", ".join(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
+        remedy = "Save model.state_dict(), bare or under the key state_dict."
+        raise BadInput(f"no state dict in {path.name}; it holds", value=found or "nothing", remedy=remedy)
+    if len(tables) == 1:
+        tables = {"": next(iter(tables.values()))}
+    state: State = OrderedDict()
+    versions: dict[str, Any] = {}
+    for where, table in tables.items():
+        state |= {f"{where}{name}": value for name, value in table.items() if _is_entry(name, value)}
+        kept = getattr(table, "_metadata", None)
+        if isinstance(kept, Mapping):
+            versions |= {f"{where}{name}".removesuffix("."): value for name, value in kept.items()}
+    state._metadata = versions  # type: ignore[attr-defined]
+    return state
 
 
-def _is_entry(entry: tuple[Any, Any]) -> bool:
-    return isinstance(entry[0], str) and isinstance(entry[1], Tensor)
+def _tables(value: Any, where: str, seen: set[int]) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Mappings that hold tensors, with the beginning of their names."""
+    if not isinstance(value, Mapping) or id(value) in seen or where.count(".") >= DEEPEST:
+        return
+    seen.add(id(value))
+    if any(_is_entry(name, item) for name, item in value.items()):
+        yield where, value
+    for name, item in value.items():
+        yield from _tables(item, f"{where}{name}.", seen)
 
 
-def _plain(name: str, tensor: Tensor, path: Path) -> Tensor:
-    """An ordinary dense tensor, float32 where it is floating point."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+def _is_entry(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor)
+
+
+def _check_kind(name: str, tensor: Tensor) -> None:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_complex():
         remedy = "Convert the model to ordinary float32 weights before saving."
-        raise BadInput(f"{path.name} holds sparse, quantised or empty tensors", value=name, remedy=remedy)
-    plain = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
-    if not torch.isfinite(plain).all():
+        raise BadInput("a layer's numbers are sparse, quantised, complex or missing", value=name, remedy=remedy)
+
+
+def _check_plain(name: str, tensor: Tensor, dtype: torch.dtype) -> None:
+    """Only once the shape is known to be the model's: a small file may claim any."""
+    _check_kind(name, tensor)
+    if not torch.isfinite(tensor.to(dtype)).all():
         remedy = "The training it came from diverged, or the file is damaged."
-        raise BadInput(f"{path.name} holds NaN or infinite numbers", value=name, remedy=remedy)
-    return plain
+        raise BadInput("the weights hold NaN or infinite numbers", value=name, remedy=remedy)
 
 
-def _unwrapped(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> State:
-    """By today's names: without the prefixes of wrappers, unless the model's own names have them."""
-    names = dict(state)
-    for prefix in WRAPPERS * 2:  # twice, for a wrapper inside a wrapper
-        if all(n.startswith(prefix) for n in names) and not any(n.startswith(prefix) for n in wanted):
-            names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
-    return {name if name in wanted else OLD_DENSENET.sub(r"\1", name): tensor for name, tensor in names.items()}
+def _inside(module: nn.Module) -> nn.Module:
+    """What DataParallel or torch.compile was put around: files have its names with theirs before them, or without."""
+    for wrapper in ("module", "_orig_mod"):
+        names = module.state_dict().keys()
+        if names and all(name.startswith(f"{wrapper}.") for name in names):
+            return _inside(module.get_submodule(wrapper))
+    return module
+
+
+def _beginning(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], new: str) -> tuple[str, list[str]]:
+    """The beginning of names under which most of the model's layers lie, and what a person should know of the choice.
+
+    Of several with as many, the one whose shapes fit is taken, then one that is not an average, then the first.
+    """
+    fitting: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    for name, tensor in state.items():
+        for prefix, rest in _splits(name):
+            if (ours := _wanted_name(rest, wanted)) and not (new and ours.startswith(f"{new}.")):
+                found[prefix] += 1
+                fitting[prefix] += tensor.shape == wanted[ours].shape
+    if not found:
+        return "", []
+    most = max(found.values())
+    best = [prefix for prefix in found if found[prefix] == most]
+    chosen = max(best, key=lambda prefix: (fitting[prefix], not AVERAGED.search(prefix)))
+    others = [prefix for prefix in best if prefix != chosen and fitting[prefix] == fitting[chosen]]
+    aside = [name for name in state if not name.startswith(chosen) or _beside(name.removeprefix(chosen), wanted)]
+    notes = []
+    if others:
+        copies = " and ".join(prefix or "names without a beginning" for prefix in others)
+        notes.append(f"The file holds the model several times: {chosen or 'the bare names'} is taken, not {copies}.")
+    if aside:
+        parts = Counter(name.partition(".")[0] for name in aside)
+        described = ", ".join(f"{part} ({count})" if count > 1 else part for part, count in parts.items())
+        notes.append(f"Left aside, not part of the model: {described}.")
+    return chosen, notes
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """A name cut before each of its parts: ("", "a.b"), ("a.", "b")."""
+    at = 0
+    while at <= len(name):
+        yield name[:at], name[at:]
+        at = name.find(".", at) + 1 or len(name) + 1
+
+
+def _wanted_name(name: str, wanted: Mapping[str, Tensor]) -> str:
+    """The model's own name for it; "" where it has none."""
+    today = name if name in wanted else OLD_DENSENET.sub(r"\1", name)
+    return today if today in wanted else ""
+
+
+def _beside(name: str, wanted: Mapping[str, Tensor]) -> bool:
+    """Whether what a file holds among the layers is known not to be one."""
+    first = name.partition(".")[0]
+    known = first in BESIDE and not any(other.partition(".")[0] == first for other in wanted)
+    return name not in wanted and (known or f".{name}".endswith(COUNTED))
+
+
+def _named_as_wanted(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], prefix: str) -> State:
+    names = {name: name.removeprefix(prefix) for name in state if name.startswith(prefix)}
+    return {_wanted_name(ours, wanted) or ours: state[n] for n, ours in names.items() if not _beside(ours, wanted)}
+
+
+def _with_versions(given: State, state: Mapping[str, Tensor], prefix: str, wanted: State) -> State:
+    """The same with the versions of layers as the file tells them; as this torch has them where it tells none."""
+    told = getattr(state, "_metadata", None) or {}
+    ours = {name.removeprefix(prefix): v for name, v in told.items() if f"{name}.".startswith(prefix)}
+    if prefix:
+        ours |= {"": told[prefix[:-1]]} if prefix[:-1] in told else {}
+    made: State = OrderedDict(given)
+    made._metadata = {**wanted._metadata, **ours}  # type: ignore[attr-defined]
+    return made
 
 
 def _new_head_note(head: str, given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:

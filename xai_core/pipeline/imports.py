@@ -15,6 +15,8 @@ from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import imported, make_preprocess
 from xai_core.models.layers import other_layer
+from xai_core.models.preprocess import Preprocess
+from xai_core.models.probe import answers
 from xai_core.models.weights import save_weights
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -38,6 +40,7 @@ class Model:
     size: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    resize: int | None = None
 
 
 def import_model(study: Study, name: str, model: Model) -> Run:
@@ -50,7 +53,7 @@ def import_model(study: Study, name: str, model: Model) -> Run:
     checked_name(name, "run")
     _check_known(model)
     _check_classes(study, model.classes or ())
-    preprocess = make_preprocess(model.size, model.mean, model.std)
+    preprocess = make_preprocess(model.size, model.mean, model.std, model.resize)
     layer = "" if model.cam_layer in (None, NO_LAYER) else str(model.cam_layer)
     made = imported(model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True)
     if model.cam_layer is None and not made.cam_layer:
@@ -61,13 +64,23 @@ def import_model(study: Study, name: str, model: Model) -> Run:
         preprocess=preprocess.as_dict(),
         cam_layer=made.cam_layer,
         fingerprint=made.fingerprint,
-        provenance={"imported_from": model.weights.name},
+        code=dict(made.code.digests) if made.code else {},
+        probe=answers(made) if made.code else [],
+        provenance={"imported_from": model.weights.name, "notes": [_seen(preprocess), *made.notes]},
     )
     with study.new_run(name, info) as run:
         save_weights(made.module, run.weights)
         if ":" in model.spec:  # before the run is there: without this it could not be opened
             trust.remember(study.path, name, model.spec, Path.cwd())
     return study.run(name)
+
+
+def _seen(preprocess: Preprocess) -> str:
+    """What the model is shown of a picture: nothing tells of a wrong guess but a lower accuracy."""
+    size = f"{preprocess.width}×{preprocess.height}"
+    if preprocess.resize is not None:
+        return f"A picture's shorter side becomes {preprocess.resize} pixels; the model sees {size} in the middle."
+    return f"Pictures are squashed to {size}. If the model was trained on their centres, import it with --resize."
 
 
 def _check_known(model: Model) -> None:

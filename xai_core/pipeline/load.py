@@ -18,10 +18,12 @@ from xai_core.models.build import classifier as build_classifier
 from xai_core.models.build import imported, pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
+from xai_core.models.probe import check_answers
 from xai_core.models.weights import read_weights
+from xai_core.params import digest
 from xai_core.sanity.randomise import randomised
 from xai_core.store.files import Cached
-from xai_core.store.run import Run
+from xai_core.store.run import INFO_FILE, Run
 from xai_core.store.study import STUDY_FILE, Study
 
 TRAINED = "trained"
@@ -34,7 +36,8 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
     """The run's model, in eval mode.
 
     Raises:
-        BadInput: the run is predictions alone, or its weights are gone or not those that `run.json` is about.
+        BadInput: the run is predictions alone, or its weights are gone or not those that `run.json` is about; code of
+            the user's own that was edited since the import, or a model that answers otherwise than then.
         UnsafeFile: the weights file is not what it claims to be, or the model needs code that nobody here imported.
     """
     if not run.has_model or run.info.preprocess is None:
@@ -48,11 +51,31 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
         folder = trust.folder_of(run.study.path, run.name, spec)
         trusted = folder is not None
         made = imported(
-            spec, run.weights, names, preprocess, cam_layer=layer, trusted=trusted, folder=folder, device=where
+            spec,
+            run.weights,
+            names,
+            preprocess,
+            cam_layer=layer,
+            trusted=trusted,
+            folder=folder,
+            known=run.info.code,
+            device=where,
         )
-    if made.fingerprint != run.info.fingerprint:  # what is stored would be mixed with another model's
+    # What is stored would be mixed with another model's.
+    if made.fingerprint != run.info.fingerprint:
         raise damaged(run.weights, "other weights than those this run was made with")
+    _check_probe(run, made)
     return made
+
+
+def _check_probe(run: Run, made: Classifier) -> None:
+    """Only imports of own code have one, since this version."""
+    if run.info.probe:
+        try:
+            known = torch.tensor(run.info.probe, dtype=torch.float32)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise damaged(run.path / INFO_FILE, error) from None
+        check_answers(made, known)
 
 
 def seed_of(weights: str) -> int | None:
@@ -84,10 +107,12 @@ class Bench:
         return kept.get() or Study.open(path)
 
     def classifier(self, run: Run, weights: str = TRAINED) -> Classifier:
-        """The run's model with its own weights, or with all of them randomised."""
+        """The run's model with its own weights, or with all of them randomised; loaded anew where its code changed."""
         # The fingerprint does not tell of the layer, which may differ where a run was removed and imported again.
-        key = (run.study.path, run.name, run.info.fingerprint, run.info.cam_layer, weights)
-        if key not in self._classifiers:
+        key = (run.study.path, run.name, run.info.fingerprint, digest(run.info.code), run.info.cam_layer, weights)
+        kept = self._classifiers.get(key)
+        if kept is None or (kept.code is not None and kept.code.edited()):
+            self._classifiers.pop(key, None)
             seed = seed_of(weights)
             if seed is None:
                 self._classifiers[key] = load_classifier(run, device=self.device)

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, StorageFull, XaiError
 from xai_core.models.classifier import Classifier
+from xai_core.models.user_code import user_code
 from xai_core.pipeline.load import as_input
 from xai_core.store.run import Run
 from xai_core.types import CancelToken, Progress, silent
 
 LOG = logging.getLogger("xai.predict")
 
+MEND = "Mend the model's code, and import it again under another name."
 SAVE_EVERY, SAVE_SECONDS = 4096, 10.0
 """Samples and seconds between two writes: what a killed run loses at most."""
 
@@ -151,8 +153,9 @@ class _Work:
 
 
 def _probabilities(classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        return classifier.logits(as_input(classifier, pixels)).float().softmax(1).cpu().numpy()
+    x = as_input(classifier, pixels)
+    with user_code(classifier.architecture, "fails", MEND), torch.inference_mode():
+        return classifier.logits(x).float().softmax(1).cpu().numpy()
 
 
 def _nothing(left_out: Mapping[str, str]) -> BadInput:

@@ -16,7 +16,7 @@ from xai_core.errors import BadInput
 from xai_core.files import locked, storage_errors
 from xai_core.models.architectures import ARCHITECTURES, Architecture
 from xai_core.models.build import pick_device
-from xai_core.models.preprocess import Preprocess
+from xai_core.models.preprocess import Preprocess, check_scale
 from xai_core.models.weights import fingerprint, save_weights
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -141,6 +141,7 @@ def chosen_preprocess(study: Study, config: TrainConfig, given: Input) -> Prepro
     channels = len(given.mean) if given.mean else _channels(study, rows, pretrained=bool(config.init))
     size = _size(study, member) if given.size is None else given.size
     preprocess = Preprocess(size, size, channels, given.mean or (0.0,) * channels, given.std or (1.0,) * channels)
+    check_scale(preprocess.mean, preprocess.std)
     if given.mean and given.std:
         return preprocess
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if config.init else _measured(study, rows, preprocess)

@@ -44,6 +44,8 @@ class RunInfo:
         preprocess: the JSON form of a Preprocess.
         cam_layer: dotted name of the layer for class activation maps; "" where none is known.
         fingerprint: sha256 of weights + architecture + preprocessing; "" for predictions alone.
+        code: sha256 of each file of the user's own code that the model needs, by name of the module.
+        probe: what a model built by own code answered to a few fixed pictures when it was imported.
         parent: the run this one started from, or that it is compared with.
         training: the training configuration as JSON.
         provenance: where weights or predictions came from, as JSON.
@@ -55,6 +57,8 @@ class RunInfo:
     preprocess: dict[str, Any] | None = None
     cam_layer: str = ""
     fingerprint: str = ""
+    code: dict[str, str] = field(default_factory=dict)
+    probe: list[list[float]] = field(default_factory=list)
     parent: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -217,7 +221,8 @@ def _read_history(path: Path) -> pd.DataFrame:
 
 _INFO_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("architecture", "cam_layer", "fingerprint", "created"), (str,)),
-    **dict.fromkeys(("training", "provenance"), (dict,)),
+    **dict.fromkeys(("training", "provenance", "code"), (dict,)),
+    "probe": (list,),
     "preprocess": (dict, type(None)),
     "parent": (str, type(None)),
     "seconds": (float, int, type(None)),

@@ -27,6 +27,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
     parser.add_argument("--size", type=pixels, metavar="PIXELS", help="input size it was trained with")
+    parser.add_argument(
+        "--resize",
+        type=pixels,
+        metavar="PIXELS",
+        help="the shorter side before the centre of --size is cut out, as in Resize(256) and CenterCrop(224); "
+        "without it, pictures are squashed to --size",
+    )
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
@@ -47,7 +54,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.pipeline.imports import Model, import_model
 
     classes = tuple(comma_list(args.classes)) if args.classes else None
-    model = Model(args.arch, args.weights, classes, args.cam_layer, args.size, args.mean, args.std)
+    model = Model(args.arch, args.weights, classes, args.cam_layer, args.size, args.mean, args.std, args.resize)
     run = import_model(study, args.run_name, model)
     return {
         "study": study.name,
@@ -55,6 +62,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "architecture": run.info.architecture,
         "cam_layer": run.info.cam_layer,
         "next": next_command("predict", args),
+        "notes": run.info.provenance["notes"],
     }
 
 
@@ -62,9 +70,9 @@ def _show(result: dict[str, Any]) -> str:
     if "predictions" in result:
         return f"{result['run']}: {result['predictions']} predictions"
     layer = result["cam_layer"] or "none: pixel methods only"
-    return f"{result['run']}: {result['architecture']}, layer for class activation maps: {layer}\n" + (
-        f"Next: {result['next']}"
-    )
+    lines = [f"{result['run']}: {result['architecture']}, layer for class activation maps: {layer}"]
+    lines += [f"  {note}" for note in result["notes"]]
+    return "\n".join([*lines, f"Next: {result['next']}"])
 
 
 COMMAND = Command("import", "add a model or predictions from elsewhere as a run", _configure, _run, _show)

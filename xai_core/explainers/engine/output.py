@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable
+from xai_core.models.classifier import handed_over
 from xai_core.types import Target, target_weights
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class TargetOutput(nn.Module):
         self.classes = len(classifier.class_names)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """One number per sample. The model gets a copy of the input: it may work in place."""
-        logits = checked_logits(self.module(x.to(self.dtype, copy=True)), self.classes)
+        """One number per sample."""
+        logits = checked_logits(self.module(handed_over(x, self.dtype)), self.classes)
         if x.requires_grad and torch.is_grad_enabled() and not logits.requires_grad:
             raise NotApplicable("the model's code cuts gradients off", remedy="Use Score-CAM or occlusion.")
         return (logits * weights).sum(1)

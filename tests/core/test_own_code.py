@@ -1,0 +1,379 @@
+"""Code of the user's own: apart for each folder, known again when edited, built without surprises, asked with care."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.models.build import imported
+from xai_core.models.builder import _called
+from xai_core.models.classifier import Classifier
+from xai_core.models.preprocess import Preprocess
+from xai_core.models.probe import answers, check_answers
+
+RGB, GREY = Preprocess(16, 16, 3, (0.5,) * 3, (0.5,) * 3), Preprocess(16, 16, 1, (0.5,), (0.5,))
+
+NET = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes, channels=3):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.head = nn.Conv2d(channels, 4, 3), nn.Linear(4, classes)
+    def features(self, x):
+        return self.conv(x).relu().mean((2, 3))
+    def forward(self, x):
+        return self.head(self.features(x))
+
+def build(classes):
+    return Net(classes)
+"""
+
+
+def project(folder: Path, **files: str) -> Path:
+    """A folder with these modules; `a__b` is `a/b.py`."""
+    for name, code in files.items():
+        path = folder / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(code))
+    return folder
+
+
+def load(folder: Path, spec: str = "model:build", *, preprocess: Preprocess = RGB, known: object = None) -> Classifier:
+    """A model of two classes, with the weights that its function gives it."""
+    return imported(spec, None, ("cat", "dog"), preprocess, trusted=True, folder=folder, known=known)  # type: ignore[arg-type]
+
+
+def scaled(by: int) -> str:
+    """A module whose helper, a lazy helper and a package each take part in what the model answers."""
+    return f"""
+        from torch import nn
+        import helper
+        from parts.body import body
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.head = nn.Linear(3, 2)
+                nn.init.ones_(self.head.weight)
+            def forward(self, x):
+                import lazy
+                from parts import late
+                return self.head(body(x) * {by} * helper.BY * lazy.BY * late.BY)
+        def build():
+            return Net()
+    """
+
+
+def scaled_project(folder: Path, by: int) -> Path:
+    body = "from . import inner\ndef body(x):\n    return x.mean((2, 3)) * inner.BY\n"
+    factor = f"BY = {by}\n"
+    parts = {"parts__body": body, "parts__inner": factor, "parts__late": factor}
+    return project(folder, model=scaled(by), helper=factor, lazy=factor, **parts)
+
+
+def test_two_projects_with_the_same_names_keep_their_own_code(tmp_path: Path) -> None:
+    one, two = (load(scaled_project(tmp_path / str(by), by)) for by in (1, 2))
+    x = torch.ones(1, 3, 16, 16)
+    for made, factor in ((one, 1), (two, 2**5), (one, 1)):
+        bias = made.module.head.bias
+        assert torch.allclose(made.logits(x) - bias, torch.full((1, 2), 3.0 * factor)), factor
+    assert not {"model", "helper", "lazy", "parts"} & {name.partition(".")[0] for name in sys.modules}
+    names = {"model", "helper", "lazy", "parts.body", "parts.inner", "parts.late"}
+    assert one.code is not None
+    assert set(one.code.digests) == names
+
+
+def test_places_that_a_project_adds_to_the_path_are_its_own(tmp_path: Path) -> None:
+    for by in (1, 2):
+        add = "import sys, os; sys.path.append(os.path.join(os.path.dirname(__file__), 'src'))\n"
+        build = "\ndef scaled(k):\n    import early\n    return Scaled(k)\n"
+        lazy = "        import factor\n        return super().forward(x) * 0 + factor.BY\n"
+        code = f"{add}{NET}\nclass Scaled(Net):\n    def forward(self, x):\n{lazy}{build}"
+        project(tmp_path / str(by), model=code, src__factor=f"BY = {by}", src__early="")
+    before = list(sys.path)
+    for by in (1, 2):
+        made = load(tmp_path / str(by), "model:scaled")
+        assert made.logits(torch.zeros(1, 3, 16, 16)).tolist() == [[by, by]]
+        assert made.code is not None
+        assert set(made.code.digests) == {"model", "early", "factor"}
+        known = dict(made.code.digests)
+        (tmp_path / str(by) / "model.py").touch()  # so that it is loaded anew
+        load(tmp_path / str(by), "model:scaled", known=known)
+    assert sys.path == before
+
+
+def test_code_that_this_process_has_loaded_itself_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(project(tmp_path / "elsewhere", model="BY = 7", helper="BY = 7"))
+    import model  # type: ignore[import-not-found]
+
+    made = load(scaled_project(tmp_path / "own", 1))
+    assert made.module.__class__.__name__ == "Net"
+    assert sys.modules["model"] is model
+    sys.modules.pop("model")
+
+
+@pytest.mark.parametrize("file", ["model", "helper", "lazy", "parts/inner", "parts/late"])
+def test_an_edited_file_is_noticed_and_named(tmp_path: Path, file: str) -> None:
+    folder = scaled_project(tmp_path, 1)
+    made = load(folder)
+    assert made.code is not None
+    assert not made.code.edited()
+    known = dict(made.code.digests)
+    path = folder / f"{file}.py"
+    before, times = path.read_text(), path.stat()
+    path.write_text(before.replace("1", "2"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 1))  # of the same size, in the same second
+    assert made.code.edited()
+    says = f"imported with: {file.replace('/', '.')}. Put the old code back, or import"
+    with pytest.raises(BadInput, match=re.escape(says)):
+        load(folder, known=known)
+    path.write_text(before)
+    assert load(folder, known=known).code is not made.code
+
+
+def test_a_file_that_is_left_alone_is_loaded_once(tmp_path: Path) -> None:
+    folder = project(tmp_path, model=NET)
+    assert load(folder).code is load(folder).code
+
+
+def test_another_answer_is_noticed_and_rounding_is_not(tmp_path: Path) -> None:
+    made = load(project(tmp_path, model=NET))
+    known = torch.tensor(answers(made))
+    check_answers(made, known)
+    check_answers(made, known * 1.002)
+    with torch.no_grad():
+        made.module.head.weight.mul_(1.2)
+    with pytest.raises(BadInput, match=r"does not answer as it did.*import the model under another name"):
+        check_answers(made, known)
+    with pytest.raises(BadInput, match="does not answer as it did"):
+        check_answers(made, known[:, :1])
+
+
+def test_modules_of_installed_packages_are_shared(tmp_path: Path) -> None:
+    made = imported(
+        "torchvision.models:resnet18",
+        None,
+        ("a", "b"),
+        replace(RGB, width=32, height=32),
+        trusted=True,
+        folder=tmp_path,
+    )
+    assert made.code is not None
+    assert made.code.digests == {}
+    assert made.module.fc.out_features == 2
+
+
+# what functions that build models look like
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        (lambda k: k, 2),
+        (lambda num_classes=10: num_classes, 2),
+        (lambda *, nb_classes=10: nb_classes, 2),
+        (lambda n_labels=10, pretrained=True: (n_labels, pretrained), (2, False)),
+        (lambda *, weights="DEFAULT", num_classes=10, **rest: (weights, num_classes, rest), (None, 2, {})),
+        (lambda pretrained=False, **rest: (pretrained, rest), (False, {"num_classes": 2})),
+        (
+            lambda pretrained=True, progress=True, **rest: (pretrained, progress, rest),
+            (False, True, {"num_classes": 2}),
+        ),
+        (lambda pretrained, **rest: (pretrained, rest), (None, {"num_classes": 2})),
+        (lambda *places, **rest: (places, rest), ((), {"num_classes": 2})),
+        (lambda *places: places, (2,)),
+        (lambda k, /: k, 2),
+        (lambda *, k: k, 2),
+        (lambda classes=("a", "b", "c"), width=3: (classes, width), (("a", "b", "c"), 3)),
+        (lambda width=3: width, 3),
+        (lambda: 0, 0),
+    ],
+)
+def test_the_number_of_classes_goes_where_it_belongs(function: Callable[..., object], given: object) -> None:
+    assert _called(function, 2) == given
+
+
+def test_keywords_that_are_handed_on_to_something_without_classes_are_not_forced() -> None:
+    def inner(width: int = 3) -> int:
+        return width
+
+    assert _called(lambda **rest: inner(**rest), 2) == 3
+
+
+DOWNLOADS = """
+import socket, urllib.request, torch
+def by_hub(k): return torch.hub.load_state_dict_from_url("http://weights.invalid/never-there.pth")
+def by_url(k): return urllib.request.urlopen("http://weights.invalid/w.pth")
+def by_address(k): return socket.create_connection(("192.0.2.1", 80), timeout=1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "host"), [("by_hub", "weights.invalid"), ("by_url", "weights.invalid"), ("by_address", "192.0.2.1")]
+)
+def test_nothing_is_fetched_while_a_model_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, host: str
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    before = socket.getaddrinfo
+    with pytest.raises(BadInput, match=f"{function} wants to fetch something from the network: {host}"):
+        load(project(tmp_path, model=DOWNLOADS), f"model:{function}")
+    assert socket.getaddrinfo is before
+
+
+# whatever the user's code raises
+
+RAISES = {
+    "exits": ("import sys; sys.exit(3)", r"model:build failed: it called sys.exit\(3\)"),
+    "stops": ("raise KeyboardInterrupt", "model:build failed: KeyboardInterrupt"),
+    "own": ("class Odd(BaseException): pass\nraise Odd('so')", "failed: Odd: so"),
+    "mute": ("class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd", "failed: Odd. Mend"),
+    "endless": ("def f(): return f()\nf()", "failed: RecursionError"),
+    "asks": ("input()", "failed: EOFError"),
+    "syntax": ("def", "failed: SyntaxError"),
+    "report": (
+        "raise RuntimeError('x\\nTraceback (most recent call last):\\n  f\\nValueError: deep')",
+        "ValueError: deep",
+    ),
+    "missing": ("import surely_not_there", "no Python module for model:build: surely_not_there"),
+    "cuda": ("raise AssertionError('Torch not compiled with CUDA enabled')", "use its input's device"),
+}
+
+
+@pytest.mark.parametrize("case", RAISES)
+def test_whatever_a_module_raises_is_one_line(tmp_path: Path, case: str) -> None:
+    code, says = RAISES[case]
+    with pytest.raises((BadInput, NotFound), match=says) as caught:
+        load(project(tmp_path, model=code))
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_what_a_module_prints_warns_of_and_asks_of_the_command_line_disturbs_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["xai", "import", "--run", "m"])
+    loud = "import argparse, warnings\nprint('hello')\nargparse.ArgumentParser().parse_args()\n"
+    loud += f"warnings.simplefilter('always'); warnings.warn('two\\nlines {tmp_path.name}')\n"
+    load(project(tmp_path, model=loud + NET))
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "hello\n"
+    assert f"UserWarning: two lines {tmp_path.name}" in caplog.messages
+    assert sys.argv[0] == "xai"
+
+
+def test_what_a_module_sets_for_all_of_torch_ends_with_it(tmp_path: Path) -> None:
+    sets = "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False); torch.set_default_device('meta')"
+    project(tmp_path, model=f"{NET}\ndef sets(k):\n    {sets}\n    return 0\n")
+    with pytest.raises(BadInput, match="returned no model: int"):
+        load(tmp_path, "model:sets")
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert torch.zeros(1).device.type == "cpu"
+
+
+# outputs that are not what they seem
+
+
+def answering(expression: str) -> str:
+    return NET + textwrap.dedent(f"""
+        class Odd(Net):
+            def forward(self, x):
+                z = super().forward(x)
+                return {expression}
+        def odd(k): return Odd(k)
+    """)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "z.softmax(1)",
+        "(20 * z).softmax(1)",
+        "z if self.training else z.softmax(1)",
+        "(z.softmax(1) + (2 * z).softmax(1)) / 2",
+        "100 * z.softmax(1)",
+        "z.softmax(1).detach()",
+        "z.log_softmax(1).exp()",
+        "z.sigmoid()",
+        "z.sigmoid().unsqueeze(2).mean(2)",
+        "torch.cat([z, z], 1).softmax(1)[:, :2]",
+        "(50 * z).sigmoid().detach()",
+    ],
+)
+def test_probabilities_are_told_from_logits(tmp_path: Path, expression: str) -> None:
+    with pytest.raises(BadInput, match=r"returns probabilities, not logits: model:odd. Let it return logits"):
+        load(project(tmp_path, model=answering(expression)), "model:odd")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "z",
+        "z.log_softmax(1)",
+        "0.01 * z + 0.5",
+        "z.relu()",
+        "0 * z",
+        "z.sigmoid() * z",
+        "0.1 * z.tanh() + 0.3",
+        "z.tanh()",
+    ],
+)
+def test_logits_are_taken_however_small(tmp_path: Path, expression: str) -> None:
+    load(project(tmp_path, model=answering(expression)), "model:odd")
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("z.argmax(1, keepdim=True).expand(-1, 2)", "the output is int64: model:odd. Return the logits"),
+        ("torch.complex(z, z)", "the output is complex64"),
+        ("z / 0 * 0", "NaN or infinite numbers"),
+        ("z.view(1, 2)", "model:odd takes one picture at a time.*keep the first axis"),
+        ("z[:1]", "model:odd takes one picture at a time.*keep the first axis"),
+        ("z - z.mean(0)", "depends on its batch, or on chance"),
+        ("z.to('cuda:77')", "use its input's device|does not take this input"),
+        ("(_ for _ in ()).throw(SystemExit(1))", r"does not take this input: it called sys.exit\(1\)"),
+    ],
+)
+def test_other_outputs_are_refused_for_what_they_are(tmp_path: Path, expression: str, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        load(project(tmp_path, model=answering(expression)), "model:odd")
+
+
+def test_code_that_views_a_grey_picture_works(tmp_path: Path) -> None:
+    code = NET + textwrap.dedent("""
+        class Viewing(Net):
+            def forward(self, x):
+                return self.head(self.conv(x).view(len(x), 4, -1).mean(2))
+        def viewing(k): return Viewing(k, channels=1)
+    """)
+    made = load(project(tmp_path, model=code), "model:viewing", preprocess=GREY)
+    last = torch.zeros(2, 1, 16, 16).to(memory_format=torch.channels_last)
+    assert made.logits(last).shape == (2, 2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torchscript_is_asked_but_its_layers_are_not(tmp_path: Path) -> None:
+    code = NET + "\ndef traced(k): return torch.jit.trace(Net(k), torch.zeros(1, 3, 16, 16))\n"
+    given = {"trusted": True, "folder": project(tmp_path, model=code)}
+    with pytest.raises(BadParameter, match=r"no layer inside TorchScript can be watched: conv. Give --cam-layer none"):
+        imported("model:traced", None, ("a", "b"), RGB, cam_layer="conv", **given)  # type: ignore[arg-type]
+    assert isinstance(imported("model:traced", None, ("a", "b"), RGB, **given).module, nn.Module)  # type: ignore[arg-type]

@@ -1,0 +1,141 @@
+"""What a model answers to a few fixed pictures: are these logits, and is it still the model that was imported?"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xai_core.errors import BadInput
+from xai_core.models.classifier import Classifier
+from xai_core.models.preprocess import Preprocess
+from xai_core.models.user_code import MEMORY, user_code
+
+PROBES, KEPT = 8, 2
+"""Pictures that a model is tried with, and how many of its answers are kept."""
+
+ALONE = 0.02
+"""By how much of the largest a picture's logits may differ alone and in a batch: half precision rounds that much."""
+
+SAME, SAME_IN_HALF = 1e-2, 1e-1
+"""The same for the answers of one model on other hardware."""
+
+SAME_SPREAD = 0.02
+"""Or by how much of what the answers to different pictures differ by, where that is more."""
+
+SUMS, SUMS_IN_HALF = 1e-4, 1e-2
+"""How exactly probabilities add up to 1."""
+
+STRETCH, SATURATED = 1e3, 1e-2
+"""Pictures so much stronger drive a sigmoid to its ends, up to SATURATED; logits they drive past 0 and 1."""
+
+WEIGHING = {"View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Select", "Slice", "Permute", "Transpose"}
+WEIGHING |= {"Clone", "Alias", "ToCopy", "Expand", "Index", "IndexSelect", "Split", "Unbind", "Cat", "Stack", "Mean"}
+WEIGHING |= {"T", "Sum", "Add", "Mul", "Div", "Clamp", "ClampMin"}
+"""Steps of autograd after which probabilities are still probabilities, averaged, scaled or put in order."""
+
+
+def probe_pictures(preprocess: Preprocess) -> Tensor:
+    """`(PROBES, C, H, W)` float32, the same everywhere: fine noise and coarse patches, normalised as pictures are."""
+    height, width, channels = preprocess.height, preprocess.width, preprocess.channels
+    raw = np.random.PCG64(0).random_raw(PROBES * (height * width * channels // 8 + 1)).view(np.uint8)
+    pixels = raw[: PROBES * height * width * channels].reshape(PROBES, height, width, channels)
+    rows, columns = (np.arange(side) * 4 // side * side // 4 for side in (height, width))
+    coarse = pixels[:, rows][:, :, columns]
+    return torch.from_numpy(preprocess.normalise(np.where(np.arange(PROBES)[:, None, None, None] % 2, coarse, pixels)))
+
+
+def check_logits(made: Classifier) -> None:
+    """Raise BadInput where the model's answers are not logits, or depend on a picture's neighbours or on chance."""
+    x = probe_pictures(made.preprocess).to(made.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the same verdict each time, also on a model that draws at random
+        alone = torch.cat([_answers(made, one) for one in x[:, None]])
+        try:
+            beside = _answers(made, x)
+        except BadInput as error:
+            if error.remedy == MEMORY:
+                raise
+            remedy = "Let its code keep the first axis, as in x.flatten(1) or x.view(len(x), -1)."
+            problem = f"{made.architecture} takes one picture at a time"
+            raise BadInput(problem, value=error.value, remedy=remedy) from error
+    if not torch.isfinite(alone).all():
+        remedy = "Check the weights, --mean and --std."
+        raise BadInput("the model answers noise with NaN or infinite numbers", value=made.architecture, remedy=remedy)
+    if (beside - alone).abs().max() > ALONE * alone.abs().max():
+        remedy = "Use BatchNorm with running statistics, and dropout in training only."
+        raise BadInput("a picture's answer depends on its batch, or on chance", value=made.architecture, remedy=remedy)
+    if are_probabilities(made, x, alone):
+        remedy = "Let it return logits: what goes into the softmax or sigmoid at its end. Maps explain those."
+        raise BadInput("the model returns probabilities, not logits", value=made.architecture, remedy=remedy)
+
+
+def answers(made: Classifier) -> list[list[float]]:
+    """The logits of the first KEPT pictures, to six digits: what `check_answers` compares with later."""
+    found = _answers(made, probe_pictures(made.preprocess)[:KEPT].to(made.device))
+    return [[float(f"{logit:.6g}") for logit in row] for row in found.tolist()]
+
+
+def check_answers(made: Classifier, then: Tensor) -> None:
+    """Raise BadInput where `answers` were others once, `(KEPT, K)`, by more than other hardware explains."""
+    now = torch.tensor(answers(made))
+    rounding = SAME if made.dtype in (torch.float32, torch.float64) else SAME_IN_HALF
+    allowed = max(rounding * float(then.abs().max()), SAME_SPREAD * float((then - then.mean(0)).abs().max()))
+    if then.shape != now.shape or (then - now).abs().max() > allowed:
+        remedy = "Something that its code uses has changed. Put that back, or import the model under another name."
+        problem = "the model does not answer as it did when this run was imported"
+        raise BadInput(problem, value=made.architecture, remedy=remedy)
+
+
+def are_probabilities(made: Classifier, x: Tensor, found: Tensor) -> bool:
+    """Whether answers `(N, K)` to `x` come out of a softmax or a sigmoid: not so of a log-softmax, which are logits.
+
+    Those of a softmax lie above 0 and add up to 1 (or 100) for every picture. Those of sigmoids only lie between 0
+    and 1, as small logits may: there the steps that led to them tell, or whether much stronger pictures leave them so.
+    """
+    if found.shape[1] < 2 or found.min() < 0:
+        return False
+    exact = SUMS if made.dtype in (torch.float32, torch.float64) else SUMS_IN_HALF
+    whole = 1.0 if found.max() <= 1 else 100.0
+    if ((found.sum(1) - whole).abs() <= exact * whole).all():
+        return True
+    return bool(found.max() <= 1) and (_ends_in_probabilities(made, x[:1]) or _saturates(made, x))
+
+
+def _ends_in_probabilities(made: Classifier, x: Tensor) -> bool:
+    with user_code(made.architecture), torch.inference_mode(False), torch.enable_grad():
+        out = made.logits(x.clone().requires_grad_().clone())
+    return out.grad_fn is not None and set(_sources(out.grad_fn)) <= {"Softmax", "Sigmoid", "Hardsigmoid"}
+
+
+def _sources(step: torch.autograd.graph.Node) -> list[str]:
+    """Names of the steps that a result is put together from by no more than WEIGHING."""
+    name = step.name().partition("Backward")[0]
+    before = [earlier for earlier, _ in step.next_functions if earlier is not None]
+    return list(chain.from_iterable(map(_sources, before))) if name in WEIGHING and before else [name]
+
+
+def _saturates(made: Classifier, x: Tensor) -> bool:
+    found = torch.cat([_answers(made, x * STRETCH), _answers(made, x * -STRETCH)])
+    low, high = found < SATURATED, (found > 1 - SATURATED) & (found <= 1)
+    return bool((low | high).all() and low.any() and high.any() and found.min() >= 0)
+
+
+def _answers(made: Classifier, x: Tensor) -> Tensor:
+    """Logits `(N, K)` as float32 on the CPU. Raises BadInput where the model fails, or gives something else."""
+    remedy = "Check --size and the number of channels (as many as --mean has numbers)."
+    with user_code(made.architecture, "does not take this input", remedy), torch.inference_mode():
+        out: object = made.logits(x)
+    if not isinstance(out, Tensor):
+        remedy = "Wrap it in a module that returns one tensor of logits, (pictures, classes)."
+        raise BadInput(f"{made.architecture} returns no tensor", value=type(out).__name__, remedy=remedy)
+    got, wanted = tuple(out.shape), (len(x), len(made.class_names))
+    if got != wanted:
+        remedy = "The model must give one logit per class, and --classes one name per logit."
+        raise BadInput(f"the output has shape {got} instead of {wanted}", value=made.architecture, remedy=remedy)
+    if not out.is_floating_point():
+        remedy = "Return the logits themselves, as floating point numbers."
+        raise BadInput(f"the output is {str(out.dtype).removeprefix('torch.')}", value=made.architecture, remedy=remedy)
+    return out.float().cpu()
