@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from xai_core.errors import BadInput, BadParameter, NotFound, UnsafeFile, XaiError
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.classifier import Classifier, Restore
-from xai_core.models.layers import as_grid, other_layer
+from xai_core.models.grids import NO_GRID, SEVERAL, layout_of
+from xai_core.models.layers import other_layer
 from xai_core.models.preprocess import Fit, Preprocess
 from xai_core.models.weights import fingerprint, load_into, read_weights
+from xai_core.models.wrappers import to_eval
 
 PROBES = 8
 ALONE = 0.02
@@ -146,7 +148,7 @@ def _assembled(
     restore: Restore | None,
     device: torch.device | str,
 ) -> Classifier:
-    module.to(device).eval()
+    to_eval(module.to(device))
     identity = fingerprint(module, architecture, preprocess)
     made = Classifier(module, tuple(class_names), preprocess, architecture, cam_layer, identity, restore)
     if cam_layer:
@@ -241,10 +243,9 @@ def _check_alone(made: Classifier) -> None:
 
 
 def _check_layer(made: Classifier, out: Any) -> None:
-    if out is None:
-        problem = "the model does not use this layer"
-        raise BadParameter(problem, value=made.cam_layer, remedy=other_layer(made))
-    if not isinstance(out, Tensor) or as_grid(made, out, declared=True) is None:
+    problem = layout_of(made, made.cam_layer).problem
+    if out is not None and problem in (SEVERAL, NO_GRID):
         got = tuple(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
         problem = f"--cam-layer gives {got}, which is no map"
+    if problem:
         raise BadParameter(problem, value=made.cam_layer, remedy=other_layer(made))
