@@ -73,14 +73,14 @@ def _told(error: Exception, classifier: Classifier) -> NotApplicable:
 
 @contextmanager
 def untouched(classifier: Classifier) -> Iterator[None]:
-    """Within: eval mode, parameters frozen, gradients recorded. After, also after an exception: as before.
+    """Within: eval mode, parameters frozen, gradients recorded, nothing compiled. After, whatever happens: as before.
 
     Restored are the mode and the in-place flag of every module, hooks, `requires_grad` and `.grad` of every
     parameter, and the random state of torch, numpy and `random`.
     """
     import torch
 
-    from xai_core.models.wrappers import to_eval
+    from xai_core.models.wrappers import eagerly, to_eval
 
     module = classifier.module
     # Going through all modules is slow in Python, and shows beside a small model: so once.
@@ -94,7 +94,7 @@ def untouched(classifier: Classifier) -> Iterator[None]:
         for parameter in parameters.values():
             if parameter.requires_grad:
                 parameter.requires_grad_(False)
-        with torch.enable_grad():
+        with eagerly(module), torch.enable_grad():
             yield
 
 

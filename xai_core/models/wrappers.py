@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 import torch
 from torch import fx, nn
+
+COMPILED = "OptimizedModule"
+"""The class of what torch.compile makes of a module has no public name."""
 
 PREFIXES = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before the names of layers."""
@@ -22,8 +25,8 @@ def unwrapped(module: nn.Module) -> nn.Module:
 def _inside(module: nn.Module) -> nn.Module | None:
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         found: object = module.module
-    else:  # the class of compiled modules has no public name
-        found = module._modules.get("_orig_mod") if type(module).__name__ == "OptimizedModule" else None
+    else:
+        found = module._modules.get("_orig_mod") if type(module).__name__ == COMPILED else None
     return found if isinstance(found, nn.Module) else None
 
 
@@ -70,13 +73,23 @@ def dtype_of(module: nn.Module) -> torch.dtype:
 
 
 @contextmanager
+def eagerly(module: nn.Module) -> Iterator[None]:
+    """Within, what torch.compile made runs as it was written: code compiled before does not see hooks set later."""
+    parts = list(module.modules())
+    compiled = any(type(part).__name__ == COMPILED or part._compiled_call_impl is not None for part in parts)
+    with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+        yield
+
+
+@contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Within: eval mode. After: every part in its own mode."""
+    """Within: eval mode, and nothing compiled. After: every part in its own mode."""
     modes = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
     try:
         if any(training for _, training in modes):
             to_eval(module)
-        yield
+        with eagerly(module):
+            yield
     finally:
         for part, training in modes:
             part.training = training
