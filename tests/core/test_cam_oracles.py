@@ -19,6 +19,7 @@ from xai_core.explainers.engine.baseline import baseline
 from xai_core.explainers.plan import explain
 from xai_core.explainers.scorecam import NOTHING_VARIES, ScoreCamParams
 from xai_core.models.classifier import Classifier
+from xai_core.models.grids import layout_of
 from xai_core.types import Explanation, Target
 
 KINDS = [Plain, Residual, Tokens]
@@ -137,6 +138,7 @@ def test_score_cam_runs_the_model_once_per_channel_that_varies() -> None:
     for part in (classifier.module.features[0], last):
         part.padding_mode, part._reversed_padding_repeated_twice = "replicate", [1, 1, 1, 1]
     count: list[int] = []
+    layout_of(classifier, "")
     handle = classifier.module.register_forward_hook(lambda *call: count.append(len(call[2])))
     found = run(classifier, "scorecam", None, TARGETS[:3], x)
     handle.remove()
@@ -230,6 +232,8 @@ def test_ablation_cam_where_something_goes_around_the_layer(joined: bool) -> Non
         torch.manual_seed(1)
         net = Around(joined=joined)
     classifier, x = wrap(net, "middle"), pictures(1)
+    layout_of(classifier, "")
+    net.seen.clear()
     found = run(classifier, "ablationcam", None, [Target(2)]).maps[0]
     pictures_below = sum(net.seen)
     with torch.no_grad():

@@ -117,6 +117,29 @@ def test_deeplift_is_complete_with_overlapping_windows(pooling: dict[str, object
     np.testing.assert_allclose(found.diagnostics["completeness_gap"], 0, atol=1e-4)
 
 
+@pytest.mark.parametrize("axis", [2, 3])
+@pytest.mark.parametrize("pooling", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}])
+def test_a_mirrored_picture_has_the_mirrored_deeplift_map(pooling: dict[str, int], axis: int) -> None:
+    """At a plain baseline all places of a window are equal: none of them may count more."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        conv = nn.Conv2d(3, 6, 3, padding=1)
+        # Pixels of either end meet the same windows.
+        parts = [conv, nn.ReLU(), nn.MaxPool2d(**pooling), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        module = nn.Sequential(*parts, nn.Linear(6, CLASSES))
+    with torch.no_grad():
+        conv.weight.copy_((conv.weight + conv.weight.flip(axis)) / 2)
+    classifier, x = (
+        wrap(module, shape=(3, 17, 17) if "padding" in pooling else (3, 16, 16)),
+        pictures(4, shape=(3, 17, 17)),
+    )
+    x = x[:, :, : classifier.input_shape[1], : classifier.input_shape[2]] - 1
+    found, mirrored = run(classifier, "deeplift", x=x), run(classifier, "deeplift", x=x.flip(axis))
+    assert found.refusals == (None,) * 4
+    expected = np.flip(found.maps, axis - 1)
+    np.testing.assert_allclose(mirrored.maps, expected, atol=1e-5 * np.abs(found.maps).max())
+
+
 @pytest.mark.parametrize(
     ("part", "named"),
     [

@@ -22,6 +22,7 @@ from xai_core.explainers import EXPLAINERS, Context
 from xai_core.explainers.base import CamParams
 from xai_core.explainers.plan import explain, groups
 from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.grids import layouts
 from xai_core.models.layers import layer_candidates
 from xai_core.types import Explanation, Target
 
@@ -143,6 +144,7 @@ def test_a_card_says_whether_the_class_matters(key: str) -> None:
 
 def test_cams_of_one_layer_share_one_forward() -> None:
     classifier, calls = model(Residual), []
+    layouts(classifier, ["block1", "block2"])
     classifier.module.register_forward_hook(lambda *_: calls.append(1))
     methods = [("gradcam", None), ("gradcam++", CamParams(layer="block2")), ("gradcam", CamParams(layer="block1"))]
     assert groups(classifier, methods) == [[0, 1], [2]]

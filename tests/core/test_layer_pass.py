@@ -16,6 +16,7 @@ from xai_core.explainers.engine.layer_pass import activations, rounds
 from xai_core.explainers.engine.output import weights_of
 from xai_core.explainers.plan import explain
 from xai_core.models.classifier import Classifier
+from xai_core.models.grids import layout_of
 from xai_core.types import Explanation, Target
 
 SEVERAL = [Target(2), Target(0), Target(2, 4), Target(1), Target(3), Target(0), Target(4)]
@@ -83,7 +84,8 @@ def assert_close(ours: np.ndarray, theirs: np.ndarray) -> None:
 
 
 def forwards(classifier: Classifier) -> list[int]:
-    """Batch sizes of the calls of the model from now on."""
+    """Batch sizes of the calls of the model from now on, when it is known how its layer lies."""
+    layout_of(classifier, "")
     calls: list[int] = []
     classifier.module.register_forward_pre_hook(lambda _, inputs: calls.append(len(inputs[0])))
     return calls

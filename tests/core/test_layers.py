@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.core.explainer_cases import state, touched
-from tests.oracles.families import FAMILIES, SQUARE, family
-from tests.oracles.models import CLASSES, Plain, Residual, Tokens, model, pictures, wrap
+from tests.oracles.families import FAMILIES, family
+from tests.oracles.models import Plain, Residual, Tokens, model, pictures, wrap
 from xai_core.errors import NotApplicable, NotFound
 from xai_core.explainers import Context
 from xai_core.explainers.base import CamParams
@@ -52,23 +52,6 @@ def test_looking_for_candidates_leaves_no_trace(kind: type[nn.Module]) -> None:
     with torch.inference_mode():
         assert layer_candidates(classifier)
     assert state(classifier) == before
-
-
-def test_channels_that_come_last_are_no_grid() -> None:
-    class Last(nn.Module):
-        """As Swin: `(N, h, w, C)` inside, `(N, C, h, w)` at its end."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.patches, self.norm, self.head = nn.Conv2d(3, 24, 4, 4), nn.LayerNorm(24), nn.Linear(24, CLASSES)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return self.head(self.norm(self.patches(x).permute(0, 2, 3, 1)).mean((1, 2)))
-
-    classifier = wrap(Last(), "norm", shape=SQUARE)
-    assert layer_candidates(classifier) == [("patches", (24, 8, 8))]
-    with pytest.raises(NotApplicable, match=r"not a grid of channels: norm gives \(1, 8, 8, 24\).*patches \(24×8×8\)"):
-        gradcam(classifier)
 
 
 def test_a_model_that_does_not_take_its_input_has_no_candidates() -> None:

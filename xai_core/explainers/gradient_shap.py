@@ -121,12 +121,8 @@ def _background(classifier: Classifier, context: Context, at_most: int) -> Tenso
 
 def _explainer(output: OneTargetOutput, background: Tensor) -> tuple[Any, Tensor]:
     """shap's explainer, and the logits of the background, `(B, K)`, which it runs through the model when made."""
-    logits: list[Tensor] = []
-    hook = output.module.register_forward_hook(lambda _module, _inputs, found: logits.append(found))
-    try:
-        return _explainer_type()(output, background), logits[0].detach().float()
-    finally:
-        hook.remove()
+    made = _explainer_type()(output, background)
+    return made, output.logits
 
 
 def _explainer_type() -> Any:
@@ -148,6 +144,9 @@ def _diagnostics(
     np.divide(np.abs(total - expected), np.abs(expected), out=gap, where=expected != 0)
     found = {"sum": total, "expected_difference": expected, "completeness_gap": gap, "sum_error": np.array(errors)}
     return {name: values.astype(np.float32) for name, values in found.items()}
+
+
+AROUND = "for this picture a path of the model goes around the layer: the map would lack what it carries"
 
 
 @dataclass(frozen=True)
@@ -188,11 +187,12 @@ def shap_layer(
     token), that part's share is `beside_map`.
 
     Raises:
-        NotApplicable: the layer's output alone does not decide the logits, or is no grid.
+        NotApplicable: the layer's output alone does not decide the logits, or is no grid. Where that shows for some
+            pictures only, their rows are refused.
     """
     from xai_core.explainers.engine.layer_path import expected_gradients
-    from xai_core.explainers.engine.output import weights_of
-    from xai_core.models.layers import grid_at, unfit_layer
+    from xai_core.explainers.engine.output import unreached, weights_of
+    from xai_core.models.layers import grid_at
 
     background, weights = _background(classifier, context, params.background), weights_of(classifier, targets)
     found = expected_gradients(classifier, x, weights, background, params.layer, params.samples, seeds)
@@ -200,10 +200,13 @@ def shap_layer(
     total = found.attributions.flatten(1).sum(1)
     beside = ((maps == 0).flatten(1).all(1) & (total != 0)).tolist()
     if all(beside):
-        raise unfit_layer(classifier, params.layer, "no gradient of the target reaches this layer's grid")
+        raise unreached(classifier, params.layer, "no gradient of the target reaches this layer's grid")
     errors = [_standard_error(row) for row in found.estimates.double().cpu().numpy()]
     notes = _diagnostics(total.double().cpu().numpy(), found.expected.double().cpu().numpy(), errors)
     if maps[0].numel() * found.attributions.shape[1] != found.attributions[0].numel():
         notes["beside_map"] = (total - maps.flatten(1).sum(1)).cpu().numpy()
-    refusals = tuple("no gradient of the target reaches the layer's grid" if row else None for row in beside)
+    refusals = tuple(
+        AROUND if leaks else "no gradient of the target reaches the layer's grid" if row else None
+        for leaks, row in zip(found.around.tolist(), beside, strict=True)
+    )
     return Explanation(maps.cpu().numpy(), notes, refusals)

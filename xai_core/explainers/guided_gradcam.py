@@ -54,8 +54,8 @@ def guided_gradcam(
 
     from xai_core.explainers.plan import explain
 
-    guided = _guided_backpropagation(classifier, x, targets)
     (cam,) = explain(classifier, x, targets, [("gradcam", params)], context, seeds)
+    guided = _guided_backpropagation(classifier, x, targets)
     where = torch.from_numpy(cam.maps).to(guided.device).relu()[:, None]
     where = F.interpolate(where, size=x.shape[2:], mode="bilinear", align_corners=False)
     return Explanation((guided * where).sum(1).cpu().numpy(), refusals=cam.refusals)

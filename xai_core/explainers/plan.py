@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
 from xai_core.explainers.base import EXPLAINERS, Context, Explainer, Run
-from xai_core.explainers.guard import untouched
+from xai_core.explainers.guard import told, untouched
 from xai_core.types import Explanation, Target
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def explain(
     for group in groups(classifier, methods):
         members = [EXPLAINERS[methods[index][0]] for index in group]
         params = methods[group[0]][1] or members[0].params()
-        with ONE_AT_A_TIME, untouched(classifier):
+        with ONE_AT_A_TIME, told(classifier), untouched(classifier):
             found = [_run(asked, run, params)] if (run := members[0].run) else _cams(asked, members, params.layer)
         results.update(zip(group, map(_finished, found), strict=True))
     return [results[index] for index in range(len(methods))]

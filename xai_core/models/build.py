@@ -15,12 +15,14 @@ from xai_core.errors import BadParameter, UnsafeFile
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.builder import built
 from xai_core.models.classifier import Classifier, Restore
-from xai_core.models.layers import as_grid, other_layer
+from xai_core.models.grids import NO_GRID, SEVERAL, layout_of
+from xai_core.models.layers import other_layer
 from xai_core.models.own_code import load_code
 from xai_core.models.preprocess import Fit, Preprocess, check_scale
 from xai_core.models.probe import check_logits
 from xai_core.models.user_code import user_code
 from xai_core.models.weights import fingerprint, load_into, read_weights
+from xai_core.models.wrappers import to_eval
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -154,7 +156,7 @@ def _assembled(
     restore: Restore | None,
     device: torch.device | str,
 ) -> Classifier:
-    module.to(device).eval()
+    to_eval(module.to(device))
     identity = fingerprint(module, architecture, preprocess)
     made = Classifier(module, tuple(class_names), preprocess, architecture, cam_layer, identity, restore)
     if cam_layer and isinstance(module, torch.jit.ScriptModule):
@@ -181,10 +183,9 @@ def _probe(made: Classifier) -> None:
 
 
 def _check_layer(made: Classifier, out: Any) -> None:
-    if out is None:
-        problem = "the model does not use this layer"
-        raise BadParameter(problem, value=made.cam_layer, remedy=other_layer(made))
-    if not isinstance(out, Tensor) or as_grid(made, out, declared=True) is None:
+    problem = layout_of(made, made.cam_layer).problem
+    if out is not None and problem in (SEVERAL, NO_GRID):
         got = tuple(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
         problem = f"--cam-layer gives {got}, which is no map"
+    if problem:
         raise BadParameter(problem, value=made.cam_layer, remedy=other_layer(made))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xai_core.models.layers import unknown_layer
+from xai_core.models.layers import hidden_layers, unknown_layer
 from xai_core.models.own_code import OwnCode
 from xai_core.models.preprocess import Preprocess
+from xai_core.models.wrappers import device_of, dtype_of, hides_layers, is_scripted, layer_named
 
 Restore = Callable[[Tensor], Tensor]
 """Brings a layer's output to `(N, C, h, w)`; for a ViT it drops the class token and restores the grid."""
@@ -44,13 +45,13 @@ class Classifier:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.module.parameters()).device
+        """Where the weights are; the CPU where there are none."""
+        return device_of(self.module)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return next(self.module.parameters()).dtype
+        """Of the weights; float32 where there are none."""
+        return dtype_of(self.module)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -62,18 +63,21 @@ class Classifier:
         return self.module(handed_over(x, self.dtype))
 
     def layer(self, name: str = "") -> nn.Module:
-        """The module called `name`, or the declared CAM layer.
+        """The module called `name`, or the declared CAM layer; names may leave out what DataParallel puts before them.
 
         Raises:
             NotFound: no such layer, or none is declared; the error names those that can hold a map.
+            NotApplicable: the model runs as TorchScript or as an exported graph, in which no hook sees a layer.
         """
+        if hides_layers(self.module):
+            raise hidden_layers(self)
         wanted = name or self.cam_layer
-        if not wanted:
+        found = layer_named(self.module, wanted) if wanted else None
+        if found is None:
             raise unknown_layer(self, wanted)
-        try:
-            return self.module.get_submodule(wanted)
-        except AttributeError:
-            raise unknown_layer(self, wanted) from None
+        if is_scripted(found):
+            raise hidden_layers(self)
+        return found
 
 
 def handed_over(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable, NotFound
+from xai_core.models.grids import layout_of, layouts, restored
+from xai_core.models.wrappers import evaluating, is_scripted, unwrapped
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -23,65 +25,69 @@ SHOWN = 8
 """At most as many candidates as fit into a message."""
 
 
-def as_grid(classifier: Classifier, output: Tensor, *, declared: bool = False) -> Tensor | None:
-    """A layer's output `(N, C, h, w)`, restored where it is tokens; None where it is no grid over the picture.
-
-    Channels that come last, as in Swin and inside ConvNeXt's blocks, are told by a grid of another aspect than the
-    picture's: taking a mean over its sides would take it over channels.
-
-    Args:
-        classifier: whose layer it is.
-        output: of the layer, one tensor.
-        declared: the layer is the one that the classifier declares.
-    """
-    if classifier.restore_grid is not None and (declared or output.ndim == 3):
-        with suppress(RuntimeError):  # tokens that make no grid
-            output = classifier.restore_grid(output)
-    if output.ndim != 4:
-        return None
-    (_, height, width), (down, across) = classifier.input_shape, output.shape[2:]
-    # The same aspect, up to two places lost or won at the border of each side.
-    fits = down <= height and across <= width and abs(down * width - across * height) <= 2 * (height + width)
-    return output if fits else None
-
-
 def grid_at(classifier: Classifier, output: Tensor, layer: str) -> Tensor:
-    """The same of the layer of this name ("" for the declared one); raises NotApplicable where it is no grid."""
-    grid = as_grid(classifier, output, declared=layer in ("", classifier.cam_layer))
-    if grid is None:
+    """The output of the layer of this name ("" for the declared one) as `(N, C, h, w)`, a grid over the picture.
+
+    Tokens are restored where the architecture says how; channels that come last, as in Swin, are brought forward.
+
+    Raises:
+        NotApplicable: it is no grid, its rows are not the pictures, or its places are not the picture's.
+    """
+    layout = layout_of(classifier, layer)
+    if layout.problem:
         shown = f"{layer or classifier.cam_layer} gives {tuple(output.shape)}"
-        raise unfit_layer(classifier, shown, "this layer's output is not a grid of channels")
-    return grid
+        raise unfit_layer(classifier, shown, layout.problem)
+    return restored(classifier, output, layer).movedim(layout.channels, 1)
 
 
 def layer_candidates(classifier: Classifier) -> list[Candidate]:
     """Layers that a class activation map can be made at, in the order in which they run.
 
-    Those are the ones that give a grid of more than one place, and whose grid a logit depends on. Of nested modules
-    that give the same output the outermost is named; a module that runs several times is left out. Found by one
-    forward and one backward with noise; the model is left as it was. Empty where the model does not take its input.
+    Those are the ones that give a grid of more than one place over the picture, and whose grid a logit depends on
+    (where no gradient passes through the model, as far as can be seen). Of nested modules that give the same output
+    the outermost is named; a module that runs several times is left out. Found by few forwards and one backward with
+    noise; the model is left as it was. Empty where the model does not take its input.
     """
-    found: list[Candidate] = []
-    outputs = _Outputs(classifier.module)
+    return _candidates(classifier) or []
+
+
+def _candidates(classifier: Classifier) -> list[Candidate] | None:
+    """The same; None where the model does not take its input."""
     # Any code of the user's may run here, and this function only makes another error's message better.
-    with suppress(Exception), torch.inference_mode(False), torch.enable_grad(), outputs.recording():
+    with suppress(Exception):
+        used, found = _outputs_and_gradients(classifier), list[Candidate]()
+        passes = any(gradient.any() for _, gradient in used.values())
+        for name, layout in layouts(classifier, list(used)).items():
+            if layout.problem:
+                continue
+            output, gradient = (restored(classifier, part, name).movedim(layout.channels, 1) for part in used[name])
+            if output[0, 0].numel() > 1 and (gradient.any() or not passes):
+                found.append((name, (output.shape[1], output.shape[2], output.shape[3])))
+        return found
+    return None
+
+
+def _outputs_and_gradients(classifier: Classifier) -> dict[str, tuple[Tensor, Tensor]]:
+    """What layers give for one picture of noise, and the gradient of the largest logit there; 0 where none passes."""
+    outputs = _Outputs(classifier.module)
+    with torch.inference_mode(False), torch.enable_grad(), outputs.recording():
         noise = torch.randn(1, *classifier.input_shape, generator=torch.Generator().manual_seed(0))
         # A clone: a leaf that requires its gradient could not be changed in place.
         logits = classifier.logits(noise.to(classifier.device).requires_grad_().clone())
-        used = [(name, output) for name, output, _ in outputs.seen.values() if output.requires_grad]
-        tensors = [output for _, output in used]
-        gradients = torch.autograd.grad(logits.max(), tensors, allow_unused=True, materialize_grads=True)
-        for (name, _), gradient in zip(used, gradients, strict=True):
-            grid = as_grid(classifier, gradient, declared=name == classifier.cam_layer)
-            if grid is not None and grid[0, 0].numel() > 1 and grid.any():
-                found.append((name, (grid.shape[1], grid.shape[2], grid.shape[3])))
-    return found
+        used = {name: output for name, output, _ in outputs.seen.values()}
+        names, gradients = [name for name in used if used[name].requires_grad], dict[str, Tensor]()
+        with suppress(RuntimeError):  # code that cuts gradients off
+            found = torch.autograd.grad(logits.max(), [used[name] for name in names], allow_unused=True)
+            gradients = {name: gradient for name, gradient in zip(names, found, strict=True) if gradient is not None}
+    return {name: (output.detach(), gradients.get(name, torch.zeros_like(output))) for name, output in used.items()}
 
 
 def other_layer(classifier: Classifier) -> str:
     """What to do about a layer that does not serve: candidates and their shapes, late ones first, few of the nested."""
-    candidates = layer_candidates(classifier)
-    if not candidates:
+    candidates = _candidates(classifier)
+    if candidates == []:
+        return "No layer of this model holds a map: use methods that need none, such as integrated gradients."
+    if candidates is None:
         return "Choose a convolutional layer before the classifier's head."
     order = range(len(candidates))
     shallow = sorted(order, key=lambda index: (candidates[index][0].count("."), -index))
@@ -100,10 +106,19 @@ def unknown_layer(classifier: Classifier, name: str) -> NotFound:
     if not name:
         remedy = f"Give the method a layer. {other_layer(classifier)}"
         return NotFound("this model declares no layer for class activation maps", remedy=remedy)
-    names = [known for known, _ in classifier.module.named_modules() if known]
+    names = [known for known, _ in unwrapped(classifier.module).named_modules() if known]
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     question = f"Did you mean {' or '.join(near)}? " if near else ""
     return NotFound("no layer of this name", value=name, remedy=question + other_layer(classifier))
+
+
+def hidden_layers(classifier: Classifier) -> NotApplicable:
+    """The error for layers that no hook reaches."""
+    return NotApplicable(
+        "the layers of a TorchScript or exported model cannot be looked into",
+        value=type(unwrapped(classifier.module)).__name__,
+        remedy="Use methods that need no layer, or import the model's Python code with these weights.",
+    )
 
 
 class _Outputs:
@@ -117,17 +132,12 @@ class _Outputs:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Within: eval mode, and hooks on all modules."""
-        modes = [(part, part.training) for part in self.module.modules()]
         with ExitStack() as stack:
             for name, part in self.module.named_modules():
-                if name:
+                if name and not is_scripted(part):
                     stack.enter_context(part.register_forward_hook(partial(self._record, name)))
-            try:
-                self.module.eval()
-                yield
-            finally:
-                for part, training in modes:
-                    part.training = training
+            stack.enter_context(evaluating(self.module))
+            yield
 
     def _record(self, name: str, _: nn.Module, inputs: Sequence[Any], output: Any) -> None:
         again = name in self.ran

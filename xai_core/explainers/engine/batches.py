@@ -10,6 +10,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from xai_core.models.wrappers import dtype_of
+
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
@@ -81,7 +83,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def _measured(module: nn.Module, sample: Tensor) -> int:
-    weights = {tensor.untyped_storage().data_ptr() for tensor in module.state_dict().values()}
+    weights = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), *module.buffers())}
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -90,9 +92,8 @@ def _measured(module: nn.Module, sample: Tensor) -> int:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    dtype = next(module.parameters()).dtype
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         # A copy, for a model that changes its input in place. The output holds the graph: no storage is used twice.
-        output = module(sample.detach().to(dtype).requires_grad_().clone())
+        output = module(sample.detach().to(dtype_of(module)).requires_grad_().clone())
     del output
     return max(sum(kept.values()), sample.nbytes)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from xai_core.explainers.engine.batches import in_batches
 from xai_core.explainers.engine.layer_pass import Round, rounds
-from xai_core.explainers.engine.output import weights_of
-from xai_core.models.layers import unfit_layer
+from xai_core.explainers.engine.output import unreached, weights_of
 from xai_core.types import Array, Explanation, Target
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def cams(
     order = np.argsort(np.concatenate([piece.positions for piece in pieces]))
     dead = np.concatenate([piece.dead for piece in pieces])[order]
     if dead.all() and all(asking):
-        raise unfit_layer(classifier, layer, "no gradient of the target reaches this layer")
+        raise unreached(classifier, layer, "no gradient of the target reaches this layer")
     reasons = tuple("no gradient of the target reaches the layer" if row else None for row in dead)
     maps = [np.concatenate(of_member)[order] for of_member in zip(*(piece.maps for piece in pieces), strict=True)]
     return [Explanation(found, refusals=reasons if asks else ()) for found, asks in zip(maps, asking, strict=True)]

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from xai_core.explainers.engine.output import TargetOutput
-from xai_core.models.layers import as_grid, grid_at, unfit_layer
+from xai_core.models.grids import SEVERAL, UNUSED
+from xai_core.models.layers import grid_at, unfit_layer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,10 +73,10 @@ class _Switches:
         with torch.no_grad(), _hooked(self.module, keep):
             score = self.output(picture, weights)
         if len(seen) != 1:
-            problem = f"the model {'uses this layer several times' if seen else 'does not use this layer'}"
+            problem = "the model uses this layer several times" if seen else UNUSED
             raise unfit_layer(self.classifier, self.layer, problem)
         if not isinstance(seen[0], torch.Tensor):
-            raise unfit_layer(self.classifier, self.layer, "this layer has several outputs")
+            raise unfit_layer(self.classifier, self.layer, SEVERAL)
         return seen[0], score
 
     def each_off(self, picture: Tensor, weights: Tensor, size: int) -> Tensor:
@@ -113,14 +114,13 @@ class _Switches:
 
     def _channel_axis(self, found: Tensor) -> int:
         """The axis of the layer's own output that becomes the channels of the grid: told by numbering it."""
-        declared = self.layer in ("", self.classifier.cam_layer)
         count = grid_at(self.classifier, found, self.layer).shape[1]
         for axis in (1, found.ndim - 1):
             numbers = torch.arange(found.shape[axis], device=found.device)
             shape = [-1 if other == axis else 1 for other in range(found.ndim)]
             numbered = numbers.view(shape).expand_as(found).contiguous()
-            grid = as_grid(self.classifier, numbered, declared=declared)
-            if grid is not None and len(numbers) == count and bool((grid == numbers.view(1, -1, 1, 1)).all()):
+            grid = grid_at(self.classifier, numbered, self.layer)
+            if len(numbers) == count and bool((grid == numbers.view(1, -1, 1, 1)).all()):
                 return axis
         raise unfit_layer(self.classifier, self.layer, "this layer's channels do not lie along one axis")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xai_core.explainers.engine.output import logits_of
+from xai_core.models.grids import SEVERAL, UNUSED
 from xai_core.models.layers import grid_at, unfit_layer
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _called(classifier: Classifier, layer: str) -> Iterator[tuple[nn.Module, lis
     try:
         yield module, outputs
     except AssertionError:
-        raise unfit_layer(classifier, layer, "the model does not use this layer") from None
+        raise unfit_layer(classifier, layer, UNUSED) from None
     finally:
         hook.remove()
 
@@ -143,5 +144,5 @@ def _called(classifier: Classifier, layer: str) -> Iterator[tuple[nn.Module, lis
 def _single(classifier: Classifier, found: Tensor | tuple[Tensor, ...], layer: str) -> Tensor:
     outputs = (found,) if isinstance(found, Tensor) else found
     if len(outputs) != 1:
-        raise unfit_layer(classifier, layer, "this layer has several outputs")
+        raise unfit_layer(classifier, layer, SEVERAL)
     return outputs[0].detach().float()

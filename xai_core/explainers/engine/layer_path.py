@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xai_core.explainers.engine.batches import in_batches
-from xai_core.explainers.engine.output import logits_of
-from xai_core.models.layers import unfit_layer
+from xai_core.explainers.engine.output import logits_of, unreached
+from xai_core.models.grids import SEVERAL, UNUSED
+from xai_core.models.layers import grid_at, unfit_layer
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
+
+COMPARED = 4
+"""Background pictures that each picture is compared with: a path around shows with any of them."""
 
 LEAK = 1e-3
 """How much of the change of the logits may get past the layer: more than rounding makes of it."""
@@ -36,11 +40,13 @@ class Shares(NamedTuple):
         attributions: `(N, …)` in the form of the layer's output.
         estimates: `(N, samples)` sums of the single estimates; their mean is the attributions' sum.
         expected: `(N,)` f(x) − mean f(background), which that sum should equal.
+        around: `(N,)` bool: where a path of the model goes around the layer, so that the sum lacks something.
     """
 
     attributions: Tensor
     estimates: Tensor
     expected: Tensor
+    around: Tensor
 
 
 def expected_gradients(
@@ -65,19 +71,24 @@ def expected_gradients(
 
     Raises:
         NotFound: no such layer.
-        NotApplicable: the layer is not used or used several times, has several outputs, or does not alone decide the
-            logits.
+        NotApplicable: the layer is not used or used several times, has several outputs, its rows are not the pictures,
+            or it does not alone decide the logits of the background.
     """
     start, end = outputs_at(classifier, background, layer), outputs_at(classifier, x, layer)
-    # One more, for a background of one picture has nothing to be exchanged with.
-    _refuse_paths_around(classifier, Pass(*(torch.cat([a, b[:1]]) for a, b in zip(start, end, strict=True))), layer)
+    grid_at(classifier, end.outputs, layer)
+    neighbour = Pass(*(part.roll(1, 0) for part in start))
+    if _leaks(classifier, neighbour.inputs, neighbour.logits, start, layer).any():
+        raise unfit_layer(classifier, layer, "a path of the model goes around this layer")
+    around = torch.stack(
+        [_gets_around(classifier, x[row : row + 1], end.logits[row], start, layer) for row in range(len(x))]
+    )
     found = [
         _of_one(classifier, Pass(*(part[row : row + 1] for part in end)), weights[row], start.outputs, layer, drawn)
         for row, drawn in enumerate(_drawn(len(background), samples, seeds))
     ]
     attributions, estimates = (torch.stack(parts) for parts in zip(*found, strict=True))
     expected = (end.logits * weights).sum(1) - (start.logits @ weights.T).mean(0)
-    return Shares(attributions, estimates, expected)
+    return Shares(attributions, estimates, expected, around)
 
 
 def outputs_at(classifier: Classifier, x: Tensor, layer: str) -> Pass:
@@ -92,11 +103,11 @@ def outputs_at(classifier: Classifier, x: Tensor, layer: str) -> Pass:
     with torch.no_grad(), _changed(classifier, layer, keep):
         logits = logits_of(classifier, x)
     if not seen:
-        raise unfit_layer(classifier, layer, "the model does not use this layer")
+        raise unfit_layer(classifier, layer, UNUSED)
     if len(seen) > 1:
         raise unfit_layer(classifier, layer, "the model uses this layer several times")
     if not isinstance(seen[0], Tensor):
-        raise unfit_layer(classifier, layer, "this layer has several outputs")
+        raise unfit_layer(classifier, layer, SEVERAL)
     return Pass(x, seen[0], logits)
 
 
@@ -107,16 +118,23 @@ def logits_from(classifier: Classifier, x: Tensor, layer: str, outputs: Tensor) 
         return logits_of(classifier, x)
 
 
-def _refuse_paths_around(classifier: Classifier, known: Pass, layer: str) -> None:
-    """Each picture gets its neighbour's output of the layer: what gets past the layer shows in the logits.
+def _gets_around(classifier: Classifier, picture: Tensor, logits: Tensor, start: Pass, layer: str) -> Tensor:
+    """Whether something of a picture `(1, C, H, W)` gets past the layer; the pictures beside it have no say.
 
-    Where something does (a shortcut, other tokens), shares could not sum to the change of the output.
+    The path begins where the layer gives what the background makes of it: if the layer alone decides, the logits
+    are the background's there.
     """
+    few = Pass(*(part[:COMPARED] for part in start))
+    return _leaks(classifier, picture.expand(len(few.inputs), -1, -1, -1), logits, few, layer).any()
+
+
+def _leaks(classifier: Classifier, inputs: Tensor, own: Tensor, known: Pass, layer: str) -> Tensor:
+    """`(N,)` where the logits are not those of `known`, though the layer gives what it gives there: what else the
+    `inputs` decide, whose own logits are `own`, goes around the layer (a shortcut, other tokens)."""
     with torch.no_grad():
-        moved = logits_from(classifier, known.inputs.roll(1, 0), layer, known.outputs)
-    change = (known.logits - known.logits.roll(1, 0)).abs().max()
-    if (moved - known.logits).abs().max() > LEAK * change + 1e-5 * known.logits.abs().max():
-        raise unfit_layer(classifier, layer, "a path of the model goes around this layer")
+        moved = logits_from(classifier, inputs, layer, known.outputs)
+    change = (known.logits - own).abs().max()
+    return (moved - known.logits).abs().amax(1) > LEAK * change + 1e-5 * known.logits.abs().max()
 
 
 def _drawn(backgrounds: int, samples: int, seeds: NDArray[Any]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -139,7 +157,7 @@ def _of_one(
         points = (begin + along[at] * change).requires_grad_()
         logits = logits_from(classifier, end.inputs.expand(len(points), -1, -1, -1), layer, points)
         if not logits.requires_grad:
-            raise unfit_layer(classifier, layer, "no gradient of the target reaches this layer")
+            raise unreached(classifier, layer, "no gradient of the target reaches this layer")
         estimates = change * torch.autograd.grad((logits * weights).sum(), points)[0]
         return estimates.sum(0), estimates.flatten(1).sum(1)
 

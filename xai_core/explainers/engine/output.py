@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable
 from xai_core.models.classifier import handed_over
+from xai_core.models.layers import unfit_layer
+from xai_core.models.wrappers import is_quantised
 from xai_core.types import Target, target_weights
 
 if TYPE_CHECKING:
@@ -48,19 +50,57 @@ def checked_logits(output: object, classes: int) -> Tensor:
     return output.float()
 
 
+def passes_gradients(classifier: Classifier) -> bool:
+    """Whether a gradient of the logits comes back to the picture; tried with noise. Raises what the model raises."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, *classifier.input_shape, generator=generator).to(classifier.device).requires_grad_()
+    with torch.enable_grad():
+        logits = logits_of(classifier, x)
+        if not logits.requires_grad:
+            return False
+        try:
+            (gradient,) = torch.autograd.grad(logits.sum(), x, allow_unused=True)
+        except RuntimeError as error:  # quantised layers have no derivative; other code has its own reasons to fail
+            return "derivative" not in str(error)
+    return gradient is not None
+
+
+def no_gradient(classifier: Classifier) -> NotApplicable:
+    """The error for a model that no gradient comes back through."""
+    parts = classifier.module.named_modules()
+    quantised = [f"{name} is a quantised {type(part).__name__}" for name, part in parts if is_quantised(part)]
+    return NotApplicable(
+        "no gradient passes through this model",
+        value=quantised[0] if quantised else "its code cuts gradients off",
+        remedy="Use Score-CAM, Ablation-CAM or occlusion, which need none.",
+    )
+
+
+def unreached(classifier: Classifier, layer: str, problem: str) -> NotApplicable:
+    """The error for a layer ("" for the declared one) that no gradient reaches: another one's fault, or the model's."""
+    return unfit_layer(classifier, layer, problem) if passes_gradients(classifier) else no_gradient(classifier)
+
+
 class TargetOutput(nn.Module):
-    """`(x (N,C,H,W), weights (N,K)) -> (N,)`, float32: the weighted sum of logits that a target means."""
+    """`(x (N,C,H,W), weights (N,K)) -> (N,)`, float32: the weighted sum of logits that a target means.
+
+    `logits` `(N, K)` are those of the last call, detached: not every model takes a hook that would tell them.
+    """
+
+    logits: Tensor
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.module, self.dtype = classifier.module, classifier.dtype
+        self.classifier = classifier
         self.classes = len(classifier.class_names)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """One number per sample."""
         logits = checked_logits(self.module(handed_over(x, self.dtype)), self.classes)
         if x.requires_grad and torch.is_grad_enabled() and not logits.requires_grad:
-            raise NotApplicable("the model's code cuts gradients off", remedy="Use Score-CAM or occlusion.")
+            raise no_gradient(self.classifier)
+        self.logits = logits.detach()
         return (logits * weights).sum(1)
 
 

@@ -7,6 +7,7 @@ that is used twice becomes two, and what does nothing in eval mode goes. The cop
 from __future__ import annotations
 
 import copy
+import inspect
 import operator
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
@@ -23,6 +24,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.calls import is_constant, name_of, tensors_of
 from xai_core.explainers.engine.output import checked_logits
+from xai_core.models.wrappers import hides_layers, is_quantised, unwrapped
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -136,7 +138,7 @@ def same_logits(copied: nn.Module, classifier: Classifier) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, *classifier.input_shape, generator=generator).to(classifier.device)
     model = classifier.module
-    precision = next(model.parameters()).dtype
+    precision = classifier.dtype
     with torch.no_grad():
         expected = checked_logits(model(x.to(precision, copy=True)), len(classifier.class_names)).float()
         found = copied(x)
@@ -200,17 +202,41 @@ def tidy(model: fx.GraphModule) -> None:
 
 
 def _traced(module: nn.Module) -> fx.GraphModule:
+    plain = unwrapped(module)
+    _refuse_unreadable(plain)
     try:
-        return fx.symbolic_trace(_with_plain_weights(copy.deepcopy(module).eval()))
+        model = _with_plain_weights(copy.deepcopy(plain).eval())
+        return fx.symbolic_trace(model, concrete_args=_defaults(model))
     except Exception as error:
         # Tracing runs the model's own code with stand-ins for tensors: anything may come out of it.
         problem = "this method cannot follow the model's code"
         raise NotApplicable(problem, value=error, remedy=OTHER_METHOD) from error
 
 
+def _refuse_unreadable(module: nn.Module) -> None:
+    """What shows neither code nor weights: TorchScript, exported graphs, quantised layers."""
+    if hides_layers(module):
+        problem = "this method needs layers, and this model's run outside of Python"
+        raise NotApplicable(problem, value=type(module).__name__, remedy="Use integrated gradients for this model.")
+    for name, part in module.named_modules():
+        if is_quantised(part):
+            problem, shown = "this method has no rule for quantised layers", f"{name} ({type(part).__name__})"
+            raise NotApplicable(problem, value=shown, remedy="Use Score-CAM, Ablation-CAM or occlusion.")
+
+
+def _defaults(model: nn.Module) -> dict[str, Any]:
+    """Arguments that may be left out, as they are then: what they decide is decided in the copy."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not each.empty}
+
+
 def _with_plain_weights(model: nn.Module) -> nn.Module:
-    """Weights that are computed (weight norm, spectral norm, …) as they are now: rules put others in their place."""
-    for part in model.modules():
+    """Weights that are computed (weight norm, spectral norm, pruning, …) as they are now: rules put others in their
+    place. Parts within DataParallel or torch.compile as they are without."""
+    for part in list(model.modules()):
+        for name, child in part.named_children():
+            if unwrapped(child) is not child:
+                part.add_module(name, unwrapped(child))
         if parametrize.is_parametrized(part):
             _freeze_parametrized(part)
         for hook in list(part._forward_pre_hooks.values()):
@@ -218,7 +244,15 @@ def _with_plain_weights(model: nn.Module) -> nn.Module:
                 remove_weight_norm(part, hook.name)
             elif isinstance(hook, SpectralNorm):
                 remove_spectral_norm(part, hook.name)
+        if prune.is_pruned(part):
+            _freeze_pruned(part)
     return model
+
+
+def _freeze_pruned(part: nn.Module) -> None:
+    for hook in list(part._forward_pre_hooks.values()):
+        if isinstance(hook, prune.BasePruningMethod):
+            prune.remove(part, hook._tensor_name)  # type: ignore[no-untyped-call]
 
 
 def _freeze_parametrized(part: nn.Module) -> None:

@@ -5,8 +5,9 @@ Both set hooks on modules, and fail in silence where a rectifier is a function c
 
 - Where one hooked module feeds another (a rectifier before a max-pooling), Captum reads the gradient between them
   before the second has changed it. So each hooked module gets a copy of its input.
-- Where windows of a max-pooling overlap, Captum keeps one of the contributions to a pixel and drops the others. So
-  overlapping windows are laid out side by side first.
+- Where windows of a max-pooling overlap, Captum keeps one of the contributions to a pixel and drops the others; where
+  places of a window are equal it takes the first, so that a mirrored picture has another map. So max-poolings have a
+  rule of their own, on windows that are laid out side by side.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.autograd import Function
 
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.calls import unruled_call
@@ -34,15 +36,45 @@ RESCALED = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.
 OTHER_METHOD = "Use integrated gradients for this model."
 
 
-class Windows(nn.Module):
-    """`(N, C, H, W) -> (N, C, h, w · k · k)`: the windows of a max-pooling side by side, none shared."""
+class Largest(Function):
+    """`(2N, …, k) -> (2N, …)`: the largest of each window, of N pictures and then of their N baselines.
+
+    Backward is the rescale rule for a maximum, as in Captum and the authors' code: what the picture's maximum adds to
+    the baseline's goes to where the picture has it, what it lacks to where the baseline has it. Equal places share
+    evenly: to pick the first would favour one side of a plain baseline.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, windows: Tensor) -> Tensor:
+        """The maxima."""
+        largest = windows.amax(-1)
+        ctx.save_for_backward(windows, largest)
+        return largest
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        """The multipliers, alike for pictures and baselines; a place that does not differ has the plain gradient."""
+        windows, largest = ctx.saved_tensors
+        where = (windows == largest[..., None]).to(gradient.dtype)
+        where /= where.sum(-1, keepdim=True)
+        (picture, base), (high, low), (there, here) = (part.chunk(2) for part in (windows, largest, where))
+        most = torch.maximum(high, low)
+        gained, lost = (part[..., None] for part in (most - low, high - most))
+        from_picture, from_base = (part[..., None] for part in gradient.chunk(2))
+        shares = from_picture * gained * there + from_base * lost * here
+        change = torch.cat([picture - base] * 2)
+        return (torch.cat([shares] * 2) / change).where(change != 0, gradient[..., None] * where)
+
+
+class MaxPooling(nn.Module):
+    """`(2N, C, H, W) -> (2N, C, h, w)`: a max-pooling of pictures and their baselines with its rule."""
 
     def __init__(self, pooling: nn.MaxPool2d) -> None:
         super().__init__()
         self.pooling = (pooling,)  # in a tuple: it must not be found and hooked as a part
 
     def forward(self, x: Tensor) -> Tensor:
-        """Borders are filled with the lowest number, which no maximum picks."""
+        """Windows side by side, none shared; borders are filled with the lowest number, which no maximum picks."""
         (pooling,) = self.pooling
         size = pooling(x).shape[2:]
         kernel, stride, border = (_pair(v) for v in (pooling.kernel_size, pooling.stride, pooling.padding))
@@ -52,7 +84,7 @@ class Windows(nn.Module):
             fill[2 - 2 * axis : 4 - 2 * axis] = border[axis], max(0, reach - x.shape[2 + axis])
         x = F.pad(x, fill, value=torch.finfo(x.dtype).min)
         windows = x.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1])
-        return windows[:, :, : size[0], : size[1]].flatten(3)
+        return Largest.apply(windows[:, :, : size[0], : size[1]].flatten(4))
 
 
 def for_deeplift(classifier: Classifier) -> fx.GraphModule:
@@ -73,8 +105,10 @@ def for_deeplift(classifier: Classifier) -> fx.GraphModule:
         pooling = module_of(graph, node)
         if getattr(pooling, "return_indices", False):
             raise NotApplicable("DeepLIFT has no rule for pooling with indices", value=node.target, remedy=OTHER_METHOD)
-        if isinstance(pooling, nn.MaxPool2d) and _overlapping(pooling):
-            _lay_out(graph, node, pooling)
+        if isinstance(pooling, nn.MaxPool2d):
+            if _pair(pooling.dilation) != (1, 1):
+                raise NotApplicable("DeepLIFT has no rule for dilated pooling", value=node.target, remedy=OTHER_METHOD)
+            insert(graph, node, MaxPooling(pooling), node.args[:1])
     for node in list(graph.graph.nodes):
         if isinstance(module_of(graph, node), RESCALED):
             with graph.graph.inserting_before(node):
@@ -103,22 +137,6 @@ def _check(graph: fx.GraphModule, ruled: tuple[type, ...], problem: str) -> None
             raise NotApplicable(problem, value=f"{node.target} ({type(part).__name__})", remedy=OTHER_METHOD)
     if (call := unruled_call(graph)) is not None:
         raise NotApplicable(problem, value=call, remedy=OTHER_METHOD)
-
-
-def _overlapping(pooling: nn.MaxPool2d) -> bool:
-    return _pair(pooling.kernel_size) != _pair(pooling.stride) or _pair(pooling.padding) != (0, 0)
-
-
-def _lay_out(graph: fx.GraphModule, node: fx.Node, pooling: nn.MaxPool2d) -> None:
-    if _pair(pooling.dilation) != (1, 1):
-        raise NotApplicable("DeepLIFT has no rule for dilated pooling", value=node.target, remedy=OTHER_METHOD)
-    kernel = _pair(pooling.kernel_size)
-    windows = insert(graph, node, Windows(pooling), node.args[:1])
-    name = f"largest_{windows.name}"
-    graph.add_submodule(name, nn.MaxPool2d((1, kernel[0] * kernel[1])))
-    with graph.graph.inserting_after(windows):
-        largest = graph.graph.call_module(name, (windows,))
-    windows.replace_all_uses_with(largest, delete_user_cb=lambda user: user is not largest)
 
 
 def _pair(value: Any) -> tuple[int, int]:
