@@ -70,6 +70,14 @@ class OwnError(nn.Sequential):
         raise KeyError("the sky\nis falling")
 
 
+class Asserts(nn.Sequential):
+    """What it asserts is its own, not ours."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert len(x) == 1, "one at a time"
+        return super().forward(x)
+
+
 def like(kind: type[nn.Sequential]) -> nn.Module:
     return kind(*plain()).eval()
 
@@ -128,6 +136,7 @@ MODELS: dict[str, tuple[Make, Make | None, str]] = {
     "compiled": (compiled, plain, LAYER),
     "checkpointed": (lambda: like(Checkpointed), None, LAYER),
     "a batch of one baked in": (lambda: like(OfOne), None, LAYER),
+    "asserts": (lambda: like(Asserts), None, LAYER),
     "raises": (lambda: like(OwnError), None, LAYER),
 }
 HELD = {
@@ -202,6 +211,7 @@ def test_maps_of_the_plain_twin_or_one_clear_error(name: str, key: str) -> None:
         ("checkpointed", "saliency", "own code failed on the way back, for the gradient: RuntimeError: .*reentrant"),
         ("a batch of one baked in", "occlusion", r"own code failed: RuntimeError: shape '\[1, 8\]' is invalid"),
         ("raises", "gradcam", "own code failed: KeyError: .*the sky.*is falling.*. It must take any number"),
+        ("asserts", "gradcam", "own code failed: AssertionError: one at a time"),
         ("raises", "random", ""),
     ],
 )

@@ -125,6 +125,36 @@ def test_shap_refuses_a_layer_that_does_not_decide_alone(layer: str, match: str)
         run(wrap(UsedTwice()), "shap_layer", ShapLayerParams(layer, samples=3), context=BACKGROUND)
 
 
+class Bypassed(nn.Module):
+    """A very bright corner goes around the layer `relu`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.head = nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Linear(6, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        around = torch.relu(x[:, :1, 0, 0] - 5)
+        return self.head(self.relu(self.conv(x)).mean((2, 3))) + around
+
+
+@pytest.mark.parametrize("bright", range(3))
+def test_shap_refuses_the_pictures_of_which_something_gets_around_the_layer(bright: int) -> None:
+    """Each by itself: neither its place in the batch nor the pictures beside it matter."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        classifier = wrap(Bypassed(), "relu")
+    x = pictures(3)
+    x[bright, 0, 0, 0] = 9
+    found = run(classifier, "shap_layer", ShapLayerParams(samples=20), x, BACKGROUND)
+    assert [reason is not None for reason in found.refusals] == [row == bright for row in range(3)]
+    assert "goes around the layer" in str(found.refusals[bright])
+    notes = found.diagnostics
+    off = np.abs(notes["sum"] - notes["expected_difference"]) / notes["sum_error"]
+    assert (off[[row for row in range(3) if row != bright]] < 5).all()
+    alone = run(classifier, "shap_layer", ShapLayerParams(samples=20), x[bright:][:1], BACKGROUND)
+    assert alone.refusals == (found.refusals[bright],)
+
+
 def transformer() -> Classifier:
     from torchvision.models import VisionTransformer
 

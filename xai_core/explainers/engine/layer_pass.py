@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xai_core.explainers.engine.output import logits_of
-from xai_core.models.grids import SEVERAL, UNUSED
+from xai_core.models.grids import SEVERAL, UNUSED, layout_of
 from xai_core.models.layers import grid_at, unfit_layer
 
 if TYPE_CHECKING:
@@ -123,9 +123,11 @@ def _called(classifier: Classifier, layer: str) -> Iterator[tuple[nn.Module, lis
     """The layer, and the outputs of its last call, of which Captum makes leaves of the graph.
 
     What hands its input on (dropout, identity) gets an output of its own: else the paths around it would count as its.
-    Captum's assertion that the layer was called becomes a NotApplicable.
+    Raises NotApplicable where the model does not call the layer: Captum's own assertion could be one of the model's.
     """
     module, outputs = classifier.layer(layer), list[Tensor]()
+    if layout_of(classifier, layer).problem == UNUSED:
+        raise unfit_layer(classifier, layer, UNUSED)
 
     def keep(_: nn.Module, inputs: Sequence[Any], output: Any) -> Any:
         own = output.clone() if any(output is given for given in inputs) else output
@@ -135,8 +137,6 @@ def _called(classifier: Classifier, layer: str) -> Iterator[tuple[nn.Module, lis
     hook = module.register_forward_hook(keep)
     try:
         yield module, outputs
-    except AssertionError:
-        raise unfit_layer(classifier, layer, UNUSED) from None
     finally:
         hook.remove()
 
