@@ -16,6 +16,7 @@ from dashboard import session, views
 from dashboard.context import Context, Services, View, resolve, services, wanted
 from dashboard.figures.theme import theme_of
 from dashboard.state import ALL_SPLITS
+from dashboard.text import plain, visible
 from dashboard.widgets.empty import empty
 from dashboard.widgets.pending import newest_first, shown_jobs
 from dashboard.widgets.problem import guarded, problem_box
@@ -64,7 +65,7 @@ def _framed(view: View) -> None:
             )
             return
         context = _context(view, shared)
-        with st.container(key=view.URL), newest_first(shared):
+        with st.container(key=view.URL), newest_first(shared, view.URL):
             guarded(lambda: view.render(context))
         with st.sidebar:
             status_line(shared.worker, shown_jobs())
@@ -77,7 +78,7 @@ def _context(view: View, shared: Services) -> Context:
     notes = session.read_url(view.URL)
     context, more = resolve(session.current(), shared)
     for note in (*notes, *more):
-        st.warning(note)
+        st.warning(plain(note))
     with st.sidebar:
         _choices(context)
     session.write_url(context.selection)
@@ -88,10 +89,18 @@ def _choices(context: Context) -> None:
     """Study, run and split. They apply to every page."""
     chosen = context.selection
     names = list(context.services.studies)
-    st.selectbox("Study", names, help="A data set with its models.", **session.bound("study", chosen.study))
+    st.selectbox(
+        "Study", names, format_func=visible, help="A data set with its models.", **session.bound("study", chosen.study)
+    )
     runs = context.study.runs()[::-1]
     if runs:
-        st.selectbox("Run", runs, help="A model, or a table of predictions.", **session.bound("run", chosen.run))
+        st.selectbox(
+            "Run",
+            runs,
+            format_func=visible,
+            help="A model, or a table of predictions.",
+            **session.bound("run", chosen.run),
+        )
     splits = [split for split in ALL_SPLITS if len(context.study.rows(wanted(split)))]
     st.selectbox(
         "Split",

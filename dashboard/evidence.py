@@ -172,8 +172,12 @@ def request(
     *,
     weights: str = "trained",
     urgent: bool = True,
+    owner: str = "",
 ) -> str:
-    """Ask the worker for the maps of these rows; returns the job's id. What is stored is not computed again."""
+    """Ask the worker, in the name of `owner`, for the maps of these rows; returns the job's id.
+
+    What is stored is not computed again.
+    """
     assert context.run is not None
     return context.services.worker.explain(
         study=context.study.path,
@@ -183,4 +187,5 @@ def request(
         methods=[(column.card.key, as_dict(column.params)) for column in wanted],
         weights=weights,
         urgent=urgent,
+        owner=owner,
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,13 +20,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.context import services
+from dashboard.access import KnownHosts, authority
+from dashboard.context import Services, services
 from xai_core.errors import XaiError
+from xai_core.hosts import allowed_hosts
+from xai_core.settings import load
+from xai_core.worker.parent import end_with
 
 LOG = logging.getLogger("xai.dashboard")
 
 FRONT = "overview"
 """URL of the first page; not asked of the pages, because importing them before Streamlit runs makes it complain."""
+
+SECONDS_BETWEEN_SWEEPS = 2.0
+SECONDS_TO_END = 5.0
 
 _HEADERS = {
     # Everything comes from this server. Components and charts run as inline scripts, hence `unsafe-inline` and blobs.
@@ -33,7 +44,7 @@ _HEADERS = {
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
-            "connect-src 'self' ws: wss: blob: data:",
+            "connect-src 'self' blob: data:",
             "worker-src 'self' blob:",
             "object-src 'none'",
             "base-uri 'self'",
@@ -56,7 +67,7 @@ _NOT_READABLE = (
 
 
 class SecurityHeaders:
-    """Adds the headers to every answer."""
+    """Adds the headers to every answer. Pages may connect to the host that they came from, and to no other."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -66,7 +77,12 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                if own := authority(scope):  # older browsers do not count a WebSocket to the same host as 'self'
+                    sockets = f"connect-src 'self' ws://{own} wss://{own}"
+                    policy = _HEADERS["content-security-policy"].replace("connect-src 'self'", sockets)
+                    headers["content-security-policy"] = policy
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
@@ -87,24 +103,49 @@ def tile(request: Request) -> Response:
 
 
 def front(request: Request) -> Response:
-    """The first page of the menu lives at `/`; its own name leads there too, with the selection."""
-    return RedirectResponse(request.url.replace(path="/"))
+    """The first page of the menu lives at `/`; its own name leads there too, with the selection.
+
+    Without a host: the browser stays where it is, whatever the request called this server.
+    """
+    query = request.url.query
+    return RedirectResponse(f"/?{query}" if query else "/")
 
 
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[None]:
-    """The worker lives as long as the server."""
-    worker = services().worker
-    worker.start()
+    """The worker lives as long as the server, and the server as long as `xai serve`."""
+    shared = services()
+    shared.worker.start()
+    if started_by := os.environ.get("XAI_SERVE_PID"):
+        end_with(int(started_by), _end)
+    looking = asyncio.create_task(_give_up_what_was_left(shared))
     try:
         yield
     finally:
-        worker.stop()
+        looking.cancel()
+        shared.worker.stop()
 
 
+async def _give_up_what_was_left(shared: Services) -> None:
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_SWEEPS)
+        await asyncio.to_thread(shared.interest.sweep, shared.worker.cancel)
+
+
+def _end() -> None:
+    """As Ctrl-C does; at once where that takes too long."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SECONDS_TO_END)
+    os._exit(1)
+
+
+settings = load()
 app = st.App(
     Path(__file__).with_name("app.py"),
     routes=[Route("/tiles/{name}", tile), Route(f"/{FRONT}", front)],
     lifespan=lifespan,
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[
+        Middleware(SecurityHeaders),
+        Middleware(KnownHosts, address=settings.address, allowed=allowed_hosts(settings.allow_hosts)),
+    ],
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.state import Selection, from_query, to_query
 
@@ -19,6 +22,15 @@ _RESOLVED = "selection.resolved"
 _PAGES = "menu.pages"
 _IN_FLIGHT_SECONDS = 0.5
 _FIELDS = frozenset(entry.name for entry in fields(Selection))
+
+
+def connection() -> Callable[[], bool]:
+    """What tells whether the browser of this session is there."""
+    context = get_script_run_ctx()
+    if context is None or not runtime.exists():
+        return lambda: True
+    session = context.session_id
+    return lambda: not runtime.exists() or runtime.get_instance().is_active_session(session)
 
 
 def current() -> Selection:

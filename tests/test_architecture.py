@@ -15,7 +15,7 @@ LEVELS = [
     {"errors"},
     {"types", "text"},
     {"registry", "params", "files", "tables"},
-    {"settings", "trust"},
+    {"settings", "trust", "hosts"},
     {"pictures", "splits", "garment_art"},
     {"datasets", "models"},
     {"explainers"},

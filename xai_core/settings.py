@@ -26,6 +26,7 @@ class Settings:
     threads: int = param(0, help="CPU threads for models; 0 lets torch choose", low=0, high=512)
     batch_size: int = param(32, help="samples per forward pass", low=1, high=4096)
     address: str = param("127.0.0.1", help="address the dashboard listens on")
+    allow_hosts: str = param("", help="names, with commas, by which the dashboard may be asked besides its own")
     port: int = param(8501, help="port the dashboard listens on", low=1, high=65535)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import session
 from dashboard.comparison import Cell, Comparison, comparison
 from dashboard.context import Context
+from dashboard.text import Markdown
 from dashboard.widgets.before_after import before_after
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.matrix_change import matrices
@@ -83,13 +84,13 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
             before_after(context, found, baseline, cell)
 
 
-def _counted(context: Context, found: Comparison) -> str:
+def _counted(context: Context, found: Comparison) -> Markdown:
     words = f"**{len(found.rows):,} {_SPLITS[context.selection.split]}samples** that both runs predicted."
     if found.left_out:
         words += f" {found.left_out:,} that only one of them predicted are left out."
     if context.selection.split in ("train", "all"):
         words += " The models have seen the training samples: judge a fix on others."
-    return words
+    return Markdown(words)
 
 
 def _verdicts(context: Context, found: Comparison, cell: Cell | None) -> None:

@@ -8,6 +8,7 @@ from dashboard.context import Context
 from dashboard.figures import history, reliability
 from dashboard.members import members, unpredicted
 from dashboard.summaries import aligned, all_runs, measured
+from dashboard.text import Markdown, plain
 from dashboard.widgets.data_card import data_card
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.plot import page_theme, plot
@@ -48,16 +49,16 @@ def _runs(context: Context) -> None:
     runs_figures(runs)
 
 
-def _seen(context: Context) -> str:
+def _seen(context: Context) -> Markdown:
     split = context.selection.split
     words = f"Measured on {SPLITS[split]}; choose others at the left."
     if split in ("train", "all"):
         words += " Models have seen the training samples: expect better numbers than on new pictures."
-    return words
+    return Markdown(words)
 
 
 def _run(context: Context) -> None:
-    st.subheader(f"Run {context.selection.run}", anchor=False)
+    st.subheader(f"Run {plain(context.selection.run)}", anchor=False)
     predictions = context.predictions
     if predictions is None or not measured(context, predictions).n:
         no_predictions(context)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import numpy as np
 import streamlit as st
 
@@ -12,6 +10,7 @@ from dashboard.context import Context
 from dashboard.figures import probabilities
 from dashboard.members import members
 from dashboard.sample_maps import Sample, rows, sample_of, shape_of, targets
+from dashboard.text import escaped
 from dashboard.tiles import picture_tile
 from dashboard.widgets.annotate import annotate
 from dashboard.widgets.empty import empty, no_predictions
@@ -63,7 +62,7 @@ def _heading(context: Context, sample: Sample) -> None:
     title = f"{label}, recognised" if sample.correct else f"{label} taken for {predicted}"
     width, height = table["width"].iat[sample.row], table["height"].iat[sample.row]
     facts = f"{table['id'].iat[sample.row]} · {table['split'].iat[sample.row]} · {width} × {height} pixels"
-    st.html(f'<div class="cell-title"><h2>{html.escape(title)}</h2><p>{html.escape(facts)}</p></div>')
+    st.html(f'<div class="cell-title"><h2>{escaped(title)}</h2><p>{escaped(facts)}</p></div>')
 
 
 def _verdict(context: Context, sample: Sample) -> None:

@@ -11,6 +11,7 @@ from dashboard.context import Context
 from dashboard.evidence import Column, columns
 from dashboard.members import Members, drawn, members
 from dashboard.sanity_maps import CONTROL, COUNT, checked
+from dashboard.text import plain
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
@@ -41,10 +42,10 @@ def render(context: Context) -> None:
     rows, whence = _choices(context, among)
     seed = context.selection.seed
     st.markdown(
-        f"{len(rows)} {'picture' if len(rows) == 1 else 'pictures'} {whence}. Each map is made twice: from the trained "
-        f"model, and from one of the same shape with random weights (seed {seed}). A map that stays the same cannot "
-        "show what was learned. This is one randomisation of all layers at once; the cascade, layer by layer, is not "
-        "part of this check."
+        f"{len(rows)} {'picture' if len(rows) == 1 else 'pictures'} {plain(whence)}. Each map is made twice: from the "
+        f"trained model, and from one of the same shape with random weights (seed {seed:d}). A map that stays the same "
+        "cannot show what was learned. This is one randomisation of all layers at once; the cascade, layer by layer, "
+        "is not part of this check."
     )
     if len(rows) < 2:
         empty("Too few pictures", "The comparison needs at least two. Choose the whole split, or another cell.")
@@ -65,13 +66,17 @@ def _choices(context: Context, among: Members) -> tuple[NDArray[np.int64], str]:
         source = "split"
         if len(sources) > 1:
             chosen_source = st.segmented_control(
-                "Pictures", list(sources), format_func=sources.__getitem__, default="split", key="sanity.pictures"
+                "Pictures",
+                list(sources),
+                format_func=lambda source: plain(sources[source]),
+                default="split",
+                key="sanity.pictures",
             )
             source = chosen_source or "split"
         st.segmented_control(
             "Random weights",
             list(dict.fromkeys([*SEEDS, chosen.seed])),
-            format_func=lambda seed: f"Seed {seed}",
+            format_func=lambda seed: f"Seed {seed:d}",
             help="Each seed is another randomised model. What holds should hold for all of them.",
             **session.bound("seed", chosen.seed),
         )

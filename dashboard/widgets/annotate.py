@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.context import Context
+from dashboard.text import plain, visible
 from xai_core.errors import XaiError
 from xai_core.store.annotations import LONGEST_NOTE, Annotations
 
@@ -21,6 +22,7 @@ def annotate(context: Context, row: int) -> None:
     left.multiselect(
         "Tags",
         sorted({*annotations.known_tags(), *found.tags}),
+        format_func=visible,
         key=tags,
         accept_new_options=True,
         placeholder="Add a tag",
@@ -30,7 +32,7 @@ def annotate(context: Context, row: int) -> None:
     )
     right.text_area("Note", key=note, height=70, max_chars=LONGEST_NOTE, on_change=_note, args=(annotations, row, note))
     if error := st.session_state.pop(_FAILED, None):
-        st.error(error)
+        st.error(plain(error))
 
 
 def _tag(annotations: Annotations, row: int, key: str, before: tuple[str, ...]) -> None:

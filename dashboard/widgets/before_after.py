@@ -13,6 +13,7 @@ from dashboard import evidence, session
 from dashboard.comparison import Cell, Comparison, moved, seen_by
 from dashboard.context import Context
 from dashboard.evidence import Column, Panel
+from dashboard.text import plain
 from dashboard.tiles import picture_tile
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
@@ -79,7 +80,7 @@ def _rows(context: Context, found: Comparison, cell: Cell) -> NDArray[np.int64]:
         st.segmented_control(
             "Samples",
             list(groups),
-            format_func=groups.__getitem__,
+            format_func=lambda group: plain(groups[group]),
             help="Of the cell: samples that lie in it before, after, or both times.",
             **session.bound("among", chosen.among),
         )
@@ -89,7 +90,7 @@ def _rows(context: Context, found: Comparison, cell: Cell) -> NDArray[np.int64]:
         st.segmented_control(
             "What became of them",
             [fate for fate in fates if counts[fate] or fate in ("", chosen.transition)],
-            format_func=lambda fate: f"{(fate or 'any').capitalize()} · {counts[fate]:,}",
+            format_func=lambda fate: f"{plain((fate or 'any').capitalize())} · {counts[fate]:,}",
             **session.bound("transition", chosen.transition),
         )
     if chosen.transition:
@@ -115,7 +116,8 @@ def _listed(context: Context, baseline: Run, cell: Cell, rows: NDArray[np.int64]
     silent = [side.selection.run for side, column in sides if column is None]
     if silent:
         st.caption(
-            f"No heatmaps of {' and '.join(silent)}: there are predictions, but no model that could be explained."
+            f"No heatmaps of {plain(' and '.join(silent))}: there are predictions, but no model that could be "
+            "explained."
         )
     return Listed(rows, shown, tuple(sides), str(spec), context.study.class_names[spec])
 
@@ -135,7 +137,7 @@ def _target(context: Context, cell: Cell) -> int:
     st.segmented_control(
         "Evidence for",
         list(words),
-        format_func=words.__getitem__,
+        format_func=lambda word: plain(words[word]),
         help="The class that the heatmaps of both runs explain, whatever each run predicted.",
         **session.bound("target", shown),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 
 import numpy as np
@@ -14,6 +13,7 @@ from dashboard.agreement import disagreement
 from dashboard.context import Context
 from dashboard.export import cell_csv
 from dashboard.sheet import cell_sheet
+from dashboard.text import escaped
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import PAGE, gallery
@@ -36,7 +36,7 @@ _RISING = {"margin"}
 def cell_gallery(context: Context, rows: NDArray[np.int64], title: str, facts: str) -> None:
     """Draw heading, choices and one page of cards for these rows (all with predictions)."""
     words, take = st.columns([5, 1], vertical_alignment="bottom")
-    words.html(f'<div class="cell-title"><h2>{html.escape(title)}</h2><p>{html.escape(facts)}</p></div>')
+    words.html(f'<div class="cell-title"><h2>{escaped(title)}</h2><p>{escaped(facts)}</p></div>')
     if not len(rows):
         empty("This cell is empty", "No sample of this class was predicted as that one. Choose another cell.")
         return

@@ -15,6 +15,7 @@ from dashboard.context import Context
 from dashboard.figures import lines, maps, similarity
 from dashboard.figures.lines import Line
 from dashboard.figures.similarity import Strip
+from dashboard.text import plain
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
@@ -42,7 +43,7 @@ def means(context: Context, found: Groups, card: Card, over_picture: bool) -> No
     few = [group for group in found if 0 < len(group.maps) < FEW]
     if few:
         words = "; ".join(f"{group.title}: {len(group.maps)}" for group in few)
-        st.caption(f"Few pictures ({words}): a single one can change such a mean.")
+        st.caption(f"Few pictures ({plain(words)}): a single one can change such a mean.")
 
 
 def _pictures(context: Context, found: Groups) -> list[Image.Image | None]:
@@ -50,7 +51,7 @@ def _pictures(context: Context, found: Groups) -> list[Image.Image | None]:
     try:
         return [stats.mean_picture(context, group) for group in found]
     except XaiError as error:
-        st.caption(f"Without the mean pictures: {error}")
+        st.caption(f"Without the mean pictures: {plain(error)}")
         return [None] * 3
 
 
@@ -140,7 +141,7 @@ def differences(context: Context, found: Groups) -> None:
         alt="Differences",
     )
     for group, result in zip(others, results, strict=True):
-        st.caption(_significance(group, result))
+        st.caption(plain(_significance(group, result)))
 
 
 def _significance(group: Group, result: MeanDifference) -> str:
@@ -161,10 +162,12 @@ def resemblances(context: Context, found: Groups, cell: tuple[int, int]) -> None
     part(f"Do they look like {predicted}, or like {true}?")
     result = stats.resembles(found.confused.maps, found.true.maps, found.predicted.maps, context.study.info.seed)
     if not result.n or not result.references:
-        st.caption(f"There is nothing to compare: both {true} and {predicted} need recognised samples with maps.")
+        st.caption(
+            f"There is nothing to compare: both {plain(true)} and {plain(predicted)} need recognised samples with maps."
+        )
         return
     p = "p < 0.001" if result.p < 0.001 else f"p = {result.p:.3f}"
-    st.markdown(f"**{_minus(result.sentence)}**" + ("" if np.isnan(result.low) else f" {p}."))
+    st.markdown(f"**{plain(_minus(result.sentence))}**" + ("" if np.isnan(result.low) else f" {p}."))
     strips = [
         Strip(f"with {true}, recognised", result.to_true, _mean(result.true_own)),
         Strip(f"with {predicted}, recognised", result.to_predicted, _mean(result.predicted_own)),
@@ -173,11 +176,11 @@ def resemblances(context: Context, found: Groups, cell: tuple[int, int]) -> None
     chart, words = st.columns([3, 2], gap="large", vertical_alignment="center")
     with chart:
         plot(similarity.strips(strips, page_theme(), null_name=name), key="resemblance", alt="Similarities")
-    maps_each = f"{result.references} {'map' if result.references == 1 else 'maps'}"
-    left_out = f" {result.left_out} maps without any variation are left out." if result.left_out else ""
+    maps_each = f"{result.references:d} {'map' if result.references == 1 else 'maps'}"
+    left_out = f" {result.left_out:d} maps without any variation are left out." if result.left_out else ""
     words.caption(
-        f"Each dot is one picture of {true} that was taken for {predicted}: how its map correlates, pixel by pixel, "
-        f"with the mean map of each class. Both means are of {maps_each}.{left_out}"
+        f"Each dot is one picture of {plain(true)} that was taken for {plain(predicted)}: how its map correlates, "
+        f"pixel by pixel, with the mean map of each class. Both means are of {maps_each}.{left_out}"
     )
 
 

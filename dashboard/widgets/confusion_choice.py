@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import session
 from dashboard.context import Context
 from dashboard.members import Members, confusions
+from dashboard.text import visible
 
 _LISTED = 300
 _KEY = "select.confusion"
@@ -27,7 +28,7 @@ def confusion_choice(context: Context, among: Members) -> Pair | None:
         "Confusion",
         list(counts),
         index=None,
-        format_func=lambda pair: f"{names[pair[0]]} taken for {names[pair[1]]} · {counts[pair]:,}",
+        format_func=lambda pair: f"{visible(names[pair[0]])} taken for {visible(names[pair[1]])} · {counts[pair]:,}",
         placeholder="Choose a confusion",
         key=_KEY,
         on_change=_take,

@@ -12,6 +12,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboard.text import visible
+
 LIST_FIRST_ABOVE = 200
 """With more classes than this, cells are too small to read: the ranked list leads."""
 
@@ -60,7 +62,7 @@ def confusion_matrix(
     """
     data = {
         "cells": pack(counts),
-        "labels": list(labels),
+        "labels": [visible(label) for label in labels],
         "order": None if order is None else [int(i) for i in order],
         "mode": mode,
         "list_first": len(labels) > LIST_FIRST_ABOVE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from dashboard.context import Context
 from dashboard.summaries import Fact, class_counts, crossing, examples, facts, shown_classes
+from dashboard.text import escaped
 from dashboard.tiles import SMALL_SIDE, picture_tile
 from xai_core.datasets.base import DATASETS
 from xai_core.errors import NotFound
@@ -41,14 +41,14 @@ def _source(context: Context) -> str:
         title = DATASETS[context.study.info.dataset].card.title
     except NotFound:
         title = context.study.info.dataset
-    notes = " ".join(html.escape(note) for note in context.study.info.notes)
-    return f"<b>{html.escape(title)}</b>{' · ' if notes else ''}{notes}"
+    notes = " ".join(escaped(note) for note in context.study.info.notes)
+    return f"<b>{escaped(title)}</b>{' · ' if notes else ''}{notes}"
 
 
 def _facts(entries: Sequence[Fact]) -> str:
     items = [
-        f'<div class="{"warn" if fact.warn else ""}" title="{html.escape(fact.help)}">'
-        f"<span>{html.escape(fact.name)}</span><b>{html.escape(fact.value)}</b></div>"
+        f'<div class="{"warn" if fact.warn else ""}" title="{escaped(fact.help)}">'
+        f"<span>{escaped(fact.name)}</span><b>{escaped(fact.value)}</b></div>"
         for fact in entries
     ]
     return f'<div class="card-facts">{"".join(items)}</div>'
@@ -70,7 +70,7 @@ def _class_line(context: Context, counts: pd.DataFrame, label: int, splits: Sequ
     own = {split: int(counts[split].to_numpy()[label]) for split in splits}
     numbers = "".join(f'<td class="number">{count:,}</td>' for count in own.values())
     parts = "".join(f'<i class="{split}" style="width:{100 * count / most:.2f}%"></i>' for split, count in own.items())
-    name = html.escape(context.study.class_names[label])
+    name = escaped(context.study.class_names[label])
     return (
         f'<tr><th scope="row" title="{name}">{name}</th>{numbers}'
         f'<td class="share"><div class="stack">{parts}</div></td>'

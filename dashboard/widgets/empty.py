@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import html
 import shlex
 
 import streamlit as st
 
 from dashboard.context import Context
+from dashboard.text import escaped
 
 
 def empty(title: str, text: str, *, command: str | None = None) -> None:
     """A quiet box. `command` is a line to run in a terminal, offered for copying."""
-    st.html(f'<div class="empty"><h3>{html.escape(title)}</h3><p>{html.escape(text)}</p></div>')
+    st.html(f'<div class="empty"><h3>{escaped(title)}</h3><p>{escaped(text)}</p></div>')
     if command:
         st.code(command, language="bash")
 

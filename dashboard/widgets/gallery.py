@@ -16,6 +16,7 @@ from dashboard import session
 from dashboard.colours import css_gradient, sign_scale, strength_scale
 from dashboard.context import Context
 from dashboard.evidence import Column, Panel
+from dashboard.text import visible
 from dashboard.tiles import picture_tile
 
 PAGE = 24
@@ -49,7 +50,13 @@ class ClassLine:
         """As the browser wants it."""
         chance = "" if self.share is None else f"{self.share:.1%}".replace("%", " %")
         kind = "right" if self.right else "wrong"
-        return {"role": self.role, "name": self.name, "share": self.share or 0.0, "chance": chance, "kind": kind}
+        return {
+            "role": self.role,
+            "name": visible(self.name),
+            "share": self.share or 0.0,
+            "chance": chance,
+            "kind": kind,
+        }
 
 
 @cache
@@ -99,7 +106,7 @@ def gallery(
 def _item(context: Context, row: int, panels: Sequence[Panel], heading: Sequence[ClassLine] | None) -> dict[str, Any]:
     return {
         "row": row,
-        "id": str(context.study.samples["id"].iat[row]),
+        "id": visible(context.study.samples["id"].iat[row]),
         "base": picture_tile(context.services.tiles, context.study, context.run, row),
         "classes": [line.data() for line in (heading or _classes(context, row))],
         "tiles": [_tile(panel) for panel in panels],
@@ -108,7 +115,7 @@ def _item(context: Context, row: int, panels: Sequence[Panel], heading: Sequence
 
 def _tile(panel: Panel) -> dict[str, str]:
     if panel.reason:
-        return {"none": panel.reason}
+        return {"none": visible(panel.reason)}
     tile = {"heat": panel.address} if panel.address else {}
     more = {"flag": panel.caution, "base": panel.picture, "note": panel.note}
     return tile | {name: text for name, text in more.items() if text}

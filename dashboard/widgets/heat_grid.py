@@ -12,6 +12,7 @@ import streamlit as st
 
 from dashboard.colours import css_gradient, sign_scale, strength_scale
 from dashboard.evidence import Panel
+from dashboard.text import visible
 from xai_core.types import Card
 
 _HTML = """
@@ -102,8 +103,8 @@ def heat_grid(rows: Sequence[Row], *, key: str, scaling: str, flow: bool = False
 
 
 def _row(row: Row) -> dict[str, Any]:
-    title = [{"text": text, "strong": bool(place % 2)} for place, text in enumerate(row.title) if text]
-    return {"title": title, "note": row.note, "cells": [_cell(cell) for cell in row.cells]}
+    title = [{"text": visible(text), "strong": bool(place % 2)} for place, text in enumerate(row.title) if text]
+    return {"title": title, "note": visible(row.note), "cells": [_cell(cell) for cell in row.cells]}
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
@@ -111,15 +112,15 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "base": cell.base,
         "shape": round(cell.shape, 4),
         "frames": [_frame(frame) for frame in cell.frames],
-        "caption": cell.caption,
-        "notes": [{"text": note.text, "title": note.title, "odd": note.odd} for note in cell.notes],
+        "caption": visible(cell.caption),
+        "notes": [{"text": visible(note.text), "title": visible(note.title), "odd": note.odd} for note in cell.notes],
     }
 
 
 def _frame(frame: Frame) -> dict[str, str]:
     if frame.panel.reason:
-        return {"title": frame.title, "none": frame.panel.reason}
-    shown = {"title": frame.title, "about": frame.about}
+        return {"title": visible(frame.title), "none": visible(frame.panel.reason)}
+    shown = {"title": visible(frame.title), "about": visible(frame.about)}
     if frame.panel.address is None:
         return shown
     ground = sign_scale()[128] if frame.card.signed else strength_scale()[0]

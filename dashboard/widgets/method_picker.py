@@ -8,6 +8,7 @@ from dashboard import session
 from dashboard.context import Context
 from dashboard.evidence import obstacle
 from dashboard.methods import FAMILIES, family, in_menus
+from dashboard.text import Markdown, plain
 from xai_core.explainers import EXPLAINERS
 from xai_core.types import Card
 
@@ -17,7 +18,7 @@ def method_picker(context: Context) -> bool:
     reasons = {explainer.card.key: obstacle(context, explainer) for explainer in in_menus()}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
-        st.caption(f"No heatmaps: {next(iter(reasons.values()), 'no explanation method is installed.')}")
+        st.caption(f"No heatmaps: {plain(next(iter(reasons.values()), 'no explanation method is installed.'))}")
         return False
     st.multiselect(
         "Methods",
@@ -30,15 +31,15 @@ def method_picker(context: Context) -> bool:
     return True
 
 
-def _help(reasons: dict[str, str | None]) -> str:
+def _help(reasons: dict[str, str | None]) -> Markdown:
     """What each method does and where its limits are, family by family."""
     lists = []
     for name in FAMILIES:
         cards = [EXPLAINERS[key].card for key in reasons if family(EXPLAINERS[key].card) == name]
-        lists.append("\n".join([f"**{name}**", "", *(_line(card, reasons[card.key]) for card in cards)]))
-    return "\n\n".join(lists)
+        lists.append("\n".join([f"**{plain(name)}**", "", *(_line(card, reasons[card.key]) for card in cards)]))
+    return Markdown("\n\n".join(lists))
 
 
-def _line(card: Card, reason: str | None) -> str:
-    off = f" *Off here: {reason}*" if reason else ""
-    return f"- **{card.title}**: {card.summary} Limits: {card.blind_spot}{off}"
+def _line(card: Card, reason: str | None) -> Markdown:
+    off = f" *Off here: {plain(reason)}*" if reason else ""
+    return Markdown(f"- **{plain(card.title)}**: {plain(card.summary)} Limits: {plain(card.blind_spot)}{off}")

@@ -11,6 +11,7 @@ from dashboard import session
 from dashboard.context import Context
 from dashboard.evidence import Column
 from dashboard.methods import takes_layer
+from dashboard.text import plain, visible
 from dashboard.widgets.param_form import param_form
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import NoParams, as_dict, build, specs
@@ -32,7 +33,7 @@ def layer_choice(context: Context, columns: Sequence[Column]) -> None:
     st.selectbox(
         "Layer",
         names,
-        format_func=lambda name: f"{name} (default)" if name == declared else name,
+        format_func=lambda name: visible(f"{name} (default)" if name == declared else name),
         accept_new_options=True,
         filter_mode="contains",
         key=_LAYER,
@@ -40,7 +41,7 @@ def layer_choice(context: Context, columns: Sequence[Column]) -> None:
         args=(declared,),
         help="Where in the model the maps are made: late layers are coarse and near the decision, early ones fine and "
         "far from it. Layers with convolutions are listed; any other can be typed by its dotted name. "
-        f"Here it holds for {', '.join(titles)}.",
+        f"Here it holds for {plain(', '.join(titles))}.",
         width=300,
     )
 
@@ -55,7 +56,7 @@ def settings_form(context: Context, columns: Sequence[Column]) -> None:
         values = {}
         for place, column in zip(places, with_params, strict=False):
             with place:
-                st.markdown(f"**{EXPLAINERS[column.card.key].card.title}**")
+                st.markdown(f"**{plain(EXPLAINERS[column.card.key].card.title)}**")
                 params = EXPLAINERS[column.card.key].params
                 key = f"settings.{column.card.key}"
                 values[column.card.key] = param_form(params, as_dict(column.params), key=key, skip=("layer",))
@@ -78,7 +79,7 @@ def settings_in_force(context: Context, columns: Sequence[Column]) -> None:
     if not found:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="settings-in-force"):
-        st.caption(f"Not at defaults (set on the page Sample). {'; '.join(found)}.")
+        st.caption(f"Not at defaults (set on the page Sample). {plain('; '.join(found))}.")
         keys = tuple(column.card.key for column in columns)
         st.button("Back to defaults", type="tertiary", on_click=_reset, args=(context.selection.settings, keys))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from dashboard.comparison import Comparison, moved
 from dashboard.context import Context
 from dashboard.evidence import Column
+from dashboard.text import escaped
 from xai_core.triage.compare import TRANSITIONS
 from xai_core.triage.intervals import bootstrap_mean
 
@@ -39,7 +39,7 @@ def movement(
     lines = [_line(name, values[known & (codes == code)]) for code, name in enumerate(TRANSITIONS)]
     title = f"How alike are the heatmaps before and after? {before[1].card.title}, evidence for {target}"
     st.html(
-        f'<div class="movement"><p class="figure-title">{html.escape(title)}</p>'
+        f'<div class="movement"><p class="figure-title">{escaped(title)}</p>'
         f"<p class=quiet>{_counted(len(rows), int(known.sum()))}</p>{''.join(lines)}<p class=quiet>{_WHY}</p></div>"
     )
 
@@ -62,7 +62,7 @@ def _line(name: str, values: NDArray[np.float64]) -> str:
         bar = f'<i class="range" style="left:{_place(low):.2f}%;width:{_place(high) - _place(low):.2f}%"></i>'
     value = f"{float(mean.value):+.2f}".replace("-", "−")
     return (
-        f'<div class="pair"><span class="who">{html.escape(name.capitalize())} (n = {len(values):,})</span>'
+        f'<div class="pair"><span class="who">{escaped(name.capitalize())} (n = {len(values):,})</span>'
         f"<b>{value}</b>"
         f'<div class="track zero">{bar}<i class="point" style="left:{_place(float(mean.value)):.2f}%"></i></div>'
         f'<span class="quiet">{bounds}</span></div>'

@@ -8,6 +8,7 @@ from dashboard import session
 from dashboard.context import Context
 from dashboard.evidence import Column, columns, obstacle
 from dashboard.methods import in_menus
+from dashboard.text import plain
 from dashboard.widgets.method_settings import settings_in_force
 from xai_core.explainers import EXPLAINERS
 
@@ -18,7 +19,7 @@ def one_method(context: Context) -> Column | None:
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
         reason = next(iter(reasons.values()), None) or "no explanation method is installed."
-        st.info(f"There are no heatmaps: {reason}")
+        st.info(f"There are no heatmaps: {plain(reason)}")
         return None
     wanted = (context.selection.method, *context.selection.methods, *usable)
     shown = next(key for key in wanted if key in usable)
@@ -27,7 +28,7 @@ def one_method(context: Context) -> Column | None:
         "Method",
         usable,
         format_func=lambda key: EXPLAINERS[key].card.title,
-        help=f"{card.summary} Limits: {card.blind_spot}",
+        help=f"{plain(card.summary)} Limits: {plain(card.blind_spot)}",
         **session.bound("method", shown),
     )
     (column,) = columns(context, [shown])

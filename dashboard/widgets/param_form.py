@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.text import plain
 from xai_core.params import ParamSpec, specs
 
 
@@ -27,9 +28,10 @@ def param_form(params_type: type, values: Mapping[str, Any], *, key: str, skip: 
 
 
 def _widget(spec: ParamSpec, value: Any, key: str) -> Any:
-    label = spec.name.replace("_", " ").capitalize() + (f" ({spec.unit})" if spec.unit else "")
+    name = spec.name.replace("_", " ").capitalize() + (f" ({spec.unit})" if spec.unit else "")
+    label = plain(name)
     # With the value in its name the widget begins anew where a link or Back changed the value.
-    common: dict[str, Any] = {"key": f"{key}={value}", "help": _sentence(spec)}
+    common: dict[str, Any] = {"key": f"{key}={value}", "help": plain(_sentence(spec))}
     if spec.type is bool:
         return st.toggle(label, bool(value), **common)
     if spec.choices:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from numpy.typing import NDArray
 
 from dashboard import evidence
 from dashboard.context import Context, Services
+from dashboard.session import connection
+from dashboard.text import escaped
 from dashboard.widgets.problem import guarded
 from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS, progress_html
 from xai_core.store.maps import MISSING
@@ -23,6 +24,7 @@ _ASKED = "maps.asked"
 _SHOWN = "maps.shown"
 _URGENT = "maps.urgent"
 _SESSION = "maps.session"
+_PAGE = "maps.page"
 
 
 def ask(
@@ -44,9 +46,9 @@ def ask(
     if view not in asked or context.services.worker.job(asked[view]) is None:
 
         def start() -> str:
-            return evidence.request(context, wanted, rows, spec, weights=weights, urgent=urgent)
+            return evidence.request(context, wanted, rows, spec, weights=weights, urgent=urgent, owner=_session())
 
-        asked[view] = context.services.interest.join(_session(), start) if urgent else start()
+        asked[view] = context.services.interest.join(_session(), start, connected=connection()) if urgent else start()
         if urgent:
             st.session_state.setdefault(_URGENT, set()).add(asked[view])
     st.session_state.setdefault(_SHOWN, set()).add(asked[view])
@@ -54,16 +56,18 @@ def ask(
 
 
 @contextmanager
-def newest_first(services: Services) -> Iterator[None]:
-    """Draw a page; if it asks for maps, what this session waited for before and has left is given up.
+def newest_first(services: Services, page: str = "") -> Iterator[None]:
+    """Draw a page; if it asks for maps or is another than before, what this session waited for before is given up.
 
     Long work that is not urgent goes on, and so does what another session waits for.
     """
     shown: set[str] = set()
     st.session_state[_SHOWN] = shown
     yield
+    moved = st.session_state.get(_PAGE, page) != page
+    st.session_state[_PAGE] = page
     urgent: set[str] = st.session_state.get(_URGENT, set())
-    left = urgent - shown if shown else set()
+    left = urgent - shown if shown or moved else set()
     urgent -= left
     asked: dict[object, str] = st.session_state.get(_ASKED, {})
     for view in [view for view, job in asked.items() if job in left]:
@@ -134,7 +138,7 @@ def _ended(jobs: Sequence[Job]) -> None:
         *(["Stopped before all heatmaps were there; those that are finished are kept."] if stopped else []),
     ]
     kind = "problem" if errors else "problem calm"
-    text = "".join(f"<p>{html.escape(line[:1].upper() + line[1:])}</p>" for line in lines)
+    text = "".join(f"<p>{escaped(line[:1].upper() + line[1:])}</p>" for line in lines)
     note.html(f'<div class="{kind}" role="alert">{text}</div>')
     if button.button("Try again", key="maps.again", width="stretch"):
         st.session_state.pop(_ASKED, None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import logging
 from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard.text import escaped
 from xai_core.errors import XaiError
 
 LOG = logging.getLogger("xai.dashboard")
@@ -26,10 +26,10 @@ def guarded(draw: Callable[[], None]) -> None:
 
 def problem_box(error: XaiError) -> None:
     """A red box: the problem, the value, and what to do about it."""
-    value = "" if error.value is None else f"<code>{html.escape(str(error.value)[:200])}</code>"
+    value = "" if error.value is None else f"<code>{escaped(str(error.value)[:200])}</code>"
     st.html(
-        f'<div class="problem" role="alert"><strong>{html.escape(_sentence(error.problem))}</strong> {value}'
-        f"<p>{html.escape(error.remedy)}</p></div>"
+        f'<div class="problem" role="alert"><strong>{escaped(_sentence(error.problem))}</strong> {value}'
+        f"<p>{escaped(error.remedy)}</p></div>"
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import streamlit as st
 
 from dashboard.evidence import Column, Panel
+from dashboard.text import plain
 
 
 def refusals(columns: Sequence[Column], panels: Sequence[Sequence[Panel]]) -> None:
@@ -19,8 +20,8 @@ def refusals(columns: Sequence[Column], panels: Sequence[Sequence[Panel]]) -> No
     """
     for column, maps in zip(columns, panels, strict=True):
         for reason, count in Counter(panel.reason for panel in maps if panel.reason).items():
-            of = "" if count == len(maps) else f" for {count} of {len(maps)} maps"
-            st.caption(f"{column.card.title} is not available{of}: {reason}")
+            of = "" if count == len(maps) else f" for {count:d} of {len(maps)} maps"
+            st.caption(f"{plain(column.card.title)} is not available{of}: {plain(reason)}")
 
 
 def one_map(groups: Sequence[Collection[str]]) -> None:
@@ -28,7 +29,8 @@ def one_map(groups: Sequence[Collection[str]]) -> None:
     for titles in groups:
         names = sorted(titles)
         st.caption(
-            f"{', '.join(names[:-1])} and {names[-1]} are the same map here: that they agree is no evidence.",
+            f"{plain(', '.join(names[:-1]))} and {plain(names[-1])} are the same map here: that they agree is no "
+            "evidence.",
             help="At a layer that is followed by global pooling and one linear layer these formulas come to the same, "
             "up to scale. Choose another layer, or another method, for a second opinion.",
         )
@@ -38,4 +40,6 @@ def same_for_every_class(columns: Sequence[Column]) -> None:
     """One line that names the methods whose maps do not depend on the class."""
     names = [column.card.title for column in columns if not column.card.class_specific]
     if names:
-        st.caption(f"Not about the class: {', '.join(names)}. The map is the same whichever class is asked about.")
+        st.caption(
+            f"Not about the class: {plain(', '.join(names))}. The map is the same whichever class is asked about."
+        )

@@ -13,6 +13,7 @@ from dashboard import session
 from dashboard.context import Context
 from dashboard.figures import quality
 from dashboard.summaries import Runs
+from dashboard.text import plain
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.problem import problem_box
 
@@ -95,7 +96,7 @@ def _missing(context: Context, runs: Runs) -> None:
         st.markdown(f"**Not measured yet:** {len(waiting)} without predictions. In a terminal:")
         st.code("\n".join(f"xai predict {study} --run {shlex.quote(name)}" for name in waiting), language="bash")
     if elsewhere := runs.named("elsewhere"):
-        st.caption(f"No predictions in this split: {', '.join(elsewhere)}.")
+        st.caption(f"No predictions in this split: {plain(', '.join(elsewhere))}.")
     if runs.measured["n"].nunique() > 1:
         st.warning("The runs predicted different numbers of samples: their accuracies are not of the same pictures.")
 

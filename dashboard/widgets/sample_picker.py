@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from dashboard import session
 from dashboard.context import Context
 from dashboard.members import Members, in_order
+from dashboard.text import escaped, plain, visible
 
 _LISTED = 50
 _SPLITS = {"train": "training ", "validation": "validation ", "test": "test "}
@@ -41,7 +41,7 @@ def sample_picker(context: Context, among: Members) -> int:
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="sample-picker"):
         _step("Previous", "P", series, None if place is None else place - 1)
         _step("Next", "N", series, 0 if place is None else place + 1)
-        st.html(f'<p class="place">{html.escape(_where(context, series, place))}</p>')
+        st.html(f'<p class="place">{escaped(_where(context, series, place))}</p>')
         _search(context)
     return row
 
@@ -70,7 +70,9 @@ def _step(label: str, key: str, series: Series, place: int | None) -> None:
     inside = place is not None and 0 <= place < len(series.rows)
     row = int(series.rows[place]) if inside and place is not None else None
     change = {"sample": row}
-    st.button(label, key=f"sample.{label}", shortcut=key, disabled=not inside, on_click=session.update, kwargs=change)
+    st.button(
+        plain(label), key=f"sample.{label}", shortcut=key, disabled=not inside, on_click=session.update, kwargs=change
+    )
 
 
 def _search(context: Context) -> None:
@@ -85,7 +87,7 @@ def _search(context: Context) -> None:
     exact = np.flatnonzero(ids == text)
     hits = exact if len(exact) else hits
     if not len(hits):
-        st.html(f'<p class="place">No id contains “{html.escape(text)}”</p>')
+        st.html(f'<p class="place">No id contains “{escaped(text)}”</p>')
         return
     shown = [int(row) for row in hits[:_LISTED]]
     more = "" if len(hits) <= _LISTED else f", the first {_LISTED}"
@@ -93,7 +95,7 @@ def _search(context: Context) -> None:
         "Found",
         shown,
         index=None,
-        format_func=lambda row: str(ids.iat[row]),
+        format_func=lambda row: visible(ids.iat[row]),
         placeholder=f"{len(hits):,} found{more}: choose one",
         label_visibility="collapsed",
         key=f"sample.found.{text}",

@@ -13,6 +13,7 @@ from dashboard.context import Context
 from dashboard.figures import similarity
 from dashboard.figures.similarity import Strip
 from dashboard.sanity_maps import MEASURES, Checked, Reading
+from dashboard.text import plain
 from dashboard.tiles import picture_tile
 from dashboard.widgets.heat_grid import Cell, Frame, Row, heat_grid
 from dashboard.widgets.part import part
@@ -69,10 +70,12 @@ def similarities(found: Sequence[Checked]) -> None:
     """Every picture a dot, on the measure that is chosen."""
     part("Every picture", "How alike the two maps of a picture are, by method.")
     titles = {name: SIMILARITIES[name].card.title for name in MEASURES}
-    measure = st.segmented_control("Measure", MEASURES, format_func=titles.__getitem__, default="ssim", key="measure")
+    measure = st.segmented_control(
+        "Measure", MEASURES, format_func=lambda name: plain(titles[name]), default="ssim", key="measure"
+    )
     measure = measure or "ssim"
     card = SIMILARITIES[measure].card
-    st.caption(f"{card.summary} Limits: {card.blind_spot}")
+    st.caption(f"{plain(card.summary)} Limits: {plain(card.blind_spot)}")
     strips = [_strip(one, measure) for one in found if measure in one.checks]
     figure = similarity.strips(
         strips,

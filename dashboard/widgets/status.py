@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Container
 
 import streamlit as st
 
+from dashboard.text import escaped
 from xai_core.worker.client import WorkerClient
 from xai_core.worker.jobs import Job
 
@@ -41,11 +41,11 @@ def _line(worker: WorkerClient, shown: Container[str], was_busy: bool) -> None:
         state, word = "ready", f"Model worker ready on {status.device}"
     else:
         state, word = ("waking", "Model worker is starting") if status.alive else ("idle", "Model worker rests")
-    st.html(f'<div class="status"><span class="dot {state}"></span>{html.escape(word)}</div>')
+    st.html(f'<div class="status"><span class="dot {state}"></span>{escaped(word)}</div>')
     if jobs:
         _list(worker, jobs)
     if status.last_warning:
-        st.html(f'<div class="status warning" title="Last warning">{html.escape(status.last_warning)}</div>')
+        st.html(f'<div class="status warning" title="Last warning">{escaped(status.last_warning)}</div>')
 
 
 def _list(worker: WorkerClient, jobs: list[Job]) -> None:
@@ -67,7 +67,7 @@ def progress_html(job: Job) -> str:
     share = job.done / job.total if job.total else 0.0
     words = "waiting" if job.state == "waiting" else f"{job.done} of {job.total}{_left(job)}"
     return (
-        f'<div class="job"><div class="words"><span>{html.escape(job.title)}</span><span>{words}</span></div>'
+        f'<div class="job"><div class="words"><span>{escaped(job.title)}</span><span>{words}</span></div>'
         f'<div class="bar" role="progressbar" aria-valuenow="{share:.0%}"><i style="width:{share:.1%}"></i></div></div>'
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import streamlit as st
+
+from dashboard.text import escaped
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, hints: Sequence[str] = ()) -> None:
@@ -18,14 +19,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, hints: Sequence
     """
     hints = [*hints, *[""] * (len(head) - len(hints))]
     titles = "".join(
-        f'<th scope="col"{_hint(hint)}>{html.escape(title)}</th>' for title, hint in zip(head, hints, strict=True)
+        f'<th scope="col"{_hint(hint)}>{escaped(title)}</th>' for title, hint in zip(head, hints, strict=True)
     )
     lines = "".join(f"<tr>{_line(row)}</tr>" for row in rows)
     st.html(f'<table class="facts"><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>')
 
 
 def _line(row: Sequence[str]) -> str:
-    first, *rest = (html.escape(entry) for entry in row)
+    first, *rest = (escaped(entry) for entry in row)
     cells = (f"<td{_kind(entry)}>{entry}</td>" for entry in rest)
     return f'<th scope="row">{first}</th>' + "".join(cells)
 
@@ -36,4 +37,4 @@ def _kind(entry: str) -> str:
 
 
 def _hint(text: str) -> str:
-    return f' title="{html.escape(text, quote=True)}"' if text else ""
+    return f' title="{escaped(text)}"' if text else ""

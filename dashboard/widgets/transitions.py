@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dashboard.comparison import Cell, Comparison
 from dashboard.context import Context
+from dashboard.text import escaped
 
 _LOOKS = {
     "fixed": "wrong before, right after",
@@ -29,7 +28,7 @@ def totals(found: Comparison) -> None:
         style = kind.replace(" ", "-")
         parts.append(f'<i class="{style}" style="width:{100 * counts[kind] / n:.3f}%"></i>')
         words.append(
-            f'<div title="{html.escape(meaning)}"><span><i class="key {style}"></i>{kind.capitalize()}</span>'
+            f'<div title="{escaped(meaning)}"><span><i class="key {style}"></i>{kind.capitalize()}</span>'
             f"<b>{counts[kind]:,}</b><em>{100 * counts[kind] / n:.1f} %</em></div>"
         )
     st.html(
@@ -49,7 +48,7 @@ def flows(context: Context, found: Comparison, cell: Cell) -> None:
         f"New in the cell after: {int(new['count'].sum()):,}"
         + (f"; before: {_list(new, 'baseline', names)}." if len(new) else "."),
     ]
-    st.html(f'<p class="flows">{"<br>".join(html.escape(line) for line in lines)}</p>')
+    st.html(f'<p class="flows">{"<br>".join(escaped(line) for line in lines)}</p>')
 
 
 def _list(moves: pd.DataFrame, column: str, names: tuple[str, ...]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
-
 import streamlit as st
 
 from dashboard import session
 from dashboard.comparison import Cell, Comparison, baseline_of
 from dashboard.context import Context
+from dashboard.text import escaped, plain, visible
 from xai_core.store.run import Run
 
 _KEYS = ("compare.true", "compare.predicted")
@@ -24,14 +23,15 @@ def two_runs(context: Context) -> Run | None:
         st.selectbox(
             "Baseline: before",
             others,
+            format_func=visible,
             index=0 if baseline else None,
             placeholder="Choose a run",
-            help=_why(context, baseline),
+            help=plain(_why(context, baseline)),
             **session.bound("other", baseline.name if baseline else None),
         )
     arrow.html('<div class="arrow" aria-hidden="true">→</div>')
     right.html(
-        f'<div class="candidate"><label>Candidate: after</label><b>{html.escape(candidate)}</b>'
+        f'<div class="candidate"><label>Candidate: after</label><b>{escaped(candidate)}</b>'
         "<span>the run at the left</span></div>"
     )
     if baseline:
@@ -54,11 +54,15 @@ def cell_choice(context: Context, found: Comparison) -> Cell | None:
     if cell is None:
         return None
     classes = list(range(found.classes))
-    for key, shown in zip(_KEYS, cell, strict=True):
-        st.session_state[key] = shown
+    for key, one in zip(_KEYS, cell, strict=True):
+        st.session_state[key] = one
+
+    def shown(index: int) -> str:
+        return visible(names[index])
+
     left, right, note = st.columns([3, 3, 6], vertical_alignment="bottom")
-    left.selectbox("The cell: true class", classes, format_func=names.__getitem__, key=_KEYS[0], on_change=_take)
-    right.selectbox("Predicted as", classes, format_func=names.__getitem__, key=_KEYS[1], on_change=_take)
+    left.selectbox("The cell: true class", classes, format_func=shown, key=_KEYS[0], on_change=_take)
+    right.selectbox("Predicted as", classes, format_func=shown, key=_KEYS[1], on_change=_take)
     if chosen is None:
         note.caption("Chosen for you: the largest confusion of the baseline. Mind the second caveat below.")
     return cell

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.text import escaped
 from xai_core.triage.compare import PairedChange, Verdict
 
 _HEADS = {
@@ -25,11 +25,11 @@ def verdict_card(title: str, change: PairedChange, verdict: Verdict, *, lower_is
         title: what changed.
         lower_is_better: for a confusion.
     """
-    head = html.escape(_HEADS[verdict.kind])
-    sentence = html.escape(verdict.sentence).replace(" %", "&nbsp;%")
+    head = escaped(_HEADS[verdict.kind])
+    sentence = escaped(verdict.sentence).replace(" %", "&nbsp;%")
     drawn = _change(change, lower_is_better) if change.n else ""
     st.html(
-        f'<div class="verdict {verdict.kind}"><header><h3>{html.escape(title)}</h3><em>{head}</em></header>'
+        f'<div class="verdict {verdict.kind}"><header><h3>{escaped(title)}</h3><em>{head}</em></header>'
         f"{drawn}<p>{sentence}</p></div>"
     )
 
@@ -62,5 +62,5 @@ def points(share: float) -> str:
 
 def caveats(sentences: Sequence[str]) -> None:
     """What the numbers cannot say."""
-    lines = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in sentences)
+    lines = "".join(f"<li>{escaped(sentence)}</li>" for sentence in sentences)
     st.html(f'<div class="caveats"><b>What these numbers cannot say</b><ul>{lines}</ul></div>')

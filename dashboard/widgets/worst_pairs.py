@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import session
+from dashboard.text import plain
 
 
 def worst_pairs(table: pd.DataFrame) -> None:
@@ -21,7 +22,7 @@ def worst_pairs(table: pd.DataFrame) -> None:
         reach = max(float(table["high"].max()), 0.01)
         for place, pair in enumerate(table.to_dict("records")):
             button, share = st.columns([5, 9], vertical_alignment="center", gap="small")
-            label = " → ".join(_plain(pair[name]) for name in ("true_name", "predicted_name"))
+            label = " → ".join(plain(pair[name]) for name in ("true_name", "predicted_name"))
             if button.button(label, key=f"pair.{place}", type="tertiary", help="See these pictures"):
                 session.go("confusion", true=int(pair["true"]), predicted=int(pair["predicted"]))
             share.html(_share(pair, reach))
@@ -29,11 +30,6 @@ def worst_pairs(table: pd.DataFrame) -> None:
         "Of all samples of the true class, with the 95 % interval of each pair by itself: "
         "the largest of many pairs tends to look larger than it is. A pair opens its pictures."
     )
-
-
-def _plain(name: str) -> str:
-    """A class name that a button's Markdown shows as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|~$:" else c for c in name)
 
 
 def _share(pair: Mapping[Hashable, Any], reach: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,3 +198,29 @@ def test_stopping_twice_is_fine(tmp_path: Path) -> None:
     client.stop()
     client.stop()
     assert not client.status().alive
+
+
+_PARENT = """
+import subprocess, sys, time
+print(subprocess.Popen([sys.executable, "-m", "xai_core.worker", "--device", "cpu"], stdin=0, stdout=2).pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs numbers of parents")
+def test_it_ends_with_the_process_that_asks_though_the_pipe_to_it_stays_open() -> None:
+    held, pipe = os.pipe()
+    with subprocess.Popen([sys.executable, "-c", _PARENT], stdin=held, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        time.sleep(1)
+        parent.kill()
+    try:
+        wait(lambda: not Path(f"/proc/{worker}").exists() or _is_zombie(worker), 30)
+    finally:
+        for end in (held, pipe):
+            os.close(end)
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"

@@ -68,6 +68,7 @@ class FakeWorker:
     started: bool = False
     error: str | None = None
     joins: bool = False
+    owners: dict[str, set[str]] = field(default_factory=dict)
 
     def start(self) -> None:
         self.started = True
@@ -85,14 +86,17 @@ class FakeWorker:
         methods: Sequence[tuple[str, Mapping[str, Any]]],
         weights: str = "trained",
         urgent: bool = True,
+        owner: str = "",
     ) -> str:
         request = {"study": study, "run": run, "rows": rows, "target": target, "methods": methods}
         request |= {"weights": weights, "urgent": urgent}
         same = (job for job, asked in self.asked.items() if asked == request and self.known[job].open)
         if self.joins and (job := next(same, None)):
+            self.owners[job].add(owner)
             return job
         name = f"job{len(self.asked)}"
         self.asked[name] = request
+        self.owners[name] = {owner}
         self.known[name] = Job(name, f"{len(rows)} × {len(methods)} maps of {run}", total=len(rows) * len(methods))
         if self.seconds_per_map is not None:
             threading.Thread(target=self.finish, args=(name,), daemon=True).start()

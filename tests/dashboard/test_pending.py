@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.context import Services
-from dashboard.interest import Interest
+from dashboard.interest import GRACE, Interest
 from tests.dashboard.pages import opened, words, worker
 
 CELL = {"run": "net", "methods": "gradcam"}
@@ -41,6 +42,54 @@ def test_what_another_session_waits_for_goes_on(served: Services) -> None:
     assert states(served) == ["waiting", "waiting"]
     moved(other, true="2", predicted="2")
     assert states(served) == ["cancelled", "waiting", "waiting"]
+
+
+def test_leaving_for_a_page_that_asks_for_nothing_gives_up_too(served: Services) -> None:
+    app = AppTest.from_string("from dashboard.app import main\nmain(first='confusion')\n", default_timeout=60)
+    for name, value in {"true": "0", "predicted": "0", **CELL}.items():
+        app.query_params[name] = value
+    app.run()
+    assert states(served) == ["waiting"]
+    app.session_state["maps.page"] = "overview"  # as if this page were another than the one before
+    del app.query_params["true"], app.query_params["predicted"]
+    app.run()
+    assert states(served) == ["cancelled"]
+
+
+def test_jobs_are_asked_for_in_the_name_of_their_sessions(served: Services) -> None:
+    fake = worker(served)
+    fake.joins = True
+    for _ in range(2):
+        opened("confusion", true="0", predicted="0", **CELL)
+    (owners,) = fake.owners.values()
+    assert len(owners) == 2
+    assert all(owners)
+
+
+def test_what_a_closed_browser_waited_for_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, there, stopped = [0.0], {"a": True, "b": True}, list[str]()
+    monkeypatch.setattr("dashboard.interest.time.monotonic", lambda: now[0])
+    interest = Interest()
+    interest.join("a", lambda: "only a", connected=lambda: there["a"])
+    for session in "ab":
+        interest.join(session, lambda: "both", connected=lambda session=session: there[session])  # type: ignore[misc]
+
+    def after(seconds: float) -> list[str]:
+        now[0] += seconds
+        interest.sweep(stopped.append)
+        return stopped
+
+    assert after(1000) == []
+    there["a"] = False
+    assert after(GRACE / 2) == [], "the page may be loading again"
+    there["a"] = True
+    assert after(GRACE) == []
+    there["a"] = False
+    after(1)
+    assert after(GRACE) == ["only a"]
+    there["b"] = False
+    assert after(2 * GRACE) == ["only a", "both"]
+    assert after(1000) == ["only a", "both"]
 
 
 def test_long_work_survives_a_change_of_page_and_so_does_a_page_that_asks_for_nothing(served: Services) -> None:

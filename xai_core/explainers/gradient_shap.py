@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
 from xai_core.explainers.base import Context, explainer
+from xai_core.explainers.pauses import pause
 from xai_core.params import param
 from xai_core.types import Card, Explanation, Target
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     from xai_core.explainers.engine.output import OneTargetOutput
     from xai_core.models.classifier import Classifier
+
+
+POINTS_AT_ONCE = 50
+"""How many points between picture and background go through the model together, at most."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,13 @@ def gradient_shap(
     """
     import torch
 
+    from xai_core.explainers.engine.batches import between_pauses
     from xai_core.explainers.engine.output import OneTargetOutput, logits_of, weights_of
 
     background = _background(classifier, context, params.background)
     output, weights = OneTargetOutput(classifier), weights_of(classifier, targets)
     output.weights = weights[0]
-    shap, before = _explainer(output, background)
+    shap, before = _explainer(output, background, between_pauses(classifier, x, POINTS_AT_ONCE))
     sums = _Sums(shap.explainer, background.cpu().numpy())
     with torch.no_grad():
         expected = (logits_of(classifier, x) * weights).sum(1) - (before @ weights.T).mean(0)
@@ -94,6 +100,7 @@ class _Sums:
         def keep(index: int, inputs: Any) -> Any:
             found = compute(index, inputs)
             self._gradients.append(found[0])
+            pause()
             return found
 
         explainer.gradient = keep
@@ -119,9 +126,9 @@ def _background(classifier: Classifier, context: Context, at_most: int) -> Tenso
     return found[:at_most].detach().float().to(classifier.device)
 
 
-def _explainer(output: OneTargetOutput, background: Tensor) -> tuple[Any, Tensor]:
+def _explainer(output: OneTargetOutput, background: Tensor, at_once: int) -> tuple[Any, Tensor]:
     """shap's explainer, and the logits of the background, `(B, K)`, which it runs through the model when made."""
-    made = _explainer_type()(output, background)
+    made = _explainer_type()(output, background, batch_size=at_once)
     return made, output.logits
 
 

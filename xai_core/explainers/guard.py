@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
 Restore = Callable[[], None]
+Snapshot = Callable[[], list[Restore]]
 FLAGS = ("training", "inplace", "_is_full_backward_hook")
 OURS = str(Path(__file__).parents[1])
 BACKWARD = "_engine_run_backward"
@@ -41,13 +42,13 @@ def told(classifier: Classifier) -> Iterator[None]:
         yield
     except (XaiError, Cancelled, MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if str(error).startswith(NO_MEMORY) or not _of_the_model(error, classifier):
             raise
         raise _told(error, classifier) from error
 
 
-def _of_the_model(error: Exception, classifier: Classifier) -> bool:
+def _of_the_model(error: BaseException, classifier: Classifier) -> bool:
     """Whether it was raised within a call of the model, or of torch's way back through it, and not by code of ours."""
     parts, theirs = {id(part) for part in classifier.module.modules()}, False
     for frame, _ in walk_tb(error.__traceback__):
@@ -58,7 +59,7 @@ def _of_the_model(error: Exception, classifier: Classifier) -> bool:
     return theirs
 
 
-def _told(error: Exception, classifier: Classifier) -> NotApplicable:
+def _told(error: BaseException, classifier: Classifier) -> NotApplicable:
     from xai_core.explainers.engine.output import no_gradient, passes_gradients
 
     cause = f"{type(error).__name__}: {error}"
@@ -86,9 +87,16 @@ def untouched(classifier: Classifier) -> Iterator[None]:
     # Going through all modules is slow in Python, and shows beside a small model: so once.
     parts = list(module.modules())
     parameters = {id(found): found for part in parts for found in part._parameters.values() if found is not None}
+
+    def now() -> list[Restore]:
+        return [_modes(parts), _parameters(list(parameters.values())), _hooks(parts), _random_state()]
+
     with ExitStack() as stack:
-        for saved in (_modes(parts), _parameters(list(parameters.values())), _hooks(parts), _random_state()):
+        before = now()
+        for saved in before:
             stack.callback(saved)
+        _held.append((now, before))
+        stack.callback(_held.pop)
         if any(getattr(part, "training", False) for part in parts):  # a frozen script has no mode
             to_eval(module)
         for parameter in parameters.values():
@@ -96,6 +104,27 @@ def untouched(classifier: Classifier) -> Iterator[None]:
                 parameter.requires_grad_(False)
         with eagerly(module), torch.enable_grad():
             yield
+
+
+_held: list[tuple[Snapshot, list[Restore]]] = []
+"""Of every model that is being worked on, the outermost first: what tells its state, and how it was before."""
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Within: models that `untouched` holds are as they were before it, for other work on them; after: as now.
+
+    To be used on the thread that holds them, between two passes through a model.
+    """
+    import torch
+
+    with ExitStack() as stack, torch.enable_grad():
+        for now, before in reversed(_held):
+            for restore in now():
+                stack.callback(restore)
+            for restore in before:
+                restore()
+        yield
 
 
 def _modes(parts: Sequence[nn.Module]) -> Restore:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
 POINTS_AT_ONCE, PIXELS_AT_ONCE = 64, 2**20
-"""How many points on paths go through the model together, and how many pixels they have: more is no faster on a CPU,
-slower where it leaves the processor's caches, and costs memory."""
+"""How many points on paths go through the model together, and how many pixels they have, at most: more is no faster on
+a CPU, slower where it leaves the processor's caches, and costs memory."""
 
 BASELINES = ("black", "mean", "blur")
 
@@ -84,16 +84,18 @@ def _from_baseline(
     from captum.attr import IntegratedGradients
 
     from xai_core.explainers.engine.baseline import baseline
-    from xai_core.explainers.engine.output import TargetOutput, weights_of
+    from xai_core.explainers.engine.batches import between_pauses
+    from xai_core.explainers.engine.output import PausingOutput, weights_of
 
-    output, weights = TargetOutput(classifier), weights_of(classifier, targets)
+    output, weights = PausingOutput(classifier), weights_of(classifier, targets)
     start = baseline(classifier, x, kind)
+    points = min(POINTS_AT_ONCE, PIXELS_AT_ONCE // x[0, 0].numel())
     attributions = IntegratedGradients(output).attribute(
         x,
         start,
         additional_forward_args=(weights,),
         n_steps=steps,
-        internal_batch_size=max(len(x), min(POINTS_AT_ONCE, PIXELS_AT_ONCE // x[0, 0].numel())),
+        internal_batch_size=max(len(x), between_pauses(classifier, x, points)),
     )
     with torch.no_grad():
         return attributions, output(x, weights) - output(start, weights)

@@ -64,13 +64,13 @@ def occlusion(
     from captum.attr import Occlusion
 
     from xai_core.explainers.engine.baseline import baseline
-    from xai_core.explainers.engine.output import TargetOutput, weights_of
+    from xai_core.explainers.engine.output import PausingOutput, weights_of
 
     channels, sides = x.shape[1], x.shape[2:]
     window = [max(1, round(params.window * side)) for side in sides]
     # A wider step than the patch would leave pixels that are never covered.
     stride = [min(max(1, round(params.stride * side)), across) for side, across in zip(sides, window, strict=True)]
-    found = Occlusion(TargetOutput(classifier)).attribute(
+    found = Occlusion(PausingOutput(classifier)).attribute(
         x,
         sliding_window_shapes=(channels, *window),
         strides=(channels, *stride),

@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from xai_core import __version__
 from xai_core.errors import BadInput, NotApplicable, NotFound
 from xai_core.explainers import EXPLAINERS, Context, Explainer
+from xai_core.explainers.pauses import working_time
 from xai_core.explainers.plan import explain
 from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
@@ -113,9 +113,9 @@ def _fill(
     keys, writing = [target.key for target in targets], list[Future[None]]()
     with ThreadPoolExecutor(len(group)) as writers:
         while first < len(rows):
-            began, part = monotonic(), slice(first, first + size)
+            began, part = working_time(), slice(first, first + size)
             results = _compute(bench, request, group, rows[part], targets[part])
-            first, size = part.stop, _next_size(size, monotonic() - began)
+            first, size = part.stop, _next_size(size, working_time() - began)
             _settled(writing)
             # While the disk takes these, the next ones are computed.
             writing = [

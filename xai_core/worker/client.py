@@ -68,8 +68,12 @@ class WorkerClient:
         methods: Sequence[tuple[str, Mapping[str, Any]]],
         weights: str = "trained",
         urgent: bool = True,
+        owner: str = "",
     ) -> str:
-        """Ask for maps; returns the job's id. The same request while one is open returns that one's id."""
+        """Ask for maps; returns the job's id. The same request while one is open returns that one's id.
+
+        `owner` is who asks: the worker's time is shared between owners.
+        """
         request = {
             "op": "explain",
             "study": str(study),
@@ -85,13 +89,14 @@ class WorkerClient:
             self._ensure_alive()
             same = self._jobs.get(self._latest.get(identity, ""))
             if same is not None and same.open:
+                self._send({"op": "join", "id": same.id, "owner": owner})
                 return same.id
             self._count += 1
             # A name of its own, so that late words about an earlier, cancelled one are not taken for words about this.
             job = self._latest[identity] = f"{identity}-{self._count}"
             self._jobs[job] = Job(job, f"Heatmaps of {run}", total=len(rows) * len(methods))
             self._forget_old()
-            self._send({**request, "id": job})
+            self._send({**request, "id": job, "owner": owner})
         return job
 
     def cancel(self, job: str) -> None:

@@ -15,11 +15,13 @@ import threading
 import time
 import urllib.request
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xai_core.cli.command import Command, path, port
 from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.hosts import Host, allowed_hosts, of_address
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
 
@@ -30,11 +32,19 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("studies", nargs="+", type=path, metavar="STUDY", help="study folders; no other is shown")
     parser.add_argument("--port", type=port, help="default 8501")
     parser.add_argument("--address", help="default 127.0.0.1: this machine only")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        metavar="NAME[:PORT]",
+        help="answer to this name too, as of a proxy before the dashboard; may be given several times",
+    )
     parser.add_argument("--device", help="where models run: auto, cpu, cuda or cuda:N")
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    settings = load_settings({"port": args.port, "address": args.address, "device": args.device})
+    names = ",".join(args.allow_host) if args.allow_host else None
+    given = {"port": args.port, "address": args.address, "device": args.device, "allow_hosts": names}
+    settings = load_settings(given)
     return serve(args.studies, settings)
 
 
@@ -43,7 +53,8 @@ def serve(studies: list[Path], settings: Settings) -> dict[str, Any]:
 
     Raises:
         NotFound, BadInput, NewerSchema: a folder that is not a study.
-        BadParameter: two studies of one name, or a port in use.
+        BadParameter: two studies of one name, an address or a port that cannot be listened on, or a name to allow
+            that is none.
     """
     from xai_core.store.study import Study
 
@@ -55,9 +66,15 @@ def serve(studies: list[Path], settings: Settings) -> dict[str, Any]:
     app = ROOT / "dashboard" / "main.py"
     if not app.is_file():
         raise NotFound("the dashboard is not installed beside the library", remedy="Install with pip install -e .")
+    allowed_hosts(settings.allow_hosts)
     check_port(settings.address, settings.port)
-    url = f"http://{settings.address}:{settings.port}"
+    host = of_address(settings.address) or Host(settings.address)
+    url = f"http://{replace(host, port=settings.port)}"
     print(f"Second Look: {url}  (Ctrl-C stops it)", file=sys.stderr)
+    if not host.loopback:
+        print(
+            "Warning: there is no login; whoever reaches this address can read and change the studies.", file=sys.stderr
+        )
     if _somebody_is_there():
         threading.Thread(target=_open_when_healthy, args=(url,), daemon=True, name="browser").start()
     return {"exit": _run_streamlit(app, [study.path.resolve() for study in opened], settings)}
@@ -65,7 +82,7 @@ def serve(studies: list[Path], settings: Settings) -> dict[str, Any]:
 
 def check_port(address: str, port: int) -> None:
     """Raise BadParameter where something already listens on the port."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:  # as the server will
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
@@ -95,6 +112,9 @@ def _run_streamlit(app: Path, studies: list[Path], settings: Settings) -> int:
     command += ["--server.address", settings.address, "--server.port", str(settings.port)]
     environment = os.environ | {
         "XAI_STUDIES": json.dumps([str(path) for path in studies]),
+        "XAI_SERVE_PID": str(os.getpid()),
+        "XAI_ADDRESS": settings.address,
+        "XAI_ALLOW_HOSTS": settings.allow_hosts,
         "XAI_DEVICE": settings.device,
         "XAI_THREADS": str(settings.threads),
     }

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from xai_core.explainers.pauses import pause
 from xai_core.models.wrappers import dtype_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ FEW = 8
 MOST_ON_CPU = 64
 """Larger batches are no faster there: what does not fit into the processor's caches waits for memory."""
 
+RECORDED_AT_ONCE = 2**28
+"""Bytes that passes on a CPU record between two pauses, at most: their number grows with the time that they take, about
+half a second for these. (So few samples are no slower: what they record is more than the caches hold.)"""
+
 SHARE = 0.25
 """Of the free memory. What a pass allocates beside the recorded tensors is of their order."""
 
@@ -33,7 +38,8 @@ _footprints: WeakKeyDictionary[nn.Module, dict[tuple[int, ...], int]] = WeakKeyD
 
 
 def in_batches(classifier: Classifier, x: Tensor, compute: Callable[[slice], Part], count: int) -> Iterator[Part]:
-    """`compute` for one slice of 0 … count after the other, of as many samples like those of `x` as fit.
+    """`compute` for one slice of 0 … count after the other, of as many samples like those of `x` as fit; between two
+    of them others may go in between.
 
     Where a GPU has too little memory nevertheless, the slices are halved.
 
@@ -51,6 +57,8 @@ def in_batches(classifier: Classifier, x: Tensor, compute: Callable[[slice], Par
             continue
         start += size
         yield part
+        if start < count:
+            pause()
 
 
 def at_once(classifier: Classifier, x: Tensor, count: int) -> int:
@@ -58,7 +66,14 @@ def at_once(classifier: Classifier, x: Tensor, count: int) -> int:
     if count <= FEW:
         return count
     fitting = SHARE * free_memory(x.device) / footprint(classifier.module, x[:1])
-    return max(1, min(count, int(fitting), MOST_ON_CPU if x.device.type == "cpu" else count))
+    return max(1, min(count, int(fitting), max(FEW, between_pauses(classifier, x, MOST_ON_CPU))))
+
+
+def between_pauses(classifier: Classifier, x: Tensor, count: int) -> int:
+    """How many of `count` passes, forward and backward, of samples like those of `x` are short enough; at least 1."""
+    if x.device.type != "cpu":
+        return count
+    return max(1, min(count, RECORDED_AT_ONCE // footprint(classifier.module, x[:1])))
 
 
 def footprint(module: nn.Module, sample: Tensor) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from xai_core.explainers.engine.output import TargetOutput
+from xai_core.explainers.pauses import pause
 from xai_core.models.grids import SEVERAL, UNUSED
 from xai_core.models.layers import grid_at, unfit_layer
 
@@ -83,7 +84,11 @@ class _Switches:
         """Scores `(C,)` of one picture; `size` is that of the layer's output."""
         at_once = max(1, NUMBERS_AT_ONCE // size) if self.widens else PICTURES_AT_ONCE
         parts = torch.split(torch.arange(self.count, device=picture.device), at_once)
-        return torch.cat([self._off(picture, weights, part, widen=self.widens) for part in parts])
+        found = []
+        for part in parts:
+            found.append(self._off(picture, weights, part, widen=self.widens))
+            pause()
+        return torch.cat(found)
 
     def _off(self, picture: Tensor, weights: Tensor, channels: Tensor, *, widen: bool) -> Tensor:
         """`(len(channels),)`: scores without the one and without the other channel."""

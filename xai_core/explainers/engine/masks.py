@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from xai_core.explainers.engine.output import logits_of
+from xai_core.explainers.pauses import pause
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,4 +51,5 @@ def masked_logits(
             low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
             seen = start[row].lerp(x[row], (masks - low) / (high - low))
             found.append(logits_of(classifier, seen))
+            pause()
     return torch.cat(found)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable
+from xai_core.explainers.pauses import pause
 from xai_core.models.classifier import handed_over
 from xai_core.models.layers import unfit_layer
 from xai_core.models.wrappers import is_quantised
@@ -102,6 +103,15 @@ class TargetOutput(nn.Module):
             raise no_gradient(self.classifier)
         self.logits = logits.detach()
         return (logits * weights).sum(1)
+
+
+class PausingOutput(TargetOutput):
+    """The same, with a pause before each call: for methods of Captum's that call it many times and set no hooks."""
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        """One number per sample."""
+        pause()
+        return super().forward(x, weights)
 
 
 class OneTargetOutput(TargetOutput):
