@@ -13,6 +13,7 @@ from tests.oracles.models import Plain, Residual, model, pictures
 from tests.oracles.table import HELD, MODELS
 from xai_core.errors import NotApplicable
 from xai_core.explainers.guard import untouched
+from xai_core.models.classifier import Classifier
 
 TRIED = ("plain", "residual", "tokens", "efficientnet_b0", "densenet121")
 
@@ -26,6 +27,14 @@ def test_leaves_no_trace(key: str, name: str) -> None:
     assert state(classifier) == before
     assert torch.equal(x, copy)
     assert not x.requires_grad
+
+
+def problem(classifier: Classifier, key: str) -> str:
+    """What is told of it: of all pictures, or of those that it happened to."""
+    try:
+        return " ".join(map(str, run(classifier, key).refusals))
+    except (RuntimeError, NotApplicable) as error:
+        return str(error)
 
 
 @pytest.mark.parametrize("key", RUN_MODEL)
@@ -45,8 +54,7 @@ def test_leaves_no_trace_after_an_exception(key: str, monkeypatch: pytest.Monkey
     run(classifier, key)
     for calls in {0, at_start - left[0] - 1}:
         left[0] = calls
-        with pytest.raises((RuntimeError, NotApplicable), match="the head fails"):
-            run(classifier, key)
+        assert "the head fails" in problem(classifier, key)
         assert state(classifier) == before
     left[0] = 10**9
     assert run(classifier, key).maps.tobytes() == clean.maps.tobytes()
