@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.context import Context
+from dashboard.text import Markdown
 from xai_core.triage.confusion import confusion_counts, worst_pairs
 from xai_core.triage.ordering import SORTS, order_by, sort_scores
 
@@ -44,13 +45,14 @@ def members(context: Context) -> Members:
     return Members(rows, context.study.labels[rows], predictions.predicted[inside])
 
 
-def unpredicted(context: Context, among: Members) -> str:
+def unpredicted(context: Context, among: Members) -> Markdown:
     """A sentence on the samples of the split that the run has no prediction for, or ""."""
     missing = len(context.rows) - len(among.rows)
     if not missing:
-        return ""
+        return Markdown("")
     begin = "1 more sample of this split has" if missing == 1 else f"{missing:,} more samples of this split have"
-    return f"{begin} no prediction and count nowhere: `xai predict` asks again, and says why where there is none."
+    rest = "no prediction and count nowhere: `xai predict` asks again, and says why where there is none."
+    return Markdown(f"{begin} {rest}")
 
 
 def confusions(context: Context, among: Members, *, top: int | None = None) -> list[tuple[int, int, int]]:

@@ -44,7 +44,8 @@ def _matrix(context: Context, among: Members) -> None:
         f"{len(among.rows):,} {_SPLITS[chosen.split]}samples, **{len(among.rows) - right:,} wrong** "
         f"({100 * (1 - right / len(among.rows)):.1f} %). Choose a cell to see its pictures."
     )
-    if note := unpredicted(context, among):
+    note = unpredicted(context, among)
+    if note:
         st.caption(note)
     _ways_to_count(chosen.rates, chosen.order)
     with st.container(key="confusion-matrix"):

@@ -63,7 +63,8 @@ def _run(context: Context) -> None:
     if predictions is None or not measured(context, predictions).n:
         no_predictions(context)
     else:
-        if note := unpredicted(context, members(context)):
+        note = unpredicted(context, members(context))
+        if note:
             st.caption(note)
         left, right = st.columns([4, 3], gap="large")
         with left:

@@ -182,10 +182,10 @@ def test_samples_that_cannot_be_predicted_cost_no_other(
     assert made.new == 25
     assert {name: reason.split(".")[0] for name, reason in sorted(made.left_out.items())} == {
         "sample/00005": "the model's output is not a number",
-        "sample/00007": "RuntimeError: this picture is not for me",
+        "sample/00007": "odd fails: this picture is not for me",
         "sample/00011": "no such picture: ä/11",
         "sample/00012": "RuntimeError: a decoder of somebody's own",
-        "sample/00025": "RuntimeError: this picture is not for me",
+        "sample/00025": "odd fails: this picture is not for me",
     }
     found = run.predictions
     assert found is not None
@@ -197,7 +197,7 @@ def test_samples_that_cannot_be_predicted_cost_no_other(
 
 def test_a_model_that_fails_on_all_is_told_at_once(run: Run) -> None:
     module = Odd(fails=set(range(30)))
-    with pytest.raises(BadInput, match="no sample could be predicted: sample/00020: RuntimeError: this picture"):
+    with pytest.raises(BadInput, match="odd fails: this picture is not for me"):
         predict(run, classifier(module), SPLITS, batch_size=4)
     assert module.asked == 8, "a batch, and each of it alone"
     with pytest.raises(BadInput, match="not a number"):
