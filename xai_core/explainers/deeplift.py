@@ -48,6 +48,7 @@ class DeepLiftParams:
         "Differences, section 3.5.1; Ancona et al. 2018 (as modified gradients)",
         needs=frozenset({"gradients"}),
         cost=6.0,
+        version=2,
         signed=True,
     ),
     DeepLiftParams,

@@ -47,6 +47,7 @@ class LrpParams:
         "An Overview (composite rules); Ali et al. 2022, XAI for Transformers (attention)",
         needs=frozenset({"gradients"}),
         cost=3.5,
+        version=2,
         signed=True,
     ),
     LrpParams,
