@@ -92,6 +92,19 @@ class Branches(nn.Module):
         return self.head((F.relu(both) if self.rectified else both).mean((2, 3)))
 
 
+class Difference(nn.Module):
+    """The mean scores of the left half less the mean turned scores of the right, by calls in the model's code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scores = Scores(nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.scores(x)
+        left, right = found[..., :2].sum((2, 3)), -found[..., 2:].sum((2, 3))
+        return (left - right) / (x.shape[2] * x.shape[3])
+
+
 class Halves(nn.Module):
     """One linear head for each half, summed: +8 on the left, −6.4 on the right."""
 
@@ -165,6 +178,7 @@ BY_HAND: dict[str, Callable[[], nn.Module]] = {
     "branches": lambda: Branches(rectified=False),
     "branches, rectified": lambda: Branches(rectified=True),
     "two heads": Halves,
+    "difference": Difference,
     "BatchNorm turned": Turned,
     "arithmetic": lambda: Inverted(_pooled()),
 }

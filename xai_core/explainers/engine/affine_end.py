@@ -7,20 +7,22 @@ go through it part by part have to divide sums whose parts cancel, or share by s
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from xai_core.explainers.engine.calls import HARMLESS, SUMS, is_constant, is_number, tensors_of
+from xai_core.explainers.engine.calls import HARMLESS, LINEAR, is_constant, is_number, tensors_of
 from xai_core.explainers.engine.lrp_rules import HandBack, Source
 from xai_core.explainers.engine.rewrite import Addition, WithConstant, module_of
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
-LINEAR = (nn.Linear, nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Addition, WithConstant)
+LAYERS = (nn.Linear, nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Addition, WithConstant)
+SCALES = (operator.mul, operator.truediv, torch.mul, torch.div, "mul", "div")
 MAXIMA = (F.max_pool2d, torch.max_pool2d)
 
 
@@ -98,6 +100,7 @@ def _is_affine(graph: fx.GraphModule, node: fx.Node) -> bool:
         return False
     if module is None:
         calls = node.op in ("call_function", "call_method") and node.target not in MAXIMA
-        return calls and (node.target in HARMLESS or node.target in SUMS)
+        by_size = node.target in SCALES and len(tensors_of(node)) == 1  # as in x.sum((2, 3)) / (height * width)
+        return calls and (node.target in HARMLESS or node.target in LINEAR or by_size)
     first = isinstance(module, nn.Conv2d) and reads_pixels(graph, inputs[0])
-    return isinstance(module, LINEAR) and not first
+    return isinstance(module, LAYERS) and not first

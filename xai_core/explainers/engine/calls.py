@@ -18,7 +18,12 @@ HARMLESS = frozenset(
         *("contiguous", "size", "dim", operator.eq, torch._assert),
     }
 )
-SUMS = frozenset({torch.mean, torch.sum, "mean", "sum"})
+LINEAR = frozenset(
+    {
+        *(torch.mean, torch.sum, "mean", "sum", torch.stack, operator.neg, torch.neg, "neg"),
+        *(operator.sub, torch.sub, "sub"),
+    }
+)
 """Linear, but not moves: their gradient is a rule only where nothing comes after them that is not linear."""
 ARITHMETIC = (operator.mul, operator.floordiv, operator.add, operator.sub)
 """Harmless where it is about shapes."""
