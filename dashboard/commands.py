@@ -19,7 +19,7 @@ def explain_line(context: Context, columns: Sequence[Column], row: int, target: 
     assert context.run is not None
     words = ["xai", "explain", str(context.study.path), "--run", context.run.name]
     words += ["--methods", ",".join(column.card.key for column in columns)]
-    words += ["--ids", str(context.study.samples["id"].iat[row]), "--target", target]
+    words += [f"--ids={context.study.samples['id'].iat[row]}", "--target", target]  # an id may begin with a dash
     for column in columns:
         words += [word for setting in settings(column) for word in ("--set", f"{column.card.key}.{setting}")]
     return shlex.join(words)

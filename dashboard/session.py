@@ -19,6 +19,7 @@ _PREVIOUS = "selection.previous"
 _PAGE = "selection.page_shown"
 _TOUCHED = "selection.touched"
 _RESOLVED = "selection.resolved"
+_NOTES = "selection.notes"
 _PAGES = "menu.pages"
 _IN_FLIGHT_SECONDS = 0.5
 _FIELDS = frozenset(entry.name for entry in fields(Selection))
@@ -63,7 +64,8 @@ def _take(name: str, key: str) -> None:
 def read_url(page: str) -> tuple[str, ...]:
     """Take the selection from the URL where the person changed it (a link, Back, Forward).
 
-    Returns one sentence for each value that means nothing.
+    Returns one sentence for each value that means nothing; they stay until something else is chosen, because a page
+    may run again by itself, as when heatmaps are done.
     """
     query = _ours()
     changed_here = st.session_state.pop(_TOUCHED, False)
@@ -72,9 +74,11 @@ def read_url(page: str) -> tuple[str, ...]:
     known = st.session_state.get(_QUERY)
     came_by_menu = known is not None and moved and not query
     if query == known or changed_here or came_by_menu or _in_flight(query):
-        return ()
+        if changed_here or moved:
+            st.session_state[_NOTES] = ()
+        return tuple(st.session_state.get(_NOTES, ()))
     st.session_state[_SELECTION], notes = from_query(query)
-    st.session_state[_QUERY] = query
+    st.session_state[_QUERY], st.session_state[_NOTES] = query, notes
     return notes
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dashboard import evidence
 from dashboard.context import Context
+from dashboard.text import visible
 from dashboard.tiles import picture_tile
 
 TILE, GAP, HEAD, LEGEND = 168, 8, 26, 40
@@ -75,12 +76,13 @@ def _caption(context: Context, row: int) -> str:
     label, predicted = int(context.study.labels[row]), int(predictions.predicted[place])
     chances = predictions.probabilities[place]
     told = f"true {names[label]} {chances[label]:.1%}, predicted {names[predicted]} {chances[predicted]:.1%}"
-    return f"{context.study.samples['id'].iat[row]}: {told}"
+    return visible(f"{context.study.samples['id'].iat[row]}: {told}")
 
 
 def _foot(context: Context) -> str:
     scale = "one scale per method" if context.selection.normalise == "shared" else "each map up to its own maximum"
-    return f"{context.study.name}, run {context.selection.run}; evidence for: {context.selection.target}; {scale}"
+    shown = f"{context.study.name}, run {context.selection.run}; evidence for: {context.selection.target}; {scale}"
+    return visible(shown)
 
 
 def _shortened(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:

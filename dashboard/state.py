@@ -28,8 +28,8 @@ _KEEP_PAGE = {"page", "sample", "methods", "normalise", "method", "settings", "s
 
 
 def _text(text: str) -> str:
-    """Any short printable text: it is only ever compared with the names that are served."""
-    if not (text.isprintable() and 0 < len(text) <= 255):
+    """Any short text: it is only ever compared with the names that are served, which may hold any letter."""
+    if not 0 < len(text) <= 255:
         raise ValueError(text)
     return text
 

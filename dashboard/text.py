@@ -12,6 +12,8 @@ import re
 import unicodedata
 from typing import NewType
 
+from xai_core.text import nfc
+
 Markdown = NewType("Markdown", str)
 """Text made for Streamlit's Markdown: words of this program, and other text through `plain`."""
 
@@ -48,6 +50,14 @@ def plain(text: object) -> Markdown:
     """
     parted = _REPLACED.sub(lambda found: found[0] + _WORD_JOINER, visible(text))
     return Markdown(_NUMBERED.sub(r"\1\\\2", _MARKS.sub(lambda found: "\\" + found[0], parted)))
+
+
+def searched(text: object) -> str:
+    """Text as names are searched by: as it is shown, accents composed, in any case.
+
+    Without the word joiners of `plain`, which are copied along with a name.
+    """
+    return nfc(visible(str(text).replace(_WORD_JOINER, ""))).casefold()
 
 
 def _shown(text: str, place: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from dashboard.colours import plotly_scale, sign_scale, strength_scale
+from dashboard.text import visible
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def heat_scale(*, signed: bool) -> list[tuple[float, str]]:
 
 
 def safe(value: object, limit: int = 60) -> str:
-    """Text as plotly shows it literally: on one line, shortened, its markup escaped."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+    """Text as plotly shows it literally: visible, on one line, shortened, its markup escaped."""
+    text = " ".join(visible(value).split())
     return html.escape(text if len(text) <= limit else text[: limit - 1] + "…", quote=False)
 
 

@@ -112,8 +112,8 @@ class Matrix {
   // ---- the ranked list
 
   matches() {
-    const wanted = this.search.value.trim().toLocaleLowerCase();
-    return wanted ? new Set(this.natural.filter((i) => this.labels[i].toLocaleLowerCase().includes(wanted))) : null;
+    const wanted = searched(this.search.value.trim());
+    return wanted ? new Set(this.natural.filter((i) => searched(this.labels[i]).includes(wanted))) : null;
   }
 
   list() {
@@ -335,6 +335,11 @@ function element(tag, style = "", text = "") {
   if (style) made.className = style;
   if (text) made.textContent = text; // names are only ever text
   return made;
+}
+
+// As `searched` in dashboard/text.py: accents composed, no word joiners, any case.
+function searched(text) {
+  return text.replaceAll("\u2060", "").normalize("NFC").toLocaleLowerCase();
 }
 
 function percent(share, unit = " %") {

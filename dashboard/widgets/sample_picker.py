@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dashboard import session
 from dashboard.context import Context
 from dashboard.members import Members, in_order
-from dashboard.text import escaped, plain, visible
+from dashboard.text import escaped, plain, searched, visible
 
 _LISTED = 50
 _SPLITS = {"train": "training ", "validation": "validation ", "test": "test "}
@@ -83,7 +83,7 @@ def _search(context: Context) -> None:
     if not text:
         return
     ids = context.study.samples["id"].astype(str)
-    hits = np.flatnonzero(ids.str.contains(text, case=False, regex=False))
+    hits = np.flatnonzero(ids.map(searched).str.contains(searched(text), regex=False))
     exact = np.flatnonzero(ids == text)
     hits = exact if len(exact) else hits
     if not len(hits):

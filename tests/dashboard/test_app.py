@@ -63,6 +63,16 @@ def test_the_frame_offers_studies_runs_and_splits(served: Services) -> None:
     assert "xai-ready" in words(app)
 
 
+def test_what_a_link_got_wrong_is_told_until_something_is_chosen(served: Services) -> None:
+    app = opened(page="0")
+    told = [element.value for element in app.warning]
+    assert told
+    app.run()  # as a page does by itself when heatmaps are done
+    assert [element.value for element in app.warning] == told
+    app.sidebar.selectbox[2].select("all").run()
+    assert not app.warning
+
+
 def test_a_link_opens_its_view(served: Services) -> None:
     app = opened(run="alone", true="0", predicted="1", sort="loss")
     assert app.sidebar.selectbox[1].value == "alone"

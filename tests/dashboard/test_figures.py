@@ -146,7 +146,9 @@ def test_names_never_become_templates():
 
 def test_safe():
     assert safe("<b>x</b> & y") == "&lt;b&gt;x&lt;/b&gt; &amp; y"
-    assert safe("a\nb\x00c") == "a b c"
+    assert safe("a\nb  c") == "a b c"
+    assert safe("cat\u200b\u202e") == "cat[U+200B][U+202E]", "not to be taken for another class"
+    assert safe("👩\u200d🔬") == "👩\u200d🔬"
     assert safe("<" * 100, 10) == "&lt;" * 9 + "…"
 
 

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import ImageDraw
 from streamlit.testing.v1 import AppTest
 
 from dashboard.app import found_views
 from dashboard.context import Services, Studies, use_services
+from dashboard.sheet import cell_sheet
 from tests.dashboard.fakes import FakeWorker, add_run, make_study
-from tests.dashboard.pages import finish_all, opened, words
+from tests.dashboard.pages import context, finish_all, opened, words
 
 NASTY = (
     "$10$ [sign in](http://evil.example) ![p](http://evil.example/p.png)",
@@ -61,6 +64,14 @@ def test_no_page_hands_names_over_as_markdown_or_html(hostile: Services, page: s
     assert "\u202e" not in words(app)
     if page in ("overview", "confusion", "sample"):
         assert "[U+202E]" in shown or "$10$" in shown, "names are shown"
+
+
+def test_an_exported_sheet_shows_what_steers_by_its_number(hostile: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda _self, _at, text, *_: drawn.append(text))
+    cell_sheet(context(hostile, run="two", methods=("gradcam",)), np.array([2]))
+    assert any("invoice[U+202E]fdp.exe" in text for text in drawn)
+    assert "\u202e" not in "".join(drawn)
 
 
 @pytest.mark.parametrize("name", ["study", "run", "split", "true", "settings", "layer", "target"])

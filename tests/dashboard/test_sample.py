@@ -146,6 +146,7 @@ def test_the_line_is_quoted_for_a_shell(served: Services) -> None:
     assert str(here.study.path) in parts
     assert parts[:3] == ["xai", "explain", str(here.study.path)]
     assert parts[-2:] == ["--set", "gradcam.layer=layer.1"]
+    assert "--ids=s000" in parts, "an id that begins with a dash is no flag"
 
 
 def test_diagnostics_say_when_to_look_twice() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,11 @@ def test_what_means_nothing_falls_back_with_a_note() -> None:
     assert selection == Selection(run="ok")
     assert len(notes) == 3
     assert "../../etc" in notes[0]
+
+
+@pytest.mark.parametrize("name", ["👩\u200d🔬", "a\u00a0b", "soft\u00adhyphen"])
+def test_a_link_names_a_study_by_any_letters(name: str) -> None:
+    assert from_query(to_query(Selection(study=name))) == (Selection(study=name), ())
 
 
 def test_half_a_cell_is_no_cell() -> None:

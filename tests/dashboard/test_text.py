@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dashboard.text import escaped, plain, visible
+from dashboard.text import escaped, plain, searched, visible
 from tests.conftest import ROOT
 
 FILES = sorted((ROOT / "dashboard").rglob("*.py"))
@@ -215,6 +216,13 @@ def test_what_steers_is_shown_by_its_number_and_the_rest_as_it_is() -> None:
         assert visible(text) == text
     assert visible("a\u200cb") == "a[U+200C]b"
     assert visible(7) == "7"
+
+
+@pytest.mark.parametrize("name", ["a->b", "T:shirt", "caf\u00e9", "Straße", "x\u202ey"])
+def test_a_name_is_found_as_it_is_copied_from_a_page(name: str) -> None:
+    copied = plain(name).replace("\\", "")
+    for text in (copied, name.upper(), name, unicodedata.normalize("NFD", name)):
+        assert searched(text) == searched(name)
 
 
 def test_html_and_attributes_hold_text_only() -> None:
