@@ -276,6 +276,7 @@ def test_a_fault_of_ours_is_one_line_and_kept(tmp_path: Path, capsys: Capture, m
         (OSError(errno.ENOSPC, "No space left on device"), FAILED, "no room left on the disk"),
         (OSError(errno.ENOENT, "No such file or directory"), FAILED, "the working folder is gone"),
         (OSError(errno.EINVAL, "Invalid argument"), FAULT, "a fault of ours"),
+        (SystemExit(0), FAULT, "a fault of ours, not of yours: SystemExit: 0"),
         (MemoryError(), FAILED, "not enough memory"),
         (KeyboardInterrupt(), CANCELLED, "stopped"),
     ],
