@@ -80,7 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             args = parser().parse_args(argv)
         except SystemExit as ended:  # after --help
             return int(ended.code or 0)
-        result = args.chosen.run(args)
+        with contextlib.redirect_stdout(sys.stderr):  # what code of the user's prints: the result is for programs, too
+            result = args.chosen.run(args)
         _print(json.dumps(finite(result), allow_nan=False) if args.json else args.chosen.show(_printable(result)))
     except BrokenPipeError:
         return UNREAD
