@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,23 @@ class OwnError(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         raise KeyError("the sky\nis falling")
+
+
+class Exits(nn.Sequential):
+    """Ends the program on the way back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Exit.apply(super().forward(x))
+
+
+class Exit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        raise SystemExit(4)
 
 
 class Asserts(nn.Sequential):
@@ -136,6 +154,7 @@ MODELS: dict[str, tuple[Make, Make | None, str]] = {
     "compiled": (compiled, plain, LAYER),
     "checkpointed": (lambda: like(Checkpointed), None, LAYER),
     "a batch of one baked in": (lambda: like(OfOne), None, LAYER),
+    "exits": (lambda: like(Exits), None, LAYER),
     "asserts": (lambda: like(Asserts), None, LAYER),
     "raises": (lambda: like(OwnError), None, LAYER),
 }
@@ -212,6 +231,7 @@ def test_maps_of_the_plain_twin_or_one_clear_error(name: str, key: str) -> None:
         ("a batch of one baked in", "occlusion", r"own code failed: RuntimeError: shape '\[1, 8\]' is invalid"),
         ("raises", "gradcam", "own code failed: KeyError: .*the sky.*is falling.*. It must take any number"),
         ("asserts", "gradcam", "own code failed: AssertionError: one at a time"),
+        ("exits", "saliency", "own code failed on the way back, for the gradient: SystemExit: 4"),
         ("raises", "random", ""),
     ],
 )

@@ -269,6 +269,14 @@ def test_a_fault_of_ours_is_one_line_and_kept(tmp_path: Path, capsys: Capture, m
     assert "in broken" in capsys.readouterr().err
 
 
+def test_what_is_printed_on_the_way_is_not_the_result(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xai_core.cli.commands.list._members", lambda _: print("hello") or [])
+    assert main(["list", "explainers", "--json"]) == 0
+    printed = capsys.readouterr()
+    json.loads(printed.out)
+    assert printed.err == "hello\n"
+
+
 @pytest.mark.parametrize(
     ("problem", "status", "says"),
     [
@@ -276,6 +284,7 @@ def test_a_fault_of_ours_is_one_line_and_kept(tmp_path: Path, capsys: Capture, m
         (OSError(errno.ENOSPC, "No space left on device"), FAILED, "no room left on the disk"),
         (OSError(errno.ENOENT, "No such file or directory"), FAILED, "the working folder is gone"),
         (OSError(errno.EINVAL, "Invalid argument"), FAULT, "a fault of ours"),
+        (SystemExit(0), FAULT, "a fault of ours, not of yours: SystemExit: 0"),
         (MemoryError(), FAILED, "not enough memory"),
         (KeyboardInterrupt(), CANCELLED, "stopped"),
     ],

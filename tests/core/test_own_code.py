@@ -21,6 +21,7 @@ from xai_core.models.builder import _called
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.probe import answers, check_answers
+from xai_core.models.weights import fingerprint
 
 RGB, GREY = Preprocess(16, 16, 3, (0.5,) * 3, (0.5,) * 3), Preprocess(16, 16, 1, (0.5,), (0.5,))
 
@@ -40,6 +41,33 @@ class Net(nn.Module):
 
 def build(classes):
     return Net(classes)
+"""
+
+
+LAZY = """
+class Lazy(Net):
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.head = nn.LazyLinear(classes)
+"""
+
+COUNTING = """
+class Counting(Net):
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.register_buffer("calls", torch.zeros(()))
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x)
+"""
+
+KEEPING = """
+class Keeping(Net):
+    scale = None
+    def forward(self, x):
+        if self.scale is None:
+            self.scale = torch.ones(1, 4) / 2
+        return self.head(self.features(x) * self.scale)
 """
 
 
@@ -281,12 +309,56 @@ def test_what_a_module_prints_warns_of_and_asks_of_the_command_line_disturbs_not
 
 def test_what_a_module_sets_for_all_of_torch_ends_with_it(tmp_path: Path) -> None:
     sets = "torch.set_default_dtype(torch.float64); torch.set_grad_enabled(False); torch.set_default_device('meta')"
+    sets += "; torch.set_float32_matmul_precision('medium'); torch.use_deterministic_algorithms(True)"
     project(tmp_path, model=f"{NET}\ndef sets(k):\n    {sets}\n    return 0\n")
     with pytest.raises(BadInput, match="returned no model: int"):
         load(tmp_path, "model:sets")
     assert torch.get_default_dtype() == torch.float32
     assert torch.is_grad_enabled()
     assert torch.zeros(1).device.type == "cpu"
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("ending", ["raise ValueError('four')", "raise SystemExit(4)"])
+def test_what_fails_only_where_the_layer_is_looked_at_is_one_line(tmp_path: Path, ending: str) -> None:
+    picky = f"class Picky(Net):\n    def forward(self, x):\n        if len(x) == 4: {ending}\n"
+    project(tmp_path, model=f"{NET}\n{picky}        return super().forward(x)\n")
+    with pytest.raises(BadInput, match="model:Picky failed"):
+        imported("model:Picky", None, ("cat", "dog"), RGB, cam_layer="conv", trusted=True, folder=tmp_path)
+
+
+def test_the_working_folder_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    load(project(tmp_path, model="import os; os.chdir('/')\n" + NET))
+    assert Path.cwd() == tmp_path
+
+
+def test_a_model_that_the_module_holds_ready_is_taken_and_left_alone(tmp_path: Path) -> None:
+    made = load(project(tmp_path, model=NET + "\nready = Net(2)\n"), "model:ready")
+    assert made.code is not None
+    ready = made.code.function("model:ready")
+    assert type(made.module) is type(ready)
+    assert made.module is not ready
+
+
+def test_a_layer_without_a_shape_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no shape before it is first used: head\.weight\. Give the layer its sizes"):
+        load(project(tmp_path, model=NET + LAZY), "model:Lazy")
+
+
+def test_what_a_model_counts_is_not_taken_for_other_weights(tmp_path: Path) -> None:
+    made = load(project(tmp_path, model=NET + COUNTING), "model:Counting")
+    answers(made)
+    assert made.module.get_buffer("calls").item() == 0
+    assert fingerprint(made.module, made.architecture, made.preprocess) == made.fingerprint
+
+
+def test_what_a_model_keeps_from_one_call_serves_the_next(tmp_path: Path) -> None:
+    made = load(project(tmp_path, model=NET + KEEPING), "model:Keeping")
+    x = torch.zeros(1, *made.input_shape, requires_grad=True)
+    made.logits(x).sum().backward()
+    assert x.grad is not None
 
 
 # outputs that are not what they seem
@@ -310,6 +382,7 @@ def answering(expression: str) -> str:
         "z if self.training else z.softmax(1)",
         "(z.softmax(1) + (2 * z).softmax(1)) / 2",
         "100 * z.softmax(1)",
+        "10 * (20 * z).softmax(1)",
         "z.softmax(1).detach()",
         "z.log_softmax(1).exp()",
         "z.sigmoid()",
@@ -349,6 +422,8 @@ def test_logits_are_taken_however_small(tmp_path: Path, expression: str) -> None
         ("z.view(1, 2)", "model:odd takes one picture at a time.*keep the first axis"),
         ("z[:1]", "model:odd takes one picture at a time.*keep the first axis"),
         ("z - z.mean(0)", "depends on its batch, or on chance"),
+        ("z.flip(0) + 1000", "depends on its batch, or on chance"),
+        ("z - z.mean(0) / 2 + 100", "depends on its batch, or on chance"),
         ("z.to('cuda:77')", "use its input's device|does not take this input"),
         ("(_ for _ in ()).throw(SystemExit(1))", r"does not take this input: it called sys.exit\(1\)"),
     ],

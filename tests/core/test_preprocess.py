@@ -134,6 +134,9 @@ def test_a_scale_of_0_to_1_is_taken(mean: tuple[float, ...], std: tuple[float, .
     [
         ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225"),
         ((127.5,), (127.5,), "divide both by 255: --mean 0.5 --std 0.5"),
+        ((0.5,), (127.5,), "divide the std by 255: --mean 0.5 --std 0.5"),
+        ((127.5,), (0.5,), "divide the mean by 255: --mean 0.5 --std 0.5"),
+        ((0.0,), (255.0,), "divide both by 255: --mean 0 --std 1"),
         ((123.675,), (1.0,), "--mean 0.485 --std 0.003922"),
         ((0.5,), (58.0,), "not on the 0…1 scale"),
         ((-0.5,), (0.5,), "mean from 0 to 1"),

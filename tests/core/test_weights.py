@@ -293,6 +293,20 @@ def test_layers_that_do_not_belong_are_named() -> None:
         load_into(small(), {**state, "features.0.weight": torch.zeros(32, 3, 3, 3)})
 
 
+@pytest.mark.parametrize("wrapper", ["module", "_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"])
+@pytest.mark.parametrize("prefix", ["", "model.module."])
+def test_a_part_may_have_been_wrapped(prefix: str, wrapper: str) -> None:
+    state = small(seed=1).state_dict()
+    first = next(iter(state)).partition(".")[0]
+    wrapped = {f"{prefix}{re.sub(f'^{first}[.]', f'{first}.{wrapper}.', n)}": t for n, t in state.items()}
+    target = small(seed=2)
+    assert load_into(target, wrapped) == []
+    assert all(torch.equal(tensor, state[name]) for name, tensor in target.state_dict().items())
+    twice = {f"{first}.{wrapper}.{n.partition('.')[2]}": t + 1 for n, t in state.items() if n.startswith(f"{first}.")}
+    with pytest.raises(BadInput, match="layers that this model lacks"):
+        load_into(target, {**state, **twice})
+
+
 def test_torchvisions_densenet_files_load_by_their_old_names() -> None:
     rgb = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
     state = fresh_module("densenet121", 3, rgb, seed=1).state_dict()

@@ -76,11 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _prepare_streams()
     try:
-        args = parser().parse_args(argv)
-        result = args.chosen.run(args)
+        try:
+            args = parser().parse_args(argv)
+        except SystemExit as ended:  # after --help
+            return int(ended.code or 0)
+        with contextlib.redirect_stdout(sys.stderr):  # what code of the user's prints: the result is for programs, too
+            result = args.chosen.run(args)
         _print(json.dumps(finite(result), allow_nan=False) if args.json else args.chosen.show(_printable(result)))
-    except SystemExit as ended:  # after --help
-        return int(ended.code or 0)
     except BrokenPipeError:
         return UNREAD
     except (Cancelled, KeyboardInterrupt):
@@ -89,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except XaiError as error:
         _say(error)
         return FAILED
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # nobody's code but the parser's may end the command without a word
         return _unexpected(error)
     return 0
 
@@ -139,7 +141,7 @@ def _printable(value: Any) -> Any:
     return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: Exception | SystemExit) -> int:
     """One line, and the whole of it where we can find it again."""
     told = refused_by_system(error) if isinstance(error, OSError) else None
     if (
@@ -154,7 +156,7 @@ def _unexpected(error: Exception) -> int:
     return FAILED
 
 
-def _logged(error: Exception) -> str:
+def _logged(error: Exception | SystemExit) -> str:
     """Keep the traceback, or show it where that is asked for; returns where it is."""
     text = "".join(traceback.format_exception(error))
     if os.environ.get(DEBUG_VARIABLE):

@@ -22,7 +22,7 @@ from xai_core.models.preprocess import Fit, Preprocess, check_scale
 from xai_core.models.probe import check_logits
 from xai_core.models.user_code import user_code
 from xai_core.models.weights import fingerprint, load_into, read_weights
-from xai_core.models.wrappers import to_eval
+from xai_core.models.wrappers import buffers_kept, to_eval
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -141,7 +141,8 @@ def imported(
         notes = load_into(module, read_weights(weights), name=spec) if weights is not None else []
         made = _assembled(module, class_names, preprocess, spec, cam_layer, None, device)
         made = replace(made, code=code, notes=tuple(notes))
-    _probe(made)
+    with buffers_kept(made.module):
+        _probe(made)
     if made.code is not None:
         made.code.check(known or {})
     return made
@@ -175,7 +176,7 @@ def _probe(made: Classifier) -> None:
     seen: dict[str, Any] = {}
     handle = made.layer().register_forward_hook(lambda _, __, out: seen.update(out=out))
     try:
-        with user_code(made.architecture), torch.inference_mode():
+        with user_code(made.architecture), torch.no_grad():
             made.logits(torch.zeros(1, *made.input_shape, device=made.device))
     finally:
         handle.remove()
@@ -183,7 +184,8 @@ def _probe(made: Classifier) -> None:
 
 
 def _check_layer(made: Classifier, out: Any) -> None:
-    problem = layout_of(made, made.cam_layer).problem
+    with user_code(made.architecture):
+        problem = layout_of(made, made.cam_layer).problem
     if out is not None and problem in (SEVERAL, NO_GRID):
         got = tuple(out.shape) if isinstance(out, Tensor) else f"a {type(out).__name__}"
         problem = f"--cam-layer gives {got}, which is no map"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Container, Mapping
 from inspect import Parameter
@@ -30,7 +31,8 @@ def built(code: OwnCode, spec: str, classes: int) -> nn.Module:
     """The module that `package.module:function` makes. Raises BadInput where it fails, or makes something else."""
     function = code.function(spec)
     with user_code(spec), no_network(spec), code.in_force():
-        module = _called(function, classes)
+        # A model that its module holds ready is copied: it may be asked for again, with other weights.
+        module = copy.deepcopy(function) if isinstance(function, nn.Module) else _called(function, classes)
     if not isinstance(module, nn.Module):
         remedy = "Return a torch.nn.Module."
         raise BadInput(f"{spec} returned no model", value=type(module).__name__, remedy=remedy)

@@ -54,7 +54,7 @@ def layer_candidates(classifier: Classifier) -> list[Candidate]:
 def _candidates(classifier: Classifier) -> list[Candidate] | None:
     """The same; None where the model does not take its input."""
     # Any code of the user's may run here, and this function only makes another error's message better.
-    with suppress(Exception):
+    with suppress(Exception, SystemExit):
         used, found = _outputs_and_gradients(classifier), list[Candidate]()
         passes = any(gradient.any() for _, gradient in used.values())
         for name, layout in layouts(classifier, list(used)).items():

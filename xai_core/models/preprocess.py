@@ -26,16 +26,18 @@ def check_scale(mean: Sequence[float], std: Sequence[float]) -> None:
     """
     if all(0 <= value <= 1 for value in mean) and all(LEAST_STD <= value <= 1 for value in std):
         return
-    given = (f"--{name} {_listed(values)}" for name, values in (("mean", mean), ("std", std)))
+    given = {"mean": mean, "std": std}
     remedy = "Give both on the 0…1 scale, mean from 0 to 1, std above 0 and up to 1."
     if max(*mean, *std) > 1 and all(0 <= value <= 255 for value in (*mean, *std)):
-        scaled = (f"--{name} {_listed([v / 255 for v in values])}" for name, values in (("mean", mean), ("std", std)))
-        remedy = f"They look like the 0…255 scale; divide both by 255: {' '.join(scaled)}."
-    raise BadParameter("mean and std are not on the 0…1 scale", value=" ".join(given), remedy=remedy)
+        large = [name for name, values in given.items() if max(values) >= 1 or not any(values)]
+        scaled = {name: [v / 255 for v in values] if name in large else values for name, values in given.items()}
+        which = "both" if len(large) == 2 else f"the {large[0]}"
+        remedy = f"They look like the 0…255 scale; divide {which} by 255: {_flags(scaled)}."
+    raise BadParameter("mean and std are not on the 0…1 scale", value=_flags(given), remedy=remedy)
 
 
-def _listed(values: Sequence[float]) -> str:
-    return ",".join(f"{value:.4g}" for value in values)
+def _flags(scales: Mapping[str, Sequence[float]]) -> str:
+    return " ".join(f"--{name} {','.join(f'{value:.4g}' for value in values)}" for name, values in scales.items())
 
 
 @dataclass(frozen=True)

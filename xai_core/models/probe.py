@@ -12,12 +12,17 @@ from xai_core.errors import BadInput
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.user_code import MEMORY, user_code
+from xai_core.models.wrappers import buffers_kept
 
 PROBES, KEPT = 8, 2
 """Pictures that a model is tried with, and how many of its answers are kept."""
 
 ALONE = 0.02
 """By how much of the largest a picture's logits may differ alone and in a batch: half precision rounds that much."""
+
+ROUNDING = 1e-4
+"""On the CPU in full precision they differ by this much of the largest, or ALONE of what pictures' answers differ by:
+where all answers have one large part in common, another picture's answer would pass for this one's."""
 
 SAME, SAME_IN_HALF = 1e-2, 1e-1
 """The same for the answers of one model on other hardware."""
@@ -64,7 +69,7 @@ def check_logits(made: Classifier) -> None:
     if not torch.isfinite(alone).all():
         remedy = "Check the weights, --mean and --std."
         raise BadInput("the model answers noise with NaN or infinite numbers", value=made.architecture, remedy=remedy)
-    if (beside - alone).abs().max() > ALONE * alone.abs().max():
+    if (beside - alone).abs().max() > _allowed(made, alone):
         remedy = "Use BatchNorm with running statistics, and dropout in training only."
         raise BadInput("a picture's answer depends on its batch, or on chance", value=made.architecture, remedy=remedy)
     if are_probabilities(made, x, alone):
@@ -74,7 +79,8 @@ def check_logits(made: Classifier) -> None:
 
 def answers(made: Classifier) -> list[list[float]]:
     """The logits of the first KEPT pictures, to six digits: what `check_answers` compares with later."""
-    found = _answers(made, probe_pictures(made.preprocess)[:KEPT].to(made.device))
+    with buffers_kept(made.module):
+        found = _answers(made, probe_pictures(made.preprocess)[:KEPT].to(made.device))
     return [[float(f"{logit:.6g}") for logit in row] for row in found.tolist()]
 
 
@@ -84,22 +90,36 @@ def check_answers(made: Classifier, then: Tensor) -> None:
     rounding = SAME if made.dtype in (torch.float32, torch.float64) else SAME_IN_HALF
     allowed = max(rounding * float(then.abs().max()), SAME_SPREAD * float((then - then.mean(0)).abs().max()))
     if then.shape != now.shape or (then - now).abs().max() > allowed:
-        remedy = "Something that its code uses has changed. Put that back, or import the model under another name."
+        remedy = "Something that its code uses has changed, or is drawn at random each time, as layers in a plain list "
+        remedy += "are, whose weights no file holds. Put it back, or import the model under another name."
         problem = "the model does not answer as it did when this run was imported"
         raise BadInput(problem, value=made.architecture, remedy=remedy)
+
+
+def _allowed(made: Classifier, found: Tensor) -> float:
+    """By how much answers `(N, K)` may differ with the pictures beside them."""
+    most = ALONE * float(found.abs().max())
+    if made.device.type != "cpu" or made.dtype not in (torch.float32, torch.float64):
+        return most
+    spread = float((found - found.mean(0)).abs().max())
+    return min(most, max(ALONE * spread, ROUNDING * float(found.abs().max())))
 
 
 def are_probabilities(made: Classifier, x: Tensor, found: Tensor) -> bool:
     """Whether answers `(N, K)` to `x` come out of a softmax or a sigmoid: not so of a log-softmax, which are logits.
 
-    Those of a softmax lie above 0 and add up to 1 (or 100) for every picture. Those of sigmoids only lie between 0
+    Those of a softmax lie above 0 and add up to 1 (or 100) for every picture, scaled ones to whatever they are scaled
+    by: there the pictures' answers must differ, as constant ones prove nothing. Those of sigmoids only lie between 0
     and 1, as small logits may: there the steps that led to them tell, or whether much stronger pictures leave them so.
     """
     if found.shape[1] < 2 or found.min() < 0:
         return False
     exact = SUMS if made.dtype in (torch.float32, torch.float64) else SUMS_IN_HALF
-    whole = 1.0 if found.max() <= 1 else 100.0
-    if ((found.sum(1) - whole).abs() <= exact * whole).all():
+    sums, whole = found.sum(1), 1.0 if found.max() <= 1 else 100.0
+    if ((sums - whole).abs() <= exact * whole).all():
+        return True
+    same_sum = (sums - sums[0]).abs().max() <= exact * sums[0]
+    if same_sum and (found - found[0]).abs().max() > 10 * exact * sums[0]:
         return True
     return bool(found.max() <= 1) and (_ends_in_probabilities(made, x[:1]) or _saturates(made, x))
 
@@ -126,7 +146,7 @@ def _saturates(made: Classifier, x: Tensor) -> bool:
 def _answers(made: Classifier, x: Tensor) -> Tensor:
     """Logits `(N, K)` as float32 on the CPU. Raises BadInput where the model fails, or gives something else."""
     remedy = "Check --size and the number of channels (as many as --mean has numbers)."
-    with user_code(made.architecture, "does not take this input", remedy), torch.inference_mode():
+    with user_code(made.architecture, "does not take this input", remedy), torch.no_grad():
         out: object = made.logits(x)
     if not isinstance(out, Tensor):
         remedy = "Wrap it in a module that returns one tensor of logits, (pictures, classes)."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import io
 import logging
+import os
 import socket
 import sys
 import warnings
@@ -30,14 +31,14 @@ def user_code(name: str, problem: str = "failed", remedy: str = MEND) -> Iterato
     """Within, code of the user's runs: `name` is what it is called in messages.
 
     What it prints goes to standard error, what it warns of becomes one line, told once. It finds no arguments of our
-    command line, and nothing on standard input: a worker's requests come from there. What it sets for all of torch
-    (precision, device, gradients) ends with it: other models share this process.
+    command line, and nothing on standard input: a worker's requests come from there. Other models share this process:
+    the working folder is put back, and what it sets for all of torch (precision, device, gradients).
 
     Raises:
         BadInput: it raised anything, or called `sys.exit`. Ctrl-C and errors of our own pass as they are.
     """
     try:
-        with redirect_stdout(sys.stderr), warnings.catch_warnings(), _torch_as_before():
+        with redirect_stdout(sys.stderr), warnings.catch_warnings(), _process_as_before():
             warnings.showwarning = _one_line  # type: ignore[assignment]
             with _set(sys, argv=[name], stdin=io.StringIO("")):
                 yield
@@ -71,11 +72,19 @@ def no_network(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _torch_as_before() -> Iterator[None]:
+def _process_as_before() -> Iterator[None]:
     dtype, device, gradients = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()
+    precision, exact = torch.get_float32_matmul_precision(), torch.get_deterministic_debug_mode()
+    folder = os.getcwd()
     try:
         yield
     finally:
+        if os.getcwd() != folder:
+            os.chdir(folder)
+        if torch.get_float32_matmul_precision() != precision:
+            torch.set_float32_matmul_precision(precision)
+        if torch.get_deterministic_debug_mode() != exact:
+            torch.set_deterministic_debug_mode(exact)
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(gradients)
         if torch.get_default_device() != device:
@@ -113,7 +122,7 @@ def _remedy(error: BaseException, otherwise: str) -> str:
     text = _said(error).lower()
     if "out of memory" in text or "can't allocate memory" in text or isinstance(error, MemoryError):
         return MEMORY
-    return DEVICE if "cuda" in text or "same device" in text else otherwise
+    return DEVICE if "cuda" in text or "nvidia" in text or "same device" in text else otherwise
 
 
 def _raised_by_code(trace: TracebackType | None) -> bool:

@@ -15,6 +15,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from xai_core.errors import BadInput, UnsafeFile
 from xai_core.files import write_atomic
@@ -40,6 +41,9 @@ DEEPEST = 5
 
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.(?=\d)")
 """torchvision's own DenseNet files keep names from before modules might not have a dot in theirs."""
+
+WRAPPED = re.compile(r"(?<=\.)(?:module|_orig_mod|_checkpoint_wrapped_module|_fsdp_wrapped_module)\.")
+"""What stands within names where only a part of the model was parallel, compiled or checkpointed."""
 
 
 def read_weights(path: Path) -> State:
@@ -202,6 +206,9 @@ def _is_entry(name: object, value: object) -> bool:
 
 
 def _check_kind(name: str, tensor: Tensor) -> None:
+    if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
+        remedy = "Give the layer its sizes, or let the function call the model once, with a picture."
+        raise BadInput("a layer has no shape before it is first used", value=name, remedy=remedy)
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_complex():
         remedy = "Convert the model to ordinary float32 weights before saving."
         raise BadInput("a layer's numbers are sparse, quantised, complex or missing", value=name, remedy=remedy)
@@ -264,7 +271,7 @@ def _splits(name: str) -> Iterator[tuple[str, str]]:
 
 def _wanted_name(name: str, wanted: Mapping[str, Tensor]) -> str:
     """The model's own name for it; "" where it has none."""
-    today = name if name in wanted else OLD_DENSENET.sub(r"\1", name)
+    today = name if name in wanted else WRAPPED.sub("", OLD_DENSENET.sub(r"\1", name))
     return today if today in wanted else ""
 
 
@@ -277,7 +284,13 @@ def _beside(name: str, wanted: Mapping[str, Tensor]) -> bool:
 
 def _named_as_wanted(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], prefix: str) -> State:
     names = {name: name.removeprefix(prefix) for name in state if name.startswith(prefix)}
-    return {_wanted_name(ours, wanted) or ours: state[n] for n, ours in names.items() if not _beside(ours, wanted)}
+    exact = set(names.values())  # one that is there already is not replaced by another that only resembles it
+    made: State = {}
+    for name, ours in names.items():
+        if not _beside(ours, wanted):
+            today = _wanted_name(ours, wanted)
+            made[ours if not today or today in exact else today] = state[name]
+    return made
 
 
 def _with_versions(given: State, state: Mapping[str, Tensor], prefix: str, wanted: State) -> State:

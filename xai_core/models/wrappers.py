@@ -95,6 +95,19 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
+@contextmanager
+def buffers_kept(module: nn.Module) -> Iterator[None]:
+    """Within, the model is tried. What it counts while asked is put back: a model is known by all that it holds."""
+    before = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                if buffer.shape == value.shape and not torch.equal(buffer, value):
+                    buffer.copy_(value)
+
+
 def to_eval(module: nn.Module) -> nn.Module:
     """The module itself, in eval mode; an exported program has one mode, and says that it knows no other."""
     with suppress(NotImplementedError):

@@ -154,7 +154,7 @@ class _Work:
 
 def _probabilities(classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     x = as_input(classifier, pixels)
-    with user_code(classifier.architecture, "fails", MEND), torch.inference_mode():
+    with user_code(classifier.architecture, "fails", MEND), torch.no_grad():
         return classifier.logits(x).float().softmax(1).cpu().numpy()
 
 

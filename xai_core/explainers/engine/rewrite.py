@@ -207,7 +207,7 @@ def _traced(module: nn.Module) -> fx.GraphModule:
     try:
         model = _with_plain_weights(copy.deepcopy(plain).eval())
         return fx.symbolic_trace(model, concrete_args=_defaults(model))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Tracing runs the model's own code with stand-ins for tensors: anything may come out of it.
         problem = "this method cannot follow the model's code"
         raise NotApplicable(problem, value=error, remedy=OTHER_METHOD) from error
