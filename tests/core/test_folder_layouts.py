@@ -86,6 +86,37 @@ def test_what_lies_beside_the_splits_is_counted(tmp_path: Path) -> None:
     assert told(found, "1 file was left out", "in no class folder", "top.png")
 
 
+@pytest.mark.parametrize("above", ["PetImages", "archive__photos", "archive__v2__all of them"])
+def test_folders_around_the_classes_are_looked_through(tmp_path: Path, above: str) -> None:
+    fill(tmp_path, **{f"{above}__a": 6, f"{above}__b": 6})
+    (tmp_path / "readme.txt").write_text("from somewhere")
+    found = scan(tmp_path)
+    assert (found.class_names, len(found.samples)) == (("a", "b"), 12)
+    assert told(found, f"The pictures were found in {above.replace('__', '/')}.")
+    assert told(found, "1 file was left out", "in no class folder", "readme.txt")
+
+
+def test_folders_around_the_splits_are_looked_through(tmp_path: Path) -> None:
+    fill(tmp_path, **{f"x__x__{split}__{name}": 3 for split in ("train", "val", "test") for name in "ab"})
+    found = scan(tmp_path)
+    assert (found.class_names, len(found.samples)) == (("a", "b"), 18)
+    assert told(found, "The splits were found in x/x.")
+
+
+def test_splits_without_classes_are_no_classes(tmp_path: Path) -> None:
+    with pytest.raises(XaiError, match="one class only: images"):
+        scan(fill(tmp_path, images__train=6, images__val=6))
+
+
+@pytest.mark.parametrize("name", ["unknown", "images", "test", "unlabeled"])
+def test_a_flat_folder_in_the_test_folder_is_no_class(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, **{"train__a": 6, "train__b": 6, f"test__{name}": 4})
+    found = scan(tmp_path)
+    assert (found.class_names, len(found.samples)) == (("a", "b"), 12)
+    assert told(found, "4 files were left out", f"test/{name} has no class folders")
+    assert told(found, f"The folder test/{name} has no class folders", "are for test")
+
+
 # Subfolders of a class
 
 

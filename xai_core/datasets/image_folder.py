@@ -143,7 +143,7 @@ class ImageFolder:
         layout = self._layout(left)
         masks = self._find_masks(layout, left, checked=False)
         for folder in layout.aside:
-            left.add("beside the folders of the splits", *folder.below())
+            left.add("beside the folders of the splits or classes", *folder.below())
         for folder in layout.unlabelled.values():
             left.add(f"{folder.path} has no class folders, so they are without a label", *folder.files)
         self._leave_others(layout, left)
@@ -250,7 +250,7 @@ class ImageFolder:
                 raise
         if not facts.rows:
             path, reason = facts.problems[0]
-            raise BadInput("no picture can be read", value=path, remedy=f"The first says: {reason}.")
+            raise BadInput("no picture can be read", value=path, remedy=f"The first says: {reason.rstrip('.')}.")
         return facts
 
     def _one(self, split: Split, label: int, relative: str, *, masks: Sequence[Path]) -> _Checked:
