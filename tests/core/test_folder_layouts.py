@@ -117,6 +117,16 @@ def test_a_flat_folder_in_the_test_folder_is_no_class(tmp_path: Path, name: str)
     assert told(found, f"The folder test/{name} has no class folders", "are for test")
 
 
+@pytest.mark.parametrize(("names", "problem"), [("ab", "no folder with pictures"), ("a", "one class only: b")])
+def test_a_refusal_says_what_was_left_out(tmp_path: Path, names: str, problem: str) -> None:
+    fill(tmp_path, **{name: 5 for name in "ab" if name not in names})
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(XaiError, match=f"{problem}.* left out .HEIC: not read.*: a/x.HEIC"):
+        scan(tmp_path)
+
+
 # Subfolders of a class
 
 
@@ -183,7 +193,11 @@ def test_files_that_are_not_read_are_counted_by_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["@eaDir", ".thumbnails", "__MACOSX", ".ipynb_checkpoints", "lost+found", "#recycle", "$RECYCLE.BIN"]
+    "name",
+    [
+        *("@eaDir", ".thumbnails", "__MACOSX", ".ipynb_checkpoints", "lost+found", "#recycle", "$RECYCLE.BIN"),
+        *(".@__thumb", "@__thumb", "RECYCLER", "~snapshot", "Network Trash Folder"),
+    ],
 )
 def test_what_servers_and_systems_leave_is_no_class(tmp_path: Path, name: str) -> None:
     fill(tmp_path, a=5, b=5)

@@ -30,7 +30,7 @@ def mark(path: Path, mask: np.ndarray = LEFT) -> Path:
     "name",
     [
         *("x_mask.png", "x-mask.PNG", "x_Mask_1.bmp", "x mask (2).png", "x_seg.png", "x.gt.png", "x_segmentation.tif"),
-        *("mask_x.png", "Mask-x.bmp", "seg x.png", "mask_of_x.png", "xMask.png"),
+        *("mask_x.png", "Mask-x.bmp", "seg x.png", "mask_of_x.png", "xMask.png", "x_roi.png"),
     ],
 )
 def test_a_mask_beside_its_picture_is_no_picture(tmp_path: Path, name: str) -> None:

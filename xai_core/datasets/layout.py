@@ -14,8 +14,9 @@ from xai_core.text import counted, listed, plain_name
 from xai_core.types import SPLITS, Split
 
 _SYSTEM_FOLDERS = frozenset(
-    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
-    | {"__macosx", "__pycache__", "system volume information"}
+    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb", "@__qini", "#recycle", "#snapshot", "~snapshot"}
+    | {"$recycle.bin", "recycler", "recycled", "lost+found", "found.000", "system volume information"}
+    | {"network trash folder", "temporary items", "__macosx", "__pycache__"}
 )
 """What file servers, Windows and archives leave between a person's folders: previews, deleted files."""
 
@@ -40,7 +41,7 @@ _PICTURES_WORD = re.compile(rf"(?:{_SET_WORD}|image|img|picture|photos?|scans?|o
 _UNLABELLED = re.compile(rf"{_PICTURES_WORD.pattern}|all|none|unknown|un-?labell?ed|test(?:ing)?", re.IGNORECASE)
 _SPLIT_WORD = re.compile(f"({'|'.join(sorted(_SPLIT_WORDS, key=len, reverse=True))})(?:{_SET_WORD})?")
 
-MASK_WORDS = r"(?:masks?|seg|segm|segmentations?|gt|ground[ _-]?truths?|labels?|annotations?)"
+MASK_WORDS = r"(?:masks?|seg|segm|segmentations?|gt|ground[ _-]?truths?|labels?|annotations?|rois?|trimaps?)"
 MASK_FOLDER = re.compile(rf"{MASK_WORDS}|.+[ _.-](?:masks?|segmentations?|gt)", re.IGNORECASE)
 """How folders of masks are called."""
 
