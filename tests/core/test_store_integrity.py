@@ -76,6 +76,19 @@ def test_predictions_that_contradict_themselves_are_told(study: Study, column: s
         _ = run.predictions
 
 
+def test_predictions_of_another_run_are_told(study: Study) -> None:
+    """Which look the same: same samples, same classes, sound."""
+    paths = []
+    for letter in "ab":
+        run = study.add_run(letter, RunInfo(architecture="small_cnn", fingerprint=letter * 64))
+        run.write_predictions([0, 1], cases.chances([0, 1]))
+        paths.append(run.path / "predictions.parquet")
+    paths[1].write_bytes(paths[0].read_bytes())
+    assert study.run("a").predictions is not None
+    with pytest.raises(BadInput, match="another run's"):
+        _ = study.run("b").predictions
+
+
 def test_any_of_equal_probabilities_may_be_the_predicted_class(study: Study) -> None:
     run = study.run("run")
     run.write_predictions([0], np.array([[0.5, 0.5, 0]]))
