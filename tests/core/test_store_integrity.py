@@ -169,7 +169,7 @@ def test_a_table_that_claims_more_lines_than_there_can_be(study: Study, monkeypa
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "loop"])
-@pytest.mark.parametrize("name", ["samples.parquet", "runs/run/run.json", "runs/run/predictions.parquet"])
+@pytest.mark.parametrize("name", ["study.json", "samples.parquet", "runs/run/run.json", "runs/run/predictions.parquet"])
 def test_what_is_no_ordinary_file_is_told_at_once(study: Study, kind: str, name: str) -> None:
     path = study.path / name
     path.unlink()
@@ -182,8 +182,9 @@ def test_what_is_no_ordinary_file_is_told_at_once(study: Study, kind: str, name:
             path.mkdir()
         case _:
             path.symlink_to(path)
-    with pytest.raises(XaiError):
+    with pytest.raises(XaiError) as caught:
         _ = Study.open(study.path).run("run").predictions
+    assert "no study here" not in str(caught.value)
 
 
 def stored_study(folder: Path) -> Study:
