@@ -86,6 +86,47 @@ def test_what_lies_beside_the_splits_is_counted(tmp_path: Path) -> None:
     assert told(found, "1 file was left out", "in no class folder", "top.png")
 
 
+@pytest.mark.parametrize("above", ["PetImages", "archive__photos", "archive__v2__all of them"])
+def test_folders_around_the_classes_are_looked_through(tmp_path: Path, above: str) -> None:
+    fill(tmp_path, **{f"{above}__a": 6, f"{above}__b": 6})
+    (tmp_path / "readme.txt").write_text("from somewhere")
+    found = scan(tmp_path)
+    assert (found.class_names, len(found.samples)) == (("a", "b"), 12)
+    assert told(found, f"The pictures were found in {above.replace('__', '/')}.")
+    assert told(found, "1 file was left out", "in no class folder", "readme.txt")
+
+
+def test_folders_around_the_splits_are_looked_through(tmp_path: Path) -> None:
+    fill(tmp_path, **{f"x__x__{split}__{name}": 3 for split in ("train", "val", "test") for name in "ab"})
+    found = scan(tmp_path)
+    assert (found.class_names, len(found.samples)) == (("a", "b"), 18)
+    assert told(found, "The splits were found in x/x.")
+
+
+def test_splits_without_classes_are_no_classes(tmp_path: Path) -> None:
+    with pytest.raises(XaiError, match="one class only: images"):
+        scan(fill(tmp_path, images__train=6, images__val=6))
+
+
+@pytest.mark.parametrize("name", ["unknown", "images", "test", "unlabeled"])
+def test_a_flat_folder_in_the_test_folder_is_no_class(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, **{"train__a": 6, "train__b": 6, f"test__{name}": 4})
+    found = scan(tmp_path)
+    assert (found.class_names, len(found.samples)) == (("a", "b"), 12)
+    assert told(found, "4 files were left out", f"test/{name} has no class folders")
+    assert told(found, f"The folder test/{name} has no class folders", "are for test")
+
+
+@pytest.mark.parametrize(("names", "problem"), [("ab", "no folder with pictures"), ("a", "one class only: b")])
+def test_a_refusal_says_what_was_left_out(tmp_path: Path, names: str, problem: str) -> None:
+    fill(tmp_path, **{name: 5 for name in "ab" if name not in names})
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(XaiError, match=f"{problem}.* left out .HEIC: not read.*: a/x.HEIC"):
+        scan(tmp_path)
+
+
 # Subfolders of a class
 
 
@@ -152,7 +193,11 @@ def test_files_that_are_not_read_are_counted_by_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["@eaDir", ".thumbnails", "__MACOSX", ".ipynb_checkpoints", "lost+found", "#recycle", "$RECYCLE.BIN"]
+    "name",
+    [
+        *("@eaDir", ".thumbnails", "__MACOSX", ".ipynb_checkpoints", "lost+found", "#recycle", "$RECYCLE.BIN"),
+        *(".@__thumb", "@__thumb", "RECYCLER", "~snapshot", "Network Trash Folder"),
+    ],
 )
 def test_what_servers_and_systems_leave_is_no_class(tmp_path: Path, name: str) -> None:
     fill(tmp_path, a=5, b=5)

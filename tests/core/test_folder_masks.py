@@ -28,7 +28,10 @@ def mark(path: Path, mask: np.ndarray = LEFT) -> Path:
 
 @pytest.mark.parametrize(
     "name",
-    ["x_mask.png", "x-mask.PNG", "x_Mask_1.bmp", "x mask (2).png", "x_seg.png", "x.gt.png", "x_segmentation.tif"],
+    [
+        *("x_mask.png", "x-mask.PNG", "x_Mask_1.bmp", "x mask (2).png", "x_seg.png", "x.gt.png", "x_segmentation.tif"),
+        *("mask_x.png", "Mask-x.bmp", "seg x.png", "mask_of_x.png", "xMask.png", "x_roi.png"),
+    ],
 )
 def test_a_mask_beside_its_picture_is_no_picture(tmp_path: Path, name: str) -> None:
     fill(tmp_path, a=5, b=5)
@@ -174,3 +177,29 @@ def test_accents_do_not_part_a_mask_from_its_picture(tmp_path: Path) -> None:
     mark(tmp_path / "masks" / "a" / "é.png")
     found = scan(tmp_path / "data", masks="../masks")
     assert found.samples["has_mask"].sum() == 1
+
+
+@pytest.mark.parametrize("splits", [("",), ("train__", "test__")], ids=["one", "split"])
+def test_masks_beside_the_folder_of_the_classes(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    fill(tmp_path, **{f"{split}images__{name}": 5 for split in splits for name in "ab"})
+    for picture in sorted(tmp_path.rglob("*.png")):
+        mark(picture.parents[2] / "masks" / picture.parent.name / picture.name)
+    found = scan(tmp_path)
+    assert found.class_names == ("a", "b")
+    assert len(found.samples) == 10 * len(splits)
+    assert found.samples["has_mask"].all()
+
+
+def test_masks_beside_the_folder_of_the_splits(tmp_path: Path) -> None:
+    fill(tmp_path / "images", train__a=4, train__b=4, test__a=2, test__b=2)
+    for picture in sorted((tmp_path / "images").rglob("*.png")):
+        mark(tmp_path / "masks" / picture.relative_to(tmp_path / "images"))
+    found = scan(tmp_path)
+    assert len(found.samples) == 12
+    assert found.samples["has_mask"].all()
+
+
+def test_classes_of_faces_with_and_without_masks_stay_classes(tmp_path: Path) -> None:
+    found = scan(fill(tmp_path, mask__day1=5, mask__day2=5, faces__day1=5, faces__day2=5))
+    assert found.class_names == ("faces", "mask")
+    assert len(found.samples) == 20

@@ -126,7 +126,7 @@ def test_a_made_split_keeps_identical_files_together(tmp_path: Path) -> None:
 def test_identical_files_in_two_classes_are_noted(tmp_path: Path) -> None:
     fill(tmp_path, a=10, b=10)
     (tmp_path / "b" / "twin.png").write_bytes((tmp_path / "a" / "0000.png").read_bytes())
-    assert any("1 pictures lie in more than one class" in note for note in scan(tmp_path).notes)
+    assert any("1 picture lies in more than one class" in note for note in scan(tmp_path).notes)
 
 
 @pytest.mark.parametrize(

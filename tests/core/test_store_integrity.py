@@ -76,6 +76,19 @@ def test_predictions_that_contradict_themselves_are_told(study: Study, column: s
         _ = run.predictions
 
 
+def test_predictions_of_another_run_are_told(study: Study) -> None:
+    """Which look the same: same samples, same classes, sound."""
+    paths = []
+    for letter in "ab":
+        run = study.add_run(letter, RunInfo(architecture="small_cnn", fingerprint=letter * 64))
+        run.write_predictions([0, 1], cases.chances([0, 1]))
+        paths.append(run.path / "predictions.parquet")
+    paths[1].write_bytes(paths[0].read_bytes())
+    assert study.run("a").predictions is not None
+    with pytest.raises(BadInput, match="another run's"):
+        _ = study.run("b").predictions
+
+
 def test_any_of_equal_probabilities_may_be_the_predicted_class(study: Study) -> None:
     run = study.run("run")
     run.write_predictions([0], np.array([[0.5, 0.5, 0]]))
@@ -156,7 +169,7 @@ def test_a_table_that_claims_more_lines_than_there_can_be(study: Study, monkeypa
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "loop"])
-@pytest.mark.parametrize("name", ["samples.parquet", "runs/run/run.json", "runs/run/predictions.parquet"])
+@pytest.mark.parametrize("name", ["study.json", "samples.parquet", "runs/run/run.json", "runs/run/predictions.parquet"])
 def test_what_is_no_ordinary_file_is_told_at_once(study: Study, kind: str, name: str) -> None:
     path = study.path / name
     path.unlink()
@@ -169,8 +182,9 @@ def test_what_is_no_ordinary_file_is_told_at_once(study: Study, kind: str, name:
             path.mkdir()
         case _:
             path.symlink_to(path)
-    with pytest.raises(XaiError):
+    with pytest.raises(XaiError) as caught:
         _ = Study.open(study.path).run("run").predictions
+    assert "no study here" not in str(caught.value)
 
 
 def stored_study(folder: Path) -> Study:

@@ -40,9 +40,17 @@ def make_study(path: Path, *, samples: int = 30, classes: Sequence[str] = CLASSE
     return Study.create(path, dataset="image-folder", params={}, data=data, seed=0, scan=scan)
 
 
-def add_run(study: Study, name: str, *, model: bool = True, wrong_every: int = 4, predictions: bool = True) -> Run:
+def add_run(
+    study: Study,
+    name: str,
+    *,
+    model: bool = True,
+    wrong_every: int = 4,
+    predictions: bool = True,
+    fingerprint: str = "f" * 64,
+) -> Run:
     """A run that is wrong on every `wrong_every`-th sample, where it takes a class for the next one."""
-    info = RunInfo("fake", PREPROCESS, "layer", "f" * 64) if model else RunInfo()
+    info = RunInfo("fake", PREPROCESS, "layer", fingerprint) if model else RunInfo()
     run = study.add_run(name, info)
     if not predictions:
         return run

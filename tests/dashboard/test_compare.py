@@ -18,8 +18,8 @@ from xai_core.triage.compare import CAVEATS, TRANSITIONS
 def fixed(served: Services) -> Services:
     """With a fourth run, `better`, whose parent is `net`: wrong on every 10th sample, where `net` is on every 4th."""
     study = served.studies["pets"]
-    run = add_run(study, "better", wrong_every=10)
-    run.set_info(parent="net", fingerprint="e" * 64)
+    run = add_run(study, "better", wrong_every=10, fingerprint="e" * 64)
+    run.set_info(parent="net")
     return served
 
 

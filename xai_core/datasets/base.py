@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xai_core.params import NoParams
 from xai_core.registry import Registry
 from xai_core.splits import stratified, stratified_groups
+from xai_core.text import counted
 from xai_core.types import Card, Progress, Split, silent
 
 if TYPE_CHECKING:
@@ -135,4 +136,5 @@ def contradiction_notes(samples: pd.DataFrame) -> tuple[str, ...]:
         return ()
     ids = [samples.loc[samples["sha256"] == key].drop_duplicates("label")["id"] for key in twice[:_NAMED]]
     named = "; ".join(" and ".join(map(str, pair)) for pair in ids) + ("; …" if len(twice) > _NAMED else "")
-    return (f"{len(twice)} pictures lie in more than one class (identical samples), so a label is wrong: {named}.",)
+    many = counted(len(twice), "picture lies", "pictures lie")
+    return (f"{many} in more than one class (identical samples), so a label is wrong: {named}.",)

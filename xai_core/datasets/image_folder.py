@@ -143,11 +143,11 @@ class ImageFolder:
         layout = self._layout(left)
         masks = self._find_masks(layout, left, checked=False)
         for folder in layout.aside:
-            left.add("beside the folders of the splits", *folder.below())
+            left.add("beside the folders of the splits or classes", *folder.below())
         for folder in layout.unlabelled.values():
             left.add(f"{folder.path} has no class folders, so they are without a label", *folder.files)
         self._leave_others(layout, left)
-        names = self._class_names(layout)
+        names = self._class_names(layout, left)
         facts = self._check(layout, names, masks, progress)
         samples = sample_table({column: [row[column] for row in facts.rows] for column in facts.rows[0]})
         _require_training(samples, names)
@@ -205,14 +205,12 @@ class ImageFolder:
         if empty:
             layout.notes.append(f"Folders without pictures were left out: {', '.join(empty)}.")
 
-    def _class_names(self, layout: Layout) -> tuple[str, ...]:
+    def _class_names(self, layout: Layout, left: LeftOut) -> tuple[str, ...]:
         names = layout.classes()
+        why = "".join(f" {note}" for note in left.notes())
         if not names:
-            raise BadInput(
-                "no folder with pictures",
-                value=self._root.name,
-                remedy="Put the pictures into one folder per class below it; links that lead out are not followed.",
-            )
+            remedy = f"Put the pictures into one folder per class below it.{why}"
+            raise BadInput("no folder with pictures", value=self._root.name, remedy=remedy)
         wanted = _parsed(self._params.classes) or names
         for name in wanted:
             if name not in names:
@@ -220,7 +218,8 @@ class ImageFolder:
             if name not in layout.classes("train"):
                 raise BadInput("a class is missing in training", value=name, remedy="Add its folder, or leave it out.")
         if len(wanted) < 2:
-            raise BadInput("there is one class only", value=wanted[0], remedy="A classifier needs two or more.")
+            remedy = f"A classifier needs two or more.{why}"
+            raise BadInput("there is one class only", value=wanted[0], remedy=remedy)
         others = [name for name in names if name not in wanted]
         if others:
             layout.notes.append(f"{counted(len(others), 'class was', 'classes were')} not asked for: {listed(others)}.")
@@ -250,7 +249,7 @@ class ImageFolder:
                 raise
         if not facts.rows:
             path, reason = facts.problems[0]
-            raise BadInput("no picture can be read", value=path, remedy=f"The first says: {reason}.")
+            raise BadInput("no picture can be read", value=path, remedy=f"The first says: {reason.rstrip('.')}.")
         return facts
 
     def _one(self, split: Split, label: int, relative: str, *, masks: Sequence[Path]) -> _Checked:

@@ -14,8 +14,9 @@ from xai_core.text import counted, listed, plain_name
 from xai_core.types import SPLITS, Split
 
 _SYSTEM_FOLDERS = frozenset(
-    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
-    | {"__macosx", "__pycache__", "system volume information"}
+    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb", "@__qini", "#recycle", "#snapshot", "~snapshot"}
+    | {"$recycle.bin", "recycler", "recycled", "lost+found", "found.000", "system volume information"}
+    | {"network trash folder", "temporary items", "__macosx", "__pycache__"}
 )
 """What file servers, Windows and archives leave between a person's folders: previews, deleted files."""
 
@@ -36,7 +37,13 @@ _SPLIT_WORDS: dict[str, Split] = {
     "evaluation": "test",
 }
 _SET_WORD = "set|data|dataset|split|images|imgs|pictures"
+_PICTURES_WORD = re.compile(rf"(?:{_SET_WORD}|image|img|picture|photos?|scans?|originals?|raw)", re.IGNORECASE)
+_UNLABELLED = re.compile(rf"{_PICTURES_WORD.pattern}|all|none|unknown|un-?labell?ed|test(?:ing)?", re.IGNORECASE)
 _SPLIT_WORD = re.compile(f"({'|'.join(sorted(_SPLIT_WORDS, key=len, reverse=True))})(?:{_SET_WORD})?")
+
+MASK_WORDS = r"(?:masks?|seg|segm|segmentations?|gt|ground[ _-]?truths?|labels?|annotations?|rois?|trimaps?)"
+MASK_FOLDER = re.compile(rf"{MASK_WORDS}|.+[ _.-](?:masks?|segmentations?|gt)", re.IGNORECASE)
+"""How folders of masks are called."""
 
 
 @dataclass
@@ -53,6 +60,10 @@ class Folder:
         yield from self.files
         for folder in self.folders:
             yield from folder.below()
+
+    def full(self) -> list[Folder]:
+        """Its folders that hold a file at any depth."""
+        return [folder for folder in self.folders if any(folder.below())]
 
 
 class LeftOut:
@@ -93,7 +104,7 @@ class Layout:
     """Files by split and class, and what a person should know of how they were found.
 
     Attributes:
-        unlabelled: by split, its folder that has no class folders.
+        unlabelled: by split, the folder of its pictures, which has no class folders.
         aside: folders beside those of the classes or splits.
     """
 
@@ -193,25 +204,62 @@ def arrange(root: Folder, left: LeftOut) -> Layout:
         BadInput: splits without training, or one split twice.
     """
     layout = Layout()
-    root = _whole(root, layout)
+    root = _whole(root, layout, left)
     splits = _splits(root, layout)
     left.add("in no class folder, so without a label", *root.files)
+    if splits:
+        splits = {split: _inner(folder, layout, left) for split, folder in splits.items()}
+        loose = [file for folder in splits.values() for file in folder.files]
+        left.add("in no class folder, so without a label", *loose)
+        _without_labels(splits, layout)
     for split, folder in (splits or {"train": root}).items():
-        if splits:
-            left.add("in no class folder, so without a label", *folder.files)
         for class_folder in folder.folders:
             _take(layout, split, class_folder)
     _one_spelling(layout)
     return layout
 
 
-def _whole(root: Folder, layout: Layout) -> Folder:
-    """Below a folder that holds nothing but the data folder: archives often unpack so."""
-    full = [folder for folder in root.folders if any(folder.below())]
-    if not root.files and len(full) == 1 and _split_folders(full[0], {}):
+def _whole(root: Folder, layout: Layout, left: LeftOut) -> Folder:
+    """Below folders that hold nothing but the data folder: archives often unpack so."""
+    full = root.full()
+    if len(full) == 1 and _split_folders(full[0], {}):
         layout.notes.append(f"The splits were found in {full[0].path}.")
+        left.add("in no class folder, so without a label", *root.files)
         return full[0]
-    return root
+    if _split_folders(root, {}):
+        return root
+    inner = _inner(root, layout, left)
+    return inner if inner is root else _whole(inner, layout, left)
+
+
+def _inner(folder: Folder, layout: Layout, left: LeftOut) -> Folder:
+    """`images` of a folder that holds nothing else, or only masks beside it: one folder alone is no choice of classes.
+
+    It is looked through where it has folders. Those of masks lie aside then.
+    """
+    full = folder.full()
+    beside = [other for other in full if MASK_FOLDER.fullmatch(other.name)]
+    inner = [other for other in full if other not in beside]
+    if len(inner) != 1 or (beside and not _PICTURES_WORD.fullmatch(inner[0].name)):
+        return folder
+    below = inner[0].full()
+    if all(_said(other.name) and not other.folders for other in below):  # none at all, or splits without classes
+        return folder
+    layout.notes.append(f"The pictures were found in {inner[0].path}.")
+    left.add("in no class folder, so without a label", *folder.files)
+    layout.aside += beside
+    return inner[0]
+
+
+def _without_labels(splits: dict[Split, Folder], layout: Layout) -> None:
+    """`test/unknown` and `val/images` are no classes, where training has none of these names."""
+    trained = {_class_name(folder.name) for folder in splits["train"].full()}
+    for split in [split for split in splits if split != "train"]:
+        full = splits[split].full()
+        named = [folder for folder in full if _UNLABELLED.fullmatch(folder.name) and folder.name not in trained]
+        if len(full) == len(named) == 1 and not full[0].folders:
+            layout.unlabelled[split] = full[0]
+            del splits[split]
 
 
 def _splits(root: Folder, layout: Layout) -> dict[Split, Folder]:
@@ -225,7 +273,7 @@ def _splits(root: Folder, layout: Layout) -> dict[Split, Folder]:
             "there is no training folder", value=root.name or "data folder", remedy="Call one of them train."
         )
     if splits:
-        layout.aside = [folder for folder in others if folder not in layout.unlabelled.values()]
+        layout.aside += [folder for folder in others if folder not in layout.unlabelled.values()]
     return {split: _undoubled(splits[split]) for split in SPLITS if split in splits}
 
 

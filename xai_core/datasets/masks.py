@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xai_core.datasets.layout import Layout, LeftOut, Member, walk
+from xai_core.datasets.layout import MASK_FOLDER, MASK_WORDS, Layout, LeftOut, Member, walk
 from xai_core.errors import BadInput, BadParameter
 from xai_core.pictures import SUFFIXES, few_levels
 from xai_core.text import counted, listed, nfc
 
-_WORDS = r"(?:masks?|seg|segm|segmentations?|gt|ground[ _-]?truths?|labels?|annotations?)"
-_SUFFIXED = re.compile(rf"(.+?)[ _.-]+{_WORDS}(?:[ _.-]*\(?\d+\)?)?", re.IGNORECASE)
-_WORD = re.compile(rf"[ _.-]{_WORDS}", re.IGNORECASE)
-_FOLDER = re.compile(rf"{_WORDS}|.+[ _.-](?:masks?|segmentations?|gt)", re.IGNORECASE)
+_SUFFIXED = re.compile(
+    rf"(.+?)(?:[ _.-]+{MASK_WORDS}|(?-i:(?<=[a-z0-9])Masks?|(?<=[0-9])masks?))(?:[ _.-]*\(?\d+\)?)?", re.IGNORECASE
+)
+_PREFIXED = re.compile(rf"{MASK_WORDS}(?:[ _.-]+of)?[ _.-]+(.+)", re.IGNORECASE)
+_WORD = re.compile(MASK_WORDS, re.IGNORECASE)
 
 Looks = Callable[[str], bool]
 """Whether a file looks like a mask: a few even greys."""
@@ -40,10 +41,10 @@ def find_masks(
 ) -> Masks:
     """Masks between the pictures, which leave `layout`, and those in a folder of their own.
 
-    Between the pictures they are told by a suffix (`x_mask.png`, `x_seg_1.png` beside `x.png`), by a folder (`masks`,
-    `ground_truth`) whose files are named like pictures, or by the same name with another ending (`x.jpg`, `x.png`),
-    where one is of two greys and the other is not. In `folder` they are named like their pictures or with a suffix,
-    with or without the folders above.
+    Between the pictures they are told by their names (`x_mask.png`, `x_seg_1.png`, `mask_x.png` beside `x.png`), by a
+    folder (`masks`, `ground_truth`) whose files are named like pictures, or by the same name with another ending
+    (`x.jpg`, `x.png`), where one is of two greys and the other is not. In `folder` they are named in one of these ways
+    or like their pictures, with or without the folders above.
 
     Args:
         shown: what errors call the folder.
@@ -122,13 +123,13 @@ def _beside(root: Path, members: list[Member], masks: Masks) -> set[str]:
 
 
 def _in_folders(root: Path, members: list[Member], masks: Masks, left: LeftOut) -> set[str]:
-    if not any(_FOLDER.fullmatch(part) for part in {part for m in members for part in m.below.split("/")[:-1]}):
+    if not any(MASK_FOLDER.fullmatch(part) for part in {part for m in members for part in m.below.split("/")[:-1]}):
         return set()
     folders: dict[str, list[tuple[str, str]]] = {}
     pictures: dict[str, list[str]] = {}
     for member in members:
         *above, name = member.below.split("/")
-        at = next((i for i, part in enumerate(above) if _FOLDER.fullmatch(part)), None)
+        at = next((i for i, part in enumerate(above) if MASK_FOLDER.fullmatch(part)), None)
         if at is not None and _named_picture(name):
             key = "/".join([*above[:at], *above[at + 1 :], name])
             folders.setdefault("/".join(above[: at + 1]), []).append((member.path, key))
@@ -166,20 +167,23 @@ def _twins(root: Path, members: list[Member], masks: Masks, looks: Looks, checke
 
 def _folders_on_top(root: Path, layout: Layout, masks: Masks, left: LeftOut, looks: Looks) -> None:
     """`masks/cat/1.png` of `cat/1.png`. A class may be called "mask": without folders in it, its files must look so."""
-    classes = [key for key in layout.files if _FOLDER.fullmatch(key[1])]
-    for key in classes:
-        if _on_top(root, [member.path for member in layout.files[key]], layout, masks, left, looks):
+    for key in [key for key in layout.files if MASK_FOLDER.fullmatch(key[1])]:
+        others = [m.path for of, members in layout.files.items() if of != key and of[0] == key[0] for m in members]
+        if _on_top(root, {m.path: m.below for m in layout.files[key]}, others, masks, left, looks):
             del layout.files[key]
-    aside = [folder for folder in layout.aside if _FOLDER.fullmatch(folder.name)]
-    taken = [folder for folder in aside if _on_top(root, list(folder.below()), layout, masks, left, looks)]
-    layout.aside = [folder for folder in layout.aside if folder not in taken]
+    for folder in [folder for folder in layout.aside if MASK_FOLDER.fullmatch(folder.name)]:
+        above = folder.path[: -len(folder.name)]
+        others = [m.path for members in layout.files.values() for m in members if m.path.startswith(above)]
+        if _on_top(root, {path: path[len(folder.path) + 1 :] for path in folder.below()}, others, masks, left, looks):
+            layout.aside.remove(folder)
 
 
-def _on_top(root: Path, files: list[str], layout: Layout, masks: Masks, left: LeftOut, looks: Looks) -> bool:
-    own = set(files)
-    others = (m.path for members in layout.files.values() for m in members if m.path not in own)
-    tails, given = _tails(others), Masks()
-    inner = {path: path.partition("/")[2] for path in files if _named_picture(path)}
+def _on_top(
+    root: Path, files: Mapping[str, str], pictures: Iterable[str], masks: Masks, left: LeftOut, looks: Looks
+) -> bool:
+    """Whether `files` (each with its path below their folder) are masks of the pictures; these get them."""
+    tails, given = _tails(pictures), Masks()
+    inner = {path: below for path, below in files.items() if _named_picture(path)}
     lost = [path for path, below in inner.items() if not _give(given, root / path, below, tails)]
     deep = all("/" in below for below in inner.values())
     if not inner or 2 * len(lost) > len(inner) or not (deep or all(looks(path) for path in sorted(inner)[:8])):
@@ -187,6 +191,7 @@ def _on_top(root: Path, files: list[str], layout: Layout, masks: Masks, left: Le
     for picture, found in given.of.items():
         masks.of.setdefault(picture, []).extend(found)
     left.add("in a folder of masks, and named like no picture", *lost)
+    left.add("no pictures", *(files.keys() - inner.keys()))
     return True
 
 
@@ -207,9 +212,9 @@ def _stem(path: str) -> str:
 
 
 def _bare(path: str) -> str:
-    """The same without the suffix of a mask: `a/x_mask.png` → `a/x`."""
+    """The same without what says that it is a mask: `a/x_mask.png`, `a/mask_x.png` and `a/xMask.png` → `a/x`."""
     folder, slash, name = _stem(path).rpartition("/")
-    match = _SUFFIXED.fullmatch(name) if _WORD.search(name) else None
+    match = (_SUFFIXED.fullmatch(name) or _PREFIXED.fullmatch(name)) if _WORD.search(name) else None
     return f"{folder}{slash}{match.group(1) if match else name}"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 TABLE = "predictions.parquet"
 SUM_TOLERANCE = 2e-3
 """By how much the probabilities of a sample may miss 1; tables from elsewhere are rounded."""
+
+_MODEL, _SAMPLES = "model", "samples_digest"
 
 _PART = re.compile(r"predictions\.[0-9a-f]{32}\.parquet")
 _TINY = np.finfo(np.float32).tiny
@@ -56,8 +58,8 @@ class Predictions:
 class PredictionFiles:
     """The predictions in a run's folder. Safe to share between threads; what other processes add is seen."""
 
-    def __init__(self, study: Study, folder: Path) -> None:
-        self._study, self._folder = study, folder
+    def __init__(self, study: Study, folder: Path, fingerprint: Callable[[], str]) -> None:
+        self._study, self._folder, self._fingerprint = study, folder, fingerprint
         self._kept: tuple[dict[str, files.Signature], Predictions] | None = None
 
     def get(self) -> Predictions | None:
@@ -151,7 +153,12 @@ class PredictionFiles:
             pa.array(made.loss),
             pa.FixedSizeListArray.from_arrays(made.probabilities.ravel(), made.probabilities.shape[1]),
         ]
-        files.write_table(path, pa.table(columns, schema=self._schema))
+        files.write_table(path, pa.table(columns, schema=self._schema), self._about)
+
+    @property
+    def _about(self) -> dict[str, str]:
+        """Whose predictions they are, and of what: the files of two runs look alike."""
+        return {_MODEL: self._fingerprint(), _SAMPLES: self._study.info.samples_digest}
 
     @property
     def _schema(self) -> pa.Schema:
@@ -167,6 +174,9 @@ class PredictionFiles:
         problem = self._problem(rows, probabilities)
         if not problem and not self._study.ids(rows).equals(table["id"].combine_chunks()):
             problem = "it is about other samples"
+        written = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        if not problem and any(written.get(key, value) != value for key, value in self._about.items()):
+            problem = "it is another run's, or another study's"
         if not problem and not _agree(predicted, loss, probabilities):
             problem = "the predicted class is not the most probable one, or a loss is no number"
         if problem:

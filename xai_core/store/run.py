@@ -79,7 +79,7 @@ class Run:
         self.path = path or study.path / "runs" / name
         self._info = files.Cached(self.path / INFO_FILE, _read_info)
         self._history = files.Cached(self.path / "history.parquet", _read_history)
-        self._predictions = PredictionFiles(study, self.path)
+        self._predictions = PredictionFiles(study, self.path, lambda: self.info.fingerprint)
 
     @property
     def info(self) -> RunInfo:

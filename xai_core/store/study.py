@@ -114,7 +114,7 @@ class Study:
             BadInput: one of its files is damaged.
         """
         path = Path(os.path.abspath(path))
-        if not os.path.isfile(path / STUDY_FILE):
+        if not os.path.lexists(path / STUDY_FILE):
             raise NotFound(
                 "no study here", value=path, remedy="Make one with: xai new STUDY --dataset KEY --data PATH."
             )
