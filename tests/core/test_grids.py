@@ -206,3 +206,16 @@ def test_rows_are_looked_at_for_token_layers_too() -> None:
     with pytest.raises(NotApplicable, match="attention of tokens"):
         run(classifier, "gradcam", params=CamParams("shares"))
     assert layout_of(model(Tokens), "") == grids.Layout()
+
+
+class Checked(Net):
+    """Refuses what no normalised picture holds."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.abs().max() <= 2, "an input out of its range"  # mean 0.5 and std 0.25
+        return super().forward(x)
+
+
+def test_a_layer_is_looked_at_with_what_a_picture_may_hold() -> None:
+    made = wrap(Checked(lambda grid: grid, as_it_is), "here", shape=SHAPE)
+    assert not layout_of(made, "here").problem

@@ -21,6 +21,7 @@ from xai_core.models.wrappers import evaluating, layer_named
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
+    from xai_core.models.preprocess import Preprocess
 
 CORNER = 1 / 3
 """Side of the corners that are changed, as a share of the picture's."""
@@ -100,21 +101,26 @@ def _restores(classifier: Classifier, name: str) -> bool:
 
 
 def _found(classifier: Classifier, names: Sequence[str]) -> dict[str, Layout]:
-    corners = _corners(classifier.input_shape).to(classifier.device)
+    corners = _corners(classifier.preprocess).to(classifier.device)
     together = _outputs(classifier, names, corners)
     alone = _outputs(classifier, names, corners[-1:])
     return {name: _layout(classifier, name, together.get(name), alone.get(name)) for name in names}
 
 
-def _corners(shape: tuple[int, int, int]) -> Tensor:
-    """`(4, C, H, W)`: smooth noise, and the same with another upper left, upper right and lower left corner."""
+def _corners(preprocess: Preprocess) -> Tensor:
+    """`(4, C, H, W)`: smooth noise, and the same with another upper left, upper right and lower left corner.
+
+    As input of real pictures would be: some models refuse what is out of its range.
+    """
     generator = torch.Generator().manual_seed(0)
-    sides = shape[1:]
+    channels, sides = preprocess.channels, (preprocess.height, preprocess.width)
     coarse = [min(8, side) for side in sides]
+    mean, std = (torch.tensor(values)[:, None, None] for values in (preprocess.mean, preprocess.std))
 
     def noise() -> Tensor:
-        smooth = F.interpolate(torch.randn(1, shape[0], *coarse, generator=generator), sides, mode="bilinear")
-        return smooth + torch.randn(1, *shape, generator=generator) / 2
+        smooth = F.interpolate(torch.randn(1, channels, *coarse, generator=generator), sides, mode="bilinear")
+        rough = smooth + torch.randn(1, channels, *sides, generator=generator) / 2
+        return ((1.5 * rough).sigmoid() - mean) / std
 
     picture, other = noise(), noise()
     down, across = (max(1, round(CORNER * side)) for side in sides)
