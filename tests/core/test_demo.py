@@ -134,3 +134,18 @@ def test_the_bundled_maps_are_what_the_methods_give_today(key: str, tmp_path: Pa
         np.testing.assert_allclose(today, then, atol=2e-3 * np.abs(then).max())
     for name, values in stored.diagnostics.items():
         np.testing.assert_allclose(found.diagnostics[name], values, rtol=1e-2, atol=1e-3)
+
+
+def test_a_copy_of_before_gets_the_maps_of_methods_that_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xai_core.cli.commands.demo import working_copy
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    copy = working_copy()
+    stores = sorted(path.relative_to(copy) for path in copy.glob("runs/*/explanations/*"))
+    Study.open(copy).annotations.add_tag(3, "mine")
+    shutil.rmtree(copy / stores[0])
+    assert working_copy() == copy
+    assert sorted(path.relative_to(copy) for path in copy.glob("runs/*/explanations/*")) == stores
+    assert Study.open(copy).annotations.known_tags() == ["mine"]

@@ -66,7 +66,17 @@ def working_copy() -> Path:
         except BadParameter:
             if not copy.is_dir():  # else another process was faster
                 raise
+    _add_new_maps(copy)
     return copy
+
+
+def _add_new_maps(copy: Path) -> None:
+    """Bring heatmaps of methods that changed since into a copy that somebody may have written tags and notes in."""
+    for bundled in BUNDLE.glob("runs/*/explanations/*"):
+        store = copy / bundled.relative_to(BUNDLE)
+        if not store.is_dir():
+            with contextlib.suppress(BadParameter), new_folder(store, "copy") as half:  # another process was faster
+                shutil.copytree(bundled, half, copy_function=_copied, dirs_exist_ok=True)
 
 
 def _copied(source: str, target: str) -> str:
