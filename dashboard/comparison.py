@@ -16,10 +16,9 @@ from xai_core.models.preprocess import Preprocess
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
 from xai_core.triage import compare
-from xai_core.triage.confusion import confusion_counts, worst_pairs
+from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
 
 Rows = NDArray[np.int64]
-Cell = tuple[int, int]
 
 
 @dataclass(frozen=True)
