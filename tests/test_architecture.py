@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from xai_core.registry import FAMILIES as PACKAGES
 
 LEVELS = [
     {"errors"},
@@ -29,8 +30,7 @@ LEVELS = [
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 CORE = sorted((ROOT / "xai_core").rglob("*.py"))
 DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
-FAMILIES = ["xai_core/datasets", "xai_core/explainers", "xai_core/models/architectures"]
-FAMILIES += ["xai_core/training/losses", "xai_core/training/augmentations", "xai_core/similarities"]
+FAMILIES = [package.replace(".", "/") for package in PACKAGES.values()]
 
 
 def imports(path: Path) -> set[str]:
