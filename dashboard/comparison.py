@@ -88,7 +88,7 @@ def comparison(context: Context, baseline: Predictions, candidate: Predictions) 
     """Of the two runs' predictions on the open split; may be empty."""
     first, second = (found.rows[np.isin(found.rows, context.rows)] for found in (baseline, candidate))
     rows = np.intersect1d(first, second)
-    before, after = (found.predicted[np.searchsorted(found.rows, rows)] for found in (baseline, candidate))
+    before, after = (found.at(rows).predicted for found in (baseline, candidate))
     left_out = len(np.union1d(first, second)) - len(rows)
     return Comparison(rows, context.study.labels[rows], before, after, len(context.study.class_names), left_out)
 

@@ -18,7 +18,7 @@ from xai_core.explainers.identities import same_maps
 from xai_core.params import as_dict, assignments, build
 from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
-from xai_core.types import Array, Card, resolve_target
+from xai_core.types import Array, Card
 
 COARSE = 20
 """Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
@@ -102,12 +102,8 @@ def chosen_params(context: Context, explainer: Explainer) -> Any:
 
 def target_keys(context: Context, rows: NDArray[np.int64], spec: str | None = None) -> list[str]:
     """What the chosen target (or `spec`) resolves to for each row, as maps are kept by."""
-    predictions = context.predictions
-    assert predictions is not None, "maps are asked for samples with predictions"
-    predicted = predictions.predicted[np.searchsorted(predictions.rows, rows)]
-    labels = context.study.labels[rows]
-    wanted = spec or context.selection.target
-    return [resolve_target(wanted, int(p), int(t)).key for p, t in zip(predicted, labels, strict=True)]
+    assert context.run is not None, "maps are asked for samples with predictions"
+    return [target.key for target in context.run.targets(rows, spec or context.selection.target)]
 
 
 def panels(context: Context, column: Column, rows: NDArray[np.int64], spec: str | None = None) -> list[Panel]:

@@ -210,7 +210,7 @@ def _heading(context: Context, listed: Listed, row: int) -> list[ClassLine]:
     for role, (side, _) in zip(("Before", "After"), listed.sides, strict=True):
         predictions = side.predictions
         assert predictions is not None, "both runs predicted the sample"
-        place = int(np.searchsorted(predictions.rows, row))
-        said = int(predictions.predicted[place])
-        lines.append(ClassLine(role, names[said], float(predictions.probabilities[place, said]), right=said == label))
+        answer = predictions.at([row])
+        said = int(answer.predicted[0])
+        lines.append(ClassLine(role, names[said], float(answer.probabilities[0, said]), right=said == label))
     return lines

@@ -116,7 +116,7 @@ def _row(context: Context, one: Checked, rows: NDArray[np.int64]) -> Row:
 def _about(context: Context, row: int) -> str:
     predictions = context.predictions
     assert predictions is not None, "maps are asked for samples with predictions"
-    predicted = int(predictions.predicted[np.searchsorted(predictions.rows, row)])
+    predicted = int(predictions.at([row]).predicted[0])
     names = context.study.class_names
     return (
         f"{names[int(context.study.labels[row])]}; evidence for {names[predicted]}, which the trained model predicted."
