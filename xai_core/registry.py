@@ -72,7 +72,7 @@ class Registry(Generic[T]):
         """Register a member; two with one key are a programming error."""
         key = member.card.key
         if key in self._members:
-            raise ValueError(f"{self.what} {key!r} is there twice")
+            raise ValueError(f"two members of one key: {self.what} {key!r}")
         self._members[key] = member
         return member
 

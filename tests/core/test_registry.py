@@ -58,7 +58,7 @@ def test_members_of_other_packages_are_found_and_broken_ones_stand_alone(tmp_pat
     assert {one["key"] for one in result["families"]["similarities"]} == {*family("similarities").keys(), "mine"}
     assert result["problems"] == [
         "broken gives no similarity 'broken': No module named 'nowhere_to_be_found'",
-        f"twice gives no similarity 'twice': similarity '{taken}' is there twice",
+        f"twice gives no similarity 'twice': two members of one key: similarity '{taken}'",
     ]
     text = listed(tmp_path, "similarities")
     assert "Of mine." in text.stdout
