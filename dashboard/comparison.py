@@ -116,7 +116,7 @@ def moved(before: tuple[Context, Column], after: tuple[Context, Column], rows: R
     1: the places of the picture are in the same order of evidence; 0: unrelated. NaN where a map is missing or
     refused, is constant, or where the two models look at different parts of the picture.
     """
-    from xai_core.metrics.similarity import spearman
+    from xai_core.similarities.spearman import spearman
 
     if not len(rows):
         return np.empty(0)

@@ -20,7 +20,7 @@ from dashboard.widgets.heat_grid import heat_grid
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
-from xai_core.metrics import SIMILARITIES
+from xai_core.similarities import SIMILARITIES
 
 _SCALED = {
     "each": "Each map is drawn up to its own maximum.",
