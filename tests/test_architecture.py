@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 LEVELS = [
     {"errors"},
     {"types", "text"},
-    {"registry", "params", "files", "tables", "words"},
+    {"registry", "params", "files", "tables", "words", "task"},
     {"settings", "trust", "hosts"},
     {"pictures", "splits", "garment_art"},
     {"datasets", "models"},

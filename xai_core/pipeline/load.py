@@ -24,7 +24,8 @@ from xai_core.params import digest
 from xai_core.sanity.randomise import randomised
 from xai_core.store.files import Cached
 from xai_core.store.run import INFO_FILE, Run
-from xai_core.store.study import STUDY_FILE, Study
+from xai_core.store.study import Study
+from xai_core.store.study_info import STUDY_FILE
 
 TRAINED = "trained"
 MOST_SEED = 2**63 - 1
