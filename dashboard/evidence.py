@@ -14,9 +14,9 @@ from dashboard.methods import card_of, takes_layer
 from dashboard.tiles import heat_tile, seen_size
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
-from xai_core.explainers.identities import same_maps
 from xai_core.params import as_dict, assignments, build
 from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
+from xai_core.triage.identities import same_maps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
 from xai_core.types import Array, Card, resolve_target
 

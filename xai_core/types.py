@@ -6,6 +6,7 @@ Everything here is numpy: nothing that only reads results needs torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import Cancelled
+from xai_core.errors import BadInput, Cancelled
 
 Array = NDArray[np.float32]
 Split = Literal["train", "validation", "test"]
@@ -79,27 +80,36 @@ class Card:
     direction: int = 0
 
 
+_TARGET_KEY = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:@(.+))?", re.ASCII | re.DOTALL)
+
+
 @dataclass(frozen=True)
 class Target:
     """Which output a map explains: the class `positive`, minus the class `negative` where there is one.
 
     `key` is what stored rows are kept by: `"3"` or `"3-1"`, so that "predicted" and "skirt" share a map
-    where they mean the same.
+    where they mean the same. Of a segmenter's output a target is about the places of a `region`, whose name follows
+    (`"3-1@predicted"`); "" is all of them, and the only one of a classifier.
     """
 
     positive: int
     negative: int | None = None
+    region: str = ""
 
     @property
     def key(self) -> str:
-        """The stored form: `"3"` or `"3-1"`."""
-        return str(self.positive) if self.negative is None else f"{self.positive}-{self.negative}"
+        """The stored form: `"3"`, `"3-1"` or `"3-1@predicted"`."""
+        classes = str(self.positive) if self.negative is None else f"{self.positive}-{self.negative}"
+        return f"{classes}@{self.region}" if self.region else classes
 
     @classmethod
     def parse(cls, key: str) -> Target:
-        """The target whose `key` this is."""
-        positive, _, negative = key.partition("-")
-        return cls(int(positive), int(negative) if negative else None)
+        """The target whose `key` this is. Raises BadInput where it is none's."""
+        found = _TARGET_KEY.fullmatch(key)
+        if found is None:
+            raise BadInput("not the key of a target", value=key, remedy="Write 3, 3-1 or 3-1@REGION, by class index.")
+        positive, negative, region = found.groups()
+        return cls(int(positive), None if negative is None else int(negative), region or "")
 
 
 TARGET_SPECS = ("predicted", "true", "difference")
