@@ -11,7 +11,7 @@ from PIL import Image
 
 from dashboard.context import Context
 from dashboard.evidence import Column, target_keys
-from xai_core.metrics.similarity import spearman
+from xai_core.similarities.spearman import spearman
 from xai_core.store.maps import STORED
 from xai_core.types import Array
 

@@ -18,7 +18,7 @@ from xai_core.params import as_dict, assignments, build
 from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
 from xai_core.triage.identities import same_maps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
-from xai_core.types import Array, Card, resolve_target
+from xai_core.types import Card
 
 COARSE = 20
 """Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
@@ -102,12 +102,8 @@ def chosen_params(context: Context, explainer: Explainer) -> Any:
 
 def target_keys(context: Context, rows: NDArray[np.int64], spec: str | None = None) -> list[str]:
     """What the chosen target (or `spec`) resolves to for each row, as maps are kept by."""
-    predictions = context.predictions
-    assert predictions is not None, "maps are asked for samples with predictions"
-    predicted = predictions.predicted[np.searchsorted(predictions.rows, rows)]
-    labels = context.study.labels[rows]
-    wanted = spec or context.selection.target
-    return [resolve_target(wanted, int(p), int(t)).key for p, t in zip(predicted, labels, strict=True)]
+    assert context.run is not None, "maps are asked for samples with predictions"
+    return [target.key for target in context.run.targets(rows, spec or context.selection.target)]
 
 
 def panels(context: Context, column: Column, rows: NDArray[np.int64], spec: str | None = None) -> list[Panel]:
@@ -128,7 +124,7 @@ def panels_of(context: Context, column: Column, rows: NDArray[np.int64], keys: S
     for i, row in enumerate(rows):
         if stored.state[i] == STORED:
             scale = float(scales[i]) or 1.0
-            address = _address(context, column, shown[i], scale, int(row), keys[i])
+            address = _address(context, column, scale, int(row), keys[i])
             found.append(Panel(address, caution=_caution(stored, i), scale=scale, diagnostics=_diagnostics(stored, i)))
         else:
             found.append(Panel(reason=stored.refusals[i] if stored.state[i] == REFUSED else None))
@@ -144,13 +140,13 @@ def same(
     return same_maps({column.card.title: column.maps.get(rows, keys).maps for column in unsigned if column.maps})
 
 
-def _address(context: Context, column: Column, heat: Array, scale: float, row: int, key: str) -> str:
+def _address(context: Context, column: Column, scale: float, row: int, key: str) -> str:
     assert context.run is not None, "a stored map belongs to a run"
     assert column.maps is not None, "a stored map is in a store"
     sample = context.study.samples.iloc[row]
     seen = seen_size(context.run.info.preprocess, int(sample["width"]), int(sample["height"]))
-    identity = {"maps": str(column.maps.path), "row": row, "target": key}
-    return heat_tile(context.services.tiles, heat, signed=column.card.signed, scale=scale, seen=seen, identity=identity)
+    tiles, signed = context.services.tiles, column.card.signed
+    return heat_tile(tiles, column.maps, row, key, signed=signed, scale=scale, seen=seen)
 
 
 def _diagnostics(stored: StoredMaps, i: int) -> dict[str, float]:

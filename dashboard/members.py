@@ -69,8 +69,8 @@ def in_order(context: Context, rows: Rows) -> Rows:
     if predictions is None or not len(rows):
         return rows
     by = context.selection.sort if context.selection.sort in SORTS else "confidence"
-    places = np.searchsorted(predictions.rows, rows)
-    scores = sort_scores(by, predictions.probabilities[places], predictions.loss[places])
+    said = predictions.at(rows)
+    scores = sort_scores(by, said.probabilities, said.loss)
     return rows[order_by(scores, descending=by not in _RISING)]
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from dashboard.context import Context
 from dashboard.evidence import Column, target_keys
-from xai_core.metrics import SIMILARITIES
 from xai_core.sanity.check import Check, check
+from xai_core.similarities import SIMILARITIES
 from xai_core.store.maps import MISSING, REFUSED
 from xai_core.triage.intervals import MIN_BOOTSTRAP, bootstrap_mean
 from xai_core.types import Array

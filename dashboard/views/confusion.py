@@ -10,9 +10,9 @@ from dashboard import session
 from dashboard.context import Context
 from dashboard.members import Members, members, unpredicted
 from dashboard.widgets.cell_gallery import cell_gallery
-from dashboard.widgets.confusion_matrix import Cell, confusion_matrix
+from dashboard.widgets.confusion_matrix import confusion_matrix
 from dashboard.widgets.empty import empty, no_predictions
-from xai_core.triage.confusion import confusion_counts, similarity_order
+from xai_core.triage.confusion import Cell, confusion_counts, similarity_order
 
 TITLE = "Confusion"
 QUESTION = "Which classes are confused, and on what evidence?"
@@ -79,7 +79,7 @@ def _similar(counts: NDArray[np.int64]) -> list[int]:
     return [int(i) for i in similarity_order(counts)]
 
 
-def _choose(cell: Cell) -> None:
+def _choose(cell: Cell | None) -> None:
     true, predicted = cell if cell else (None, None)
     session.update(true=true, predicted=predicted)
 

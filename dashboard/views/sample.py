@@ -110,7 +110,7 @@ def _maps(context: Context, sample: Sample) -> None:
     scaling = _SCALED[context.selection.normalise]
     columns = evidence.columns(context)
     found = rows(context, sample, columns)
-    refusals(columns, [[row.cells[place].frames[0].panel for row in found] for place in range(len(columns))])
+    refusals(columns, [[row.stacks[place].frames[0].panel for row in found] for place in range(len(columns))])
     same_for_every_class(columns)
     one_map(evidence.same(context, columns, np.array([sample.row])))
     heat_grid(found, key="maps", scaling=scaling)

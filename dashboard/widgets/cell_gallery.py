@@ -119,8 +119,8 @@ def _sorted(context: Context, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64
     by = "confidence" if by == "disagreement" else by
     predictions = context.predictions
     assert predictions is not None, "a gallery shows samples with predictions"
-    places = np.searchsorted(predictions.rows, rows)
-    scores = sort_scores(by, predictions.probabilities[places], predictions.loss[places])
+    said = predictions.at(rows)
+    scores = sort_scores(by, said.probabilities, said.loss)
     return rows[order_by(scores, descending=by not in _RISING)], None
 
 

@@ -57,7 +57,7 @@ def test_the_demo_is_made_from_nothing(tmp_path: Path) -> None:
         predictions = run.predictions
         assert maps is not None
         assert predictions is not None
-        targets = [str(p) for p in predictions.predicted[np.searchsorted(predictions.rows, rows)]]
+        targets = [str(p) for p in predictions.at(rows).predicted]
         assert (maps.state(rows, targets) == 1).all()
     assert check_same(study, study)["bundled"] == facts(study)
 

@@ -154,7 +154,7 @@ def _explain(bench: Bench, run: Run, groups: list[NDArray[np.int64]], methods: t
 def _predicted(run: Run, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     predictions = run.predictions
     assert predictions is not None, "every run of the demo is predicted"
-    return predictions.predicted[np.searchsorted(predictions.rows, rows)]
+    return predictions.at(rows).predicted
 
 
 def facts(study: Study) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ FAMILIES = {
     "architectures": ("xai_core.models.architectures", "ARCHITECTURES"),
     "losses": ("xai_core.training.losses", "LOSSES"),
     "augmentations": ("xai_core.training.augmentations", "AUGMENTATIONS"),
-    "similarities": ("xai_core.metrics", "SIMILARITIES"),
+    "similarities": ("xai_core.similarities", "SIMILARITIES"),
 }
 
 

@@ -20,7 +20,7 @@ class Similarity:
     compare: Compare
 
 
-SIMILARITIES: Registry[Similarity] = Registry("similarity", "xai_core.metrics")
+SIMILARITIES: Registry[Similarity] = Registry("similarity", "xai_core.similarities")
 
 
 def similarity(card: Card) -> Callable[[Compare], Compare]:
