@@ -15,7 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.store.index import MISSING, NO_NOTES, REFUSED, STORED, IndexedStore, Pair, noted, notes, read_notes, states
+from xai_core.store.index import (
+    MISSING,
+    NO_NOTES,
+    REFUSED,
+    STORED,
+    IndexedStore,
+    Pair,
+    noted,
+    notes,
+    read_notes,
+    states,
+)
 from xai_core.types import Array, Scores
 
 __all__ = ["MISSING", "REFUSED", "STORED", "ScoreStore", "StoredScores"]
@@ -99,7 +110,7 @@ class ScoreStore(IndexedStore):
         curves = _curves(scores)
         facts = notes(scores.beside, len(pairs))
         each = zip(pairs, values, scores.reasons, curves, facts, strict=True)
-        lines = [_Line(*pair, *rest) for pair, *rest in each]
+        lines = [_Line(*pair, value, reason, curve, fact) for pair, value, reason, curve, fact in each]
         with self._index() as index:
             index.execute("BEGIN IMMEDIATE")
             self._name(index, [(*lines[at], lines[at].checksum()) for at in self._fresh(index, pairs)])
