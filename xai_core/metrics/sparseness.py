@@ -17,7 +17,7 @@ class SparsenessParams:
     """Of sparseness."""
 
     side: int = param(
-        0, help="places a side at which maps are compared; 0: as they are", low=0, high=512, unit="pixels"
+        0, help="places along each side when maps are compared; 0: as they are", low=0, high=512, unit="pixels"
     )
 
 
