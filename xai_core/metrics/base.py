@@ -202,8 +202,8 @@ def _held(asked: ModelInput | None) -> AbstractContextManager[object]:
     """Within, the model and the global random state are this metric's, and as before afterwards."""
     stack = ExitStack()
     if asked is not None:
-        from xai_core.explainers.guard import told, untouched
-        from xai_core.explainers.plan import ONE_AT_A_TIME
+        from xai_core.explainers.engine.guard import told, untouched
+        from xai_core.explainers.engine.plan import ONE_AT_A_TIME
 
         stack.enter_context(ONE_AT_A_TIME)
         stack.enter_context(told(asked.classifier))
