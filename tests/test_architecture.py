@@ -23,7 +23,7 @@ LEVELS = [
     {"sanity", "training", "triage"},
     {"store"},
     {"answers", "pipeline"},
-    {"worker"},
+    {"worker", "jobs"},
     {"cli"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}

@@ -20,7 +20,7 @@ from xai_core import __version__
 from xai_core.cli import commands
 from xai_core.cli.command import Command
 from xai_core.errors import BadInput, BadParameter, Cancelled, XaiError, printable
-from xai_core.files import finite, refused_by_system, state_folder
+from xai_core.files import finite, state_folder, told
 
 FAILED, FAULT, CANCELLED, UNREAD = 1, 70, 130, 141
 """A user's mistake, a fault of ours, stopped, and nobody reads the output any more: the last as for other programs."""
@@ -143,16 +143,12 @@ def _printable(value: Any) -> Any:
 
 def _unexpected(error: Exception | SystemExit) -> int:
     """One line, and the whole of it where we can find it again."""
-    told = refused_by_system(error) if isinstance(error, OSError) else None
-    if (
-        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    ):  # torch's, which is not loaded here
-        told = BadInput("not enough memory", value=error, remedy="Ask for less at once: fewer, smaller, or one by one.")
     where = _logged(error)
-    if told is None:
+    known = told(error)
+    if known is None:
         _say(XaiError("a fault of ours, not of yours", value=f"{type(error).__name__}: {error}", remedy=where))
         return FAULT
-    _say(told)
+    _say(known)
     return FAILED
 
 
