@@ -332,7 +332,9 @@ def test_operations_check_before_anything_is_loaded(jobs: Jobs) -> None:
     with pytest.raises(BadInput, match="exists already"):
         check("train", run="net", config={})
     check("explain", run="net", methods=[["ig", {}]])
-    cell = ExplainArguments("net", (), true=0, predicted=1)
+    cell = ExplainArguments("net", (), cell=(0, 1))
     assert rows_of(net, cell).tolist() == [0]
-    assert rows_of(net, replace(cell, predicted=None)).tolist() == [0, 3]
+    assert rows_of(net, replace(cell, cell=None, limit=2)).tolist() == [0, 1]
+    with pytest.raises(NotFound, match="no class"):
+        rows_of(net, replace(cell, cell=(0, 3)))
     assert rows_of(net, ExplainArguments("net", (), rows=(5, 1), limit=1)).tolist() == [5]

@@ -70,7 +70,7 @@ class ExplainArguments:
     Attributes:
         methods: keys of explainers with their parameters.
         target: one of TARGET_SPECS or a class index as text.
-        split, true, predicted: the samples: a split, or a cell within it; all samples for `all`.
+        split, cell: the samples: a split (`all` for all), or a cell (true, predicted) within it.
         rows: row numbers instead of these.
         limit: only the first so many of them.
     """
@@ -79,8 +79,7 @@ class ExplainArguments:
     methods: tuple[tuple[str, Mapping[str, Any]], ...]
     target: str = "predicted"
     split: str = "test"
-    true: int | None = None
-    predicted: int | None = None
+    cell: tuple[int, int] | None = None
     rows: tuple[int, ...] = ()
     limit: int | None = None
     weights: str = "trained"
@@ -105,25 +104,21 @@ def rows_of(run: Run, wanted: ExplainArguments) -> NDArray[np.int64]:
         NotFound, BadParameter: a split, class or row that the study does not have.
         BadInput: the run has no predictions at all.
     """
-    study, predictions = run.study, run.predictions
-    rows = np.array(wanted.rows, np.int64) if wanted.rows else study.rows(_split(wanted.split))
-    if wanted.rows and not (rows.min() >= 0 and rows.max() < len(study.labels)):
-        raise BadParameter("no such row", value=rows.max(), remedy=f"Rows go from 0 to {len(study.labels) - 1}.")
-    if predictions is None:
-        raise BadInput("this run has no predictions yet", value=run.name, remedy="Predict first.")
-    rows = rows[predictions.have(rows)]
-    for index in (wanted.true, wanted.predicted):
-        if index is not None and not 0 <= index < len(study.class_names):
-            raise NotFound.among("class", str(index), map(str, range(len(study.class_names))))
-    if wanted.true is not None:
-        rows = rows[study.labels[rows] == wanted.true]
-    if wanted.predicted is not None:
-        rows = rows[predictions.at(rows).predicted == wanted.predicted]
-    return rows[: wanted.limit]
+    from xai_core.answers.scope import Scope
 
-
-def _split(name: str) -> str | None:
-    return None if name == "all" else name
+    scope = Scope(run, wanted.split)
+    for index in wanted.cell or ():
+        if not 0 <= index < len(scope.names):
+            raise NotFound.among("class", str(index), map(str, range(len(scope.names))))
+    if not wanted.rows:
+        _ = scope.predictions  # there have to be some
+        members = scope.members
+        return (members.cell(*wanted.cell) if wanted.cell else members.rows)[: wanted.limit]
+    rows = np.array(wanted.rows, np.int64)
+    if rows.min() < 0 or rows.max() >= len(run.study.labels):
+        remedy = f"Rows go from 0 to {len(run.study.labels) - 1}."
+        raise BadParameter("no such row", value=int(rows.max()), remedy=remedy)
+    return rows[scope.predictions.have(rows)][: wanted.limit]
 
 
 def _run_with_model(study: Study, name: str) -> Run:
