@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from xai_core import __version__
-from xai_core.cli import commands
+from xai_core.cli import background, commands
 from xai_core.cli.command import Command
 from xai_core.errors import BadInput, BadParameter, Cancelled, XaiError, printable
 from xai_core.files import finite, state_folder, told
@@ -82,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(ended.code or 0)
         with contextlib.redirect_stdout(sys.stderr):  # what code of the user's prints: the result is for programs, too
             result = args.chosen.run(args)
-        _print(json.dumps(finite(result), allow_nan=False) if args.json else args.chosen.show(_printable(result)))
+        show = background.show if background.JOB in result else args.chosen.show
+        _print(json.dumps(finite(result), allow_nan=False) if args.json else show(_printable(result)))
     except BrokenPipeError:
         return UNREAD
     except (Cancelled, KeyboardInterrupt):

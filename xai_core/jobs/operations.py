@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -214,8 +213,3 @@ EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _e
 TRAIN = Operation("train", TrainArguments, lambda a: f"Training of {a.run}", _check_train, _train)
 
 OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN)}
-
-
-def absolute(path: str) -> str:
-    """A path as a job may use it, whose working folder is another; "" stays what it is."""
-    return str(Path(path).resolve()) if path else ""

@@ -129,6 +129,7 @@ class StoredJob:
         now = asdict(self.standing)
         for name in ("pid", "process", "state", "error"):
             del now[name]
+        now["seconds_left"] = self.seconds_left
         return {"id": self.id, "state": self.state, "error": self.error, **what, **now, "log": str(self.folder / LOG)}
 
 
