@@ -109,6 +109,7 @@ def _registers(path: Path) -> bool:
         "from xai_core.datasets import DATASETS as R; list(R)",
         "from xai_core.models.architectures import ARCHITECTURES as R; list(R)",
         "from xai_core.similarities import SIMILARITIES as R; list(R)",
+        "from xai_core.metrics import METRICS as R; list(R)",
         "from xai_core.training.losses import LOSSES as R; list(R)",
         "from xai_core.training.augmentations import AUGMENTATIONS as R; list(R)",
         "from xai_core.cli.main import parser; parser()",
