@@ -56,14 +56,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, check_layers, explain_steps
-    from xai_core.pipeline.load import Bench
-
     run = open_run(args)
     methods = settings(args, args.methods)
     target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
     if args.background:
         return begun(args, "explain", _arguments(run, args, target, methods))
+    from xai_core.pipeline.explain import Request, check_layers, explain_steps
+    from xai_core.pipeline.load import Bench
+
     rows = chosen_rows(run, args)
     request = Request(run, rows.tolist(), target, methods, args.weights)
     bench = Bench(in_force(args).device)
