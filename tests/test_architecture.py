@@ -105,13 +105,7 @@ def _registers(path: Path) -> bool:
 @pytest.mark.parametrize(
     "statement",
     [
-        "from xai_core.explainers import EXPLAINERS as R; list(R)",
-        "from xai_core.datasets import DATASETS as R; list(R)",
-        "from xai_core.models.architectures import ARCHITECTURES as R; list(R)",
-        "from xai_core.similarities import SIMILARITIES as R; list(R)",
-        "from xai_core.metrics import METRICS as R; list(R)",
-        "from xai_core.training.losses import LOSSES as R; list(R)",
-        "from xai_core.training.augmentations import AUGMENTATIONS as R; list(R)",
+        *(f"from xai_core.registry import family; list(family({name!r}))" for name in PACKAGES),
         "from xai_core.cli.main import parser; parser()",
         "import xai_core.store.study, xai_core.store.maps, xai_core.worker.client",
         "import xai_core.jobs.manage, xai_core.jobs.run, xai_core.training.config",
