@@ -15,10 +15,10 @@ from xai_core.answers.methods import card_of, in_menus, takes_layer
 from xai_core.answers.scope import Rows
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
-from xai_core.explainers.identities import same_maps
 from xai_core.params import as_dict, build
 from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
 from xai_core.store.run import Run
+from xai_core.triage.identities import same_maps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
 from xai_core.types import Card
 
