@@ -27,4 +27,4 @@ def said_of_maps(context: Context, columns: Sequence[Column], panels: Sequence[S
         if sentence:
             st.caption(plain(sentence))
     for sentence in one_map(same(context.scope.run, columns, rows, context.selection.target)):
-        st.caption(plain(sentence), help=ONE_MAP_WHY)
+        st.caption(plain(sentence), help=plain(ONE_MAP_WHY))
