@@ -54,7 +54,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, check_layers, explain_steps
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
 
     run = open_run(args)
@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     rows = chosen_rows(run, args)
     request = Request(run, rows.tolist(), target, methods, args.weights)
     bench = Bench(in_force(args).device)
-    check_layers(bench, request)
+    check_methods(bench, request)
     with long_work("explaining") as (progress, cancel):
         for done, total in explain_steps(bench, request):
             progress(done, total, "maps")
