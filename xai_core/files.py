@@ -73,6 +73,13 @@ def refused_by_system(error: OSError) -> XaiError | None:
     return BadInput("the system refuses a file or folder", value=path, remedy=remedy)
 
 
+def told(error: BaseException) -> XaiError | None:
+    """The error for what the system refused or had no room for; None where it is a fault of ours."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, not loaded everywhere
+        return BadInput("not enough memory", value=error, remedy="Ask for less at once: fewer, smaller, or one by one.")
+    return refused_by_system(error) if isinstance(error, OSError) else None
+
+
 def own_folder(variable: str, usual: str) -> Path:
     """Where this person's programs keep something: `$XDG_STATE_HOME`, else `.local/state` in the home folder.
 

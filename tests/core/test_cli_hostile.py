@@ -469,9 +469,10 @@ def test_a_run_of_own_code_that_cannot_be_remembered_is_not_there(
 
 OWN_CODE = """
 from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures.base import ModelSpec
 
 def net():
-    return ARCHITECTURES["small_cnn"].build(3, 3, 32)
+    return ARCHITECTURES["small_cnn"].build(ModelSpec(3, 3, 32))
 """
 
 
