@@ -16,7 +16,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"errors"},
     {"types", "text"},
     {"registry", "params", "files", "tables", "words", "task", "demo.art"},
-    {"settings", "trust", "hosts"},
+    {"settings", "trust", "hosts", "archives"},
     {"pictures", "splits", "demo.drawing"},
     {"datasets", "models"},
     {"explainers"},
