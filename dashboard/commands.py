@@ -16,23 +16,23 @@ def explain_line(context: Context, columns: Sequence[Column], row: int, target: 
     Args:
         target: one of TARGET_SPECS or a class index as text.
     """
-    words = _explain(context, columns, target)
-    return shlex.join([*words, f"--ids={context.study.samples['id'].iat[row]}"])  # an id may begin with a dash
+    samples = [f"--ids={context.study.samples['id'].iat[row]}"]  # an id may begin with a dash
+    return shlex.join(_explain(context, columns, samples, target))
 
 
 def explain_many_line(context: Context, columns: Sequence[Column], cell: tuple[int, int] | None) -> str:
     """`xai explain … --background` for a cell of the chosen split, or all of it."""
-    words = [*_explain(context, columns, context.selection.target), "--split", context.selection.split]
+    samples = ["--split", context.selection.split]
     if cell is not None:
         true, predicted = (context.study.class_names[index] for index in cell)
-        words += [f"--true={true}", f"--predicted={predicted}"]
-    return shlex.join([*words, "--background"])
+        samples += [f"--true={true}", f"--predicted={predicted}"]
+    return shlex.join([*_explain(context, columns, samples, context.selection.target), "--background"])
 
 
-def _explain(context: Context, columns: Sequence[Column], target: str) -> list[str]:
+def _explain(context: Context, columns: Sequence[Column], samples: Sequence[str], target: str) -> list[str]:
     assert context.run is not None
     words = ["xai", "explain", str(context.study.path), "--run", context.run.name]
-    words += ["--methods", ",".join(column.card.key for column in columns), "--target", target]
+    words += ["--methods", ",".join(column.card.key for column in columns), *samples, "--target", target]
     return words + [part for c in columns for setting in settings(c) for part in ("--set", f"{c.card.key}.{setting}")]
 
 

@@ -114,8 +114,8 @@ def test_a_whole_split_or_a_cell_is_explained_in_the_background(jobs: Jobs) -> N
     app = opened("confusion", run="net", true="0", predicted="1", methods="gradcam,ig", settings="ig.steps=9")
     assert "3 samples;" in words(app)
     press(app, "Explain all of them")
-    line = f"xai explain {jobs.study} --run net --methods gradcam,ig --target predicted --set ig.steps=9 --split test"
-    assert f"{line} --true=cat '--predicted=<b>dog</b>' --background" in words(app)
+    line = f"xai explain {jobs.study} --run net --methods gradcam,ig --split test --true=cat '--predicted=<b>dog</b>'"
+    assert f"{line} --target predicted --set ig.steps=9 --background" in words(app)
     app.radio(key="explain.more").set_value("split").run()
     press(app, "Explain all of them")
     found = [job.what.arguments for job in jobs.all() if job.what]
