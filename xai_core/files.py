@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 from xai_core.errors import BadInput, StorageFull, XaiError, one_line
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-"""The folder that holds the packages: of a checkout, where the project was not installed from a wheel."""
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that the packages lie in: a checkout, or where they were installed."""
 
 _INSIDE = Path(__file__).resolve().parent / "assets"
-ASSETS = _INSIDE if _INSIDE.is_dir() else CHECKOUT / "assets"
+ASSETS = _INSIDE if _INSIDE.is_dir() else ROOT / "assets"
 """Styles, icons and the demo: inside the library where it was installed, beside it in a checkout."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
