@@ -27,7 +27,8 @@ def runs_of(context: Context) -> runs.Runs:
 def measured(scope: Scope) -> Quality:
     """How good a run is on a split."""
     among = scope.members
-    return _quality(among.labels, among.predicted, scope.predictions.at(among.rows).probabilities)
+    confidence = scope.predictions.at(among.rows).confidence
+    return _quality(among.labels, among.predicted, confidence, len(scope.names))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -36,5 +37,5 @@ def _crossing(_study: Study, digest: str) -> pd.DataFrame:  # noqa: ARG001 (the 
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _quality(labels: NDArray, predicted: NDArray, probabilities: NDArray) -> Quality:
-    return quality(labels, predicted, probabilities)
+def _quality(labels: NDArray, predicted: NDArray, confidence: NDArray, classes: int) -> Quality:
+    return quality(labels, predicted, confidence, classes)

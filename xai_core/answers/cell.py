@@ -87,8 +87,7 @@ def members_table(scope: Scope, rows: Rows) -> pd.DataFrame:
     """One line per sample: `id`, `row`, `split`, `path`, `true`, `predicted`, `p_true`, `p_predicted`, `loss`, `tags`,
     `note`."""
     study, said = scope.study, scope.predictions.at(rows)
-    labels, predicted, probabilities = study.labels[rows], said.predicted, said.probabilities
-    names, every = np.array(scope.names, dtype=object), np.arange(len(rows))
+    labels, names = study.labels[rows], np.array(scope.names, dtype=object)
     samples, written = study.samples.iloc[rows], study.annotations.of(rows.tolist())
     return pd.DataFrame(
         {
@@ -97,9 +96,9 @@ def members_table(scope: Scope, rows: Rows) -> pd.DataFrame:
             "split": samples["split"].to_numpy(),
             "path": samples["path"].to_numpy(),
             "true": names[labels],
-            "predicted": names[predicted],
-            "p_true": probabilities[every, labels],
-            "p_predicted": probabilities[every, predicted],
+            "predicted": names[said.predicted],
+            "p_true": said.of(labels),
+            "p_predicted": said.confidence,
             "loss": said.loss,
             "tags": ["; ".join(one.tags) for one in written],
             "note": [one.note for one in written],

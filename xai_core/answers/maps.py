@@ -12,13 +12,14 @@ import numpy as np
 
 from xai_core.answers.diagnostics import Note, caution, notes
 from xai_core.answers.methods import in_menus, takes_layer
-from xai_core.answers.scope import Rows
+from xai_core.answers.scope import Rows, Scope
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
 from xai_core.params import as_dict, build
 from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
 from xai_core.store.obstacles import obstacle
 from xai_core.store.run import Run
+from xai_core.triage.confusion import Cell
 from xai_core.triage.identities import same_maps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
 from xai_core.types import Card
@@ -184,13 +185,28 @@ def explain_line(study: str, run: Run, wanted: Sequence[Column], row: int, targe
 
     Args:
         study: the study's folder as it is to be named.
+        run: the run.
+        wanted: the methods.
+        row: the sample.
         target: one of TARGET_SPECS or a class index as text.
     """
-    words = ["xai", "explain", study, "--run", run.name, "--methods", ",".join(column.card.key for column in wanted)]
-    words += [f"--ids={run.study.samples['id'].iat[row]}", "--target", target]  # an id may begin with a dash
-    for column in wanted:
-        words += [word for setting in settings(column) for word in ("--set", f"{column.card.key}.{setting}")]
-    return shlex.join(words)
+    samples = [f"--ids={run.study.samples['id'].iat[row]}"]  # an id may begin with a dash
+    return shlex.join(_explain(study, run, wanted, samples, target))
+
+
+def explain_many_line(scope: Scope, wanted: Sequence[Column], cell: Cell | None, target: str) -> str:
+    """`xai explain … --background` for a cell of the split, or all of it."""
+    samples = ["--split", scope.split]
+    if cell is not None:
+        true, predicted = (scope.names[index] for index in cell)
+        samples += [f"--true={true}", f"--predicted={predicted}"]
+    return shlex.join([*_explain(str(scope.study.path), scope.run, wanted, samples, target), "--background"])
+
+
+def _explain(study: str, run: Run, wanted: Sequence[Column], samples: Sequence[str], target: str) -> list[str]:
+    words = ["xai", "explain", study, "--run", run.name]
+    words += ["--methods", ",".join(column.card.key for column in wanted), *samples, "--target", target]
+    return words + [part for c in wanted for setting in settings(c) for part in ("--set", f"{c.card.key}.{setting}")]
 
 
 def settings(column: Column) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from xai_core.answers.confusion import ConfusionAnswer, confusion, pairs_text
@@ -118,8 +119,8 @@ def run_answer(scope: Scope, quality: Quality | None = None) -> RunAnswer:
     """
     among = scope.members
     good = quality or measured(scope)
-    chances = scope.predictions.at(among.rows).probabilities if len(among.rows) else None
-    bins = pd.DataFrame({"n": []}) if chances is None else reliability(among.labels, among.predicted, chances)
+    confidence = scope.predictions.at(among.rows).confidence if len(among.rows) else np.empty(0, np.float32)
+    bins = reliability(among.labels, among.predicted, confidence)
     return RunAnswer(scope.run.name, good, confusion(scope) if good.n else None, bins, scope.run.history)
 
 

@@ -96,7 +96,7 @@ def _line(run: dict[Any, Any]) -> tuple[str, ...]:
 def measured(scope: Scope) -> Quality:
     """How good the run is on the split."""
     among, predictions = scope.members, scope.predictions
-    return quality(among.labels, among.predicted, predictions.at(among.rows).probabilities)
+    return quality(among.labels, among.predicted, predictions.at(among.rows).confidence, len(scope.names))
 
 
 def all_runs(

@@ -142,10 +142,9 @@ def facts(scope: Scope, row: int) -> str:
 
 def chances(scope: Scope, sample: Sample, k: int = LISTED) -> list[Chance]:
     """The k largest probabilities, the largest first; the true class is always among them."""
-    if not np.isfinite(sample.probabilities).all():
-        return []
-    order = np.argsort(-np.asarray(sample.probabilities, float), kind="stable").tolist()
-    shown = order[:k] if sample.label in order[:k] else [*order[:k], sample.label]
+    order = np.argsort(-np.asarray(sample.probabilities, float), kind="stable")  # NaN comes last
+    shown = [i for i in order[:k].tolist() if np.isfinite(sample.probabilities[i])]
+    shown += [sample.label] if shown and sample.label not in shown else []
     return [
         Chance(scope.names[i], float(sample.probabilities[i]), predicted=i == sample.predicted, true=i == sample.label)
         for i in shown
@@ -176,10 +175,16 @@ def _explained(scope: Scope, sample: Sample, spec: str, target: Target) -> Expla
     if target.negative is not None:
         parts = ("Evidence for ", name, " rather than ", scope.names[target.negative])
         return Explained(spec, target, parts, "predicted − true")
-    share = percent(float(sample.probabilities[target.positive]))
+    share = _share(sample.probabilities, target.positive)
     role = spec if spec in ("predicted", "true") else ""
     role = "predicted and true" if sample.correct and spec == "predicted" else role
     return Explained(spec, target, ("Evidence for ", name), f"{role} · {share}" if role else share)
+
+
+def _share(probabilities: Array, index: int) -> str:
+    if np.isnan(probabilities[index]):  # of very many classes only the largest are kept
+        return f"under {percent(float(np.nanmin(probabilities)))}"
+    return percent(float(probabilities[index]))
 
 
 def maps_of(
