@@ -124,7 +124,7 @@ def _sorted(context: Context, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64
     predictions = context.predictions
     assert predictions is not None, "a gallery shows samples with predictions"
     said = predictions.at(rows)
-    scores = sort_scores(by, said.probabilities, said.loss)
+    scores = sort_scores(by, said)
     return rows[order_by(scores, descending=by not in _RISING)], None
 
 
