@@ -111,6 +111,17 @@ class Preprocess:
             )
         return np.asarray(converted, dtype=np.uint8).reshape(self.height, self.width, self.channels)
 
+    def mask(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """A mask on the picture's own pixels → `(height, width)` bool on those of `pixels`: same box, nearest."""
+        picture = Image.fromarray(mask.astype(np.uint8))
+        if self.resize is not None:
+            (wide, high), (left, top) = self._resized(*picture.size)
+            resized = picture.resize((wide, high), Image.Resampling.NEAREST)
+            resized = resized.crop((left, top, left + self.width, top + self.height))
+        else:
+            resized = picture.resize((self.width, self.height), Image.Resampling.NEAREST, box=self.box(*picture.size))
+        return np.asarray(resized).astype(bool)
+
     def _resized(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Width and height once the shorter side is `resize`, and where the centre then begins: left, top."""
         assert self.resize is not None
