@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from dashboard.agreement import places
 from dashboard.context import Context
-from dashboard.evidence import Column
+from xai_core.answers.maps import Column
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
 from xai_core.triage import compare
-from xai_core.triage.confusion import confusion_counts, worst_pairs
+from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
 
 Rows = NDArray[np.int64]
-Cell = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def comparison(context: Context, baseline: Predictions, candidate: Predictions) 
     """Of the two runs' predictions on the open split; may be empty."""
     first, second = (found.rows[np.isin(found.rows, context.rows)] for found in (baseline, candidate))
     rows = np.intersect1d(first, second)
-    before, after = (found.predicted[np.searchsorted(found.rows, rows)] for found in (baseline, candidate))
+    before, after = (found.at(rows).predicted for found in (baseline, candidate))
     left_out = len(np.union1d(first, second)) - len(rows)
     return Comparison(rows, context.study.labels[rows], before, after, len(context.study.class_names), left_out)
 
@@ -117,7 +116,7 @@ def moved(before: tuple[Context, Column], after: tuple[Context, Column], rows: R
     1: the places of the picture are in the same order of evidence; 0: unrelated. NaN where a map is missing or
     refused, is constant, or where the two models look at different parts of the picture.
     """
-    from xai_core.metrics.similarity import spearman
+    from xai_core.similarities.spearman import spearman
 
     if not len(rows):
         return np.empty(0)

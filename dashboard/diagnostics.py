@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dashboard.evidence import CONSERVED_WITHIN
-from dashboard.widgets.heat_grid import Note
+from dashboard.map_grid import Note
 
 _COMPLETE_WITHIN = 0.05
 _MOSTLY = 0.5

@@ -15,9 +15,9 @@ def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
     """The samples of a cell: id, file, classes, probabilities, loss, tags and note. UTF-8 with a header."""
     predictions, study = context.predictions, context.study
     assert predictions is not None
-    places = np.searchsorted(predictions.rows, rows)
-    labels, predicted = study.labels[rows], predictions.predicted[places]
-    chances, names = predictions.probabilities[places], np.array(study.class_names, dtype=object)
+    said = predictions.at(rows)
+    labels, predicted = study.labels[rows], said.predicted
+    chances, names = said.probabilities, np.array(study.class_names, dtype=object)
     every = np.arange(len(rows))
     samples = study.samples.iloc[rows]
     written = study.annotations.of(rows.tolist())
@@ -31,7 +31,7 @@ def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
             "predicted": [_harmless(name) for name in names[predicted]],
             "p_true": chances[every, labels],
             "p_predicted": chances[every, predicted],
-            "loss": predictions.loss[places],
+            "loss": said.loss,
             "tags": [_harmless("; ".join(one.tags)) for one in written],
             "note": [_harmless(one.note) for one in written],
         }

@@ -9,9 +9,10 @@ import numpy as np
 from dashboard import evidence
 from dashboard.context import Context
 from dashboard.diagnostics import notes
+from dashboard.map_grid import Frame, Row, Stack
 from dashboard.tiles import picture_tile, seen_size
-from dashboard.widgets.heat_grid import Cell, Frame, Row
-from xai_core.types import Target, resolve_target
+from xai_core.answers.maps import Column
+from xai_core.types import Target
 
 SIDE = 512
 """Pixels of the picture under a map, at most."""
@@ -41,11 +42,10 @@ class Sample:
 def sample_of(context: Context, row: int) -> Sample | None:
     """The sample; None where the run has no prediction for it."""
     predictions = context.predictions
-    if predictions is None or row not in predictions.rows:
+    if predictions is None or not predictions.have(np.array([row])).all():
         return None
-    place = int(np.searchsorted(predictions.rows, row))
-    label, predicted = int(context.study.labels[row]), int(predictions.predicted[place])
-    return Sample(row, label, predicted, predictions.probabilities[place])
+    said = predictions.at([row])
+    return Sample(row, int(context.study.labels[row]), int(said.predicted[0]), said.probabilities[0])
 
 
 def targets(context: Context, sample: Sample) -> list[str]:
@@ -59,10 +59,11 @@ def targets(context: Context, sample: Sample) -> list[str]:
     return [*found, chosen] if other else found
 
 
-def rows(context: Context, sample: Sample, columns: list[evidence.Column]) -> list[Row]:
-    """One row per target, one cell per method."""
+def rows(context: Context, sample: Sample, columns: list[Column]) -> list[Row]:
+    """One row per target, one stack per method."""
     specs = targets(context, sample)
-    wanted = [resolve_target(spec, sample.predicted, sample.label) for spec in specs]
+    assert context.run is not None, "a sample has a prediction of a run"
+    wanted = [target for spec in specs for target in context.run.targets([sample.row], spec)]
     same = np.full(len(specs), sample.row)
     panels = [evidence.panels_of(context, column, same, [target.key for target in wanted]) for column in columns]
     base = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=SIDE)
@@ -70,11 +71,11 @@ def rows(context: Context, sample: Sample, columns: list[evidence.Column]) -> li
     found = []
     for place, (spec, target) in enumerate(zip(specs, wanted, strict=True)):
         title, note = _words(context, sample, spec, target)
-        cells = [
-            _cell(column, of_method[place], "".join(title), base, shape)
+        stacks = [
+            _stack(column, of_method[place], "".join(title), base, shape)
             for column, of_method in zip(columns, panels, strict=True)
         ]
-        found.append(Row(title, cells, note))
+        found.append(Row(title, stacks, note))
     return found
 
 
@@ -102,9 +103,9 @@ def _words(context: Context, sample: Sample, spec: str, target: Target) -> tuple
     return ["Evidence for ", names[target.positive]], f"{role} · {share}" if role else share
 
 
-def _cell(column: evidence.Column, panel: evidence.Panel, title: str, base: str, shape: float) -> Cell:
+def _stack(column: Column, panel: evidence.Panel, title: str, base: str, shape: float) -> Stack:
     card = column.card
     full = "" if panel.scale is None else f" Full colour: {panel.scale:.3g}."
     about = f"{card.summary} Limits: {card.blind_spot}{full}"
     frame = Frame(panel, card, f"{card.title} – {title[:1].lower()}{title[1:]}", about)
-    return Cell(base, shape, [frame], card.title, notes(panel.diagnostics))
+    return Stack(base, shape, [frame], card.title, notes(panel.diagnostics))

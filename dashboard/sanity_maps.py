@@ -10,9 +10,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.context import Context
-from dashboard.evidence import Column, target_keys
-from xai_core.metrics import SIMILARITIES
+from dashboard.evidence import target_keys
+from xai_core.answers.maps import Column
 from xai_core.sanity.check import Check, check
+from xai_core.similarities import SIMILARITIES
 from xai_core.store.maps import MISSING, REFUSED
 from xai_core.triage.intervals import MIN_BOOTSTRAP, bootstrap_mean
 from xai_core.types import Array

@@ -72,9 +72,8 @@ def _fetched(context: Context, address: str, size: tuple[int, int] | None = None
 def _caption(context: Context, row: int) -> str:
     predictions, names = context.predictions, context.study.class_names
     assert predictions is not None
-    place = int(np.searchsorted(predictions.rows, row))
-    label, predicted = int(context.study.labels[row]), int(predictions.predicted[place])
-    chances = predictions.probabilities[place]
+    said = predictions.at([row])
+    label, predicted, chances = int(context.study.labels[row]), int(said.predicted[0]), said.probabilities[0]
     told = f"true {names[label]} {chances[label]:.1%}, predicted {names[predicted]} {chances[predicted]:.1%}"
     return visible(f"{context.study.samples['id'].iat[row]}: {told}")
 

@@ -7,7 +7,7 @@ import shlex
 import streamlit as st
 
 from dashboard import session
-from dashboard.comparison import Cell, Comparison, comparison
+from dashboard.comparison import Comparison, comparison
 from dashboard.context import Context
 from dashboard.text import Markdown
 from dashboard.widgets.before_after import before_after
@@ -18,6 +18,7 @@ from dashboard.widgets.two_runs import cell_choice, two_runs
 from dashboard.widgets.verdicts import caveats, verdict_card
 from xai_core.store.run import Run
 from xai_core.triage import compare
+from xai_core.triage.confusion import Cell
 
 TITLE = "Compare"
 QUESTION = "Did the fix work?"

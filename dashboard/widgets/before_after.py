@@ -10,9 +10,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import evidence, session
-from dashboard.comparison import Cell, Comparison, moved, seen_by
+from dashboard.comparison import Comparison, moved, seen_by
 from dashboard.context import Context
-from dashboard.evidence import Column, Panel
+from dashboard.evidence import Panel
 from dashboard.text import plain
 from dashboard.tiles import picture_tile
 from dashboard.widgets import pending
@@ -20,8 +20,10 @@ from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import PAGE, ClassLine, gallery
 from dashboard.widgets.movement import MEASURED_UP_TO, movement
 from dashboard.widgets.one_method import one_method
+from xai_core.answers.maps import Column
 from xai_core.store.run import Run
 from xai_core.triage.compare import TRANSITIONS
+from xai_core.triage.confusion import Cell
 
 _TELLING = (1, 2, 4, 3, 0)
 """Transitions in the order of reading: what changed comes first."""
@@ -210,7 +212,7 @@ def _heading(context: Context, listed: Listed, row: int) -> list[ClassLine]:
     for role, (side, _) in zip(("Before", "After"), listed.sides, strict=True):
         predictions = side.predictions
         assert predictions is not None, "both runs predicted the sample"
-        place = int(np.searchsorted(predictions.rows, row))
-        said = int(predictions.predicted[place])
-        lines.append(ClassLine(role, names[said], float(predictions.probabilities[place, said]), right=said == label))
+        answer = predictions.at([row])
+        said = int(answer.predicted[0])
+        lines.append(ClassLine(role, names[said], float(answer.probabilities[0, said]), right=said == label))
     return lines

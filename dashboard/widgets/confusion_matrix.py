@@ -13,6 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.text import visible
+from xai_core.triage.confusion import Cell
 
 LIST_FIRST_ABOVE = 200
 """With more classes than this, cells are too small to read: the ranked list leads."""
@@ -29,8 +30,6 @@ _HTML = """
 </div>
 """
 
-Cell = tuple[int, int] | None
-
 
 @cache
 def _component() -> Any:
@@ -44,10 +43,10 @@ def confusion_matrix(
     labels: Sequence[str],
     *,
     key: str,
-    chosen: Cell,
+    chosen: Cell | None,
     mode: str = "count",
     order: Sequence[int] | None = None,
-    on_choose: Callable[[Cell], None],
+    on_choose: Callable[[Cell | None], None],
 ) -> None:
     """Draw the matrix.
 
@@ -79,12 +78,12 @@ def pack(counts: NDArray[np.int64]) -> str:
     return base64.b64encode(pairs.tobytes()).decode()
 
 
-def _reported(key: str) -> Cell:
+def _reported(key: str) -> Cell | None:
     cell = (st.session_state.get(key) or {}).get("cell")
     return (int(cell[0]), int(cell[1])) if cell else None
 
 
-def _command(key: str, chosen: Cell) -> dict[str, Any]:
+def _command(key: str, chosen: Cell | None) -> dict[str, Any]:
     """What the browser is told to select: a new version only where it does not show that by itself.
 
     The data of a click thus stays byte for byte what it was, and Streamlit does not send it again.

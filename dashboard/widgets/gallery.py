@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from dashboard import session
 from dashboard.colours import css_gradient, sign_scale, strength_scale
 from dashboard.context import Context
-from dashboard.evidence import Column, Panel
+from dashboard.evidence import Panel
 from dashboard.text import visible
 from dashboard.tiles import picture_tile
+from xai_core.answers.maps import Column
 
 PAGE = 24
 
@@ -125,11 +126,11 @@ def _classes(context: Context, row: int) -> list[ClassLine]:
     """The true and the predicted class with their probabilities; one entry where they are the same."""
     predictions = context.predictions
     assert predictions is not None, "a gallery shows samples with predictions"
-    place = int(np.searchsorted(predictions.rows, row))
-    label, predicted = int(context.study.labels[row]), int(predictions.predicted[place])
+    said = predictions.at([row])
+    label, predicted, chances = int(context.study.labels[row]), int(said.predicted[0]), said.probabilities[0]
 
     def one(role: str, index: int) -> ClassLine:
-        share = float(predictions.probabilities[place, index])
+        share = float(chances[index])
         return ClassLine(role, context.study.class_names[index], share, right=index == label)
 
     return [one("Correct", label)] if label == predicted else [one("True", label), one("Predicted", predicted)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.colours import css_gradient, sign_scale, strength_scale
-from dashboard.evidence import Panel
+from dashboard.map_grid import Frame, Row, Stack
 from dashboard.text import visible
 from xai_core.types import Card
 
@@ -30,50 +29,6 @@ _HTML = """
 _ODD = "#c2571a"
 
 
-@dataclass(frozen=True)
-class Note:
-    """A short line under a map, explained on hovering; `odd` where a person should look twice."""
-
-    text: str
-    title: str
-    odd: bool = False
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One map over the cell's picture. `title` says method and target, `about` what to know of it."""
-
-    panel: Panel
-    card: Card
-    title: str
-    about: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Maps of one picture, one under the other.
-
-    Attributes:
-        base: address of the picture's tile.
-        shape: its width ÷ height.
-    """
-
-    base: str
-    shape: float
-    frames: Sequence[Frame]
-    caption: str = ""
-    notes: Sequence[Note] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """Cells with a heading, given in parts; every second part stands out."""
-
-    title: Sequence[str]
-    cells: Sequence[Cell] = field(default_factory=tuple)
-    note: str = ""
-
-
 @cache
 def _component() -> Any:
     here = Path(__file__)
@@ -86,15 +41,15 @@ def heat_grid(rows: Sequence[Row], *, key: str, scaling: str, flow: bool = False
     """Draw the rows.
 
     Args:
-        rows: each with as many cells as it likes.
+        rows: each with as many stacks as it likes.
         key: of the element.
         scaling: one sentence on what full colour means.
-        flow: cells are small, for many pictures side by side.
+        flow: stacks are small, for many pictures side by side.
     """
-    cards = {frame.card.key: frame.card for row in rows for cell in row.cells for frame in cell.frames}
+    cards = {frame.card.key: frame.card for row in rows for stack in row.stacks for frame in stack.frames}
     data = {
         "rows": [_row(row) for row in rows],
-        "columns": max((len(row.cells) for row in rows), default=1),
+        "columns": max((len(row.stacks) for row in rows), default=1),
         "flow": flow,
         "odd": _ODD,
         "scales": _scales(cards, scaling),
@@ -104,16 +59,16 @@ def heat_grid(rows: Sequence[Row], *, key: str, scaling: str, flow: bool = False
 
 def _row(row: Row) -> dict[str, Any]:
     title = [{"text": visible(text), "strong": bool(place % 2)} for place, text in enumerate(row.title) if text]
-    return {"title": title, "note": visible(row.note), "cells": [_cell(cell) for cell in row.cells]}
+    return {"title": title, "note": visible(row.note), "cells": [_stack(stack) for stack in row.stacks]}
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _stack(stack: Stack) -> dict[str, Any]:
     return {
-        "base": cell.base,
-        "shape": round(cell.shape, 4),
-        "frames": [_frame(frame) for frame in cell.frames],
-        "caption": visible(cell.caption),
-        "notes": [{"text": visible(note.text), "title": visible(note.title), "odd": note.odd} for note in cell.notes],
+        "base": stack.base,
+        "shape": round(stack.shape, 4),
+        "frames": [_frame(frame) for frame in stack.frames],
+        "caption": visible(stack.caption),
+        "notes": [{"text": visible(note.text), "title": visible(note.title), "odd": note.odd} for note in stack.notes],
     }
 
 

@@ -12,14 +12,15 @@ from dashboard import evidence
 from dashboard.context import Context
 from dashboard.figures import similarity
 from dashboard.figures.similarity import Strip
+from dashboard.map_grid import Frame, Row, Stack
 from dashboard.sanity_maps import MEASURES, Checked, Reading
 from dashboard.text import plain
 from dashboard.tiles import picture_tile
-from dashboard.widgets.heat_grid import Cell, Frame, Row, heat_grid
+from dashboard.widgets.heat_grid import heat_grid
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
-from xai_core.metrics import SIMILARITIES
+from xai_core.similarities import SIMILARITIES
 
 _SCALED = {
     "each": "Each map is drawn up to its own maximum.",
@@ -102,21 +103,21 @@ def _row(context: Context, one: Checked, rows: NDArray[np.int64]) -> Row:
     trained, randomised = (
         evidence.panels(context, column, rows, "predicted") for column in (one.trained, one.randomised)
     )
-    cells = []
+    stacks = []
     for place, row in enumerate(rows.tolist()):
         base = picture_tile(context.services.tiles, context.study, context.run, row)
         frames = [
             Frame(trained[place], card, f"{card.title}, trained model", _about(context, row)),
             Frame(randomised[place], card, f"{card.title}, random weights (seed {seed})", _about(context, row)),
         ]
-        cells.append(Cell(base, 1.0, frames))
-    return Row(["", card.title], cells, f"above: trained · below: random weights, seed {seed}")
+        stacks.append(Stack(base, 1.0, frames))
+    return Row(["", card.title], stacks, f"above: trained · below: random weights, seed {seed}")
 
 
 def _about(context: Context, row: int) -> str:
     predictions = context.predictions
     assert predictions is not None, "maps are asked for samples with predictions"
-    predicted = int(predictions.predicted[np.searchsorted(predictions.rows, row)])
+    predicted = int(predictions.at([row]).predicted[0])
     names = context.study.class_names
     return (
         f"{names[int(context.study.labels[row])]}; evidence for {names[predicted]}, which the trained model predicted."

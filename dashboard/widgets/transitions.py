@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.comparison import Cell, Comparison
+from dashboard.comparison import Comparison
 from dashboard.context import Context
 from dashboard.text import escaped
+from xai_core.triage.confusion import Cell
 
 _LOOKS = {
     "fixed": "wrong before, right after",

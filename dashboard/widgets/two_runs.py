@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import session
-from dashboard.comparison import Cell, Comparison, baseline_of
+from dashboard.comparison import Comparison, baseline_of
 from dashboard.context import Context
 from dashboard.text import escaped, plain, visible
 from xai_core.store.run import Run
+from xai_core.triage.confusion import Cell
 
 _KEYS = ("compare.true", "compare.predicted")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from xai_core.metrics import SIMILARITIES
 from xai_core.sanity.check import check
+from xai_core.similarities import SIMILARITIES
 
 
 def test_maps_that_ignore_the_model_score_one_and_independent_ones_none() -> None:

@@ -67,12 +67,11 @@ def test_explain_fills_the_store_and_goes_on_where_it_stopped(study: Path, capsy
 
 
 def test_explain_says_why_maps_are_refused(study: Path, capsys: Capture) -> None:
-    predictions = Study.open(study).run("baseline").predictions
-    assert predictions is not None
-    maps = Study.open(study).run("baseline").maps("lrp", EXPLAINERS["lrp"].params(), create=True)
+    run = Study.open(study).run("baseline")
+    maps = run.maps("lrp", EXPLAINERS["lrp"].params(), create=True)
     assert maps is not None
     rows = Study.open(study).rows("test")[:2]
-    keys = [str(predictions.predicted[np.searchsorted(predictions.rows, row)]) for row in rows]
+    keys = [target.key for target in run.targets(rows, "predicted")]
     maps.put(rows, keys, np.full((2, 1, 1), np.nan, np.float32), {}, ("it is zero",) * 2)
     words = ["explain", study, "--run", "baseline", "--methods", "lrp,edges", "--limit", "3"]
     lrp = xai_json(capsys, *words)["methods"]["lrp"]
@@ -84,9 +83,8 @@ def test_explain_says_why_maps_are_refused(study: Path, capsys: Capture) -> None
 def test_maps_that_are_all_refused_are_no_maps(study: Path, capsys: Capture) -> None:
     opened = Study.open(study)
     run = opened.run("baseline")
-    predictions, rows = run.predictions, opened.rows("test")
-    assert predictions is not None
-    keys = [str(predictions.predicted[np.searchsorted(predictions.rows, row)]) for row in rows]
+    rows = opened.rows("test")
+    keys = [target.key for target in run.targets(rows, "predicted")]
     for weights in ("trained", "randomised:0"):
         maps = run.maps("lrp", EXPLAINERS["lrp"].params(), weights=weights, create=True)
         assert maps is not None
@@ -111,11 +109,8 @@ def test_list_says_what_may_be_chosen(capsys: Capture) -> None:
 
 def test_the_same_map_serves_predicted_and_the_class(study: Path, capsys: Capture) -> None:
     run = Study.open(study).run("baseline")
-    predictions = run.predictions
-    assert predictions is not None
     row = Study.open(study).rows("test")[0]
-    predicted = predictions.predicted[np.searchsorted(predictions.rows, row)]
-    name = Study.open(study).class_names[predicted]
+    name = Study.open(study).class_names[run.targets([row], "predicted")[0].positive]
     sample = Study.open(study).samples["id"].iloc[row]
     words = ["explain", study, "--run", "baseline", "--methods", "gradcam", "--ids", sample]
     xai(*words)

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from xai_core.datasets.garments import GarmentParams, encode, mask_path, picture_path, render
+from xai_core.demo.bundle import BUNDLE, working_copy
+from xai_core.demo.drawing import GarmentParams, encode, mask_path, picture_path, render
+from xai_core.demo.recipe import BASELINE, CANDIDATE, Recipe, check_same, facts, rebuild, wrong_rows
 from xai_core.errors import BadInput
 from xai_core.explainers import EXPLAINERS, Context
 from xai_core.explainers.plan import explain
 from xai_core.params import build
 from xai_core.pictures import read_picture
-from xai_core.pipeline.demo import BASELINE, CANDIDATE, Recipe, check_same, facts, rebuild, wrong_rows
 from xai_core.pipeline.load import Bench, inputs
 from xai_core.store.identity import background_count, background_rows, sample_seed
 from xai_core.store.maps import STORED
@@ -27,7 +28,6 @@ from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.types import CancelToken, Target, silent
 
-BUNDLE = ROOT / "assets" / "demo" / "garments"
 LIMIT_BYTES = 20_000_000
 
 
@@ -57,7 +57,7 @@ def test_the_demo_is_made_from_nothing(tmp_path: Path) -> None:
         predictions = run.predictions
         assert maps is not None
         assert predictions is not None
-        targets = [str(p) for p in predictions.predicted[np.searchsorted(predictions.rows, rows)]]
+        targets = [str(p) for p in predictions.at(rows).predicted]
         assert (maps.state(rows, targets) == 1).all()
     assert check_same(study, study)["bundled"] == facts(study)
 
@@ -139,8 +139,6 @@ def test_the_bundled_maps_are_what_the_methods_give_today(key: str, tmp_path: Pa
 def test_a_copy_of_before_gets_the_maps_of_methods_that_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xai_core.cli.commands.demo import working_copy
-
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     copy = working_copy()
     stores = sorted(path.relative_to(copy) for path in copy.glob("runs/*/explanations/*"))

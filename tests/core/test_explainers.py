@@ -163,7 +163,7 @@ def test_results_come_in_the_order_of_the_methods() -> None:
 
 def test_listing_imports_no_heavy_library() -> None:
     code = (
-        "import sys; from xai_core.explainers import EXPLAINERS; from xai_core.metrics import SIMILARITIES;"
+        "import sys; from xai_core.explainers import EXPLAINERS; from xai_core.similarities import SIMILARITIES;"
         "EXPLAINERS.keys(); SIMILARITIES.keys();"
         "print([m for m in ('torch', 'captum', 'shap', 'sklearn', 'torchvision', 'skimage') if m in sys.modules])"
     )

@@ -28,7 +28,7 @@ from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
 from xai_core.pipeline import predict as predicting
 from xai_core.pipeline import train as training
-from xai_core.pipeline.explain import Request, explain_steps, resolved_targets
+from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench, load_classifier
 from xai_core.pipeline.train import Given, train_run
 from xai_core.store import layers
@@ -63,7 +63,7 @@ def explained(run: Run, rows: NDArray[np.int64], *methods: tuple[str, dict[str, 
 def stored(run: Run, rows: NDArray[np.int64], method: str, **values: object) -> NDArray[np.float32]:
     maps = run.maps(method, EXPLAINERS[method].params(**values))
     assert maps is not None
-    return maps.get(rows, [target.key for target in resolved_targets(run, rows, "predicted")]).maps
+    return maps.get(rows, [target.key for target in run.targets(rows, "predicted")]).maps
 
 
 def test_a_method_asked_for_twice_has_two_backgrounds(study: Study) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import pearsonr, spearmanr
 from skimage.metrics import structural_similarity
 
-from xai_core.metrics import SIMILARITIES
+from xai_core.similarities import SIMILARITIES
 from xai_core.types import Array
 
 KEYS = SIMILARITIES.keys()

@@ -132,6 +132,31 @@ def test_predictions_come_back_by_row(study: Study, run: Run) -> None:
     )  # fmt: skip
 
 
+def test_predictions_of_given_rows_come_in_their_order(run: Run) -> None:
+    run.write_predictions([9, 4, 2], chances(3))
+    predictions = run.predictions
+    assert predictions is not None
+    said, places = predictions.at([9, 2, 9]), [2, 0, 2]
+    assert said.predicted.tolist() == predictions.predicted[places].tolist()
+    assert said.loss.tolist() == predictions.loss[places].tolist()
+    np.testing.assert_array_equal(said.probabilities, predictions.probabilities[places])
+    assert predictions.have(np.array([3, 4, 10])).tolist() == [False, True, False]
+    for rows in ([3], [2, 10], [-1]):
+        with pytest.raises(NotFound, match="no prediction for a sample"):
+            predictions.at(rows)
+
+
+def test_a_target_is_resolved_by_the_runs_own_predictions(run: Run) -> None:
+    run.write_predictions([3, 4], np.array([[0.8, 0.1, 0.1], [0.8, 0.1, 0.1]], np.float32))  # labels 0 and 1
+    keys = {spec: [target.key for target in run.targets([4, 3], spec)] for spec in ("predicted", "true", "2")}
+    assert keys == {"predicted": ["0", "0"], "true": ["1", "0"], "2": ["2", "2"]}
+    assert [target.key for target in run.targets([4, 3], "difference")] == ["0-1", "0"]
+    with pytest.raises(NotFound, match="no target"):
+        run.targets([3], "3")
+    with pytest.raises(BadInput, match="no predictions for all of these samples"):
+        run.targets([3, 5], "predicted")
+
+
 def test_losses_are_computed_where_none_are_given(study: Study, run: Run) -> None:
     run.write_predictions([0, 1, 2], np.array([[0.5, 0.5, 0], [0, 1, 0], [1, 0, 0]]))
     assert run.predictions is not None

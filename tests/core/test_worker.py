@@ -10,13 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests import tiny_study
 from xai_core.explainers import EXPLAINERS
 from xai_core.store.study import Study
-from xai_core.types import resolve_target
 from xai_core.worker.client import WorkerClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny-study")]
@@ -48,10 +46,7 @@ def finished(client: WorkerClient, job: str) -> bool:
 
 def state(study: Study, rows: list[int], method: str, **values: object) -> list[int]:
     run = study.run("baseline")
-    predictions = run.predictions
-    assert predictions is not None
-    predicted = predictions.predicted[np.searchsorted(predictions.rows, rows)]
-    keys = [resolve_target("predicted", int(p), int(study.labels[r])).key for p, r in zip(predicted, rows, strict=True)]
+    keys = [target.key for target in run.targets(rows, "predicted")]
     maps = run.maps(method, EXPLAINERS[method].params(**values))
     return maps.state(rows, keys).tolist() if maps else [0] * len(rows)
 

@@ -18,7 +18,7 @@ from xai_core.explainers import EXPLAINERS
 from xai_core.params import build
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
-from xai_core.types import resolve_target
+from xai_core.worker.client import Worker
 from xai_core.worker.jobs import Job, WorkerStatus
 
 CLASSES = ("cat", "<b>dog</b>", "T-shirt/top")
@@ -142,15 +142,17 @@ class FakeWorker:
         return WorkerStatus(self.started, "cpu" if self.started else "", None)
 
 
+def _as_the_pages_see_it() -> Worker:
+    """Types are checked for this file: what it repeats of the real worker's signatures is the same."""
+    return FakeWorker()
+
+
 def _put_blob(run: Run, key: str, values: Mapping[str, Any], row: int, target: str, weights: str) -> None:
     """A spot that lies elsewhere for another picture and, but for the control, for another model."""
     explainer = EXPLAINERS[key]
     maps = run.maps(key, build(explainer.params, values), weights=weights, create=True)
-    predictions = run.predictions
     assert maps is not None
-    assert predictions is not None
-    predicted = int(predictions.predicted[np.searchsorted(predictions.rows, row)])
-    resolved = resolve_target(target, predicted, int(run.study.labels[row])).key
+    resolved = run.targets([row], target)[0].key
     side = 7 if explainer.formula else 28
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     turn = (row + 3 * (weights != "trained" and key != "edges")) % 7 / 7 * 2 * np.pi

@@ -64,7 +64,7 @@ def test_the_rows_say_class_role_and_probability(served: Services) -> None:
         "Evidence for <b>dog</b> rather than cat",
     ]
     assert [row.note for row in grid] == ["predicted · 70.0 %", "true · 15.0 %", "predicted − true"]
-    assert all(frame.panel.address for row in grid for cell in row.cells for frame in cell.frames)
+    assert all(frame.panel.address for row in grid for stack in row.stacks for frame in stack.frames)
 
 
 def test_next_walks_through_the_cell(served: Services) -> None:

@@ -6,7 +6,6 @@ long one, and a cancelled or killed job keeps every finished row.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core import __version__
-from xai_core.errors import BadInput, NotApplicable, NotFound
+from xai_core.errors import NotApplicable, NotFound
 from xai_core.explainers import EXPLAINERS, Context, Explainer
 from xai_core.explainers.pauses import working_time
 from xai_core.explainers.plan import explain
@@ -29,7 +28,7 @@ from xai_core.pipeline.load import TRAINED, Bench, inputs, seed_of
 from xai_core.store.identity import background_count, background_rows, sample_seed
 from xai_core.store.maps import MISSING, MapStore
 from xai_core.store.run import Run
-from xai_core.types import TARGET_SPECS, Explanation, Target, resolve_target
+from xai_core.types import Explanation, Target
 
 FIRST_FORWARDS, FIRST_ROWS = 256, 32
 """A group's first step: at most so much work, in forward passes, and so many rows."""
@@ -85,7 +84,7 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
         raise NotApplicable("a run without a model", value=run.name, remedy="Choose a run that has a model.")
     seed_of(request.weights)  # told now, before anything is computed
     rows = np.asarray(request.rows, dtype=np.int64)
-    targets = resolved_targets(run, rows, request.target)
+    targets = run.targets(rows, request.target)
     made_with = {"program": f"second-look {__version__}", "device": str(pick_device(bench.device))}
     wanted = [_wanted(run, key, params, request.weights, made_with) for key, params in request.methods]
     wanted.sort(key=lambda w: (w.explainer.card.cost, w.explainer.card.key))
@@ -146,20 +145,6 @@ def _next_size(size: int, seconds: float) -> int:
     if seconds < SECONDS_PER_STEP / 2:
         return min(2 * size, MOST_ROWS)
     return max(1, size // 2) if seconds > SECONDS_PER_STEP * 2 else size
-
-
-def resolved_targets(run: Run, rows: NDArray[np.int64], spec: str) -> list[Target]:
-    """What `spec` means for each row, by the run's own predictions."""
-    predictions = run.predictions
-    if predictions is None or not np.isin(rows, predictions.rows).all():
-        line = shlex.join(["xai", "predict", str(run.study.path), "--run", run.name])
-        remedy = f"Run this first: {line}."
-        raise BadInput("this run has no predictions for all of these samples", value=run.name, remedy=remedy)
-    predicted = predictions.predicted[np.searchsorted(predictions.rows, rows)]
-    if spec not in TARGET_SPECS and not (spec.isdecimal() and int(spec[:9]) < len(run.study.class_names)):
-        raise NotFound.among("target", spec, [*TARGET_SPECS, *map(str, range(len(run.study.class_names)))])
-    labels = run.study.labels[rows]
-    return [resolve_target(spec, int(p), int(t)) for p, t in zip(predicted, labels, strict=True)]
 
 
 def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str, made_with: Mapping[str, Any]) -> Wanted:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.metrics import SIMILARITIES
+from xai_core.similarities import SIMILARITIES
 from xai_core.types import Array
 
 LEAST = 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xai_core.errors import BadInput
+from xai_core.errors import BadInput, NotFound
 from xai_core.files import damaged, locked, storage_errors
 from xai_core.store import files
 from xai_core.types import Array
@@ -53,6 +53,54 @@ class Predictions:
     probabilities: Array
     predicted: NDArray[np.int64]
     loss: Array
+
+    def have(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """`(n,)` which of these rows there is a prediction for."""
+        return np.isin(rows, self.rows)
+
+    def at(self, rows: Sequence[int] | NDArray[np.int64]) -> Predicted:
+        """What was said of these rows, in the order given.
+
+        Raises:
+            NotFound: there is no prediction for one of them.
+        """
+        wanted = np.asarray(rows, np.int64)
+        places = np.searchsorted(self.rows, wanted)
+        known = places < len(self.rows)
+        known[known] = self.rows[places[known]] == wanted[known]
+        if not known.all():
+            missing = int(wanted[~known][0])
+            raise NotFound("no prediction for a sample", value=f"row {missing}", remedy="xai predict asks for it.")
+        return Predicted(self, wanted, places)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a model said of some samples; looked up when asked for, so that nobody copies what he does not read.
+
+    Attributes:
+        rows: `(n,)` row numbers, in any order.
+        places: `(n,)` where they stand among all predictions.
+    """
+
+    _all: Predictions
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """`(n,)` the most probable class of each."""
+        return self._all.predicted[self.places]
+
+    @property
+    def probabilities(self) -> Array:
+        """`(n, K)`, 0 … 1."""
+        return self._all.probabilities[self.places]
+
+    @property
+    def loss(self) -> Array:
+        """`(n,)` cross-entropy against the label, in nats."""
+        return self._all.loss[self.places]
 
 
 class PredictionFiles:

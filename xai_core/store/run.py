@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_core.errors import BadInput, NotApplicable
+from xai_core.errors import BadInput, NotApplicable, NotFound
 from xai_core.explainers.base import EXPLAINERS
 from xai_core.files import damaged
 from xai_core.models.preprocess import Preprocess
@@ -22,7 +23,7 @@ from xai_core.store.history import HISTORY_FILE, read_history, write_history
 from xai_core.store.identity import identity
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
-from xai_core.types import Array
+from xai_core.types import TARGET_SPECS, Array, Target, resolve_target
 
 if TYPE_CHECKING:
     from xai_core.store.study import Study
@@ -141,6 +142,28 @@ class Run:
     def settle_predictions(self) -> None:
         """Bring what was added into one file, which is read faster. Raises as `add_predictions`; nothing is lost."""
         self._predictions.settle()
+
+    def targets(self, rows: Sequence[int] | NDArray[np.int64], spec: str) -> list[Target]:
+        """What `spec` means for each of these rows, by the run's own predictions.
+
+        Args:
+            rows: `(n,)` row numbers.
+            spec: one of TARGET_SPECS or a class index as text.
+
+        Raises:
+            BadInput: the run has no predictions for all of these samples.
+            NotFound: `spec` is neither.
+        """
+        wanted, predictions = np.asarray(rows, np.int64), self.predictions
+        if predictions is None or not predictions.have(wanted).all():
+            line = shlex.join(["xai", "predict", str(self.study.path), "--run", self.name])
+            remedy = f"Run this first: {line}."
+            raise BadInput("this run has no predictions for all of these samples", value=self.name, remedy=remedy)
+        classes = len(self.study.class_names)
+        if spec not in TARGET_SPECS and not (spec.isdecimal() and int(spec[:9]) < classes):
+            raise NotFound.among("target", spec, [*TARGET_SPECS, *map(str, range(classes))])
+        pairs = zip(predictions.at(wanted).predicted.tolist(), self.study.labels[wanted].tolist(), strict=True)
+        return [resolve_target(spec, predicted, label) for predicted, label in pairs]
 
     def maps(
         self,

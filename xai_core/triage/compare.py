@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_core.triage.confusion import Per, confusion_counts, rates
+from xai_core.triage.confusion import Cell, Per, confusion_counts, rates
 from xai_core.triage.intervals import LEVEL, paired_difference
 
 TRANSITIONS = ("still right", "fixed", "broken", "still wrong", "changed its mistake")
@@ -124,7 +124,7 @@ def accuracy_change(labels: NDArray, baseline: NDArray, candidate: NDArray) -> P
     return paired_change(baseline == labels, candidate == labels)
 
 
-def cell_change(labels: NDArray, baseline: NDArray, candidate: NDArray, cell: tuple[int, int]) -> PairedChange:
+def cell_change(labels: NDArray, baseline: NDArray, candidate: NDArray, cell: Cell) -> PairedChange:
     """The change of being taken for class `cell[1]`, over the samples of class `cell[0]`."""
     true, predicted = cell
     members = labels == true

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from xai_core.triage.intervals import wilson
 
 Per = Literal["count", "true", "predicted"]
+Cell = tuple[int, int]
+"""A cell of the matrix: true class, predicted class."""
 _OPTIMAL_UP_TO = 300  # classes; optimal leaf ordering takes 2 s there and grows with the cube
 
 
@@ -37,7 +39,7 @@ def rates(counts: NDArray[np.int64], per: Per) -> NDArray[np.float64]:
 
 
 def cell_rows(
-    rows: NDArray[np.int64], labels: NDArray[np.integer], predicted: NDArray[np.integer], cell: tuple[int, int]
+    rows: NDArray[np.int64], labels: NDArray[np.integer], predicted: NDArray[np.integer], cell: Cell
 ) -> NDArray[np.int64]:
     """The row numbers of the samples of class `cell[0]` taken for class `cell[1]`. All arrays are `(n,)`, aligned."""
     return np.asarray(rows)[(np.asarray(labels) == cell[0]) & (np.asarray(predicted) == cell[1])]

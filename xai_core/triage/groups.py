@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.triage.confusion import cell_rows
+from xai_core.triage.confusion import Cell, cell_rows
 
 
 def confusion_groups(
     rows: NDArray[np.int64],
     labels: NDArray[np.integer],
     predicted: NDArray[np.integer],
-    cell: tuple[int, int],
+    cell: Cell,
     *,
     limit: int,
     seed: int,

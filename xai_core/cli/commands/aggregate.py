@@ -83,11 +83,10 @@ def group_rows(run: Any, split: str, chosen: tuple[int, int], limit: int) -> dic
 def _aggregated(run: Any, method: str, given: Mapping[str, Any], rows: np.ndarray[Any, Any]) -> dict[str, Any]:
     from xai_core.explainers import EXPLAINERS
     from xai_core.params import build
-    from xai_core.pipeline.explain import resolved_targets
     from xai_core.triage.aggregates import comparable, mean_map, vertical_profile
 
     member = EXPLAINERS[method]
-    keys = [target.key for target in resolved_targets(run, rows, "predicted")]
+    keys = [target.key for target in run.targets(rows, "predicted")]
     stored = run.maps(method, build(member.params, given), create=True).get(rows, keys)
     mean = mean_map(stored.maps, signed=member.card.signed)
     about = {"n": mean.n, "left_out": mean.left_out, "reasons": reasons(stored.refusals)}

@@ -64,7 +64,7 @@ def common_predictions(
         rows = np.intersect1d(rows, predictions.rows)
     if not len(rows):
         raise BadInput("no samples that both runs predicted", value=split, remedy="Choose another split.")
-    return rows, [p.predicted[np.searchsorted(p.rows, rows)] for p in found]
+    return rows, [predictions.at(rows).predicted for predictions in found]
 
 
 def _show(result: dict[str, Any]) -> str:

@@ -111,10 +111,9 @@ def _by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
 def _states(request: Any) -> dict[str, dict[str, Any]]:
     from xai_core.explainers import EXPLAINERS
     from xai_core.params import build
-    from xai_core.pipeline.explain import resolved_targets
 
     rows = np.asarray(request.rows, dtype=np.int64)
-    keys = [target.key for target in resolved_targets(request.run, rows, request.target)]
+    keys = [target.key for target in request.run.targets(rows, request.target)]
     result: dict[str, dict[str, Any]] = {}
     for key, values in request.methods:
         maps = request.run.maps(key, build(EXPLAINERS[key].params, values), weights=request.weights)

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from typing import Any
 
 from xai_core.cli.command import Command
 from xai_core.params import specs
+from xai_core.registry import FAMILIES, family
 
-FAMILIES = {
-    "explainers": ("xai_core.explainers", "EXPLAINERS"),
-    "datasets": ("xai_core.datasets", "DATASETS"),
-    "architectures": ("xai_core.models.architectures", "ARCHITECTURES"),
-    "losses": ("xai_core.training.losses", "LOSSES"),
-    "augmentations": ("xai_core.training.augmentations", "AUGMENTATIONS"),
-    "similarities": ("xai_core.metrics", "SIMILARITIES"),
-}
+INTRODUCTION = """# Reference
+
+Everything that is registered, from its own card: `xai list --markdown` prints this page.
+Parameters are given as `--set KEY.NAME=VALUE`.
+"""
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     families = sorted(FAMILIES)
     parser.add_argument("family", nargs="?", choices=families, metavar="FAMILY", help=f"{', '.join(families)}; or all")
-    parser.add_argument("--markdown", action="store_true", help="as the tables of docs/reference.md")
+    parser.add_argument("--markdown", action="store_true", help="as docs/reference.md has it")
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    families = [args.family] if args.family else sorted(FAMILIES)
-    return {"families": {family: _members(family) for family in families}, "markdown": args.markdown}
-
-
-def _members(family: str) -> list[dict[str, Any]]:
-    module, name = FAMILIES[family]
-    return [_described(member) for member in getattr(importlib.import_module(module), name)]
+    names = [args.family] if args.family else sorted(FAMILIES)
+    families = {name: [_described(member) for member in family(name)] for name in names}
+    problems = [problem for name in names for problem in family(name).problems]
+    return {"families": families, "problems": problems, "markdown": args.markdown}
 
 
 def _described(member: Any) -> dict[str, Any]:
@@ -54,11 +48,13 @@ def _described(member: Any) -> dict[str, Any]:
 
 def _show(result: dict[str, Any]) -> str:
     show = _as_markdown if result["markdown"] else _as_text
-    return "\n\n".join(show(family, members) for family, members in result["families"].items())
+    parts = [show(name, members) for name, members in result["families"].items()]
+    whole = result["markdown"] and len(parts) > 1
+    return "\n\n".join([INTRODUCTION.rstrip()] * whole + parts + result["problems"] * (not result["markdown"]))
 
 
-def _as_text(family: str, members: list[dict[str, Any]]) -> str:
-    lines = [family]
+def _as_text(name: str, members: list[dict[str, Any]]) -> str:
+    lines = [name]
     for member in members:
         lines.append(f"  {member['key']:<18} {member['summary']}")
         for p in member["params"]:
@@ -68,8 +64,8 @@ def _as_text(family: str, members: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _as_markdown(family: str, members: list[dict[str, Any]]) -> str:
-    lines = [f"## {family.capitalize()}", "", "| key | what | what it does not show | parameters | source |"]
+def _as_markdown(name: str, members: list[dict[str, Any]]) -> str:
+    lines = [f"## {name.capitalize()}", "", "| key | what | what it does not show | parameters | source |"]
     lines.append("|---|---|---|---|---|")
     for member in members:
         params = "<br>".join(f"`{p['name']}={p['default']}` {p['help']}" for p in member["params"])

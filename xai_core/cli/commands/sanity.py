@@ -84,9 +84,8 @@ def _found(
     """A method's maps with each of these weights."""
     from xai_core.explainers import EXPLAINERS
     from xai_core.params import build
-    from xai_core.pipeline.explain import resolved_targets
 
-    targets = [target.key for target in resolved_targets(run, rows, "predicted")]
+    targets = [target.key for target in run.targets(rows, "predicted")]
     params: Any = build(EXPLAINERS[key].params, given)
     return [run.maps(key, params, weights=kind, create=True).get(rows, targets) for kind in weights]
 

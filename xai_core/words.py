@@ -1,0 +1,39 @@
+"""The words for splits, cells, ways of counting and shares, so that every command, page and file says the same."""
+
+from __future__ import annotations
+
+import math
+
+SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test", "all": "all"}
+"""How a split is called in a sentence; `all` is all of them together."""
+
+COUNTED_AS = {"count": "Samples", "true": "% of true class", "predicted": "% of predicted class"}
+"""What the numbers of a confusion matrix are: see `xai_core.triage.confusion.rates`."""
+
+NO_NUMBER = "–"
+
+
+def of_split(split: str, noun: str = "samples") -> str:
+    """`training samples`; of all splits together `samples` alone."""
+    return noun if split == "all" else f"{SPLIT_WORDS[split]} {noun}"
+
+
+def cell_name(true: str, predicted: str) -> str:
+    """What the samples of a cell of the confusion matrix are, by the names of its classes."""
+    return f"{true}, recognised" if true == predicted else f"{true} taken for {predicted}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """`12.3 %`; a dash where there is no number."""
+    return f"{100 * share:.{digits}f} %" if math.isfinite(share) else NO_NUMBER
+
+
+def percent_range(low: float, high: float, digits: int = 1) -> str:
+    """`10.1 to 14.0 %`; "" where there is no interval."""
+    known = math.isfinite(low) and math.isfinite(high)
+    return f"{100 * low:.{digits}f} to {percent(high, digits)}" if known else ""
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign: `+1.2`, `−0.4`, `0`."""
+    return f"{100 * share:+.1f}".replace("-", "−") if share else "0"
