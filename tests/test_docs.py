@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,20 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) + re.findall(r'src="([^"]+)"', text):
         if not target.startswith(("http://", "https://", "mailto:")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_what_the_how_tos_print_passes_the_linter(tmp_path: Path) -> None:
+    """Whole modules, which begin with their docstring: who copies one and runs `make check` is not told off."""
+    for page in (ROOT / "docs" / "how-to").glob("*.md"):
+        blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+        for number, block in enumerate(block for block in blocks if block.startswith('"""')):
+            (tmp_path / f"{page.stem.replace('-', '_')}_{number}.py").write_text(block, encoding="utf-8")
+    assert len(list(tmp_path.iterdir())) >= 6
+    ruff = [str(Path(sys.executable).with_name("ruff")), "--config", str(ROOT / "pyproject.toml")]
+    checks = [["check", "--no-cache", "--ignore", "INP001"], ["format", "--check", "--no-cache"]]
+    for check in checks:
+        told = subprocess.run([*ruff, *check, str(tmp_path)], capture_output=True, text=True, timeout=60)
+        assert told.returncode == 0, told.stdout
 
 
 def commands_of(page: Path) -> list[str]:

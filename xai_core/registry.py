@@ -24,6 +24,7 @@ FAMILIES: Mapping[str, str] = {
     "datasets": "xai_core.datasets",
     "explainers": "xai_core.explainers",
     "losses": "xai_core.training.losses",
+    "metrics": "xai_core.metrics",
     "similarities": "xai_core.similarities",
 }
 """Every family and the package of its members, which gives its registry under the family's name in capitals."""

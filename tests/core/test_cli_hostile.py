@@ -359,7 +359,7 @@ def test_a_bundled_study_that_is_rebuilt_is_set_aside(
 ) -> None:
     study = Path(shutil.copytree(made, tmp_path / "assets" / "garments"))
     (study / "mine.txt").write_text("mine")
-    monkeypatch.setattr(bundle, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
     monkeypatch.setattr(bundle, "ASSETS", tmp_path / "assets")
     monkeypatch.setattr(bundle, "BUNDLE", study)
     former = xai_json(capsys, "demo", "--rebuild")["former"]
@@ -469,9 +469,10 @@ def test_a_run_of_own_code_that_cannot_be_remembered_is_not_there(
 
 OWN_CODE = """
 from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures.base import ModelSpec
 
 def net():
-    return ARCHITECTURES["small_cnn"].build(3, 3, 32)
+    return ARCHITECTURES["small_cnn"].build(ModelSpec(3, 3, 32))
 """
 
 

@@ -28,9 +28,10 @@ from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
 from xai_core.pipeline import predict as predicting
 from xai_core.pipeline import train as training
+from xai_core.pipeline.asked import Given
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench, load_classifier
-from xai_core.pipeline.train import Given, train_run
+from xai_core.pipeline.train import train_run
 from xai_core.store import layers
 from xai_core.store.files import read_json
 from xai_core.store.identity import BACKGROUND
@@ -87,7 +88,7 @@ def test_a_method_without_a_parameter_for_it_gets_a_background(study: Study) -> 
     run, bench = study.run("baseline"), Bench("cpu")
     method = replace(EXPLAINERS["shap"], params=NoParams)
     wanted = explaining.Wanted(method, NoParams(), MapStore(study.path))
-    background = explaining._context(bench, run, bench.classifier(run), wanted).background
+    background = explaining._background(bench, run, bench.classifier(run), wanted)
     assert background is not None
     assert len(background) == BACKGROUND
 

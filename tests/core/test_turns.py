@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from xai_core.explainers.pauses import pause
+from xai_core.explainers.engine.pauses import pause
 from xai_core.worker import operations
 from xai_core.worker import server as server_module
 from xai_core.worker.server import DEEPEST, Server

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.datasets import DATASETS
-from xai_core.demo.drawing import GarmentParams, drawing
+from xai_core.demo.drawing import GarmentParams, drawing, pack
 from xai_core.errors import BadInput
 from xai_core.params import as_dict, build
+from xai_core.pipeline.asked import Given
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench
 from xai_core.pipeline.predict import predict
-from xai_core.pipeline.train import Given, train_run
+from xai_core.pipeline.train import train_run
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
@@ -94,6 +95,7 @@ def _drawn(folder: Path, recipe: Recipe, watch: Watch) -> Study:
         study = Study.create(
             folder, dataset="garments", params=as_dict(params), data=folder / "data", seed=recipe.seed, scan=scan
         )
+        pack(pictures, params)
         pictures.rename(study.data)
     return study
 

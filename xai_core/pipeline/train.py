@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from xai_core.models.architectures.base import IMAGENET_MEAN, IMAGENET_STD
 from xai_core.models.build import pick_device
 from xai_core.models.preprocess import Preprocess, check_scale
 from xai_core.models.weights import fingerprint, save_weights
+from xai_core.pipeline.asked import Given, existing
 from xai_core.pipeline.pictures import training_data
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -30,23 +31,6 @@ from xai_core.types import CancelToken, Progress, silent
 
 MEASURED_ON = 2000
 """Training pictures that mean and std are taken from where nobody gave them."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """What may be said of a training beside its configuration; None where nothing is said.
-
-    Attributes:
-        size, mean, std: of the model's input.
-        parent: the run that it is to be compared with.
-        device: where it runs; it changes nothing that is stored.
-    """
-
-    size: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    parent: str | None = None
-    device: str = "auto"
 
 
 def train_run(
@@ -98,39 +82,6 @@ def train_run(
             run.write_history(result.history)
         shutil.rmtree(folder, ignore_errors=True)
         return study.run(name)
-
-
-def existing(study: Study, name: str, config: TrainConfig, given: Given) -> Run | None:
-    """The run of this name, if it was trained with this very configuration; None where there is no such run.
-
-    Raises:
-        BadInput: it came about otherwise.
-    """
-    if name not in study.runs():
-        return None
-    run = study.run(name)
-    if different := _differences(run, config.resolved(), given):
-        value = f"{name} ({', '.join(different)})"
-        raise BadInput("this run exists already, and is another", value=value, remedy="Choose another name.")
-    return run
-
-
-def _differences(run: Run, config: TrainConfig, given: Given) -> list[str]:
-    """In what a run differs from what is asked for; what nothing is said of does not differ."""
-    stored = {name: value for name, value in run.info.training.items() if name != "best_epoch"}
-    if not stored:
-        return ["it was not trained here"]
-    before = TrainConfig.from_dict(stored).resolved().as_dict()
-    asked = config.as_dict() | {"init": Path(config.init).name}
-    different = [f"{name}: {before[name]}, not {asked[name]}" for name in asked if asked[name] != before[name]]
-    known = run.info.preprocess or {}
-    inputs = {"width": given.size, "mean": given.mean and list(given.mean), "std": given.std and list(given.std)}
-    for name, value in inputs.items():
-        if value is not None and known.get(name) != value:
-            different.append(f"{name}: {known.get(name)}, not {value}")
-    if run.info.parent != given.parent:
-        different.append(f"parent: {run.info.parent}, not {given.parent}")
-    return different
 
 
 @contextlib.contextmanager

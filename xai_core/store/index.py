@@ -147,7 +147,8 @@ class IndexedStore:
     def _lines(self, index: sqlite3.Connection, pairs: Sequence[Pair]) -> list[tuple[Any, ...]]:
         """What the index names of these pairs: position, `columns`, checksum (None in a line of before)."""
         checksum = "checksum" if index.execute(_HAS_CHECKSUMS).fetchone()[0] else "NULL"
-        query = _LOOK_UP.format(columns=", ".join(self.columns), checksum=checksum)
+        columns = ", ".join(f"rows.{name}" for name in self.columns)  # json_each has columns of its own
+        query = _LOOK_UP.format(columns=columns, checksum=checksum)
         return index.execute(query, (json.dumps(pairs),)).fetchall()
 
     def _fresh(self, index: sqlite3.Connection, pairs: Sequence[Pair]) -> list[int]:

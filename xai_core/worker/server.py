@@ -13,8 +13,8 @@ from typing import Any, TextIO
 import torch
 
 from xai_core.errors import Cancelled, XaiError
-from xai_core.explainers.guard import set_aside
-from xai_core.explainers.pauses import pausing
+from xai_core.explainers.engine.guard import set_aside
+from xai_core.explainers.engine.pauses import pausing
 from xai_core.models.build import pick_device
 from xai_core.pipeline.load import Bench
 from xai_core.worker.operations import steps

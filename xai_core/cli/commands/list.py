@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from xai_core.cli.command import Command
 from xai_core.params import specs
 from xai_core.registry import FAMILIES, family
+from xai_core.types import Card
+
+_DIRECTIONS = {1: "higher is better", -1: "lower is better", 0: "neither end is better"}
 
 INTRODUCTION = """# Reference
 
@@ -39,11 +43,19 @@ def _described(member: Any) -> dict[str, Any]:
         "paper": card.paper,
         "needs": sorted(card.needs),
         "cost": card.cost,
+        "reading": _reading(card),
         "params": [
             {"name": p.name, "default": p.default, "help": p.help, "choices": list(p.choices or ())}
             for p in (specs(params) if params else [])
         ],
     }
+
+
+def _reading(card: Card) -> str:
+    """How a value of a metric is read, or ""."""
+    if not card.unit:
+        return ""
+    return f"{card.unit}; {_DIRECTIONS[card.direction]}"
 
 
 def _show(result: dict[str, Any]) -> str:
@@ -56,7 +68,7 @@ def _show(result: dict[str, Any]) -> str:
 def _as_text(name: str, members: list[dict[str, Any]]) -> str:
     lines = [name]
     for member in members:
-        lines.append(f"  {member['key']:<18} {member['summary']}")
+        lines.append(f"  {member['key']:<18} {_summary(member)}")
         for p in member["params"]:
             lines.append(f"  {'':<18}   {p['name']} = {p['default']!r}: {p['help']}")
             if p["choices"]:
@@ -64,12 +76,16 @@ def _as_text(name: str, members: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _summary(member: Mapping[str, Any]) -> str:
+    return f"{member['summary']} ({member['reading']})" if member["reading"] else str(member["summary"])
+
+
 def _as_markdown(name: str, members: list[dict[str, Any]]) -> str:
     lines = [f"## {name.capitalize()}", "", "| key | what | what it does not show | parameters | source |"]
     lines.append("|---|---|---|---|---|")
     for member in members:
         params = "<br>".join(f"`{p['name']}={p['default']}` {p['help']}" for p in member["params"])
-        cells = [f"`{member['key']}`", member["summary"], member["blind_spot"], params, member["paper"]]
+        cells = [f"`{member['key']}`", _summary(member), member["blind_spot"], params, member["paper"]]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from xai_core.cli.background import absolute, background_argument, begun
 from xai_core.cli.command import (
     Command,
     device_argument,
@@ -51,19 +52,30 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
     )
     device_argument(parser)
+    background_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     study = open_study(args)
     parent = study.run(args.parent) if args.parent else None
     config = configuration(args, parent)
-    from xai_core.pipeline.train import Given, train_run
+    if args.background:
+        return begun(args, "train", _arguments(args, config, parent))
+    from xai_core.pipeline.asked import Given
+    from xai_core.pipeline.train import train_run
 
     given = Given(*_input(args, parent), parent=args.parent, device=in_force(args).device)
     before = args.run_name in study.runs()
     with long_work("training", quiet=before) as (progress, cancel):
         run = train_run(study, args.run_name, config, given, progress=progress, cancel=cancel)
     return summary(study, run) | {"existed": before, "next": next_command("predict", args)}
+
+
+def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None) -> dict[str, Any]:
+    """The same for a job."""
+    size, mean, std = _input(args, parent)
+    values = config.as_dict() | {"init": absolute(config.init) if config.init else ""}
+    return {"run": args.run_name, "config": values, "parent": args.parent, "size": size, "mean": mean, "std": std}
 
 
 def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
