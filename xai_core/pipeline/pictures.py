@@ -138,7 +138,9 @@ def _on_disk(study: Study, plane: Plane, progress: Progress, cancel: CancelToken
     Pictures are known by name, size and time of change of their files; masks by their digest.
     """
     samples = study.rows(plane.split)
-    about = _about(study, plane)
+    masks = plane.what == "masks"
+    state = study.digest_masks(progress, cancel) if masks else _stamps(study, plane.split)
+    about = _about(study, plane, state)
     folder = study.path / CACHE / f"{plane.what}-{plane.split}-{digest(about['identity'])[:8]}"
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,16 +153,22 @@ def _on_disk(study: Study, plane: Plane, progress: Progress, cancel: CancelToken
     return _kept(folder, about, (len(samples), *plane.shape))
 
 
-def _about(study: Study, plane: Plane) -> dict[str, Any]:
+def _about(study: Study, plane: Plane, state: str) -> dict[str, Any]:
     """What a cache is of, and what tells that it is no longer so."""
     identity = {
         "samples": study.info.samples_digest,
         "dataset": [study.info.dataset, study.info.dataset_params],
         "plane": [plane.what, plane.split, list(plane.shape), plane.fit],
     }
-    paths = sorted(set(study.samples["path"].to_numpy()[study.rows(plane.split)]))
-    state = digest([_stamp(study.data / path) for path in paths])
     return {"identity": identity, "state": state}
+
+
+def _stamps(study: Study, split: str) -> str:
+    """Digest of size and time of change of a split's files, and of those on top of the data folder: archives."""
+    paths = [study.data / path for path in sorted(set(study.samples["path"].to_numpy()[study.rows(split)]))]
+    if study.data.is_dir():
+        paths += sorted(path for path in study.data.iterdir() if path.is_file())
+    return digest([_stamp(path) for path in paths])
 
 
 def _stamp(path: Path) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +37,10 @@ class FileRows:
         self.shape, self.checksums, self._path = shape, checksums, path
         self._bytes = int(np.prod(shape[1:], dtype=np.int64))
         try:
-            self._file = open_plain(path)
-            size = os.fstat(self._file.fileno()).st_size
+            with open_plain(path) as file:
+                self._descriptor = os.dup(file.fileno())
+            weakref.finalize(self, os.close, self._descriptor)
+            size = os.fstat(self._descriptor).st_size
             if size != shape[0] * self._bytes or len(checksums) != shape[0]:
                 raise ValueError(f"{size:,} bytes for {shape[0]:,} rows of {self._bytes:,}")
         except (OSError, ValueError) as error:
@@ -51,7 +54,7 @@ class FileRows:
         found = np.empty((len(indices), self._bytes), np.uint8)
         for row, index in zip(found, indices.tolist(), strict=True):
             try:
-                whole = os.preadv(self._file.fileno(), [row.data], index * self._bytes) == self._bytes
+                whole = os.preadv(self._descriptor, [row.data], index * self._bytes) == self._bytes
             except OSError as error:
                 raise self._damaged(error) from None
             if not whole or _checksum(row) != self.checksums[index]:
