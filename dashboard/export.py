@@ -17,8 +17,7 @@ def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
     assert predictions is not None
     said = predictions.at(rows)
     labels, predicted = study.labels[rows], said.predicted
-    chances, names = said.probabilities, np.array(study.class_names, dtype=object)
-    every = np.arange(len(rows))
+    names = np.array(study.class_names, dtype=object)
     samples = study.samples.iloc[rows]
     written = study.annotations.of(rows.tolist())
     table = pd.DataFrame(
@@ -29,8 +28,8 @@ def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
             "path": samples["path"].map(_harmless),
             "true": [_harmless(name) for name in names[labels]],
             "predicted": [_harmless(name) for name in names[predicted]],
-            "p_true": chances[every, labels],
-            "p_predicted": chances[every, predicted],
+            "p_true": said.of(labels),
+            "p_predicted": said.confidence,
             "loss": said.loss,
             "tags": [_harmless("; ".join(one.tags)) for one in written],
             "note": [_harmless(one.note) for one in written],

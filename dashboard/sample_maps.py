@@ -90,7 +90,7 @@ def shape_of(context: Context, row: int) -> float:
 
 def _words(context: Context, sample: Sample, spec: str, target: Target) -> tuple[list[str], str]:
     names = context.study.class_names
-    share = f"{sample.probabilities[target.positive]:.1%}".replace("%", " %")
+    share = _share(sample, target)
     if target.negative is not None:
         return ["Evidence for ", names[target.positive], " rather than ", names[target.negative]], "predicted − true"
     role = (
@@ -101,6 +101,13 @@ def _words(context: Context, sample: Sample, spec: str, target: Target) -> tuple
         else ""
     )
     return ["Evidence for ", names[target.positive]], f"{role} · {share}" if role else share
+
+
+def _share(sample: Sample, target: Target) -> str:
+    share = sample.probabilities[target.positive]
+    if np.isnan(share):  # of very many classes only the largest are kept
+        return f"under {np.nanmin(sample.probabilities):.1%}".replace("%", " %")
+    return f"{share:.1%}".replace("%", " %")
 
 
 def _stack(column: Column, panel: evidence.Panel, title: str, base: str, shape: float) -> Stack:

@@ -177,10 +177,11 @@ def aligned(context: Context, predictions: Predictions) -> tuple[NDArray[np.int6
 
 def measured(context: Context, predictions: Predictions) -> Quality:
     """How good the predictions are on the open split."""
-    rows, places = aligned(context, predictions)
-    return _quality(context.study.labels[rows], predictions.predicted[places], predictions.probabilities[places])
+    rows, _ = aligned(context, predictions)
+    said = predictions.at(rows)
+    return _quality(context.study.labels[rows], said.predicted, said.confidence, len(context.study.class_names))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _quality(labels: NDArray[np.int64], predicted: NDArray[np.int64], probabilities: NDArray) -> Quality:
-    return quality(labels, predicted, probabilities)
+def _quality(labels: NDArray[np.int64], predicted: NDArray[np.int64], confidence: NDArray, classes: int) -> Quality:
+    return quality(labels, predicted, confidence, classes)

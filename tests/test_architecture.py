@@ -14,7 +14,7 @@ from xai_core.registry import FAMILIES as PACKAGES
 
 LEVELS = [  # the longest name that fits a module counts: the demo's art lies far below its making
     {"errors"},
-    {"types", "text"},
+    {"types", "text", "needs"},
     {"registry", "params", "files", "tables", "words", "task", "demo.art"},
     {"settings", "trust", "hosts", "archives"},
     {"pictures", "splits", "demo.drawing"},

@@ -17,12 +17,13 @@ def top(
     """The k largest of `(K,)` probabilities, the true class always among them.
 
     Args:
+        probabilities: NaN for classes whose probability was not kept.
         true: the label, or None for a picture without one.
     """
-    if not len(probabilities) or not np.isfinite(probabilities).all():
+    order = np.argsort(-np.asarray(probabilities, float), kind="stable")  # NaN comes last
+    shown = [i for i in order[:k].tolist() if np.isfinite(probabilities[i])]
+    if not shown:
         return empty(theme, "No probabilities for this picture.")
-    order = np.argsort(-np.asarray(probabilities, float), kind="stable")
-    shown = list(order[:k])
     if true is not None and true not in shown:
         shown.append(true)
     shown.reverse()

@@ -90,9 +90,9 @@ def _worst(context: Context) -> None:
 def _reliability(context: Context) -> None:
     predictions = context.predictions
     assert predictions is not None, "a measured run has predictions"
-    rows, places = aligned(context, predictions)
-    chances, predicted = predictions.probabilities[places], predictions.predicted[places]
-    table = reliability_table(context.study.labels[rows], predicted, chances)
+    rows, _ = aligned(context, predictions)
+    said = predictions.at(rows)
+    table = reliability_table(context.study.labels[rows], said.predicted, said.confidence)
     error = measured(context, predictions).calibration_error
     figure = reliability.calibration(table, error, page_theme(), title="Right as often as it says?")
     plot(figure, key="reliability", alt="Accuracy against confidence")

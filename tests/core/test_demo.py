@@ -24,7 +24,7 @@ from xai_core.explainers.engine.plan import explain
 from xai_core.params import build
 from xai_core.pictures import read_picture
 from xai_core.pipeline.load import Bench, inputs
-from xai_core.store.identity import background_count, background_rows, sample_seed
+from xai_core.store.identity import sample_seed
 from xai_core.store.maps import STORED
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
@@ -149,7 +149,7 @@ def test_the_bundled_maps_are_what_the_methods_give_today(key: str, tmp_path: Pa
     classifier = bench.classifier(run)
     context = None
     if "background" in EXPLAINERS[key].card.needs:
-        chosen = background_rows(study, background_count(params), study.info.seed)
+        chosen = study.background(EXPLAINERS[key].background_count(params))
         context = bench.background(study, classifier, chosen.tolist())
     seeds = np.array([sample_seed(study.info.seed, str(study.samples["id"].iat[row])) for row in rows])
     (found,) = explain(

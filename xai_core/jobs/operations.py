@@ -165,14 +165,14 @@ def _check_explain(study: Study, wanted: ExplainArguments) -> None:
 
 
 def _explain(study: Study, wanted: ExplainArguments, work: Work) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, check_layers, explain_steps
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
 
     run = study.run(wanted.run)
     rows = rows_of(run, wanted)
     bench = Bench(work.settings.device)
     request = Request(run, rows.tolist(), wanted.target, wanted.methods, wanted.weights)
-    check_layers(bench, request)
+    check_methods(bench, request)
     total = 0
     for done, total in explain_steps(bench, request):
         work.progress(done, total, "maps")

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from xai_core.datasets.base import DATASETS, Dataset, Scan
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import damaged
-from xai_core.params import build
+from xai_core.params import build, digest
 from xai_core.store import files, samples, study_info
 from xai_core.store.annotations import Annotations
+from xai_core.store.identity import background_rows
 from xai_core.store.masks import MaskDigest
 from xai_core.store.run import INFO_FILE, Run, RunInfo
 from xai_core.store.study_info import SCHEMA, STUDY_FILE, StudyInfo
@@ -49,6 +50,7 @@ class Study:
         self._samples: pd.DataFrame = table.to_pandas(use_threads=False)
         self._labels: NDArray[np.int64] = self._samples["label"].to_numpy(np.int64)
         self._labels.setflags(write=False)
+        self._backgrounds: dict[int, tuple[NDArray[np.int64], str]] = {}
 
     @classmethod
     def create(
@@ -139,7 +141,14 @@ class Study:
 
     def ids(self, rows: NDArray[np.int64]) -> pa.Array:
         """The ids of these rows, as Arrow has them: ten times as fast as a data frame."""
-        return self._table["id"].combine_chunks().take(pa.array(rows))
+        return self._ids if self._are_all(rows) else self._ids.take(pa.array(rows))
+
+    @cached_property
+    def _ids(self) -> pa.Array:
+        return self._table["id"].combine_chunks()
+
+    def _are_all(self, rows: NDArray[np.int64]) -> bool:
+        return len(rows) == len(self._labels) and bool((rows == np.arange(len(rows))).all())
 
     def rows(self, split: str | None = None) -> NDArray[np.int64]:
         """Row numbers of a split, ascending, read-only; of all samples for None.
@@ -186,6 +195,22 @@ class Study:
         """A sample's object mask `(height, width)`, or None where it has none."""
         (sample,) = self._samples_at([row])
         return self._dataset.mask(sample) if sample["has_mask"] else None
+
+    def background(self, count: int) -> NDArray[np.int64]:
+        """`(≤ count,)` rows of the training split (of all samples where there is none), ascending, classes in turn."""
+        return self._background(count)[0]
+
+    def background_digest(self, count: int) -> str:
+        """What tells one background from another: of its samples' ids."""
+        return self._background(count)[1]
+
+    def _background(self, count: int) -> tuple[NDArray[np.int64], str]:
+        """Kept: to find them takes a look at every training sample, and pages ask at every click."""
+        if count not in self._backgrounds:
+            rows = self.rows("train")
+            found = background_rows(rows if len(rows) else self.rows(), self._labels, count, self.info.seed)
+            self._backgrounds[count] = found, digest(self._samples["id"].iloc[found].tolist())
+        return self._backgrounds[count]
 
     @property
     def masks_digest(self) -> str:

@@ -40,7 +40,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, check_layers, explain_steps
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
 
     run = open_run(args)
@@ -53,7 +53,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     bench = Bench(in_force(args).device)
     ((_, given),) = methods = settings(args, [args.method])
     request = Request(run, rows.tolist(), "predicted", methods)
-    check_layers(bench, request)
+    check_methods(bench, request)
     with long_work("explaining") as (progress, cancel):
         for done, total in explain_steps(bench, request):
             progress(done, total, "maps")

@@ -61,13 +61,13 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
     if args.background:
         return begun(args, "explain", _arguments(run, args, target, methods))
-    from xai_core.pipeline.explain import Request, check_layers, explain_steps
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
 
     rows = chosen_rows(run, args)
     request = Request(run, rows.tolist(), target, methods, args.weights)
     bench = Bench(in_force(args).device)
-    check_layers(bench, request)
+    check_methods(bench, request)
     with long_work("explaining") as (progress, cancel):
         for done, total in explain_steps(bench, request):
             progress(done, total, "maps")

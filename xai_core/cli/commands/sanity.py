@@ -46,7 +46,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, check_layers, explain_steps
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
 
     run = open_run(args)
@@ -57,7 +57,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     rows = np.sort(np.random.default_rng(args.seed).permutation(rows)[:limit])
     methods, bench = settings(args, args.methods), Bench(in_force(args).device)
     requests = [Request(run, rows.tolist(), "predicted", methods, kind) for kind in _weights(args)]
-    check_layers(bench, requests[0])
+    check_methods(bench, requests[0])
     with long_work("checking") as (progress, cancel):
         for part, request in enumerate(requests):
             for done, total in explain_steps(bench, request):
