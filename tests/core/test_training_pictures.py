@@ -33,6 +33,9 @@ from xai_core.training.rows import FileRows, in_order, write_rows
 from xai_core.types import CancelToken
 
 SMALL = Preprocess(28, 28, 1, (0.3,), (0.3,))
+TRAINING, VALIDATION = 14, 8
+"""Samples; two more became the test split."""
+
 CONFIG = TrainConfig(architecture="small_cnn", epochs=1, batch_size=8)
 ON_CPU = Given(size=28, mean=(0.3,), std=(0.3,), device="cpu")
 
@@ -124,7 +127,7 @@ def test_pictures_that_do_not_fit_into_memory_train_to_the_same_weights(
     assert not (study.path / "cache").exists()
     monkeypatch.setattr(pictures, "MOST_IN_MEMORY", 1000)
     there = train_run(study, "disk", config, ON_CPU)
-    assert cache_bytes(study) > (16 * 2 + 8) * 28 * 28
+    assert cache_bytes(study) > (TRAINING * 2 + VALIDATION) * 28 * 28
     assert here.info.fingerprint == there.info.fingerprint
     assert all((a == read_weights(there.weights)[n]).all() for n, a in read_weights(here.weights).items())
 
@@ -134,18 +137,20 @@ def test_the_cache_is_shared_and_made_again_where_files_changed(study: Study, mo
     asked = counted(monkeypatch)
     first = loaded(study)
     assert isinstance(first.training.pixels, FileRows)
-    assert len(asked) == 24
+    assert len(asked) == TRAINING + VALIDATION
     assert loaded(study).training.digest() == first.training.digest()
-    assert len(asked) == 24
+    assert len(asked) == TRAINING + VALIDATION
     training = study.samples.iloc[study.rows("train")]
     path = study.data / training["path"].iloc[0]
     draw_picture(path, 5)
     os.utime(path, ns=(1, 1))
     edited = loaded(study)
-    assert len(asked) == 24 + 16
+    assert len(asked) == 2 * TRAINING + VALIDATION
     assert edited.training.digest() != first.training.digest()
     assert edited.validation.digest() == first.validation.digest()
-    assert first.training.pixels[np.arange(16)].shape == (16, 28, 28, 1), "who has the former rows open keeps them"
+    assert first.training.pixels[np.arange(TRAINING)].shape == (TRAINING, 28, 28, 1), (
+        "who has the former rows open keeps them"
+    )
     name = training[training["has_mask"]]["path"].iloc[0]
     mask = study.data / name.replace(".png", "_mask.png")
     draw_mask(mask, 3 + int(Path(name).stem))
@@ -179,10 +184,10 @@ def test_a_filling_that_was_stopped_or_full_leaves_nothing_half(study: Study, mo
         training_data(study, SMALL, progress=lambda done, *_: token.cancel() if done > 3 else None, cancel=token)
     assert not list((study.path / "cache").rglob("rows.bin"))
     with monkeypatch.context() as patch:
-        patch.setattr(pictures.shutil, "disk_usage", lambda _: os.terminal_size((0, 0)) and Usage)
+        patch.setattr(pictures.shutil, "disk_usage", lambda _: Usage)
         with pytest.raises(StorageFull, match=r"do not fit on the study's disk.*0\.0 GiB are free"):
             training_data(study, SMALL)
-    assert len(training_data(study, SMALL).training) == 16
+    assert len(training_data(study, SMALL).training) == TRAINING
 
 
 class Usage:
@@ -218,7 +223,7 @@ def test_a_killed_filling_is_done_again(study: Study) -> None:
         process.kill()
     assert list((study.path / "cache").rglob("rows.bin"))
     assert not list((study.path / "cache").rglob("manifest.json"))
-    assert len(loaded(study).training) == 16
+    assert len(loaded(study).training) == TRAINING
 
 
 def test_rows_come_in_order_and_a_bounded_number_ahead(tmp_path: Path) -> None:
