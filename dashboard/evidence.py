@@ -15,6 +15,7 @@ from xai_core.answers.maps import Column
 from xai_core.params import as_dict, assignments
 from xai_core.store.maps import REFUSED, STORED, StoredMaps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
+from xai_core.types import Specs
 
 COARSE = 20
 """Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
@@ -116,13 +117,13 @@ def request(
     context: Context,
     wanted: Sequence[Column],
     rows: NDArray[np.int64],
-    spec: str | None = None,
+    specs: Specs | None = None,
     *,
     weights: str = "trained",
     urgent: bool = True,
     owner: str = "",
 ) -> str:
-    """Ask the worker, in the name of `owner`, for the maps of these rows; returns the job's id.
+    """Ask the worker, in the name of `owner`, for maps of these rows, of all targets at once; returns the job's id.
 
     What is stored is not computed again.
     """
@@ -130,7 +131,7 @@ def request(
         study=context.study.path,
         run=context.scope.run.name,
         rows=[int(row) for row in rows],
-        target=spec or context.selection.target,
+        target=specs or context.selection.target,
         methods=[(column.card.key, as_dict(column.params)) for column in wanted],
         weights=weights,
         urgent=urgent,

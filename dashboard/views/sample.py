@@ -87,9 +87,8 @@ def _evidence(context: Context, sample: Sample) -> None:
             return
         _choices(context, columns)
         wanted = np.array([sample.row])
-        # The worker takes the newest request first, and the predicted class matters most.
-        jobs = [ask(context, columns, wanted, spec) for spec in reversed(targets(context, sample))]
-        live(context, jobs, lambda: _maps(context, sample), what="Heatmaps of this picture")
+        job = ask(context, columns, wanted, targets(context, sample))
+        live(context, [job], lambda: _maps(context, sample), what="Heatmaps of this picture")
         provenance(context, columns, sample)
 
 
