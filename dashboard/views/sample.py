@@ -21,7 +21,7 @@ from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.provenance import provenance
 from dashboard.widgets.refusals import one_map, refusals, same_for_every_class
 from dashboard.widgets.sample_picker import sample_picker
-from xai_core.answers.maps import Column, same
+from xai_core.answers.maps import Column, refreshed, same
 
 TITLE = "Sample"
 QUESTION = "Why this one?"
@@ -88,7 +88,12 @@ def _evidence(context: Context, sample: Sample) -> None:
         _choices(context, columns)
         wanted = np.array([sample.row])
         job = ask(context, columns, wanted, targets(context, sample))
-        live(context, [job], lambda: _maps(context, sample), what="Heatmaps of this picture")
+        live(
+            context,
+            [job],
+            lambda: _maps(context, sample, columns),
+            what="Heatmaps of this picture",
+        )
         provenance(context, columns, sample)
 
 
@@ -105,9 +110,8 @@ def _choices(context: Context, columns: list[Column]) -> None:
     settings_form(context, columns)
 
 
-def _maps(context: Context, sample: Sample) -> None:
-    scaling = _SCALED[context.selection.normalise]
-    columns = evidence.columns(context)
+def _maps(context: Context, sample: Sample, known: list[Column]) -> None:
+    scaling, columns = _SCALED[context.selection.normalise], refreshed(context.run, known)
     found = rows(context, sample, columns)
     refusals(columns, [[row.stacks[place].frames[0].panel for row in found] for place in range(len(columns))])
     same_for_every_class(columns)

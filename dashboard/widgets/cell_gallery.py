@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -20,7 +21,7 @@ from dashboard.widgets.gallery import PAGE, gallery
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.refusals import one_map, refusals, same_for_every_class
-from xai_core.answers.maps import same
+from xai_core.answers.maps import Column, refreshed, same
 from xai_core.triage.ordering import order_by, sort_scores
 
 _SORTS = {
@@ -41,20 +42,26 @@ def cell_gallery(context: Context, rows: NDArray[np.int64], title: str, facts: s
     if not len(rows):
         empty("This cell is empty", "No sample of this class was predicted as that one. Choose another cell.")
         return
-    _choices(context)
-    ordered, ranking = _sorted(context, rows)
+    columns = evidence.columns(context)
+    _choices(context, columns)
+    ordered, ranking = _sorted(context, columns, rows)
     pages = math.ceil(len(ordered) / PAGE)
     page = min(context.selection.page, pages)
     shown = ordered[(page - 1) * PAGE : page * PAGE]
     with take:
         _export(context, ordered, shown)
-    job = pending.ask(context, evidence.columns(context), shown)
-    pending.live(context, [job, ranking], lambda: _cards(context, shown), what="Heatmaps of this page")
+    job = pending.ask(context, columns, shown)
+    pending.live(
+        context,
+        [job, ranking],
+        lambda: _cards(context, columns, shown),
+        what="Heatmaps of this page",
+    )
     _pages(pages, page)
 
 
-def _cards(context: Context, rows: NDArray[np.int64]) -> None:
-    columns = evidence.columns(context)
+def _cards(context: Context, known: Sequence[Column], rows: NDArray[np.int64]) -> None:
+    columns = refreshed(context.run, known)
     panels = [evidence.panels(context, column, rows) for column in columns]
     refusals(columns, panels)
     same_for_every_class(columns)
@@ -75,11 +82,11 @@ def _turn(key: str) -> None:
     session.update(page=st.session_state[key])
 
 
-def _choices(context: Context) -> None:
+def _choices(context: Context, columns: Sequence[Column]) -> None:
     chosen = context.selection
     with st.container(key="gallery-choices"):
         explained = method_picker(context)
-        settings_in_force(context, evidence.columns(context))
+        settings_in_force(context, columns)
         with st.container(horizontal=True, gap="medium"):
             if explained:
                 _evidence_choices(chosen.target, chosen.normalise)
@@ -105,9 +112,11 @@ def _evidence_choices(target: str, normalise: str) -> None:
     )
 
 
-def _sorted(context: Context, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], str | None]:
+def _sorted(
+    context: Context, columns: Sequence[Column], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], str | None]:
     """The rows in order, and the job that computes what the order still needs."""
-    by, columns = context.selection.sort, evidence.columns(context)
+    by = context.selection.sort
     if by == "disagreement" and columns:
         job = pending.ask(context, columns, rows, urgent=False)
         scores = disagreement(context, columns, rows)
