@@ -63,6 +63,11 @@ class Jobs:
         """The last lines that a job's process wrote, at most `most` bytes of them. Raises NotFound."""
         return record.tail(self.job(name).folder, most)
 
+    def running(self, operation: str, arguments: Mapping[str, Any]) -> StoredJob | None:
+        """The open job of this operation with these arguments. Raises as `start` for arguments that do not fit."""
+        plain = _plain(_params(operation, arguments))
+        return next((job for job in self.all() if job.open and job.what and _same(job.what, operation, plain)), None)
+
     def start(self, operation: str, arguments: Mapping[str, Any], settings: Settings) -> StoredJob:
         """Begin a job, in a process of its own that outlives this one.
 
@@ -79,9 +84,9 @@ class Jobs:
                 raise OSError("it leads out of the study")
             self._folder.mkdir(exist_ok=True)
         with _one_at_a_time(self._folder):
-            for job in self.all():
-                if job.open and job.what and _same(job.what, what):
-                    raise BadInput("the same job is running already", value=job.id, remedy=self._see(job.id))
+            if (same := self.running(operation, arguments)) is not None:
+                remedy = f"Follow it with: {self.command('follow', same.id)}."
+                raise BadInput("the same job is running already", value=same.id, remedy=remedy)
             folder = self._folder / f"{operation}-{uuid.uuid4().hex[:6]}"
             with files.new_folder(folder, "job") as hidden:
                 record.write_what(hidden, what)
@@ -139,9 +144,6 @@ class Jobs:
         """The line that does the same in a terminal."""
         return shlex.join(["xai", "jobs", str(self.study), action, name])
 
-    def _see(self, name: str) -> str:
-        return f"Follow it with: {self.command('follow', name)}."
-
     def _launch(self, folder: Path, *, resumed: bool = False) -> None:
         with process.taken(folder) as lock:
             before = record.read_standing(folder)
@@ -174,19 +176,27 @@ class Jobs:
                 record.write_standing(job.folder, replace(now, state="stopped", updated=record.now()))
 
 
+def _params(operation: str, arguments: Mapping[str, Any]) -> Any:
+    if operation not in OPERATIONS:
+        raise NotFound.among("operation", operation, OPERATIONS)
+    return record_of(OPERATIONS[operation].params, arguments)
+
+
+def _plain(params: Any) -> dict[str, Any]:
+    """As they are read from a file."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(params)))
+    return plain
+
+
 def _what(study: Study, key: str, arguments: Mapping[str, Any], settings: Settings) -> What:
-    if key not in OPERATIONS:
-        raise NotFound.among("operation", key, OPERATIONS)
-    operation = OPERATIONS[key]
-    params = record_of(operation.params, arguments)
+    params, operation = _params(key, arguments), OPERATIONS[key]
     operation.check(study, params)
-    plain = json.loads(json.dumps(asdict(params)))
     kept = {name: value for name, value in asdict(settings).items() if name in KEPT_SETTINGS}
-    return What(key, operation.title(params), plain, kept, record.now())
+    return What(key, operation.title(params), _plain(params), kept, record.now())
 
 
-def _same(one: What, other: What) -> bool:
-    return (one.operation, one.arguments) == (other.operation, other.arguments)
+def _same(one: What, operation: str, arguments: Mapping[str, Any]) -> bool:
+    return one.operation == operation and one.arguments == arguments
 
 
 @contextlib.contextmanager
