@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xai_core.datasets.base import DATASETS, Dataset, Scan
-from xai_core.errors import BadInput, BadParameter, NotFound, XaiError
+from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import damaged
 from xai_core.params import build, digest
 from xai_core.store import data_folder, files, samples, study_info
@@ -189,7 +189,7 @@ class Study:
         """What a dataset says of a file is beside the point where the whole folder is gone."""
         try:
             yield
-        except XaiError as error:
+        except (BadInput, BadParameter) as error:
             if self.data.exists():
                 raise
             raise data_folder.MissingData(self.path, self.data) from error
