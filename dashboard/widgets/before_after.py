@@ -17,9 +17,10 @@ from dashboard.text import plain
 from dashboard.tiles import picture_tile
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
-from dashboard.widgets.gallery import PAGE, ClassLine, gallery
+from dashboard.widgets.gallery import ClassLine, gallery
 from dashboard.widgets.movement import MEASURED_UP_TO, movement
 from dashboard.widgets.one_method import one_method
+from xai_core.answers.cell import PAGE
 from xai_core.answers.maps import Column
 from xai_core.store.run import Run
 from xai_core.triage.compare import TRANSITIONS

@@ -28,6 +28,7 @@ from xai_core.models.weights import read_weights, save_weights
 from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
 from xai_core.pipeline import predict as predicting
+from xai_core.pipeline import steps
 from xai_core.pipeline import train as training
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench, load_classifier
@@ -316,9 +317,9 @@ def test_a_cell_on_the_diagonal_is_better_when_it_grows(study: Study, capsys: py
 
 
 def test_steps_grow_while_they_are_short_and_shrink_where_they_are_long() -> None:
-    target = explaining.SECONDS_PER_STEP
-    assert explaining._next_size(32, 0.2 * target) == 64
-    assert explaining._next_size(32, target) == 32
-    assert explaining._next_size(32, 3 * target) == 16
-    assert explaining._next_size(1, 3 * target) == 1
-    assert explaining._next_size(explaining.MOST_ROWS, 0.0) == explaining.MOST_ROWS
+    target = steps.SECONDS_PER_STEP
+    assert steps.next_size(32, 0.2 * target) == 64
+    assert steps.next_size(32, target) == 32
+    assert steps.next_size(32, 3 * target) == 16
+    assert steps.next_size(1, 3 * target) == 1
+    assert steps.next_size(steps.MOST_ROWS, 0.0) == steps.MOST_ROWS

@@ -27,18 +27,13 @@ from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, inputs, seed_of
+from xai_core.pipeline.steps import first_size, next_size
 from xai_core.store.identity import sample_seed
 from xai_core.store.maps import MISSING, MapStore
 from xai_core.store.obstacles import lacking
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.types import Card, Explanation, Target
-
-FIRST_FORWARDS, FIRST_ROWS = 256, 32
-"""A group's first step: at most so much work, in forward passes, and so many rows."""
-
-SECONDS_PER_STEP, MOST_ROWS = 1.0, 2048
-"""What later steps grow or shrink to: short enough that a click never waits long, long enough that storing is cheap."""
 
 NO_MASK = "this sample has no mask, which the method needs"
 
@@ -122,13 +117,13 @@ def _fill(
     bench: Bench, request: Request, group: Sequence[Wanted], rows: NDArray[np.int64], targets: list[Target]
 ) -> Iterator[int]:
     """Maps of these rows, in steps of about a second; yields how many maps each gave."""
-    size, first = max(1, min(FIRST_ROWS, int(FIRST_FORWARDS / max(1.0, group[0].explainer.card.cost)))), 0
+    size, first = first_size(group[0].explainer.card.cost), 0
     keys, writing = [target.key for target in targets], list[Future[None]]()
     with ThreadPoolExecutor(len(group)) as writers:
         while first < len(rows):
             began, part = working_time(), slice(first, first + size)
             results = _compute(bench, request, group, rows[part], targets[part])
-            first, size = part.stop, _next_size(size, working_time() - began)
+            first, size = part.stop, next_size(size, working_time() - began)
             _settled(writing)
             # While the disk takes these, the next ones are computed.
             writing = [
@@ -167,13 +162,6 @@ def _check_study(run: Run, explainer: Explainer, params: Any) -> None:
         if need != "cam_layer":
             remedy = f"{explainer.card_for(params).title} cannot do without: choose another method."
             raise NotApplicable(sentence.removesuffix("."), value=run.study.name, remedy=remedy)
-
-
-def _next_size(size: int, seconds: float) -> int:
-    """Twice or half as many rows where a step of `size` rows took far less or more time than a step should."""
-    if seconds < SECONDS_PER_STEP / 2:
-        return min(2 * size, MOST_ROWS)
-    return max(1, size // 2) if seconds > SECONDS_PER_STEP * 2 else size
 
 
 def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str, made_with: Mapping[str, Any]) -> Wanted:

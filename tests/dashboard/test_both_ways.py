@@ -1,0 +1,126 @@
+"""One answer to each question: the page of the bundled study and `xai show` say the same, to the letter."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.context import Services, Studies, use_services
+from dashboard.widgets.confusion_matrix import pack
+from tests.dashboard.fakes import FakeWorker
+from tests.dashboard.pages import opened, words
+from tests.tiny_study import xai_json
+from xai_core.files import ASSETS
+from xai_core.words import percent_range
+
+DEMO = ASSETS / "demo" / "garments"
+METHODS = "gradcam,lrp,shap,eigencam"
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def demo() -> Iterator[None]:
+    use_services(Services(Studies([DEMO]), FakeWorker()))
+    yield
+    use_services(None)
+
+
+def text(app: AppTest) -> str:
+    """Running text and figures as somebody reads them: without the marks that keep names from being interpreted."""
+    figures = [chart.proto.spec or chart.proto.figure.spec for chart in app.get("plotly_chart")]
+    read = [json.dumps(json.loads(figure), ensure_ascii=False) for figure in figures]
+    shown = html.unescape("\n".join([words(app), *read, *(button.label for button in app.button)]))
+    return shown.replace("\u2060", "").replace("\\", "").replace("**", "")
+
+
+def component(app: AppTest, name: str) -> dict[str, Any]:
+    """The data of a component of ours."""
+    found = [part.proto for part in app.get("bidi_component") if part.proto.component_name == f"second_look_{name}"]
+    data: dict[str, Any] = json.loads(found[0].json)
+    return data
+
+
+def test_overview(capsys: Capture) -> None:
+    asked = xai_json(capsys, "show", DEMO, "overview", "--run", "baseline", "--split", "validation")
+    app = opened("overview", run="baseline", split="validation")
+    shown = text(app)
+    assert {fact["name"]: fact["value"] for fact in asked["facts"]}["Samples"] == "2,500"
+    sentences = [asked["measured_on"], *asked["notes"], *asked["runs"]["sentences"], asked["run"]["calibration"]]
+    facts = [entry for fact in asked["facts"] for entry in (fact["name"], fact["value"])]
+    counts = [f">{row[split]:,}<" for row in asked["classes"] for split in ("train", "validation", "test")]
+    pairs = [
+        (f"{pair['count']:,} of {pair['n']:,}", percent_range(pair["low"], pair["high"]))
+        for pair in asked["run"]["worst_pairs"]
+    ]
+    assert len(pairs) == 10
+    for said in (*sentences, *facts, *counts, *(part for pair in pairs for part in pair)):
+        assert said in shown, said
+    lines = "\n".join(asked["lines"])
+    for said in (*sentences, *facts, *(part for pair in pairs for part in pair)):
+        assert said in lines, said
+    table = app.dataframe[0].value
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "calibration_error"):
+        np.testing.assert_allclose(table[name], [100 * run[name] for run in asked["runs"]["table"]])
+    assert table["errors"].tolist() == [run["errors"] for run in asked["runs"]["table"]]
+    assert [f"{bounds} %" for bounds in table["interval"]] == [run["interval"] for run in asked["runs"]["table"]]
+
+
+def test_confusion(capsys: Capture) -> None:
+    asked = xai_json(capsys, "show", DEMO, "confusion", "--run", "baseline", "--split", "test")
+    app = opened("confusion", run="baseline", split="test")
+    assert asked["sentence"] in text(app)
+    assert asked["sentence"] in asked["lines"][0]
+    matrix = component(app, "confusion_matrix")
+    assert matrix["cells"] == pack(np.array(asked["counts"]))
+    assert matrix["labels"] == asked["classes"]
+
+
+def test_cell(capsys: Capture) -> None:
+    words_ = ("--run", "baseline", "--split", "test", "--sort", "margin", "--methods", METHODS)
+    asked = xai_json(capsys, "show", DEMO, "cell", "--cell", "Dress:Skirt", *words_)
+    app = opened("confusion", run="baseline", split="test", true="0", predicted="4", sort="margin", methods=METHODS)
+    shown, cards = text(app), component(app, "gallery")["items"]
+    for said in (asked["title"], asked["facts"], *asked["sentences"]):
+        assert said in shown, said
+        assert said in "\n".join(asked["lines"]), said
+    assert [card["row"] for card in cards] == asked["page_rows"]
+    assert [card["id"] for card in cards] == [sample["id"] for sample in asked["samples"]]
+    for card, sample in zip(cards, asked["samples"], strict=True):
+        shares = [line["share"] for line in card["classes"]]
+        assert shares == pytest.approx([sample["p_true"], sample["p_predicted"]])
+    for column, facts in enumerate(asked["maps"].values()):
+        states = ["stored" if "heat" in card["tiles"][column] else "missing" for card in cards]
+        assert states == [one["state"] for one in facts]
+        assert [card["tiles"][column].get("flag") for card in cards] == [one["caution"] for one in facts]
+
+
+def test_sample(capsys: Capture) -> None:
+    words_ = ("--run", "baseline", "--cell", "Dress:Skirt", "--split", "test", "--methods", METHODS)
+    asked = xai_json(capsys, "show", DEMO, "sample", *words_)
+    app = opened("sample", run="baseline", split="test", true="0", predicted="4", methods=METHODS)
+    shown, rows = text(app), component(app, "heat_grid")["rows"]
+    for said in (asked["title"], asked["facts"], asked["where"], *asked["sentences"]):
+        assert said in shown, said
+    for line in asked["commands"]:
+        assert line in shown, line
+    for chance in asked["probabilities"]:
+        assert f"{100 * chance['share']:.1f} %" in shown
+    assert ["".join(part["text"] for part in row["title"]) for row in rows] == [
+        one["title"] for one in asked["evidence"]
+    ]
+    assert [row["note"] for row in rows] == [one["note"] for one in asked["evidence"]]
+    for row, one in zip(rows, asked["evidence"], strict=True):
+        drawn = [cell["notes"] for cell in row["cells"]]
+        assert [[note["text"] for note in notes] for notes in drawn] == [said["notes"] for said in one["maps"].values()]
+
+
+def test_what_is_left_open_is_as_on_a_page_just_opened(capsys: Capture) -> None:
+    asked = xai_json(capsys, "show", DEMO, "sample")
+    assert asked["where"] in text(opened("sample"))
+    assert xai_json(capsys, "show", DEMO, "confusion")["sentence"] in text(opened("confusion"))
