@@ -6,7 +6,7 @@ keeps what is finished, so the same arguments again go on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -82,6 +82,13 @@ class ExplainArguments:
     rows: tuple[int, ...] = ()
     limit: int | None = None
     weights: str = "trained"
+
+
+@dataclass(frozen=True)
+class ScoreArguments(ExplainArguments):
+    """The same samples and methods; `metrics`: keys of metrics with their parameters."""
+
+    metrics: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,6 +182,30 @@ def _explain(study: Study, wanted: ExplainArguments, work: Work) -> dict[str, An
     return {"samples": len(rows), "maps": total}
 
 
+def _check_score(study: Study, wanted: ScoreArguments) -> None:
+    from xai_core.metrics import METRICS
+
+    if not wanted.metrics:
+        raise BadParameter("no metric is named", remedy="xai list metrics names them.")
+    for key, values in wanted.metrics:
+        build(METRICS[key].params, values)
+    _check_explain(study, wanted)
+
+
+def _score(study: Study, wanted: ScoreArguments, work: Work) -> dict[str, Any]:
+    from xai_core.pipeline.load import Bench
+    from xai_core.pipeline.score import ScoreRequest, score_steps
+
+    run = study.run(wanted.run)
+    rows = rows_of(run, wanted)
+    bench = Bench(work.settings.device)
+    request = ScoreRequest(run, rows.tolist(), wanted.target, wanted.methods, wanted.metrics, wanted.weights)
+    for done, total in score_steps(bench, request):
+        work.progress(done, total, "maps and scores")
+        work.cancel.check()
+    return {"samples": len(rows)}
+
+
 def _check_train(study: Study, wanted: TrainArguments) -> None:
     from xai_core.training.config import TrainConfig
 
@@ -203,13 +234,15 @@ def _train(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
     return {"run": run.name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds}
 
 
-def _explaining(wanted: ExplainArguments) -> str:
-    methods = ", ".join(key for key, _ in wanted.methods)
-    return f"Heatmaps of {wanted.run}: {methods}"
+def _named(what: str, run: str, members: Sequence[tuple[str, Any]]) -> str:
+    return f"{what} of {run}: {', '.join(key for key, _ in members)}"
 
 
 PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.run}", _check_predict, _predict)
-EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _explain)
+EXPLAIN = Operation(
+    "explain", ExplainArguments, lambda a: _named("Heatmaps", a.run, a.methods), _check_explain, _explain
+)
+SCORE = Operation("score", ScoreArguments, lambda a: _named("Scores", a.run, a.metrics), _check_score, _score)
 TRAIN = Operation("train", TrainArguments, lambda a: f"Training of {a.run}", _check_train, _train)
 
-OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN)}
+OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE)}
