@@ -23,7 +23,7 @@ from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.main import main
 from xai_core.errors import BadInput, BadParameter, NotFound, StorageFull
 from xai_core.explainers import EXPLAINERS
-from xai_core.explainers.base import BACKGROUND
+from xai_core.explainers.base import BACKGROUND, CamParams
 from xai_core.models.weights import read_weights, save_weights
 from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
@@ -89,6 +89,33 @@ def test_a_method_without_a_parameter_for_it_gets_a_background(study: Study) -> 
     wanted = explaining.Wanted(method, NoParams(), MapStore(study.path))
     background = explaining.background_of(bench, study, bench.classifier(run), [wanted])
     assert len(background) == BACKGROUND
+
+
+def test_several_targets_of_a_sample_share_its_picture_and_its_pass(study: Study) -> None:
+    run, bench = study.run("baseline"), Bench("cpu")
+    rows, specs = study.rows("test")[:3].tolist(), ("predicted", "true", "difference", "0")
+    asked, forwards, read = [("gradcam", {}), ("hirescam", {})], list[int](), list[int]()
+    bench.classifier(run).module.register_forward_hook(lambda _, given, __: forwards.append(len(given[0])))
+    with pytest.MonkeyPatch.context() as patch:
+        plain = explaining.inputs
+        patch.setattr(explaining, "inputs", lambda *given: (read.extend(given[2]), plain(*given))[1])
+        steps = list(explain_steps(bench, Request(run, rows, specs, asked)))
+    assert forwards == [3], "one forward of three pictures, whatever is asked of them"
+    assert sorted(read) == rows
+    pairs = {(row, target.key) for spec in specs for row, target in zip(rows, run.targets(rows, spec), strict=True)}
+    assert steps[-1] == (2 * len(pairs), 2 * len(pairs)), "what two targets mean alike is made once"
+    maps = run.maps("gradcam", CamParams())
+    assert maps is not None
+    rows_of, keys = zip(*sorted(pairs), strict=True)
+    together = maps.get(rows_of, keys)
+    assert not any(together.refusals)
+    shutil.rmtree(maps.path)
+    for spec in specs:
+        list(explain_steps(Bench("cpu"), Request(run, rows, spec, asked[:1])))
+    apart = run.maps("gradcam", CamParams())
+    assert apart is not None
+    near = 2e-3 * float(np.abs(together.maps).max())
+    np.testing.assert_allclose(apart.get(rows_of, keys).maps, together.maps, atol=near)
 
 
 def test_a_wrong_layer_fails_after_the_other_methods_or_at_once_where_asked(study: Study) -> None:
