@@ -48,7 +48,7 @@ def begin(jobs: Jobs, **arguments: Any) -> StoredJob:
 
 
 def until(jobs: Jobs, name: str, true: Callable[[StoredJob], bool]) -> StoredJob:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not true(job := jobs.job(name)):
         assert time.monotonic() < deadline, job
         time.sleep(0.02)

@@ -118,7 +118,7 @@ def test_a_study_is_trained_predicted_and_explained_in_the_background(tmp_path: 
     jobs = Jobs(folder)
     words = ["--arch", "small_resnet", "--epochs", "200", "--batch-size", "8", "--background"]
     train = xai_json(capsys, "train", folder, "--run", "baseline", *words)["job"]
-    job = until(jobs, train, lambda job: job.done > 40)
+    job = until(jobs, train, lambda job: job.done > 0)
     assert job.process
     jobs.stop(train, kill=True)
     unfinished = folder / "training" / "baseline"
