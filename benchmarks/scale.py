@@ -115,7 +115,7 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
         folder = Path(name)
         study = made_up(folder / "large", args.samples, 10)
         study.add_run("run", RunInfo()).write_predictions(np.arange(args.samples), chances(args.samples, 10))
-        found = {"open_1m_cpu_seconds": round(opened(folder / "large"), 2), **asked(folder / "large")}
+        found: dict[str, Any] = {"open_1m_cpu_seconds": round(opened(folder / "large"), 2), **asked(folder / "large")}
         few = args.samples // 10
         seconds = stored(folder / "one", few, args.classes), stored(folder / "two", 2 * few, args.classes)
         size = (folder / "two" / "runs" / "run" / "predictions.parquet").stat().st_size
