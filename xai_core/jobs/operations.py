@@ -6,7 +6,7 @@ keeps what is finished, so the same arguments again go on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -87,7 +87,11 @@ class ExplainArguments:
 
 @dataclass(frozen=True)
 class ScoreArguments(ExplainArguments):
-    """The same samples and methods; `metrics`: keys of metrics with their parameters."""
+    """Which scores are wanted: every metric on the maps of every method.
+
+    Attributes:
+        metrics: keys of metrics with their parameters.
+    """
 
     metrics: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
@@ -203,12 +207,11 @@ def _score(study: Study, wanted: ScoreArguments, work: Work) -> dict[str, Any]:
 
     run = study.run(wanted.run)
     rows = rows_of(run, wanted)
-    bench = Bench(work.settings.device)
     request = ScoreRequest(run, rows.tolist(), wanted.target, wanted.methods, wanted.metrics, wanted.weights)
-    for done, total in score_steps(bench, request):
+    for done, total in score_steps(Bench(work.settings.device), request):
         work.progress(done, total, "maps and scores")
         work.cancel.check()
-    return {"samples": len(rows)}
+    return {"samples": len(rows), "scores": len(rows) * len(wanted.methods) * len(wanted.metrics)}
 
 
 def _check_train(study: Study, wanted: TrainArguments) -> None:
@@ -229,15 +232,19 @@ def _train(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
     return {"run": run.name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds}
 
 
-def _named(what: str, run: str, members: Sequence[tuple[str, Any]]) -> str:
-    return f"{what} of {run}: {', '.join(key for key, _ in members)}"
+def _explaining(wanted: ExplainArguments) -> str:
+    methods = ", ".join(key for key, _ in wanted.methods)
+    return f"Heatmaps of {wanted.run}: {methods}"
+
+
+def _scoring(wanted: ScoreArguments) -> str:
+    metrics, methods = (", ".join(key for key, _ in named) for named in (wanted.metrics, wanted.methods))
+    return f"Scores of {wanted.run}: {metrics} of {methods}"
 
 
 PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.run}", _check_predict, _predict)
-EXPLAIN = Operation(
-    "explain", ExplainArguments, lambda a: _named("Heatmaps", a.run, a.methods), _check_explain, _explain
-)
-SCORE = Operation("score", ScoreArguments, lambda a: _named("Scores", a.run, a.metrics), _check_score, _score)
+EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _explain)
+SCORE = Operation("score", ScoreArguments, _scoring, _check_score, _score)
 TRAIN = Operation("train", TrainArguments, lambda a: f"Training of {a.run}", _check_train, _train)
 
 OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE)}

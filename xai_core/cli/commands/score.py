@@ -22,7 +22,7 @@ from xai_core.cli.command import (
     some,
     study_argument,
 )
-from xai_core.cli.commands.explain import chosen_rows, explain_arguments, shown_reasons
+from xai_core.cli.commands.explain import chosen_rows, job_arguments, shown_reasons
 from xai_core.errors import BadInput
 from xai_core.types import TARGET_SPECS
 from xai_core.words import NO_NUMBER, reading
@@ -48,7 +48,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     methods, metrics = ([(key, given[key]) for key in keys] for keys in (args.methods, args.metrics))
     target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
     if args.background:
-        return begun(args, "score", {**explain_arguments(run, args, target, methods), "metrics": metrics})
+        return begun(args, "score", {**job_arguments(run, args, target, methods), "metrics": metrics})
     from xai_core.answers.scores import as_json, summaries
     from xai_core.pipeline.load import Bench
     from xai_core.pipeline.score import ScoreRequest, score_steps
