@@ -30,9 +30,10 @@ from xai_core.pipeline import explain as explaining
 from xai_core.pipeline import predict as predicting
 from xai_core.pipeline import steps
 from xai_core.pipeline import train as training
+from xai_core.pipeline.asked import Given
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench, load_classifier
-from xai_core.pipeline.train import Input, train_run
+from xai_core.pipeline.train import train_run
 from xai_core.store import layers
 from xai_core.store.files import read_json
 from xai_core.store.maps import MapStore
@@ -41,6 +42,7 @@ from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
+CPU = Given(device="cpu")
 CONFIG = TrainConfig(architecture="small_cnn", epochs=1, batch_size=8)
 
 
@@ -210,10 +212,14 @@ def test_a_trained_model_survives_a_disk_that_is_full_when_it_becomes_a_run(
     with monkeypatch.context() as patch:
         patch.setattr(training, "save_weights", save)
         with pytest.raises(StorageFull):
-            train_run(study, "new", CONFIG, Input(), device="cpu")
+            train_run(study, "new", CONFIG, CPU)
     assert study.runs() == ["baseline"]
     batches: list[int] = []
-    run = train_run(study, "new", CONFIG, Input(), progress=lambda done, *_: batches.append(done), device="cpu")
+
+    def count(done: int, _: int, what: str) -> None:
+        batches.extend([done] * (what == "batches"))
+
+    run = train_run(study, "new", CONFIG, CPU, progress=count)
     assert batches == [], "its epochs were not kept"
     assert read_weights(run.weights)
     assert not (study.path / "training" / "new").exists()
@@ -224,7 +230,7 @@ def test_a_training_folder_that_cannot_be_made_is_told(study: Study) -> None:
     shutil.rmtree(study.path / "training", ignore_errors=True)
     (study.path / "training").touch()
     with pytest.raises(BadInput, match="cannot be written"):
-        train_run(study, "new", CONFIG, Input(), device="cpu")
+        train_run(study, "new", CONFIG, CPU)
 
 
 HOLD = """
@@ -244,15 +250,15 @@ def test_a_second_training_of_one_name_is_refused_and_a_killed_one_blocks_none(s
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(BadInput, match="another process is training this run: new"):
-            train_run(study, "new", CONFIG, Input(), device="cpu")
+            train_run(study, "new", CONFIG, CPU)
         process.kill()
-    assert train_run(study, "new", CONFIG, Input(), device="cpu").name == "new"
+    assert train_run(study, "new", CONFIG, CPU).name == "new"
     assert not (study.path / "training").exists()
 
 
 def test_a_training_that_cannot_begin_leaves_no_folder(study: Study) -> None:
     with pytest.raises(NotFound):
-        train_run(study, "new", replace(CONFIG, init=str(study.path / "gone")), Input(), device="cpu")
+        train_run(study, "new", replace(CONFIG, init=str(study.path / "gone")), CPU)
     assert not (study.path / "training").exists()
 
 
@@ -300,11 +306,11 @@ def test_samples_without_a_prediction_are_left_out_and_said(study: Study, caplog
 
 
 @pytest.mark.parametrize(
-    "given", [Input(mean=(0.5, 0.5)), Input(mean=(0.5,), std=(0.5,) * 3), Input(std=(0.0, 1.0, 1.0)), Input(size=0)]
+    "given", [Given(mean=(0.5, 0.5)), Given(mean=(0.5,), std=(0.5,) * 3), Given(std=(0.0, 1.0, 1.0)), Given(size=0)]
 )
-def test_an_input_that_does_not_fit_is_told(study: Study, given: Input) -> None:
+def test_an_input_that_does_not_fit_is_told(study: Study, given: Given) -> None:
     with pytest.raises(BadParameter, match="do not fit"):
-        train_run(study, "new", CONFIG, given, device="cpu")
+        train_run(study, "new", CONFIG, given)
 
 
 def test_a_scan_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
