@@ -46,14 +46,14 @@ NEEDS: Mapping[str, Need] = {
         "the object's mask on the model's input grid; samples without one are refused, in training named",
         {
             "explainers": "xai_core.pipeline.explain:masks_of",
-            "metrics": "xai_core.metrics.base:MetricInput",
+            "metrics": "xai_core.pipeline.metric_inputs:Samples.given",
             "losses": "xai_core.pipeline.pictures:training_data",
             "augmentations": "xai_core.pipeline.pictures:training_data",
         },
     ),
     "model": Need(
         "the classifier, its inputs, and a way to explain again",
-        {"metrics": "xai_core.metrics.base:ModelInput"},
+        {"metrics": "xai_core.pipeline.metric_inputs:Samples.given"},
     ),
 }
 """By the name that stands in a card."""
