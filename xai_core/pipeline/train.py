@@ -24,6 +24,7 @@ from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import PictureArrays, load_pictures
 from xai_core.training.loop import starting_module, train
+from xai_core.triage.ordering import drawn
 from xai_core.types import CancelToken, Progress, silent
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -135,7 +136,7 @@ def pictures(study: Study, split: str, preprocess: Preprocess, cancel: CancelTok
 def chosen_preprocess(study: Study, config: TrainConfig, given: Input) -> Preprocess:
     """What was given; else ImageNet's mean and std for pretrained weights, and the training pictures' own for new."""
     member = ARCHITECTURES[config.architecture]
-    rows = _some(study.rows("train"), MEASURED_ON, study.info.seed)
+    rows = drawn(study.rows("train"), MEASURED_ON, study.info.seed)
     if not len(rows):
         raise BadInput("the training split is empty", remedy="Make the study with a split to train on.")
     channels = len(given.mean) if given.mean else _channels(study, rows, pretrained=bool(config.init))
@@ -169,7 +170,3 @@ def _measured(
     pixels = load_pictures(study.picture, rows, preprocess).reshape(-1, preprocess.channels).astype(np.float32) / 255
     mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
     return tuple(np.round(mean, 4).tolist()), tuple(np.round(np.maximum(std, 1e-3), 4).tolist())
-
-
-def _some(rows: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
