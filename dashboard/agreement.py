@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.context import Context
-from dashboard.evidence import Column, target_keys
+from dashboard.evidence import target_keys
+from xai_core.answers.maps import Column
 from xai_core.similarities.spearman import spearman
 from xai_core.store.maps import STORED
 from xai_core.types import Array

@@ -15,13 +15,13 @@ import streamlit as st
 from dashboard import session, views
 from dashboard.context import Context, Services, View, resolve, services, wanted
 from dashboard.figures.theme import theme_of
-from dashboard.state import ALL_SPLITS
 from dashboard.text import plain, visible
 from dashboard.widgets.empty import empty
 from dashboard.widgets.pending import newest_first, shown_jobs
 from dashboard.widgets.problem import guarded, problem_box
 from dashboard.widgets.status import status_line
 from xai_core.errors import XaiError
+from xai_core.types import ALL_SPLITS
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test", "all": "All"}

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.context import Context
-from dashboard.evidence import Column, target_keys
-from dashboard.members import Members
+from dashboard.evidence import target_keys
+from xai_core.answers.maps import Column
+from xai_core.answers.scope import Members
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.maps import MISSING, REFUSED
 from xai_core.triage.aggregates import (

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from dashboard.context import Context
-from dashboard.evidence import Column
+from xai_core.answers.maps import Column
 from xai_core.params import as_dict
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dashboard.agreement import places
 from dashboard.context import Context
-from dashboard.evidence import Column
+from xai_core.answers.maps import Column
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run

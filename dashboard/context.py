@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dashboard.interest import Interest
 from dashboard.state import Selection
 from dashboard.tiles import Tiles
+from xai_core.answers.scope import NOBODY, Members, Scope, best_split, newest_run
 from xai_core.errors import BadInput, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import assignments, build
@@ -31,7 +32,6 @@ from xai_core.store.study import Study
 from xai_core.worker.client import WorkerClient
 
 STUDIES_VARIABLE = "XAI_STUDIES"
-_PREFERRED_SPLITS = ("test", "validation", "train")
 
 
 class Studies:
@@ -151,6 +151,22 @@ class Context:
     run: Run | None
     other: Run | None
 
+    @cached_property
+    def scope(self) -> Scope:
+        """The run and the split that the page's answers are about.
+
+        Raises:
+            NotFound: the study has no run.
+        """
+        if self.run is None:
+            raise NotFound("the study has no run yet", value=self.study.name, remedy="xai train makes one.")
+        return Scope(self.run, self.selection.split)
+
+    @property
+    def members(self) -> Members:
+        """The samples of the split that the run predicted; none without a run."""
+        return self.scope.members if self.run else NOBODY
+
     @property
     def predictions(self) -> Predictions | None:
         """Of the chosen run; None where there are none."""
@@ -184,7 +200,7 @@ def resolve(selection: Selection, services: Services) -> tuple[Context, tuple[st
     run = _run(services.studies, study, selection.run, notes, newest=True)
     other = _run(services.studies, study, selection.other, notes, newest=False)
     selection = replace(selection, run=run.name if run else "", other=other.name if other else "")
-    selection = replace(selection, split=selection.split or _best_split(study, run))
+    selection = replace(selection, split=selection.split or best_split(study, run))
     return Context(services, _within(selection, study, notes), study, run, other), tuple(notes)
 
 
@@ -194,23 +210,7 @@ def _run(studies: Studies, study: Study, name: str, notes: list[str], *, newest:
         notes.append(f"The study has no run “{name}”.")
     if name in known:
         return studies.run(study, name)
-    return _newest(studies, study, known) if known and newest else None
-
-
-def _newest(studies: Studies, study: Study, known: Sequence[str]) -> Run:
-    """The newest run with predictions; the newest of all where none has any."""
-    runs = (studies.run(study, name) for name in reversed(known))
-    return next((run for run in runs if run.predictions is not None), studies.run(study, known[-1]))
-
-
-def _best_split(study: Study, run: Run | None) -> str:
-    """The split to begin with: the first of test, validation, train that has predictions, or samples."""
-    predictions = run.predictions if run else None
-    rows = predictions.rows if predictions is not None else study.rows(None)
-    for split in _PREFERRED_SPLITS:
-        if np.isin(study.rows(split), rows).any():
-            return split
-    return "all"
+    return newest_run(study, partial(studies.run, study)) if newest else None
 
 
 def _within(selection: Selection, study: Study, notes: list[str]) -> Selection:

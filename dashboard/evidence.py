@@ -4,35 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.context import Context
-from dashboard.methods import card_of, takes_layer
 from dashboard.tiles import heat_tile, seen_size
-from xai_core.explainers import EXPLAINERS
-from xai_core.explainers.base import Explainer
-from xai_core.explainers.identities import same_maps
-from xai_core.params import as_dict, assignments, build
-from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
+from xai_core.answers import maps
+from xai_core.answers.maps import Column
+from xai_core.params import as_dict, assignments
+from xai_core.store.maps import REFUSED, STORED, StoredMaps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
-from xai_core.types import Array, Card
+from xai_core.types import Array
 
 COARSE = 20
 """Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
 
 CONSERVED_WITHIN = 0.02
-
-
-@dataclass(frozen=True)
-class Column:
-    """One method with its parameters, and where its maps are (None: none yet)."""
-
-    card: Card
-    params: Any
-    maps: MapStore | None
 
 
 @dataclass(frozen=True)
@@ -63,47 +51,22 @@ class Panel:
         return self.address is None and self.reason is None
 
 
-def obstacle(context: Context, explainer: Explainer) -> str | None:
-    """Why a method cannot be used on the chosen run, in one sentence; None where it can."""
-    run, needs = context.run, explainer.card.needs
-    if run is None or not run.info.fingerprint:
-        return "this run has predictions, but no model that could be explained."
-    if "cam_layer" in needs and not run.info.cam_layer:
-        return "this run's model declares no layer for class activation maps."
-    if "mask" in needs and not context.study.samples["has_mask"].any():
-        return "the study has no masks."
-    return None
-
-
 def columns(context: Context, methods: Sequence[str] | None = None, *, weights: str = "trained") -> list[Column]:
-    """Those of the chosen methods (or of `methods`) that can be used on the chosen run.
+    """Those of the chosen methods (or of `methods`) that can be used on the chosen run, with the chosen settings.
 
     Args:
         weights: `trained`, or `randomised:SEED`: the model whose maps they are.
     """
-    found = []
-    for key in context.selection.methods if methods is None else methods:
-        if key in EXPLAINERS and obstacle(context, EXPLAINERS[key]) is None:
-            explainer = EXPLAINERS[key]
-            params = chosen_params(context, explainer)
-            assert context.run is not None, "a method without a run has an obstacle"
-            found.append(Column(card_of(explainer, params), params, context.run.maps(key, params, weights=weights)))
-    return found
-
-
-def chosen_params(context: Context, explainer: Explainer) -> Any:
-    """The chosen settings over the card's defaults, with the chosen layer where the method takes one."""
-    values = dict(assignments(list(context.selection.settings)).get(explainer.card.key, {}))
-    params: Any = build(explainer.params, values)
-    if context.selection.layer and takes_layer(explainer, params):
-        return build(explainer.params, {**values, "layer": context.selection.layer})
-    return params
+    chosen = context.selection
+    given = assignments(list(chosen.settings))
+    return maps.columns(
+        context.run, chosen.methods if methods is None else methods, given, layer=chosen.layer, weights=weights
+    )
 
 
 def target_keys(context: Context, rows: NDArray[np.int64], spec: str | None = None) -> list[str]:
     """What the chosen target (or `spec`) resolves to for each row, as maps are kept by."""
-    assert context.run is not None, "maps are asked for samples with predictions"
-    return [target.key for target in context.run.targets(rows, spec or context.selection.target)]
+    return maps.target_keys(context.scope.run, rows, spec or context.selection.target)
 
 
 def panels(context: Context, column: Column, rows: NDArray[np.int64], spec: str | None = None) -> list[Panel]:
@@ -131,20 +94,10 @@ def panels_of(context: Context, column: Column, rows: NDArray[np.int64], keys: S
     return found
 
 
-def same(
-    context: Context, wanted: Sequence[Column], rows: NDArray[np.int64], spec: str | None = None
-) -> list[frozenset[str]]:
-    """Titles of methods whose stored maps of these rows are the same up to scale, in groups."""
-    keys = target_keys(context, rows, spec)
-    unsigned = [column for column in wanted if column.maps is not None and not column.card.signed]
-    return same_maps({column.card.title: column.maps.get(rows, keys).maps for column in unsigned if column.maps})
-
-
 def _address(context: Context, column: Column, heat: Array, scale: float, row: int, key: str) -> str:
-    assert context.run is not None, "a stored map belongs to a run"
     assert column.maps is not None, "a stored map is in a store"
     sample = context.study.samples.iloc[row]
-    seen = seen_size(context.run.info.preprocess, int(sample["width"]), int(sample["height"]))
+    seen = seen_size(context.scope.run.info.preprocess, int(sample["width"]), int(sample["height"]))
     identity = {"maps": str(column.maps.path), "row": row, "target": key}
     return heat_tile(context.services.tiles, heat, signed=column.card.signed, scale=scale, seen=seen, identity=identity)
 
@@ -174,10 +127,9 @@ def request(
 
     What is stored is not computed again.
     """
-    assert context.run is not None
     return context.services.worker.explain(
         study=context.study.path,
-        run=context.run.name,
+        run=context.scope.run.name,
         rows=[int(row) for row in rows],
         target=spec or context.selection.target,
         methods=[(column.card.key, as_dict(column.params)) for column in wanted],

@@ -11,6 +11,7 @@ from dashboard.context import Context
 from dashboard.diagnostics import notes
 from dashboard.map_grid import Frame, Row, Stack
 from dashboard.tiles import picture_tile, seen_size
+from xai_core.answers.maps import Column
 from xai_core.types import Target
 
 SIDE = 512
@@ -58,7 +59,7 @@ def targets(context: Context, sample: Sample) -> list[str]:
     return [*found, chosen] if other else found
 
 
-def rows(context: Context, sample: Sample, columns: list[evidence.Column]) -> list[Row]:
+def rows(context: Context, sample: Sample, columns: list[Column]) -> list[Row]:
     """One row per target, one stack per method."""
     specs = targets(context, sample)
     assert context.run is not None, "a sample has a prediction of a run"
@@ -102,7 +103,7 @@ def _words(context: Context, sample: Sample, spec: str, target: Target) -> tuple
     return ["Evidence for ", names[target.positive]], f"{role} · {share}" if role else share
 
 
-def _stack(column: evidence.Column, panel: evidence.Panel, title: str, base: str, shape: float) -> Stack:
+def _stack(column: Column, panel: evidence.Panel, title: str, base: str, shape: float) -> Stack:
     card = column.card
     full = "" if panel.scale is None else f" Full colour: {panel.scale:.3g}."
     about = f"{card.summary} Limits: {card.blind_spot}{full}"

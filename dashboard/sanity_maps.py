@@ -10,7 +10,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.context import Context
-from dashboard.evidence import Column, target_keys
+from dashboard.evidence import target_keys
+from xai_core.answers.maps import Column
 from xai_core.sanity.check import Check, check
 from xai_core.similarities import SIMILARITIES
 from xai_core.store.maps import MISSING, REFUSED

@@ -8,7 +8,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from xai_core.triage.compare import TRANSITIONS
-from xai_core.types import SPLITS, TARGET_SPECS
+from xai_core.types import ALL_SPLITS, TARGET_SPECS
 
 DEFAULT_METHODS = ("gradcam", "gradcam++", "lrp", "ig", "shap")
 RATES = ("count", "true", "predicted")
@@ -17,7 +17,6 @@ SORTS = ("confidence", "margin", "loss", "disagreement")
 NORMALISE = ("each", "shared")
 TARGETS = TARGET_SPECS
 AMONG = ("cell", "class", "all")
-ALL_SPLITS = (*SPLITS, "all")
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}")

@@ -18,6 +18,8 @@ from xai_core.errors import Cancelled
 Array = NDArray[np.float32]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+ALL_SPLITS = (*SPLITS, "all")
+"""What a question may be about: one of them, or all together."""
 
 Progress = Callable[[int, int, str], None]
 """`progress(done, total, what)`: called after each unit of work, with the unit's plural name."""

@@ -7,13 +7,14 @@ import streamlit as st
 from dashboard import session
 from dashboard.class_maps import group_rows, groups, interleaved
 from dashboard.context import Context
-from dashboard.evidence import Column, columns
-from dashboard.members import Members, members
+from dashboard.evidence import columns
 from dashboard.widgets.class_maps import differences, means, places, resemblances
 from dashboard.widgets.confusion_choice import confusion_choice
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.one_method import one_method
 from dashboard.widgets.pending import ask, live
+from xai_core.answers.maps import Column
+from xai_core.answers.scope import Members
 from xai_core.triage.confusion import Cell
 
 TITLE = "Class heatmaps"
@@ -28,7 +29,7 @@ _SCALES = {"each": "All alike", "shared": "By strength"}
 
 def render(context: Context) -> None:
     """Draw the page."""
-    among = members(context)
+    among = context.members
     if not len(among.rows):
         no_predictions(context)
         return

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.members import Members, members, unpredicted
+from dashboard.text import plain
 from dashboard.widgets.cell_gallery import cell_gallery
 from dashboard.widgets.confusion_matrix import confusion_matrix
 from dashboard.widgets.empty import empty, no_predictions
+from xai_core.answers.confusion import unpredicted
+from xai_core.answers.scope import Members
 from xai_core.triage.confusion import Cell, confusion_counts, similarity_order
 
 TITLE = "Confusion"
@@ -27,7 +29,7 @@ _ORDERS = {"given": "As given", "similar": "Confused side by side"}
 
 def render(context: Context) -> None:
     """Draw the page."""
-    among = members(context)
+    among = context.members
     if not len(among.rows):
         no_predictions(context)
         return
@@ -44,9 +46,9 @@ def _matrix(context: Context, among: Members) -> None:
         f"{len(among.rows):,} {_SPLITS[chosen.split]}samples, **{len(among.rows) - right:,} wrong** "
         f"({100 * (1 - right / len(among.rows)):.1f} %). Choose a cell to see its pictures."
     )
-    note = unpredicted(context, among)
+    note = unpredicted(context.scope)
     if note:
-        st.caption(note)
+        st.caption(plain(note))
     _ways_to_count(chosen.rates, chosen.order)
     with st.container(key="confusion-matrix"):
         confusion_matrix(

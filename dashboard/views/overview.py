@@ -6,7 +6,6 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.figures import history, reliability
-from dashboard.members import members, unpredicted
 from dashboard.summaries import aligned, all_runs, measured
 from dashboard.text import Markdown, plain
 from dashboard.widgets.data_card import data_card
@@ -14,6 +13,7 @@ from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.runs_table import runs_figures, runs_table
 from dashboard.widgets.worst_pairs import worst_pairs
+from xai_core.answers.confusion import unpredicted
 from xai_core.triage.confusion import confusion_counts
 from xai_core.triage.confusion import worst_pairs as largest_confusions
 from xai_core.triage.quality import reliability as reliability_table
@@ -63,9 +63,9 @@ def _run(context: Context) -> None:
     if predictions is None or not measured(context, predictions).n:
         no_predictions(context)
     else:
-        note = unpredicted(context, members(context))
+        note = unpredicted(context.scope)
         if note:
-            st.caption(note)
+            st.caption(plain(note))
         left, right = st.columns([4, 3], gap="large")
         with left:
             _worst(context)

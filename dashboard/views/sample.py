@@ -8,7 +8,6 @@ import streamlit as st
 from dashboard import evidence, session
 from dashboard.context import Context
 from dashboard.figures import probabilities
-from dashboard.members import members
 from dashboard.sample_maps import Sample, rows, sample_of, shape_of, targets
 from dashboard.text import escaped
 from dashboard.tiles import picture_tile
@@ -22,6 +21,7 @@ from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.provenance import provenance
 from dashboard.widgets.refusals import one_map, refusals, same_for_every_class
 from dashboard.widgets.sample_picker import sample_picker
+from xai_core.answers.maps import Column, same
 
 TITLE = "Sample"
 QUESTION = "Why this one?"
@@ -38,7 +38,7 @@ _SCALED = {
 
 def render(context: Context) -> None:
     """Draw the page."""
-    among = members(context)
+    among = context.members
     if not len(among.rows):
         no_predictions(context)
         return
@@ -93,7 +93,7 @@ def _evidence(context: Context, sample: Sample) -> None:
         provenance(context, columns, sample)
 
 
-def _choices(context: Context, columns: list[evidence.Column]) -> None:
+def _choices(context: Context, columns: list[Column]) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.segmented_control(
             "Colour scale",
@@ -112,5 +112,5 @@ def _maps(context: Context, sample: Sample) -> None:
     found = rows(context, sample, columns)
     refusals(columns, [[row.stacks[place].frames[0].panel for row in found] for place in range(len(columns))])
     same_for_every_class(columns)
-    one_map(evidence.same(context, columns, np.array([sample.row])))
+    one_map(same(context.scope.run, columns, np.array([sample.row]), context.selection.target))
     heat_grid(found, key="maps", scaling=scaling)

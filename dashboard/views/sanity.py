@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.evidence import Column, columns
-from dashboard.members import Members, drawn, members
+from dashboard.evidence import columns
 from dashboard.sanity_maps import CONTROL, COUNT, checked
 from dashboard.text import plain
 from dashboard.widgets.empty import empty, no_predictions
@@ -17,6 +16,8 @@ from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.pending import ask, live
 from dashboard.widgets.sanity import conclusions, pairs, similarities
+from xai_core.answers.maps import Column
+from xai_core.answers.scope import Members, drawn
 
 TITLE = "Sanity check"
 QUESTION = "Do these heatmaps depend on what the model learned?"
@@ -29,7 +30,7 @@ SEEDS = (0, 1, 2)
 
 def render(context: Context) -> None:
     """Draw the page."""
-    among = members(context)
+    among = context.members
     if not len(among.rows):
         no_predictions(context)
         return

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dashboard import evidence, session
 from dashboard.comparison import Comparison, moved, seen_by
 from dashboard.context import Context
-from dashboard.evidence import Column, Panel
+from dashboard.evidence import Panel
 from dashboard.text import plain
 from dashboard.tiles import picture_tile
 from dashboard.widgets import pending
@@ -20,6 +20,7 @@ from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import PAGE, ClassLine, gallery
 from dashboard.widgets.movement import MEASURED_UP_TO, movement
 from dashboard.widgets.one_method import one_method
+from xai_core.answers.maps import Column
 from xai_core.store.run import Run
 from xai_core.triage.compare import TRANSITIONS
 from xai_core.triage.confusion import Cell

@@ -20,6 +20,7 @@ from dashboard.widgets.gallery import PAGE, gallery
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.refusals import one_map, refusals, same_for_every_class
+from xai_core.answers.maps import same
 from xai_core.triage.ordering import order_by, sort_scores
 
 _SORTS = {
@@ -57,7 +58,7 @@ def _cards(context: Context, rows: NDArray[np.int64]) -> None:
     panels = [evidence.panels(context, column, rows) for column in columns]
     refusals(columns, panels)
     same_for_every_class(columns)
-    one_map(evidence.same(context, columns, rows))
+    one_map(same(context.scope.run, columns, rows, context.selection.target))
     opened = gallery(context, rows, columns, panels, key="cards")
     if opened is not None:
         session.go("sample", sample=opened)

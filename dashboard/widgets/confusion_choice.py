@@ -6,8 +6,9 @@ import streamlit as st
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.members import Members, confusions
 from dashboard.text import visible
+from xai_core.answers.confusion import confusions
+from xai_core.answers.scope import Members
 from xai_core.triage.confusion import Cell
 
 _LISTED = 300
@@ -16,7 +17,10 @@ _KEY = "select.confusion"
 
 def confusion_choice(context: Context, among: Members) -> Cell | None:
     """Draw the choice, largest first; gives (true, predicted), or None where the chosen cell is no confusion."""
-    counts = {(true, predicted): count for true, predicted, count in confusions(context, among, top=_LISTED)}
+    counts = {
+        (true, predicted): count
+        for true, predicted, count in confusions(among, len(context.study.class_names), top=_LISTED)
+    }
     cell = context.selection.cell
     if cell and cell[0] != cell[1] and cell not in counts:
         counts[cell] = len(among.cell(*cell))

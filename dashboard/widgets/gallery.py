@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from dashboard import session
 from dashboard.colours import css_gradient, sign_scale, strength_scale
 from dashboard.context import Context
-from dashboard.evidence import Column, Panel
+from dashboard.evidence import Panel
 from dashboard.text import visible
 from dashboard.tiles import picture_tile
+from xai_core.answers.maps import Column
 
 PAGE = 24
 

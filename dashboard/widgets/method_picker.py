@@ -6,16 +6,16 @@ import streamlit as st
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.evidence import obstacle
-from dashboard.methods import FAMILIES, family, in_menus
 from dashboard.text import Markdown, plain
+from xai_core.answers.maps import obstacle
+from xai_core.answers.methods import FAMILIES, family, in_menus
 from xai_core.explainers import EXPLAINERS
 from xai_core.types import Card
 
 
 def method_picker(context: Context) -> bool:
     """Draw the choice and return True; where no method can be used, say why and return False."""
-    reasons = {explainer.card.key: obstacle(context, explainer) for explainer in in_menus()}
+    reasons = {explainer.card.key: obstacle(context.run, explainer) for explainer in in_menus()}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
         st.caption(f"No heatmaps: {plain(next(iter(reasons.values()), 'no explanation method is installed.'))}")

@@ -9,10 +9,10 @@ import streamlit as st
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.evidence import Column
-from dashboard.methods import takes_layer
 from dashboard.text import plain, visible
 from dashboard.widgets.param_form import param_form
+from xai_core.answers.maps import Column
+from xai_core.answers.methods import takes_layer
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import NoParams, as_dict, build, specs
 from xai_core.store.layers import convolutional_layers

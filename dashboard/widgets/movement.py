@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dashboard.comparison import Comparison, moved
 from dashboard.context import Context
-from dashboard.evidence import Column
 from dashboard.text import escaped
+from xai_core.answers.maps import Column
 from xai_core.triage.compare import TRANSITIONS
 from xai_core.triage.intervals import bootstrap_mean
 

@@ -6,16 +6,17 @@ import streamlit as st
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.evidence import Column, columns, obstacle
-from dashboard.methods import in_menus
+from dashboard.evidence import columns
 from dashboard.text import plain
 from dashboard.widgets.method_settings import settings_in_force
+from xai_core.answers.maps import Column, obstacle
+from xai_core.answers.methods import in_menus
 from xai_core.explainers import EXPLAINERS
 
 
 def one_method(context: Context) -> Column | None:
     """Draw the choice; gives the method, or None (and says why) where none can be used."""
-    reasons = {explainer.card.key: obstacle(context, explainer) for explainer in in_menus()}
+    reasons = {explainer.card.key: obstacle(context.run, explainer) for explainer in in_menus()}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
         reason = next(iter(reasons.values()), None) or "no explanation method is installed."

@@ -17,6 +17,7 @@ from dashboard.session import connection
 from dashboard.text import escaped
 from dashboard.widgets.problem import guarded
 from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS, progress_html
+from xai_core.answers.maps import Column
 from xai_core.store.maps import MISSING
 from xai_core.worker.jobs import Job, State
 
@@ -29,7 +30,7 @@ _PAGE = "maps.page"
 
 def ask(
     context: Context,
-    wanted: Sequence[evidence.Column],
+    wanted: Sequence[Column],
     rows: NDArray[np.int64],
     spec: str | None = None,
     *,
@@ -150,7 +151,7 @@ def _stop(context: Context, jobs: Sequence[Job]) -> None:
         context.services.worker.cancel(job.id)
 
 
-def _missing(context: Context, column: evidence.Column, rows: NDArray[np.int64], spec: str | None) -> bool:
+def _missing(context: Context, column: Column, rows: NDArray[np.int64], spec: str | None) -> bool:
     if column.maps is None:
         return True
     return bool((column.maps.state(rows, evidence.target_keys(context, rows, spec)) == MISSING).any())

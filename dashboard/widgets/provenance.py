@@ -8,9 +8,9 @@ import streamlit as st
 
 from dashboard.commands import explain_line
 from dashboard.context import Context
-from dashboard.evidence import Column
 from dashboard.sample_maps import Sample, targets
 from dashboard.widgets.table import table
+from xai_core.answers.maps import Column
 from xai_core.params import as_dict
 from xai_core.store.identity import sample_seed
 

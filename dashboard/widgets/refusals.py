@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 
 import streamlit as st
 
-from dashboard.evidence import Column, Panel
+from dashboard.evidence import Panel
 from dashboard.text import plain
+from xai_core.answers.maps import Column
 
 
 def refusals(columns: Sequence[Column], panels: Sequence[Sequence[Panel]]) -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dashboard import session
 from dashboard.context import Context
-from dashboard.members import Members, in_order
 from dashboard.text import escaped, plain, searched, visible
+from xai_core.answers.scope import Members, in_order
 
 _LISTED = 50
 _SPLITS = {"train": "training ", "validation": "validation ", "test": "test "}
@@ -52,10 +52,10 @@ def _series(context: Context, among: Members) -> Series:
     if cell and len(among.cell(*cell)):
         true, predicted = (names[index] for index in cell)
         name = f"{true}, recognised" if cell[0] == cell[1] else f"{true} taken for {predicted}"
-        return Series(in_order(context, among.cell(*cell)), name)
+        return Series(in_order(context.scope, among.cell(*cell), context.selection.sort), name)
     if len(among.mistakes):
-        return Series(in_order(context, among.mistakes), f"{split}mistakes")
-    return Series(in_order(context, among.rows), f"{split}samples")
+        return Series(in_order(context.scope, among.mistakes, context.selection.sort), f"{split}mistakes")
+    return Series(in_order(context.scope, among.rows, context.selection.sort), f"{split}samples")
 
 
 def _where(context: Context, series: Series, place: int | None) -> str:

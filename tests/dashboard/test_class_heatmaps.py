@@ -13,9 +13,9 @@ from dashboard import class_maps
 from dashboard.class_maps import Group, Groups, group_rows, interleaved
 from dashboard.context import Services
 from dashboard.evidence import columns
-from dashboard.members import confusions, members
 from dashboard.widgets.class_maps import counted
 from tests.dashboard.pages import context, finish_all, opened, words, worker
+from xai_core.answers.confusion import confusions
 from xai_core.cli.commands.aggregate import group_rows as rows_of_the_command
 from xai_core.explainers import EXPLAINERS
 from xai_core.triage.aggregates import pooled
@@ -95,7 +95,7 @@ def test_maps_are_shown_also_where_the_pictures_are_gone(served: Services) -> No
 
 def _groups(served: Services) -> Groups:
     here = context(served, run="net", methods=("gradcam",))
-    return class_maps.groups(here, members(here), (0, 1), columns(here)[0], "predicted")
+    return class_maps.groups(here, here.members, (0, 1), columns(here)[0], "predicted")
 
 
 def test_another_method_and_confusion_travel_in_the_link(served: Services) -> None:
@@ -131,7 +131,7 @@ def test_without_a_model_or_predictions_it_says_what_is_missing(served: Services
 
 def test_page_and_command_take_the_same_samples(served: Services) -> None:
     here = context(served, run="net")
-    of_page = group_rows(here, members(here), (0, 1))
+    of_page = group_rows(here, here.members, (0, 1))
     of_command = rows_of_the_command(here.run, "test", (0, 1), class_maps.LIMIT)
     assert {name: rows.tolist() for name, rows in of_page.items()} == {n: r.tolist() for n, r in of_command.items()}
 
@@ -153,7 +153,7 @@ def test_an_unfinished_job_has_some_of_every_group() -> None:
 
 def test_confusions_are_listed_largest_first(served: Services) -> None:
     here = context(served, run="net")
-    assert confusions(here, members(here)) == [(0, 1, 3), (1, 2, 3), (2, 0, 2)]
+    assert confusions(here.members, 3) == [(0, 1, 3), (1, 2, 3), (2, 0, 2)]
 
 
 def test_pooling_keeps_the_mean_and_uses_whole_pixels() -> None:

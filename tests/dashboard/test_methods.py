@@ -7,8 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.context import Services
 from dashboard.evidence import columns
-from dashboard.methods import FAMILIES, card_of, family, in_menus, takes_layer
 from tests.dashboard.pages import context, opened, words
+from xai_core.answers.methods import FAMILIES, card_of, family, in_menus, takes_layer
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import build
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,18 @@ class Dataset(Protocol):
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask `(height, width)` on the picture's pixels, or None where there is none."""
+        ...
+
+
+@runtime_checkable
+class HasMaskFiles(Protocol):
+    """A dataset that says where its masks lie, so that an edited one is noticed without decoding all of them.
+
+    Without it, masks that are edited while the study is open are not noticed, and each opening decodes all.
+    """
+
+    def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
+        """The files that the sample's mask is read from, present or not; an archive counts as a file."""
         ...
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,10 @@ class Garments:
             return None
         with Image.open(path) as image:
             return np.asarray(image.convert("1"), dtype=np.bool_)
+
+    def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
+        """The mask's file."""
+        return [self._root / mask_path(row["path"])]
 
     def _row(self, path: str, split: Split, label: int) -> dict[str, Any]:
         content = read_plain(self._root / path, _LARGEST_FILE)

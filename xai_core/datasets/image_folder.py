@@ -167,11 +167,15 @@ class ImageFolder:
         """The object's mask, all its files united; None where there is no file or nothing in it."""
         if not row.get("has_mask", True):
             return None
-        files = self._masks.of.get(str(row["path"]), [])
+        files = self.mask_files(row)
         if not files:
             return None
         size = (int(row["width"]), int(row["height"])) if "width" in row else self.picture(row).size
         return _united([read_mask(path, size) for path in files])
+
+    def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
+        """All files of the object's mask."""
+        return self._masks.of.get(str(row["path"]), [])
 
     def _grey(self, otherwise: GreyRange) -> GreyRange:
         return fixed_range(self._params.black, self._params.white) if self._params.white else otherwise

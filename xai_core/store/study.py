@@ -22,8 +22,9 @@ from xai_core.files import damaged
 from xai_core.params import build
 from xai_core.store import files, samples
 from xai_core.store.annotations import Annotations
+from xai_core.store.masks import MaskDigest
 from xai_core.store.run import INFO_FILE, Run, RunInfo
-from xai_core.types import SPLITS
+from xai_core.types import SPLITS, CancelToken, Progress, silent
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -191,6 +192,23 @@ class Study:
         """A sample's object mask `(height, width)`, or None where it has none."""
         (sample,) = self._samples_at([row])
         return self._dataset.mask(sample) if sample["has_mask"] else None
+
+    @property
+    def masks_digest(self) -> str:
+        """sha256 over the pixels of all masks, "" where no sample has one: part of what depends on a mask.
+
+        Of many masks the first call takes minutes, later ones and later processes milliseconds: see `digest_masks`.
+        """
+        return self._masks.get()
+
+    def digest_masks(self, progress: Progress = silent, cancel: CancelToken | None = None) -> str:
+        """`masks_digest`, by somebody who waits for it; what is finished is kept when it is cancelled."""
+        return self._masks.get(progress, cancel)
+
+    @cached_property
+    def _masks(self) -> MaskDigest:
+        rows = np.flatnonzero(self._table["has_mask"].to_numpy())
+        return MaskDigest(self.path, rows, self._samples_at, self.dataset)
 
     def _samples_at(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         for row in rows:

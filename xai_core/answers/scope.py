@@ -1,0 +1,127 @@
+"""What a question is about: a run's predictions of one split, and which of its samples, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.errors import BadInput
+from xai_core.store.predictions import Predictions
+from xai_core.store.run import Run
+from xai_core.store.study import Study
+from xai_core.triage.ordering import SORTS, order_by, sort_scores
+
+Rows = NDArray[np.int64]
+
+_PREFERRED_SPLITS = ("test", "validation", "train")
+_RISING = {"margin"}
+
+
+@dataclass(frozen=True)
+class Members:
+    """The samples of a split that have predictions, aligned: row numbers, labels, predicted classes."""
+
+    rows: Rows
+    labels: Rows
+    predicted: Rows
+
+    @property
+    def mistakes(self) -> Rows:
+        """Rows of those that are wrong."""
+        return self.rows[self.labels != self.predicted]
+
+    def cell(self, true: int, predicted: int) -> Rows:
+        """Rows of class `true` that were taken for `predicted`."""
+        return self.rows[(self.labels == true) & (self.predicted == predicted)]
+
+
+NOBODY = Members(*[np.empty(0, np.int64)] * 3)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A run and a split of its study.
+
+    Attributes:
+        run: the run; its study is the study.
+        split: one of ALL_SPLITS.
+    """
+
+    run: Run
+    split: str
+
+    @property
+    def study(self) -> Study:
+        """The run's study."""
+        return self.run.study
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The study's class names."""
+        return self.study.class_names
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Row numbers of the split."""
+        return self.study.rows(None if self.split == "all" else self.split)
+
+    @property
+    def predictions(self) -> Predictions:
+        """Of the run. Raises BadInput where there are none."""
+        if self.run.predictions is None:
+            raise BadInput("this run has no predictions yet", value=self.run.name, remedy="xai predict makes them.")
+        return self.run.predictions
+
+    @cached_property
+    def members(self) -> Members:
+        """The samples of the split that have predictions; none where the run has no predictions at all."""
+        predictions = self.run.predictions
+        if predictions is None:
+            return NOBODY
+        inside = np.isin(predictions.rows, self.rows)
+        rows = predictions.rows[inside]
+        return Members(rows, self.study.labels[rows], predictions.predicted[inside])
+
+
+def in_order(scope: Scope, rows: Rows, by: str) -> Rows:
+    """The rows (all with predictions) as a sort order has them: what is most telling comes first.
+
+    Args:
+        by: one of SORTS; anything else is `confidence`.
+    """
+    if not len(rows):
+        return rows
+    known = by if by in SORTS else "confidence"
+    said = scope.predictions.at(rows)
+    return rows[order_by(sort_scores(known, said.probabilities, said.loss), descending=known not in _RISING)]
+
+
+def drawn(rows: Rows, count: int, seed: int) -> Rows:
+    """At most `count` of the rows, drawn by the seed, ascending."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
+
+
+def newest_run(study: Study, opened: Callable[[str], Run] | None = None) -> Run | None:
+    """The newest run with predictions; the newest of all where none has any; None where there are no runs.
+
+    Args:
+        opened: opens a run by its name, for who keeps them open.
+    """
+    opened, names = opened or study.run, study.runs()
+    runs = (opened(name) for name in reversed(names))
+    with_predictions = (run for run in runs if run.predictions is not None)
+    return next(with_predictions, None) or (opened(names[-1]) if names else None)
+
+
+def best_split(study: Study, run: Run | None) -> str:
+    """The split to begin with: the first of test, validation, train that has predictions, or samples."""
+    predictions = run.predictions if run else None
+    rows = predictions.rows if predictions is not None else study.rows(None)
+    for split in _PREFERRED_SPLITS:
+        if np.isin(study.rows(split), rows).any():
+            return split
+    return "all"
