@@ -9,19 +9,19 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import evidence, session
-from dashboard.agreement import disagreement
 from dashboard.context import Context
 from dashboard.export import cell_csv
 from dashboard.sheet import cell_sheet
-from dashboard.text import escaped
+from dashboard.text import escaped, plain
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import PAGE, gallery
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.refusals import one_map, refusals, same_for_every_class
+from xai_core.answers.agreement import agreement
 from xai_core.answers.maps import same
-from xai_core.triage.ordering import order_by, sort_scores
+from xai_core.answers.scope import in_order
 
 _SORTS = {
     "confidence": "Surest first",
@@ -31,7 +31,6 @@ _SORTS = {
 }
 _TARGETS = {"predicted": "Predicted", "true": "True", "difference": "Difference"}
 _SCALES = {"each": "Per picture", "shared": "Per method"}
-_RISING = {"margin"}
 
 
 def cell_gallery(context: Context, rows: NDArray[np.int64], title: str, facts: str) -> None:
@@ -110,19 +109,10 @@ def _sorted(context: Context, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64
     by, columns = context.selection.sort, evidence.columns(context)
     if by == "disagreement" and columns:
         job = pending.ask(context, columns, rows, urgent=False)
-        scores = disagreement(context, columns, rows)
-        unknown = int(np.isnan(scores).sum())
-        if unknown:
-            st.caption(
-                f"{unknown:,} of {len(rows):,} samples come last: not enough of their heatmaps are there to say."
-            )
-        return rows[order_by(scores, descending=True)], job
-    by = "confidence" if by == "disagreement" else by
-    predictions = context.predictions
-    assert predictions is not None, "a gallery shows samples with predictions"
-    said = predictions.at(rows)
-    scores = sort_scores(by, said.probabilities, said.loss)
-    return rows[order_by(scores, descending=by not in _RISING)], None
+        found = agreement(context.scope, columns, rows, context.selection.target)
+        st.caption(plain(" ".join(found.sentences)))
+        return found.rows, job
+    return in_order(context.scope, rows, by), None
 
 
 def _export(context: Context, rows: NDArray[np.int64], shown: NDArray[np.int64]) -> None:
