@@ -28,8 +28,8 @@ from torchcam.methods import LayerCAM as TorchLayerCAM
 from torchcam.methods import XGradCAM as TorchXGradCAM
 
 from benchmarks.report import run
-from xai_core.explainers import Context
-from xai_core.explainers.plan import explain
+from xai_core.explainers import ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.models.build import classifier as build
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
@@ -65,7 +65,7 @@ def forward(classifier: Classifier, x: Tensor) -> None:
 
 def ours(classifier: Classifier, x: Tensor) -> None:
     targets = [Target(row % CLASSES) for row in range(len(x))]
-    explain(classifier, x, targets, [(key, None) for key in METHODS], Context(), np.arange(len(x)))
+    explain(ExplainerInput(classifier, x, targets, np.arange(len(x))), [(key, None) for key in METHODS])
 
 
 def theirs(classifier: Classifier, x: Tensor) -> None:

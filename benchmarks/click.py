@@ -21,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 from benchmarks.report import run
 from tests.browser.driving import click_cell, gallery_shows, timed_click, title_of
 from tests.browser.serving import dashboard, launch, ready
-from xai_core.cli.commands.demo import working_copy
+from xai_core.demo.bundle import working_copy
 from xai_core.store.study import Study
 from xai_core.triage.confusion import confusion_counts, worst_pairs
 

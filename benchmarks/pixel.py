@@ -30,11 +30,11 @@ from zennit.torchvision import ResNetCanonizer
 
 from benchmarks.cams import CLASSES, forward, made, times
 from benchmarks.report import run
-from xai_core.explainers import Context
+from xai_core.explainers import ExplainerInput
 from xai_core.explainers.engine.layer_pass import activations
 from xai_core.explainers.engine.masks import varying
+from xai_core.explainers.engine.plan import explain
 from xai_core.explainers.gradient_shap import _explainer_type
-from xai_core.explainers.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.types import Target
 
@@ -48,10 +48,10 @@ BATCHES = (16, 32, 64)
 """Tried for whoever lets the caller choose."""
 
 
-def ours(classifier: Classifier, x: Tensor, key: str, context: Context | None = None) -> None:
+def ours(classifier: Classifier, x: Tensor, key: str, context: Tensor | None = None) -> None:
     """One method, defaults, a class per row."""
     targets = [Target(index) for index in classes_of(x)]
-    explain(classifier, x, targets, [(key, None)], context or Context(), np.arange(len(x)))
+    explain(ExplainerInput(classifier, x, targets, np.arange(len(x)), background=context), [(key, None)])
 
 
 def classes_of(x: Tensor) -> list[int]:
@@ -94,7 +94,7 @@ def shap(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
     def theirs(classifier: Classifier, x: Tensor, **options: Any) -> None:
         _explainer_type()(classifier.module, background).shap_values(x, nsamples=STEPS, rseed=0, **options)
 
-    functions = (partial(ours, key="shap", context=Context(background)), partial(theirs, ranked_outputs=1), theirs)
+    functions = (partial(ours, key="shap", context=background), partial(theirs, ranked_outputs=1), theirs)
     own, ranked, default = times(functions, classifier, x, repetitions).T
     return {"shap_cost_in_ranked_1": median(own / ranked), "shap_speedup_vs_default": median(default / own)}
 

@@ -7,7 +7,6 @@ import gc
 import importlib
 import pkgutil
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 import streamlit as st
@@ -21,9 +20,9 @@ from dashboard.widgets.pending import newest_first, shown_jobs
 from dashboard.widgets.problem import guarded, problem_box
 from dashboard.widgets.status import status_line
 from xai_core.errors import XaiError
+from xai_core.files import ASSETS
 from xai_core.types import ALL_SPLITS
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test", "all": "All"}
 
 

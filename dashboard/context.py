@@ -29,7 +29,7 @@ from xai_core.settings import load
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
 from xai_core.store.study import Study
-from xai_core.worker.client import WorkerClient
+from xai_core.worker.client import Worker, WorkerClient
 
 STUDIES_VARIABLE = "XAI_STUDIES"
 
@@ -94,7 +94,7 @@ class Services:
     """What lives as long as the server."""
 
     studies: Studies
-    worker: WorkerClient
+    worker: Worker
     tiles: Tiles = field(default_factory=Tiles)
     interest: Interest = field(default_factory=Interest)
 

@@ -15,7 +15,6 @@ from xai_core.answers.maps import Column
 from xai_core.params import as_dict, assignments
 from xai_core.store.maps import REFUSED, STORED, StoredMaps
 from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
-from xai_core.types import Array
 
 COARSE = 20
 """Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
@@ -87,19 +86,19 @@ def panels_of(context: Context, column: Column, rows: NDArray[np.int64], keys: S
     for i, row in enumerate(rows):
         if stored.state[i] == STORED:
             scale = float(scales[i]) or 1.0
-            address = _address(context, column, shown[i], scale, int(row), keys[i])
+            address = _address(context, column, scale, int(row), keys[i])
             found.append(Panel(address, caution=_caution(stored, i), scale=scale, diagnostics=_diagnostics(stored, i)))
         else:
             found.append(Panel(reason=stored.refusals[i] if stored.state[i] == REFUSED else None))
     return found
 
 
-def _address(context: Context, column: Column, heat: Array, scale: float, row: int, key: str) -> str:
+def _address(context: Context, column: Column, scale: float, row: int, key: str) -> str:
     assert column.maps is not None, "a stored map is in a store"
     sample = context.study.samples.iloc[row]
     seen = seen_size(context.scope.run.info.preprocess, int(sample["width"]), int(sample["height"]))
-    identity = {"maps": str(column.maps.path), "row": row, "target": key}
-    return heat_tile(context.services.tiles, heat, signed=column.card.signed, scale=scale, seen=seen, identity=identity)
+    tiles, signed = context.services.tiles, column.card.signed
+    return heat_tile(tiles, column.maps, row, key, signed=signed, scale=scale, seen=seen)
 
 
 def _diagnostics(stored: StoredMaps, i: int) -> dict[str, float]:

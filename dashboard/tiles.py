@@ -1,18 +1,22 @@
-"""Pictures and heat layers for the browser, by names that only this server can make.
+"""Pictures and heat layers for the browser, by addresses that only this server can make.
 
-A name is a keyed hash of what it stands for, looked up in a table: it is never a path and cannot be guessed. Content
-is drawn when first asked for; the browser keeps it for good, since another content has another name.
+An address says itself what is to be drawn, under a seal (a keyed hash): the server keeps no table of what it has shown,
+so its memory does not grow with it, and a tile can be drawn for as long as a page shows it. Pixels are read from the
+study when the browser asks; it keeps them for good, since another content has another address.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import hmac
 import io
 import json
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +25,17 @@ from PIL import Image
 
 from dashboard.colours import heat_layer
 from xai_core.models.preprocess import Preprocess
+from xai_core.store.maps import STORED, MapStore
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.triage.normalise import evidence
 from xai_core.types import Array
 
 LARGEST_SIDE = 256
 SMALL_SIDE = 96
 ROUTE = "/tiles/"
-_NAMES_KEPT = 200_000
-_BYTES_KEPT = 96 * 2**20
+_BYTES_KEPT = 24 * 2**20
+_SEAL = 16
 
 
 @dataclass(frozen=True)
@@ -40,31 +46,56 @@ class Tile:
     media_type: str
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A study's pictures, as a model sees them (as a whole where there is none)."""
+
+    study: Study
+    preprocess: Mapping[str, Any] | None
+
+    def identity(self) -> str:
+        return json.dumps([str(self.study.path), self.preprocess], sort_keys=True, default=str)
+
+    def draw(self, row: int, side: int) -> Tile:
+        return draw_picture(self.study.picture(row), self.preprocess, side=side)
+
+
+@dataclass(frozen=True)
+class _Heat:
+    """The maps of one method."""
+
+    maps: MapStore
+
+    def identity(self) -> str:
+        return str(self.maps.path)
+
+    def draw(self, row: int, target: str, signed: bool, scale: float, width: float, height: float) -> Tile | None:
+        stored = self.maps.get([row], [target])
+        if stored.state[0] != STORED:
+            return None
+        heat = evidence(stored.maps, signed=signed)[0]
+        return draw_heat(heat, signed=signed, scale=scale, seen=(width, height))
+
+
 class Tiles:
-    """Names and drawn tiles of one server. Safe for many threads."""
+    """Addresses and lately drawn tiles of one server. Safe for many threads."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._lock = threading.Lock()
-        self._makers: OrderedDict[str, Callable[[], Tile]] = OrderedDict()
+        self._sources: dict[str, _Seen | _Heat] = {}
         self._drawn: OrderedDict[str, Tile] = OrderedDict()
         self._bytes = 0
 
-    def register(self, identity: Mapping[str, Any], make: Callable[[], Tile]) -> str:
-        """The address of what `make` draws.
+    def address(self, source: _Seen | _Heat, *what: Any) -> str:
+        """The address of what `source.draw(*what)` gives; the same for the same source and the same JSON-able values.
 
-        Args:
-            identity: JSON-able; everything that the drawn bytes depend on. The same identity has the same address.
-            make: called when the tile is first asked for, on any thread.
+        A source (a study seen by a model, a method's maps) is remembered; there are few.
         """
-        text = json.dumps(identity, sort_keys=True, default=str)
-        name = hmac.digest(self._secret, text.encode(), "sha256").hex()[:40]
-        with self._lock:
-            self._makers[name] = make
-            self._makers.move_to_end(name)
-            while len(self._makers) > _NAMES_KEPT:
-                self._makers.popitem(last=False)
-        return ROUTE + name
+        key = hashlib.sha256(source.identity().encode()).hexdigest()[:12]
+        self._sources[key] = source
+        text = json.dumps([key, *what], separators=(",", ":")).encode()
+        return ROUTE + _text(self._seal(text) + text)
 
     def draw(self, name: str) -> Tile | None:
         """The tile of this name (the last part of its address), or None where there is none."""
@@ -72,13 +103,27 @@ class Tiles:
             if name in self._drawn:
                 self._drawn.move_to_end(name)
                 return self._drawn[name]
-            make = self._makers.get(name)
-        if make is None:
-            return None
-        tile = make()
-        with self._lock:
-            self._keep(name, tile)
+        source, what = self._opened(name)
+        tile = source.draw(*what) if source else None
+        if tile is not None:
+            with self._lock:
+                self._keep(name, tile)
         return tile
+
+    def _seal(self, text: bytes) -> bytes:
+        return hmac.digest(self._secret, text, "sha256")[:_SEAL]
+
+    def _opened(self, name: str) -> tuple[_Seen | _Heat | None, list[Any]]:
+        """What a name says; nothing where this server did not make it."""
+        try:
+            content = base64.b64decode(name + "=" * (-len(name) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None, []
+        seal, text = content[:_SEAL], content[_SEAL:]
+        if not hmac.compare_digest(seal, self._seal(text)):
+            return None, []
+        key, *what = json.loads(text)
+        return self._sources[key], what
 
     def _keep(self, name: str, tile: Tile) -> None:
         if name not in self._drawn:
@@ -89,27 +134,29 @@ class Tiles:
             self._bytes -= len(dropped.content)
 
 
+def _text(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
 def picture_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side: int = LARGEST_SIDE) -> str:
     """The address of a sample's picture: the part that the run's model sees, the whole where there is no model."""
-    preprocess = run.info.preprocess if run else None
-    identity = {"study": str(study.path), "row": int(row), "seen": preprocess, "side": side}
-    return tiles.register(identity, lambda: draw_picture(study.picture(row), preprocess, side=side))
+    return tiles.address(_Seen(study, run.info.preprocess if run else None), int(row), side)
 
 
 def heat_tile(
-    tiles: Tiles, heat: Array, *, signed: bool, scale: float, seen: tuple[float, float], identity: Mapping[str, Any]
+    tiles: Tiles, maps: MapStore, row: int, target: str, *, signed: bool, scale: float, seen: tuple[float, float]
 ) -> str:
-    """The address of a map's layer.
+    """The address of a stored map's layer.
 
     Args:
-        heat: `(h, w)` raw map.
+        maps: where it is stored.
+        row: row number of its sample.
+        target: key of what it explains.
         signed: on the diverging scale around zero; else rectified.
         scale: the value drawn as full strength.
         seen: width and height of the part of the picture that it lies on, in any unit.
-        identity: what the map is (run, method, parameters, row, target), JSON-able.
     """
-    whole = {**identity, "signed": signed, "scale": round(scale, 9), "seen": seen}
-    return tiles.register(whole, lambda: draw_heat(heat, signed=signed, scale=scale, seen=seen))
+    return tiles.address(_Heat(maps), int(row), target, bool(signed), float(scale), *map(float, seen))
 
 
 def seen_size(preprocess: Mapping[str, Any] | None, width: int, height: int) -> tuple[float, float]:

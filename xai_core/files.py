@@ -16,6 +16,13 @@ from typing import Any, BinaryIO
 
 from xai_core.errors import BadInput, StorageFull, XaiError, one_line
 
+CHECKOUT = Path(__file__).resolve().parent.parent
+"""The folder that holds the packages: of a checkout, where the project was not installed from a wheel."""
+
+_INSIDE = Path(__file__).resolve().parent / "assets"
+ASSETS = _INSIDE if _INSIDE.is_dir() else CHECKOUT / "assets"
+"""Styles, icons and the demo: inside the library where it was installed, beside it in a checkout."""
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SQLITE_STORAGE = frozenset(
     {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}

@@ -1,14 +1,41 @@
-"""One mechanism by which members of a family are found: a file in the family's package registers itself."""
+"""One mechanism by which members of a family are found: a file in the family's package registers itself.
+
+Other packages add members without touching this one: an entry point of the group `second_look.FAMILY` names a module
+that registers them (`docs/how-to/members-from-your-package.md`).
+"""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
-from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, Protocol, TypeVar
 
 from xai_core.errors import NotFound
 from xai_core.types import Card
+
+LOG = logging.getLogger("xai.registry")
+
+FAMILIES: Mapping[str, str] = {
+    "architectures": "xai_core.models.architectures",
+    "augmentations": "xai_core.training.augmentations",
+    "datasets": "xai_core.datasets",
+    "explainers": "xai_core.explainers",
+    "losses": "xai_core.training.losses",
+    "metrics": "xai_core.metrics",
+    "similarities": "xai_core.similarities",
+}
+"""Every family and the package of its members, which gives its registry under the family's name in capitals."""
+
+
+def family(name: str) -> Registry[Any]:
+    """The registry of a family. Raises NotFound for an unknown one."""
+    if name not in FAMILIES:
+        raise NotFound.among("family", name, FAMILIES)
+    found: Registry[Any] = getattr(importlib.import_module(FAMILIES[name]), name.upper())
+    return found
 
 
 class HasCard(Protocol):
@@ -26,8 +53,9 @@ T = TypeVar("T", bound=HasCard)
 class Registry(Generic[T]):
     """Members of one family by key, discovered when first asked for.
 
-    Discovery imports every module of the package, so a member's module imports heavy libraries (torch, captum,
-    shap) inside its functions: listing a family must stay instant, and the dashboard must not load torch.
+    Discovery imports every module of the package and of the entry points, so a member's module imports heavy libraries
+    (torch, captum, shap) inside its functions: listing a family must stay instant, and the dashboard must not load
+    torch. An entry point that fails takes nothing but its own members away: it is told in the log and in `problems`.
 
     Args:
         what: the singular name used in errors ("explainer").
@@ -39,12 +67,13 @@ class Registry(Generic[T]):
         self._package = package
         self._members: dict[str, T] = {}
         self._discovered = False
+        self._problems: list[str] = []
 
     def add(self, member: T) -> T:
         """Register a member; two with one key are a programming error."""
         key = member.card.key
         if key in self._members:
-            raise ValueError(f"two {self.what}s are called {key!r}")
+            raise ValueError(f"two members of one key: {self.what} {key!r}")
         self._members[key] = member
         return member
 
@@ -67,6 +96,12 @@ class Registry(Generic[T]):
         """Keys in the order of iteration."""
         return [member.card.key for member in self]
 
+    @property
+    def problems(self) -> list[str]:
+        """Of members from other packages that could not be had: one line each."""
+        self._discover()
+        return list(self._problems)
+
     def _discover(self) -> None:
         if self._discovered:
             return
@@ -74,3 +109,14 @@ class Registry(Generic[T]):
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
+        for point in sorted(entry_points(group=f"second_look.{self._package.rpartition('.')[2]}")):
+            self._load(point)
+
+    def _load(self, point: EntryPoint) -> None:
+        try:
+            point.load()
+        except Exception as error:  # somebody else's code
+            owner = point.dist.name if point.dist else "an installed package"
+            reason = " ".join(str(error).split()) or type(error).__name__
+            self._problems.append(f"{owner} gives no {self.what} {point.name!r}: {reason}")
+            LOG.warning("%s", self._problems[-1])

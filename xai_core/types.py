@@ -6,6 +6,7 @@ Everything here is numpy: nothing that only reads results needs torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import Cancelled
+from xai_core.errors import BadInput, Cancelled
 
 Array = NDArray[np.float32]
 Split = Literal["train", "validation", "test"]
@@ -66,6 +67,9 @@ class Card:
         signed: maps have a meaningful zero and are shown on a diverging scale.
         class_specific: for explainers, whether another target gives another map.
         direction: for metrics, +1 higher is better, -1 lower is better, 0 neither.
+        unit: for metrics, what a value is and its range, in words: `share, 0…1`.
+        scale_free: for metrics, whether a map times a positive number scores the same.
+        curve: for metrics that give one, what its horizontal axis is in words, from 0 to 1; else "".
     """
 
     key: str
@@ -79,6 +83,12 @@ class Card:
     signed: bool = False
     class_specific: bool = True
     direction: int = 0
+    unit: str = ""
+    scale_free: bool = False
+    curve: str = ""
+
+
+_TARGET_KEY = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:@(.+))?", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -86,22 +96,28 @@ class Target:
     """Which output a map explains: the class `positive`, minus the class `negative` where there is one.
 
     `key` is what stored rows are kept by: `"3"` or `"3-1"`, so that "predicted" and "skirt" share a map
-    where they mean the same.
+    where they mean the same. Of a segmenter's output a target is about the places of a `region`, whose name follows
+    (`"3-1@predicted"`); "" is all of them, and the only one of a classifier.
     """
 
     positive: int
     negative: int | None = None
+    region: str = ""
 
     @property
     def key(self) -> str:
-        """The stored form: `"3"` or `"3-1"`."""
-        return str(self.positive) if self.negative is None else f"{self.positive}-{self.negative}"
+        """The stored form: `"3"`, `"3-1"` or `"3-1@predicted"`."""
+        classes = str(self.positive) if self.negative is None else f"{self.positive}-{self.negative}"
+        return f"{classes}@{self.region}" if self.region else classes
 
     @classmethod
     def parse(cls, key: str) -> Target:
-        """The target whose `key` this is."""
-        positive, _, negative = key.partition("-")
-        return cls(int(positive), int(negative) if negative else None)
+        """The target whose `key` this is. Raises BadInput where it is none's."""
+        found = _TARGET_KEY.fullmatch(key)
+        if found is None:
+            raise BadInput("not the key of a target", value=key, remedy="Write 3, 3-1 or 3-1@REGION, by class index.")
+        positive, negative, region = found.groups()
+        return cls(int(positive), None if negative is None else int(negative), region or "")
 
 
 TARGET_SPECS = ("predicted", "true", "difference")
@@ -155,7 +171,33 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a metric says of N maps: `(N,)` float32, NaN where a map cannot be scored."""
+    """What a metric says of N maps.
+
+    Attributes:
+        values: `(N,)` float32; NaN where a map cannot be scored, and nowhere else.
+        reasons: one entry per map: None, or why it cannot be scored.
+        curves: `(N, P)` float32 at P even steps from 0 to 1 of what the card's `curve` names, or None; NaN where a map
+            cannot be scored.
+        beside: named `(N,)` float32 that a reader needs to judge the values: `mask_area`, …; NaN where there is none.
+
+    Raises:
+        ValueError: a value that is not finite without a reason, a reason beside a value, or lengths that differ.
+    """
 
     values: Array
+    reasons: tuple[str | None, ...] = ()
     curves: Array | None = None
+    beside: Mapping[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.reasons:
+            object.__setattr__(self, "reasons", (None,) * len(self.values))
+        lengths = {len(self.values), len(self.reasons), *map(len, self.beside.values())}
+        lengths |= set() if self.curves is None else {len(self.curves)}
+        if self.values.ndim != 1 or len(lengths) > 1:
+            raise ValueError(f"scores whose lengths differ: {sorted(lengths)}")
+        scored = np.array([reason is None for reason in self.reasons], dtype=bool)
+        if not np.isfinite(self.values[scored]).all() or not np.isnan(self.values[~scored]).all():
+            raise ValueError("a score that is no number needs a reason, and a reason leaves no score")
+        if self.curves is not None and not np.isfinite(self.curves[scored]).all():
+            raise ValueError("a curve with NaN or infinity")

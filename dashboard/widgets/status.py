@@ -7,13 +7,13 @@ from collections.abc import Container
 import streamlit as st
 
 from dashboard.text import escaped
-from xai_core.worker.client import WorkerClient
+from xai_core.worker.client import Worker
 from xai_core.worker.jobs import Job
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def status_line(worker: WorkerClient, shown: Container[str] = ()) -> None:
+def status_line(worker: Worker, shown: Container[str] = ()) -> None:
     """Draw it; it looks again by itself only while something runs.
 
     Args:
@@ -23,16 +23,16 @@ def status_line(worker: WorkerClient, shown: Container[str] = ()) -> None:
     st.fragment(_line, run_every=SECONDS_BETWEEN_LOOKS if busy else None)(worker, shown, busy)
 
 
-def _starting(worker: WorkerClient) -> bool:
+def _starting(worker: Worker) -> bool:
     status = worker.status()
     return status.alive and not status.device
 
 
-def _elsewhere(worker: WorkerClient, shown: Container[str]) -> list[Job]:
+def _elsewhere(worker: Worker, shown: Container[str]) -> list[Job]:
     return [job for job in worker.jobs() if job.open and job.id not in shown]
 
 
-def _line(worker: WorkerClient, shown: Container[str], was_busy: bool) -> None:
+def _line(worker: Worker, shown: Container[str], was_busy: bool) -> None:
     jobs = _elsewhere(worker, shown)
     if was_busy and not jobs and not _starting(worker):
         st.rerun()
@@ -48,7 +48,7 @@ def _line(worker: WorkerClient, shown: Container[str], was_busy: bool) -> None:
         st.html(f'<div class="status warning" title="Last warning">{escaped(status.last_warning)}</div>')
 
 
-def _list(worker: WorkerClient, jobs: list[Job]) -> None:
+def _list(worker: Worker, jobs: list[Job]) -> None:
     with st.container(key="jobs", gap="small"):
         st.caption("In the background")
         for job in jobs[:3]:
@@ -57,7 +57,7 @@ def _list(worker: WorkerClient, jobs: list[Job]) -> None:
             st.caption(f"and {len(jobs) - 3} more waiting")
 
 
-def _job(worker: WorkerClient, job: Job) -> None:
+def _job(worker: Worker, job: Job) -> None:
     st.html(progress_html(job))
     st.button("Stop", key=f"cancel.{job.id}", type="tertiary", on_click=worker.cancel, args=(job.id,))
 

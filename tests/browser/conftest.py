@@ -10,10 +10,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.serving import dashboard, launch
-from tests.conftest import ROOT
+from xai_core.demo.bundle import BUNDLE
 from xai_core.store.study import Study
-
-BUNDLE = ROOT / "assets" / "demo" / "garments"
 
 
 @pytest.fixture(scope="session")

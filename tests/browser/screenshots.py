@@ -13,7 +13,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser.driving import gallery_shows, title_of
 from tests.browser.serving import dashboard, launch, ready
-from xai_core.cli.commands.demo import working_copy
+from xai_core.demo.bundle import working_copy
 from xai_core.store.study import Study
 
 SETTLED_MS = 2500

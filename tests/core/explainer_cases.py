@@ -10,8 +10,8 @@ import torch
 
 from tests.oracles.models import pictures
 from tests.oracles.table import TABLE
-from xai_core.explainers import EXPLAINERS, Context
-from xai_core.explainers.plan import explain
+from xai_core.explainers import EXPLAINERS, ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.types import Explanation, Target
 
@@ -26,9 +26,11 @@ def run(
     """One method with its quick arguments; four targets on four pictures, or some of their rows."""
     shape = classifier.input_shape
     inputs = pictures(4, shape=shape) if x is None else x
-    context = Context(background=pictures(6, seed=9, shape=shape))
+    context = pictures(6, seed=9, shape=shape)
     methods = [(key, params or TABLE[key].params)]
-    (found,) = explain(classifier, inputs[rows], TARGETS[rows], methods, context, SEEDS[rows])
+    (found,) = explain(
+        ExplainerInput(classifier, inputs[rows], TARGETS[rows], SEEDS[rows], background=context), methods
+    )
     return found
 
 

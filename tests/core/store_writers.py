@@ -1,4 +1,4 @@
-"""Stored maps for tests, and processes that write them: light imports, because every such process pays for them."""
+"""Stored maps and scores for tests, and processes that write them: light imports, for every such process pays."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from xai_core.store.maps import MapStore
+from xai_core.store.scores import ScoreStore
+from xai_core.types import Scores
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,3 +42,20 @@ def writer(code: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*command, *map(str, arguments)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     )
+
+
+def scores_of(rows: Any) -> Scores:
+    """The one right score of each row, with a curve; every seventh is not scored."""
+    numbers = np.asarray(rows, dtype=np.int64)
+    reasons = tuple("no mask" if row % 7 == 0 and row else None for row in numbers.tolist())
+    scored = np.array([reason is None for reason in reasons])
+    values = np.where(scored, np.sqrt(numbers, dtype=np.float32), np.float32(np.nan))
+    curves = values[:, None] * np.linspace(0, 1, 5, dtype=np.float32)
+    return Scores(values, reasons, curves, {"mask_area": values / 2})
+
+
+def score_store(folder: Path, *, create: bool = True) -> ScoreStore:
+    """The store `folder/scores`."""
+    found = ScoreStore.at(folder / "scores", {"metric": "x"}, create=create)
+    assert found is not None
+    return found

@@ -21,7 +21,7 @@ from tests.oracles.table import TABLE
 from xai_core.errors import NotApplicable, XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import CamParams
-from xai_core.explainers.guard import told
+from xai_core.explainers.engine.guard import told
 from xai_core.models.classifier import Classifier
 from xai_core.types import Explanation
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tests.oracles.models import CLASSES, Plain, Residual, model, pictures, wrap
-from xai_core.explainers import EXPLAINERS, Context
+from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.engine import batches
-from xai_core.explainers.plan import explain
+from xai_core.explainers.engine.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.types import Explanation, Target
 
@@ -21,7 +21,7 @@ METHODS = [("gradcam", None), ("layercam", None), ("saliency", None), ("random",
 
 
 def explained(classifier: Classifier, x: torch.Tensor) -> list[Explanation]:
-    return explain(classifier, x, TARGETS, METHODS, Context(), np.arange(COUNT))
+    return explain(ExplainerInput(classifier, x, TARGETS, np.arange(COUNT)), METHODS)
 
 
 def batch_sizes(classifier: Classifier) -> list[int]:
@@ -87,18 +87,16 @@ def test_a_footprint_is_what_autograd_keeps() -> None:
 
 
 def test_masks_go_with_their_targets(monkeypatch: pytest.MonkeyPatch) -> None:
-    def record(_: object, x: torch.Tensor, *rest: object) -> Explanation:
-        context = rest[2]
-        assert isinstance(context, Context)
-        assert context.masks is not None
-        return Explanation(context.masks[:, :2, :2].float().numpy())
+    def record(given: ExplainerInput, _params: object) -> Explanation:
+        assert given.masks is not None
+        return Explanation(given.masks[:, :2, :2].float().numpy())
 
     member = EXPLAINERS["random"]
     monkeypatch.setitem(EXPLAINERS._members, "random", replace(member, run=record))
     monkeypatch.setattr(batches, "free_memory", lambda _: 1)
     masks = torch.rand(COUNT, 16, 12) > 0.5
     (found,) = explain(
-        model(Plain), pictures(COUNT), TARGETS, [("random", None)], Context(masks=masks), np.arange(COUNT)
+        ExplainerInput(model(Plain), pictures(COUNT), TARGETS, np.arange(COUNT), masks=masks), [("random", None)]
     )
     np.testing.assert_array_equal(found.maps, masks[:, :2, :2].float().numpy())
 

@@ -13,10 +13,10 @@ from torch import nn
 from tests.oracles import cam as slow
 from tests.oracles.models import CLASSES, SHAPE, Plain, Residual, Tokens, grid, model, pictures, wrap
 from xai_core.errors import NotApplicable
-from xai_core.explainers import EXPLAINERS, Context
+from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.base import CamParams
 from xai_core.explainers.engine.baseline import baseline
-from xai_core.explainers.plan import explain
+from xai_core.explainers.engine.plan import explain
 from xai_core.explainers.scorecam import NOTHING_VARIES, ScoreCamParams
 from xai_core.models.classifier import Classifier
 from xai_core.models.grids import layout_of
@@ -31,7 +31,7 @@ def run(
     classifier: Classifier, key: str, params: Any = None, targets: list[Target] = TARGETS, x: torch.Tensor | None = None
 ) -> Explanation:
     inputs = pictures(len(targets)) if x is None else x
-    (found,) = explain(classifier, inputs, targets, [(key, params)], Context(), np.arange(len(targets)))
+    (found,) = explain(ExplainerInput(classifier, inputs, targets, np.arange(len(targets))), [(key, params)])
     return found
 
 

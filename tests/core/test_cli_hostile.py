@@ -27,13 +27,14 @@ from xai_core import settings
 from xai_core.cli import command
 from xai_core.cli.commands import demo, serve
 from xai_core.cli.main import CANCELLED, FAILED, FAULT, FAULTS_FILE, UNREAD, main, parser
+from xai_core.demo import bundle
+from xai_core.demo.recipe import Recipe
 from xai_core.errors import BadInput, NotFound, printable
 from xai_core.explainers import EXPLAINERS
 from xai_core.models.build import classifier as build_classifier
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import fingerprint, save_weights
-from xai_core.pipeline.demo import Recipe
 from xai_core.store.run import RunInfo
 from xai_core.store.study import Study
 from xai_core.trust import folder_of
@@ -85,8 +86,8 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Cancelled
 
     monkeypatch.setattr(serve, "_run_streamlit", stop)
-    monkeypatch.setattr(demo, "working_copy", stop)
-    monkeypatch.setattr("xai_core.pipeline.demo.rebuild", stop)
+    monkeypatch.setattr(bundle, "working_copy", stop)
+    monkeypatch.setattr("xai_core.demo.recipe.rebuild", stop)
     monkeypatch.setattr("xai_core.pipeline.train.train", stop)
     monkeypatch.setattr("xai_core.pipeline.explain.explain_steps", stop)
     monkeypatch.setattr("xai_core.cli.main.parser", functools.cache(parser))
@@ -336,8 +337,8 @@ def _drawn_at_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shutil.copytree(made, folder)
         return Study.open(folder)
 
-    monkeypatch.setattr("xai_core.pipeline.demo.rebuild", drawn)
-    monkeypatch.setattr("xai_core.pipeline.demo.facts", lambda _: {})
+    monkeypatch.setattr("xai_core.demo.recipe.rebuild", drawn)
+    monkeypatch.setattr("xai_core.demo.recipe.facts", lambda _: {})
 
 
 @pytest.mark.usefixtures("_drawn_at_once")
@@ -357,13 +358,19 @@ def test_rebuilding_the_demo_deletes_nothing(tmp_path: Path, capsys: Capture) ->
 def test_a_bundled_study_that_is_rebuilt_is_set_aside(
     made: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = Path(shutil.copytree(made, tmp_path / "assets" / "garments"))
-    (bundle / "mine.txt").write_text("mine")
-    monkeypatch.setattr(demo, "ROOT", tmp_path)
-    monkeypatch.setattr(demo, "BUNDLE", bundle)
+    study = Path(shutil.copytree(made, tmp_path / "assets" / "garments"))
+    (study / "mine.txt").write_text("mine")
+    monkeypatch.setattr(bundle, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(bundle, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(bundle, "BUNDLE", study)
     former = xai_json(capsys, "demo", "--rebuild")["former"]
     assert (Path(former) / "mine.txt").read_text() == "mine"
-    assert not (bundle / "mine.txt").exists()
+    assert not (study / "mine.txt").exists()
+
+
+def test_an_installed_demo_is_not_replaced(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "ASSETS", tmp_path / "xai_core" / "assets")
+    assert "--into FOLDER" in fails(capsys, "demo", "--rebuild")
 
 
 @pytest.mark.parametrize("stops_at", ["drawing", "training baseline"])
@@ -381,7 +388,7 @@ def test_a_rebuild_that_is_stopped_leaves_nothing(
 
     monkeypatch.setattr(demo, "long_work", watch)
     few = Recipe(pictures={"train_per_class": 1, "validation_per_class": 1, "test_per_class": 1})
-    monkeypatch.setattr("xai_core.pipeline.demo.Recipe", lambda: few)
+    monkeypatch.setattr("xai_core.demo.recipe.Recipe", lambda: few)
     assert main(["demo", "--rebuild", "--into", str(tmp_path / "into")]) == CANCELLED
     assert list((tmp_path / "into").iterdir()) == []
 
@@ -389,7 +396,7 @@ def test_a_rebuild_that_is_stopped_leaves_nothing(
 def test_a_cache_that_cannot_be_written(
     made: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "BUNDLE", made)
+    monkeypatch.setattr(bundle, "BUNDLE", made)
     monkeypatch.setattr(demo, "serve", lambda studies, _: {"exit": len(studies)})
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -463,9 +470,10 @@ def test_a_run_of_own_code_that_cannot_be_remembered_is_not_there(
 
 OWN_CODE = """
 from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures.base import ModelSpec
 
 def net():
-    return ARCHITECTURES["small_cnn"].build(3, 3, 32)
+    return ARCHITECTURES["small_cnn"].build(ModelSpec(3, 3, 32))
 """
 
 

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from xai_core.datasets.garments import GarmentParams, encode, mask_path, picture_path, render
+from xai_core.demo.bundle import BUNDLE, working_copy
+from xai_core.demo.drawing import GarmentParams, encode, mask_path, picture_path, render
+from xai_core.demo.recipe import BASELINE, CANDIDATE, Recipe, check_same, facts, rebuild, wrong_rows
 from xai_core.errors import BadInput
-from xai_core.explainers import EXPLAINERS, Context
-from xai_core.explainers.plan import explain
+from xai_core.explainers import EXPLAINERS, ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.params import build
 from xai_core.pictures import read_picture
-from xai_core.pipeline.demo import BASELINE, CANDIDATE, Recipe, check_same, facts, rebuild, wrong_rows
 from xai_core.pipeline.load import Bench, inputs
 from xai_core.store.identity import background_count, background_rows, sample_seed
 from xai_core.store.maps import STORED
@@ -27,7 +28,6 @@ from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.types import CancelToken, Target, silent
 
-BUNDLE = ROOT / "assets" / "demo" / "garments"
 LIMIT_BYTES = 20_000_000
 
 
@@ -123,12 +123,15 @@ def test_the_bundled_maps_are_what_the_methods_give_today(key: str, tmp_path: Pa
     rows, targets = predictions.rows[places], [Target.parse(keys[place]) for place in places]
     stored = kept.get(rows, [target.key for target in targets])
     classifier = bench.classifier(run)
-    context = Context()
+    context = None
     if "background" in EXPLAINERS[key].card.needs:
         chosen = background_rows(study, background_count(params), study.info.seed)
-        context = Context(background=bench.background(study, classifier, chosen.tolist()))
+        context = bench.background(study, classifier, chosen.tolist())
     seeds = np.array([sample_seed(study.info.seed, str(study.samples["id"].iat[row])) for row in rows])
-    (found,) = explain(classifier, inputs(study, classifier, rows.tolist()), targets, [(key, None)], context, seeds)
+    (found,) = explain(
+        ExplainerInput(classifier, inputs(study, classifier, rows.tolist()), targets, seeds, background=context),
+        [(key, None)],
+    )
     assert len(places) == 2
     for today, then in zip(found.maps, stored.maps, strict=True):
         np.testing.assert_allclose(today, then, atol=2e-3 * np.abs(then).max())
@@ -139,8 +142,6 @@ def test_the_bundled_maps_are_what_the_methods_give_today(key: str, tmp_path: Pa
 def test_a_copy_of_before_gets_the_maps_of_methods_that_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xai_core.cli.commands.demo import working_copy
-
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     copy = working_copy()
     stores = sorted(path.relative_to(copy) for path in copy.glob("runs/*/explanations/*"))

@@ -8,8 +8,8 @@ import torch
 
 from tests.oracles import cam as slow
 from tests.oracles.models import Plain, model, pictures
-from xai_core.explainers import EXPLAINERS, Context
-from xai_core.explainers.plan import explain
+from xai_core.explainers import EXPLAINERS, ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.types import Target
 
 FORMULA = EXPLAINERS["eigencam"].formula
@@ -43,7 +43,7 @@ def test_neither_order_nor_sign_of_channels_matters() -> None:
 
 def test_ignores_the_target() -> None:
     x, targets = pictures(1).repeat(3, 1, 1, 1), [Target(0), Target(2), Target(4, 1)]
-    (found,) = explain(model(Plain), x, targets, [("eigencam", None)], Context(), np.arange(3))
+    (found,) = explain(ExplainerInput(model(Plain), x, targets, np.arange(3)), [("eigencam", None)])
     np.testing.assert_array_equal(found.maps[1:], found.maps[:-1])
 
 

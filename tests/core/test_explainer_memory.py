@@ -13,8 +13,8 @@ import pytest
 
 from tests.oracles.models import Plain, model, pictures
 from tests.oracles.table import TABLE
-from xai_core.explainers import Context
-from xai_core.explainers.plan import explain
+from xai_core.explainers import ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.types import Target
 
 STATM = Path("/proc/self/statm")
@@ -34,13 +34,15 @@ def resident() -> int:
 @pytest.mark.skipif(not STATM.is_file(), reason="resident memory is read from Linux's /proc")
 def test_five_thousand_explanations_do_not_grow_the_process() -> None:
     methods = [(key, row.params) for key, row in TABLE.items()]
-    context, x = Context(background=pictures(4, seed=9)), pictures(1)
+    context, x = pictures(4, seed=9), pictures(1)
 
     def rounds(wanted: int) -> None:
         for number in range(wanted):
             if number % EVERY_MODEL == 0:
                 classifier = replace(model(Plain), fingerprint=str(next(fingerprints)))
-            explain(classifier, x, [Target(number % 5)], methods, context, np.array([number]))
+            explain(
+                ExplainerInput(classifier, x, [Target(number % 5)], np.array([number]), background=context), methods
+            )
 
     fingerprints = count()
     rounds(EVERY_MODEL)

@@ -9,11 +9,11 @@ from torch import nn
 
 from tests.oracles.cam import grad_cam, grad_cam_plus_plus
 from tests.oracles.models import CLASSES, SHAPE, LinearModel, Plain, Residual, Tokens, grid, model, pictures, wrap
-from xai_core.explainers import EXPLAINERS, Context
+from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.engine.baseline import baseline
+from xai_core.explainers.engine.plan import explain
 from xai_core.explainers.gradient_shap import ShapParams
 from xai_core.explainers.integrated_gradients import IGParams
-from xai_core.explainers.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.types import Explanation, Target
 
@@ -21,9 +21,9 @@ TARGETS = [Target(0), Target(3), Target(1), Target(4)]
 SEEDS = np.arange(4)
 
 
-def run(classifier: Classifier, key: str, params: object = None, context: Context | None = None) -> Explanation:
+def run(classifier: Classifier, key: str, params: object = None, context: torch.Tensor | None = None) -> Explanation:
     x = pictures(4, shape=classifier.input_shape)
-    (found,) = explain(classifier, x, TARGETS, [(key, params)], context or Context(), SEEDS)
+    (found,) = explain(ExplainerInput(classifier, x, TARGETS, SEEDS, background=context), [(key, params)])
     return found
 
 
@@ -142,7 +142,7 @@ def test_ig_becomes_complete_with_more_steps(kind: type[nn.Module]) -> None:
 def test_ig_without_a_change_of_output_has_no_gap_to_report() -> None:
     classifier, _ = linear_classifier()
     zero = torch.zeros(1, *SHAPE)
-    (found,) = explain(classifier, zero, TARGETS[:1], [("ig", IGParams(4, "mean"))], Context(), SEEDS[:1])
+    (found,) = explain(ExplainerInput(classifier, zero, TARGETS[:1], SEEDS[:1]), [("ig", IGParams(4, "mean"))])
     assert np.isnan(found.diagnostics["completeness_gap"]).all()
     assert not found.maps.any()
 
@@ -151,7 +151,7 @@ def test_shap_of_a_linear_model_sums_to_the_expected_difference() -> None:
     """Each map is w · (x − the drawn backgrounds' mean); with many samples that mean is the background's."""
     classifier, weight = linear_classifier()
     x, background = pictures(4), pictures(5, seed=8)
-    found = run(classifier, "shap", ShapParams(samples=2000), Context(background))
+    found = run(classifier, "shap", ShapParams(samples=2000), background)
     classes = [target.positive for target in TARGETS]
     expected = (weight[classes] * (x - background.mean(0))).sum(1)
     assert np.corrcoef(found.maps.ravel(), expected.ravel())[0, 1] > 0.999
@@ -166,7 +166,7 @@ def test_shap_equals_the_library_called_directly() -> None:
     from xai_core.explainers.gradient_shap import _explainer_type
 
     classifier, background = model(Plain), pictures(6, seed=8)
-    found = run(classifier, "shap", ShapParams(samples=10, background=3), Context(background))
+    found = run(classifier, "shap", ShapParams(samples=10, background=3), background)
     library = _explainer_type()(classifier.module, background[:3])
     for row, target in enumerate(TARGETS):
         values = library.shap_values(pictures(4)[row : row + 1], nsamples=10, rseed=int(SEEDS[row]))
@@ -177,7 +177,7 @@ def test_edges_are_strong_at_an_edge_only_and_ignore_the_model() -> None:
     classifier = model(Plain)
     x = torch.zeros(1, *SHAPE)
     x[..., 6:] = 4.0
-    (found,) = explain(classifier, x, TARGETS[:1], [("edges", None)], Context(), SEEDS[:1])
+    (found,) = explain(ExplainerInput(classifier, x, TARGETS[:1], SEEDS[:1]), [("edges", None)])
     assert (found.maps[0][:, [5, 6]] == 4.0).all()
     assert not found.maps[0][:, [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]].any()
 
@@ -197,6 +197,6 @@ def test_a_map_at_layer_resolution_lies_over_the_pixels_it_came_from() -> None:
 
     x = torch.zeros(1, *SHAPE)
     x[..., 12:, 8:] = 1.0
-    (found,) = explain(wrap(Bright(), "features"), x, TARGETS[:1], [("gradcam", None)], Context(), SEEDS[:1])
+    (found,) = explain(ExplainerInput(wrap(Bright(), "features"), x, TARGETS[:1], SEEDS[:1]), [("gradcam", None)])
     assert found.maps.shape == (1, 4, 3)
     np.testing.assert_allclose(np.kron(found.maps[0], np.ones((4, 4))) > 0, x[0, 0] > 0)

@@ -12,9 +12,9 @@ from torch import nn
 from tests.core.explainer_cases import RUN_MODEL, run
 from tests.oracles.models import CLASSES, Plain, Tokens, model, pictures, wrap
 from xai_core.errors import BadInput, NotApplicable
-from xai_core.explainers import Context
+from xai_core.explainers import ExplainerInput
 from xai_core.explainers.base import CamParams
-from xai_core.explainers.plan import explain
+from xai_core.explainers.engine.plan import explain
 from xai_core.types import Target
 
 
@@ -55,15 +55,16 @@ def test_refuses_too_many_outputs(key: str) -> None:
         ({"targets": [Target(1, 1)]}, "difference of a class and itself"),
         ({"targets": []}, "unequal lengths"),
         ({"seeds": np.arange(2)}, "unequal lengths"),
-        ({"methods": [("shap", None)], "context": Context()}, "needs background"),
-        ({"methods": [("shap", None)], "context": Context(pictures(2)[:, :1])}, "background has the wrong shape"),
-        ({"methods": [("shap", None)], "context": Context(pictures(2) * torch.nan)}, "background holds NaN"),
+        ({"methods": [("shap", None)], "background": None}, "needs background"),
+        ({"methods": [("shap", None)], "background": pictures(2)[:, :1]}, "background has the wrong shape"),
+        ({"methods": [("shap", None)], "background": pictures(2) * torch.nan}, "background holds NaN"),
     ],
 )
 def test_refuses_bad_input(change: dict[str, Any], match: str) -> None:
-    request = {"x": pictures(1), "targets": [Target(0)], "methods": [("gradcam", None)], "seeds": np.arange(1)}
+    request = {"x": pictures(1), "targets": [Target(0)], "methods": [("gradcam", None)], "seeds": np.arange(1)} | change
+    methods = request.pop("methods")
     with pytest.raises(BadInput, match=match):
-        explain(model(Plain), **{"context": Context(), **request, **change})
+        explain(ExplainerInput(model(Plain), **request), methods)
 
 
 def test_tokens_that_no_gradient_reaches_are_refused() -> None:

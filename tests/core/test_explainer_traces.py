@@ -12,7 +12,7 @@ from tests.core.explainer_cases import RUN_MODEL, run, state, touched
 from tests.oracles.models import Plain, Residual, model, pictures
 from tests.oracles.table import HELD, MODELS
 from xai_core.errors import NotApplicable
-from xai_core.explainers.guard import untouched
+from xai_core.explainers.engine.guard import untouched
 from xai_core.models.classifier import Classifier
 
 TRIED = ("plain", "residual", "tokens", "efficientnet_b0", "densenet121")

@@ -18,9 +18,9 @@ from tests.core.explainer_cases import RUN_MODEL, SEEDS, TARGETS, run
 from tests.oracles.models import Plain, Residual, model, pictures
 from tests.oracles.table import HABITS, HELD, MODELS, REFUSED, TABLE
 from xai_core.errors import NotApplicable
-from xai_core.explainers import EXPLAINERS, Context
+from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.base import CamParams
-from xai_core.explainers.plan import explain, groups
+from xai_core.explainers.engine.plan import explain, groups
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.grids import layouts
 from xai_core.models.layers import layer_candidates
@@ -117,9 +117,9 @@ def test_a_model_in_bfloat16_gives_nearly_the_same_maps_or_none(key: str, name: 
 @pytest.mark.parametrize("key", [key for key, row in TABLE.items() if row.seeded])
 def test_a_seed_belongs_to_its_row(key: str) -> None:
     classifier, x = model(Plain), pictures(1).repeat(3, 1, 1, 1)
-    context = Context(background=pictures(6, seed=9))
+    context = pictures(6, seed=9)
     targets, seeds = [Target(0)] * 3, np.array([5, 6, 5])
-    (found,) = explain(classifier, x, targets, [(key, TABLE[key].params)], context, seeds)
+    (found,) = explain(ExplainerInput(classifier, x, targets, seeds, background=context), [(key, TABLE[key].params)])
     np.testing.assert_array_equal(found.maps[0], found.maps[2])
     assert not np.allclose(found.maps[0], found.maps[1])
 
@@ -127,17 +127,20 @@ def test_a_seed_belongs_to_its_row(key: str) -> None:
 @pytest.mark.parametrize("key", [key for key in RUN_MODEL if TABLE[key].linear])
 def test_a_difference_is_the_difference_of_the_logits(key: str) -> None:
     classifier, x, seeds = model(Residual), pictures(3)[2:].repeat(3, 1, 1, 1), SEEDS[[2, 2, 2]]
-    context = Context(background=pictures(6, seed=9))
+    context = pictures(6, seed=9)
     targets = [Target(1, 2), Target(1), Target(2)]
-    (found,) = explain(classifier, x, targets, [(key, TABLE[key].params)], context, seeds)
+    (found,) = explain(ExplainerInput(classifier, x, targets, seeds, background=context), [(key, TABLE[key].params)])
     np.testing.assert_allclose(found.maps[0], found.maps[1] - found.maps[2], atol=1e-5)
 
 
 @pytest.mark.parametrize("key", TABLE)
 def test_a_card_says_whether_the_class_matters(key: str) -> None:
     classifier, x = model(Plain), pictures(1).repeat(2, 1, 1, 1)
-    context = Context(background=pictures(6, seed=9))
-    (found,) = explain(classifier, x, [Target(0), Target(3)], [(key, TABLE[key].params)], context, SEEDS[[1, 1]])
+    context = pictures(6, seed=9)
+    (found,) = explain(
+        ExplainerInput(classifier, x, [Target(0), Target(3)], SEEDS[[1, 1]], background=context),
+        [(key, TABLE[key].params)],
+    )
     same = np.allclose(found.maps[0], found.maps[1], atol=1e-6 * np.abs(found.maps).max())
     assert same != EXPLAINERS[key].card.class_specific
 
@@ -148,7 +151,7 @@ def test_cams_of_one_layer_share_one_forward() -> None:
     classifier.module.register_forward_hook(lambda *_: calls.append(1))
     methods = [("gradcam", None), ("gradcam++", CamParams(layer="block2")), ("gradcam", CamParams(layer="block1"))]
     assert groups(classifier, methods) == [[0, 1], [2]]
-    found = explain(classifier, pictures(4), TARGETS, methods, Context(), SEEDS)
+    found = explain(ExplainerInput(classifier, pictures(4), TARGETS, SEEDS), methods)
     assert len(calls) == 2
     assert [f.maps.shape[1:] for f in found] == [(8, 6), (8, 6), (16, 12)]
 
@@ -156,7 +159,7 @@ def test_cams_of_one_layer_share_one_forward() -> None:
 def test_results_come_in_the_order_of_the_methods() -> None:
     classifier = model(Residual)
     methods = [("ig", TABLE["ig"].params), ("edges", None), ("gradcam", None)]
-    found = explain(classifier, pictures(4), TARGETS, methods, Context(), SEEDS)
+    found = explain(ExplainerInput(classifier, pictures(4), TARGETS, SEEDS), methods)
     for (key, _), result in zip(methods, found, strict=True):
         np.testing.assert_array_equal(result.maps, run(classifier, key).maps)
 

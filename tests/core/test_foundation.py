@@ -52,7 +52,7 @@ def test_two_members_of_one_key_are_a_programming_error() -> None:
 
     registry: Registry[Member] = Registry("thing", "xai_core.explainers")
     registry.add(Member(Card("a", "A", "", "")))
-    with pytest.raises(ValueError, match="two things"):
+    with pytest.raises(ValueError, match=r"two members of one key: thing .a."):
         registry.add(Member(Card("a", "A", "", "")))
 
 

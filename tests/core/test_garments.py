@@ -13,21 +13,21 @@ from scipy import ndimage
 
 from xai_core.datasets import DATASETS
 from xai_core.datasets.base import SAMPLE_COLUMNS
-from xai_core.datasets.garments import GarmentParams, drawing, encode, encode_mask, mask_path, render
+from xai_core.demo.art import CLASSES, Chance, palette
+from xai_core.demo.art.canvas import Canvas
+from xai_core.demo.art.fabrics import plain
+from xai_core.demo.art.figure import draw_figure
+from xai_core.demo.art.framing import frame
+from xai_core.demo.art.geometry import Camera, ellipse
+from xai_core.demo.art.scene import draw_outfit, framing_of, paint_person
+from xai_core.demo.drawing import GarmentParams, drawing, encode, encode_mask, mask_path, render
 from xai_core.errors import BadInput, BadParameter
-from xai_core.garment_art import CLASSES, Chance, palette
-from xai_core.garment_art.canvas import Canvas
-from xai_core.garment_art.fabrics import plain
-from xai_core.garment_art.figure import draw_figure
-from xai_core.garment_art.framing import frame
-from xai_core.garment_art.geometry import Camera, ellipse
-from xai_core.garment_art.scene import draw_outfit, framing_of, paint_person
 from xai_core.params import build
 
 SMALL = GarmentParams(train_per_class=2, validation_per_class=1, test_per_class=1)
 DIGEST = """
 import hashlib
-from xai_core.datasets.garments import GarmentParams, render
+from xai_core.demo.drawing import GarmentParams, render
 picture, mask = render(3, "test", {label}, 5, GarmentParams())
 print(hashlib.sha256(picture.tobytes() + mask.tobytes()).hexdigest())
 """

@@ -7,9 +7,9 @@ import pytest
 from torch import nn
 
 from tests.oracles.models import Plain, Residual, Tokens, model, pictures
-from xai_core.explainers import EXPLAINERS, Context
-from xai_core.explainers.identities import same_maps
-from xai_core.explainers.plan import explain
+from xai_core.explainers import EXPLAINERS, ExplainerInput
+from xai_core.explainers.engine.plan import explain
+from xai_core.triage.identities import same_maps
 from xai_core.types import Target
 
 CAMS = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "eigencam", "scorecam", "ablationcam"]
@@ -26,7 +26,9 @@ def test_three_maps_are_one_before_global_pooling_and_a_linear_layer(
     kind: type[nn.Module], layer: str, groups: list[frozenset[str]]
 ) -> None:
     methods = [(key, EXPLAINERS[key].params(layer=layer)) for key in CAMS]
-    found = explain(model(kind), pictures(3), [Target(0), Target(3), Target(1, 2)], methods, Context(), np.arange(3))
+    found = explain(
+        ExplainerInput(model(kind), pictures(3), [Target(0), Target(3), Target(1, 2)], np.arange(3)), methods
+    )
     maps = {key: each.maps for (key, _), each in zip(methods, found, strict=True)}
     assert same_maps(maps) == groups
 

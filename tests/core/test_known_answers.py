@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from tests.oracles.known import BY_HAND, TRAINED, Known, by_hand, siamese, trained, wide
 from xai_core.errors import NotApplicable
-from xai_core.explainers import EXPLAINERS, Context
+from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.engine.lrp_model import COMPOSITES
+from xai_core.explainers.engine.plan import explain
 from xai_core.explainers.gradient_shap import ShapParams
 from xai_core.explainers.integrated_gradients import IGParams
 from xai_core.explainers.lrp import LrpParams
 from xai_core.explainers.occlusion import OcclusionParams
-from xai_core.explainers.plan import explain
 from xai_core.types import Explanation, Target
 
 ATTRIBUTIONS: dict[str, tuple[str, Any]] = {
@@ -60,9 +60,10 @@ def test_every_signed_method_is_decided() -> None:
 
 def run(known: Known, method: str) -> Explanation:
     targets = [Target(target) for target in known.targets]
-    context = Context(background=torch.zeros(1, *known.classifier.input_shape))
+    context = torch.zeros(1, *known.classifier.input_shape)
     (found,) = explain(
-        known.classifier, known.x, targets, [ATTRIBUTIONS[method]], context, np.arange(len(targets), dtype=np.int64)
+        ExplainerInput(known.classifier, known.x, targets, np.arange(len(targets), dtype=np.int64), background=context),
+        [ATTRIBUTIONS[method]],
     )
     return found
 
@@ -122,7 +123,7 @@ def test_halves_that_change_places_change_the_map_likewise(composite: str) -> No
     maps = []
     for pictures in (x, turned):
         methods = [("lrp", LrpParams(composite))]
-        (found,) = explain(classifier, pictures, [Target(0)], methods, Context(), np.zeros(1, np.int64))
+        (found,) = explain(ExplainerInput(classifier, pictures, [Target(0)], np.zeros(1, np.int64)), methods)
         maps.append(found.maps[0])
     swapped = np.concatenate([maps[1][:, 6:], maps[1][:, :6]], 1)
     np.testing.assert_allclose(swapped, maps[0], atol=1e-3 * np.abs(maps[0]).max())
@@ -130,5 +131,5 @@ def test_halves_that_change_places_change_the_map_likewise(composite: str) -> No
 
 def test_a_first_convolution_as_large_as_the_picture_still_tells_pixels_apart() -> None:
     classifier, x = wide()
-    (found,) = explain(classifier, x, [Target(0)], [("lrp", None)], Context(), np.zeros(1, np.int64))
+    (found,) = explain(ExplainerInput(classifier, x, [Target(0)], np.zeros(1, np.int64)), [("lrp", None)])
     assert np.ptp(found.maps[0]) > 0.1 * np.abs(found.maps[0]).max()

@@ -10,11 +10,11 @@ from torch import nn
 
 from tests.oracles.models import CLASSES, Plain, Residual, Tokens, model, pictures, wrap
 from xai_core.errors import BadInput, NotApplicable, NotFound, XaiError
-from xai_core.explainers import Context
+from xai_core.explainers import ExplainerInput
 from xai_core.explainers.base import CamParams
 from xai_core.explainers.engine.layer_pass import activations, rounds
 from xai_core.explainers.engine.output import weights_of
-from xai_core.explainers.plan import explain
+from xai_core.explainers.engine.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.models.grids import layout_of
 from xai_core.types import Explanation, Target
@@ -73,7 +73,7 @@ def explained(
     classifier: Classifier, x: torch.Tensor, targets: list[Target], *keys: str, layer: str = "", rows: object = None
 ) -> list[Explanation]:
     methods = [(key, CamParams(layer)) for key in keys]
-    return explain(classifier, x, targets, methods, Context(), np.arange(len(targets)), rows)
+    return explain(ExplainerInput(classifier, x, targets, np.arange(len(targets))), methods, rows)
 
 
 def assert_close(ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -106,8 +106,8 @@ def test_methods_that_run_the_model_take_targets_of_one_sample_too() -> None:
     classifier, x = model(Plain), pictures(3)
     seeds = np.arange(len(ROWS)) + 7
     methods = [("saliency", None), ("random", None)]
-    together = explain(classifier, x, SEVERAL, methods, Context(), seeds, ROWS)
-    repeated = explain(classifier, x[ROWS], SEVERAL, methods, Context(), seeds)
+    together = explain(ExplainerInput(classifier, x, SEVERAL, seeds), methods, ROWS)
+    repeated = explain(ExplainerInput(classifier, x[ROWS], SEVERAL, seeds), methods)
     for ours, theirs in zip(together, repeated, strict=True):
         np.testing.assert_allclose(ours.maps, theirs.maps, atol=1e-6)
 

@@ -12,9 +12,9 @@ from tests.core.explainer_cases import state, touched
 from tests.oracles.families import FAMILIES, family
 from tests.oracles.models import Plain, Residual, Tokens, model, pictures, wrap
 from xai_core.errors import NotApplicable, NotFound
-from xai_core.explainers import Context
+from xai_core.explainers import ExplainerInput
 from xai_core.explainers.base import CamParams
-from xai_core.explainers.plan import explain
+from xai_core.explainers.engine.plan import explain
 from xai_core.models.layers import layer_candidates, other_layer
 from xai_core.types import Target
 
@@ -97,4 +97,4 @@ def test_an_error_about_a_layer_lists_the_candidates(layer: str, error: type[Exc
 def gradcam(classifier: Any, layer: str = "") -> None:
     x = pictures(1, shape=classifier.input_shape)
     methods = [("gradcam", CamParams(layer=layer))]
-    explain(classifier, x, [Target(0)], methods, Context(), torch.arange(1).numpy())
+    explain(ExplainerInput(classifier, x, [Target(0)], torch.arange(1).numpy()), methods)

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from tests.oracles.lrp import transformer
 from tests.oracles.models import CLASSES, SHAPE, Plain, Residual, Tokens, model, pictures, wrap
 from xai_core.errors import NotApplicable
-from xai_core.explainers import Context
+from xai_core.explainers import ExplainerInput
 from xai_core.explainers import lrp as family
 from xai_core.explainers.engine import lrp_rules as rules
 from xai_core.explainers.engine import rewrite
 from xai_core.explainers.engine.lrp_model import COMPOSITES, Composite, lrp_model
+from xai_core.explainers.engine.plan import explain
 from xai_core.explainers.lrp import LrpParams
-from xai_core.explainers.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.params import identifying
 from xai_core.types import Explanation, Target
@@ -30,7 +30,7 @@ TARGETS = [Target(0), Target(3), Target(1), Target(4)]
 
 def run(classifier: Classifier, targets: list[Target] = TARGETS) -> Explanation:
     x = pictures(len(targets), shape=classifier.input_shape)
-    (found,) = explain(classifier, x, targets, [("lrp", None)], Context(), np.arange(len(targets)))
+    (found,) = explain(ExplainerInput(classifier, x, targets, np.arange(len(targets))), [("lrp", None)])
     return found
 
 
@@ -159,7 +159,7 @@ def test_a_difference_is_refused_where_one_of_its_two_is(undefined: int, monkeyp
 
 def run_repeated(classifier: Classifier, targets: list[Target]) -> Explanation:
     x = pictures(1).repeat(len(targets), 1, 1, 1)
-    (found,) = explain(classifier, x, targets, [("lrp", None)], Context(), np.arange(len(targets)))
+    (found,) = explain(ExplainerInput(classifier, x, targets, np.arange(len(targets))), [("lrp", None)])
     return found
 
 
@@ -349,14 +349,14 @@ def test_linear_bottlenecks_conserve() -> None:
 def test_rules_for_rectified_nets_are_refused_where_inputs_are_negative(composite: str) -> None:
     methods = [("lrp", LrpParams(composite))]
     with pytest.raises(NotApplicable, match=f"negative inputs of a convolution, under the rules of {composite}"):
-        explain(wrap(Bottlenecks()), pictures(1), TARGETS[:1], methods, Context(), np.arange(1))
+        explain(ExplainerInput(wrap(Bottlenecks()), pictures(1), TARGETS[:1], np.arange(1)), methods)
 
 
 @pytest.mark.parametrize("composite", COMPOSITES)
 @pytest.mark.parametrize("kind", [Plain, Residual])
 def test_every_composite_conserves_with_biases_too(kind: type[nn.Module], composite: str) -> None:
     classifier = model(kind)
-    (found,) = explain(classifier, pictures(4), TARGETS, [("lrp", LrpParams(composite))], Context(), np.arange(4))
+    (found,) = explain(ExplainerInput(classifier, pictures(4), TARGETS, np.arange(4)), [("lrp", LrpParams(composite))])
     conservation = found.diagnostics["conservation"]
     np.testing.assert_allclose(conservation[~np.isnan(conservation)], 1, atol=0.02)
     assert (~np.isnan(conservation)).sum() >= 3
@@ -397,7 +397,9 @@ def test_no_unit_divides_by_next_to_nothing(kind: Callable[[], nn.Module], compo
             module(torch.randn(16, *SHAPE))
     classifier = wrap(module)
     targets = [Target(int(best)) for best in logits(classifier, 32).argmax(1)]
-    (found,) = explain(classifier, pictures(32), targets, [("lrp", LrpParams(composite))], Context(), np.arange(32))
+    (found,) = explain(
+        ExplainerInput(classifier, pictures(32), targets, np.arange(32)), [("lrp", LrpParams(composite))]
+    )
     np.testing.assert_allclose(found.diagnostics["conservation"], 1, atol=0.02)
     held = np.abs(found.maps).sum((1, 2)) / logits(classifier, 32).max(1).values.abs().numpy()
     assert held.max() < 30
@@ -421,7 +423,7 @@ def test_maps_agree_with_captum(kind: type[nn.Module]) -> None:
     expected = LRP(copied).attribute(x.clone().requires_grad_(), target=wanted).detach()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(COMPOSITES, "epsilon-plus-flat", Composite(rules.plus, rules.plus, rules.plus))
-        (found,) = explain(classifier, x, TARGETS, [("lrp", None)], Context(), np.arange(4))
+        (found,) = explain(ExplainerInput(classifier, x, TARGETS, np.arange(4)), [("lrp", None)])
     for ours, theirs in zip(found.maps, expected.sum(1).numpy(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
 
@@ -430,7 +432,7 @@ def test_epsilon_without_biases_is_gradient_times_input() -> None:
     """Ancona et al. 2018, proposition 1: in a net of rectifiers."""
     classifier = without_biases(model(Plain))
     methods = [("lrp", LrpParams("epsilon")), ("input_x_gradient", None)]
-    found, expected = explain(classifier, pictures(4), TARGETS, methods, Context(), np.arange(4))
+    found, expected = explain(ExplainerInput(classifier, pictures(4), TARGETS, np.arange(4)), methods)
     np.testing.assert_allclose(found.maps, expected.maps, atol=5e-3 * np.abs(expected.maps).max())
 
 

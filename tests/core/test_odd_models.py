@@ -15,8 +15,8 @@ from torch.nn.utils import parametrizations
 from tests.core.explainer_cases import RUN_MODEL, run
 from tests.oracles.models import Plain, Residual, model, pictures, wrap
 from xai_core.errors import NotApplicable
-from xai_core.explainers import EXPLAINERS, Context
-from xai_core.explainers.plan import explain
+from xai_core.explainers import EXPLAINERS, ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.types import Target
 
 
@@ -137,6 +137,6 @@ def test_threads_take_turns_on_one_model() -> None:
 def test_a_model_that_works_in_place_takes_a_large_batch() -> None:
     classifier, x = wrap(seeded(Shifts), "features"), pictures(12)
     before = x.clone()
-    (found,) = explain(classifier, x, [Target(0)] * 12, [("gradcam", None)], Context(), np.arange(12))
+    (found,) = explain(ExplainerInput(classifier, x, [Target(0)] * 12, np.arange(12)), [("gradcam", None)])
     assert np.isfinite(found.maps).all()
     assert torch.equal(x, before)

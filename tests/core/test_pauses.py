@@ -13,8 +13,8 @@ from tests.core.explainer_cases import RUN_MODEL, run, state, touched
 from tests.oracles.models import Plain, model
 from xai_core.errors import Cancelled
 from xai_core.explainers.engine import batches, channels, masks
-from xai_core.explainers.guard import set_aside
-from xai_core.explainers.pauses import pause, pausing, working_time
+from xai_core.explainers.engine.guard import set_aside
+from xai_core.explainers.engine.pauses import pause, pausing, working_time
 from xai_core.models.classifier import Classifier
 from xai_core.types import Explanation
 
@@ -107,7 +107,7 @@ def test_what_is_cancelled_in_a_pause_ends_there_and_leaves_nothing(key: str) ->
 
 def test_the_clock_of_work_stands_still_in_its_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("xai_core.explainers.pauses.monotonic", lambda: now[0])
+    monkeypatch.setattr("xai_core.explainers.engine.pauses.monotonic", lambda: now[0])
 
     def passes(seconds: float) -> None:
         now[0] += seconds

@@ -86,7 +86,7 @@ def test_a_method_without_a_parameter_for_it_gets_a_background(study: Study) -> 
     run, bench = study.run("baseline"), Bench("cpu")
     method = replace(EXPLAINERS["shap"], params=NoParams)
     wanted = explaining.Wanted(method, NoParams(), MapStore(study.path))
-    background = explaining._context(bench, run, bench.classifier(run), wanted).background
+    background = explaining._background(bench, run, bench.classifier(run), wanted)
     assert background is not None
     assert len(background) == BACKGROUND
 

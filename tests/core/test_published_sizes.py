@@ -13,8 +13,8 @@ from tests.oracles.families import as_after_training
 from tests.oracles.models import CLASSES, pictures, wrap
 from tests.oracles.table import TABLE
 from xai_core.errors import NotApplicable
-from xai_core.explainers import EXPLAINERS, Context
-from xai_core.explainers.plan import explain
+from xai_core.explainers import EXPLAINERS, ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.models.architectures import ARCHITECTURES, Architecture
 from xai_core.models.build import fresh_module
 from xai_core.models.classifier import Classifier
@@ -46,12 +46,12 @@ def published(member: Architecture) -> Classifier:
 def problem(classifier: Classifier, key: str, name: str) -> str | None:
     """What is wrong with one method: no map, though the table says that it holds; or one, though it must not."""
     shape, pattern = classifier.input_shape, TABLE[key].refused.get(name)
-    context = Context(background=pictures(3, seed=9, shape=shape))
+    context = pictures(3, seed=9, shape=shape)
     x, methods = pictures(1, shape=shape), [(key, TABLE[key].params)]
     with torch.no_grad():
         predicted = Target(int(classifier.logits(x).argmax()))
     try:
-        (found,) = explain(classifier, x, [predicted], methods, context, np.arange(1))
+        (found,) = explain(ExplainerInput(classifier, x, [predicted], np.arange(1), background=context), methods)
     except NotApplicable as refusal:
         return None if pattern and re.search(pattern, str(refusal)) else str(refusal)
     if pattern:

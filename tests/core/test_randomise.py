@@ -119,14 +119,14 @@ def test_an_unknown_layer_is_refused() -> None:
 
 
 def test_a_copy_is_a_classifier_like_any_other() -> None:
-    from xai_core.explainers import Context
-    from xai_core.explainers.plan import explain
+    from xai_core.explainers import ExplainerInput
+    from xai_core.explainers.engine.plan import explain
     from xai_core.types import Target
 
     classifier, targets = model(Residual), [Target(0)] * 3
     for key in ("gradcam", "lrp"):
         maps = [
-            explain(each, pictures(3), targets, [(key, None)], Context(), np.arange(3))[0].maps
+            explain(ExplainerInput(each, pictures(3), targets, np.arange(3)), [(key, None)])[0].maps
             for each in (classifier, randomised(classifier, 1))
         ]
         assert not np.allclose(maps[0], maps[1], equal_nan=True)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from tests.oracles.models import CLASSES, LinearModel, Plain, Residual, Tokens, model, pictures, wrap
 from tests.oracles.pixel import BACKGROUND, CLASSES_OF_ROWS, SEEDS, Quadratic, gradient, run
 from xai_core.errors import NotApplicable
-from xai_core.explainers import Context
+from xai_core.explainers import ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.explainers.gradient_shap import ShapLayerParams, ShapParams
-from xai_core.explainers.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.types import Target
 
@@ -26,7 +26,7 @@ def test_the_sampling_error_of_shap_is_that_of_its_own_draws() -> None:
     for row in range(2):
         draws, sums = np.random.RandomState(SEEDS[row]), []
         for _ in range(n):
-            start = BACKGROUND.background[draws.choice(6)]
+            start = BACKGROUND[draws.choice(6)]
             point = start + draws.uniform() * (x[row] - start)
             slope = gradient(classifier, torch.stack([point] * 2))[row]
             sums.append(float((slope * (x[row] - start)).sum()))
@@ -42,13 +42,13 @@ def test_local_accuracy_holds_within_the_stated_error(kind: type[nn.Module], key
     """Of 24 independent estimates: all within four standard errors, and their spread is what is stated."""
     classifier, x = model(kind), pictures(3).repeat(8, 1, 1, 1)
     targets = [Target(index) for index in (0, 3, 1)] * 8
-    (found,) = explain(classifier, x, targets, [(key, params)], BACKGROUND, np.arange(24))
+    (found,) = explain(ExplainerInput(classifier, x, targets, np.arange(24), background=BACKGROUND), [(key, params)])
     notes = found.diagnostics
     off = (notes["sum"] - notes["expected_difference"]) / notes["sum_error"]
     assert (np.abs(off) < 4).all(), off
     assert 0.6 < off.std() < 1.5
     with torch.no_grad():
-        change = classifier.logits(x) - classifier.logits(BACKGROUND.background).mean(0)
+        change = classifier.logits(x) - classifier.logits(BACKGROUND).mean(0)
     expected = change[range(24), [target.positive for target in targets]]
     np.testing.assert_allclose(notes["expected_difference"], expected, atol=1e-5)
 
@@ -70,7 +70,7 @@ def test_shap_at_a_layer_with_a_linear_model_above_it() -> None:
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Tanh(), LinearModel(4, 7, 5, CLASSES))
     classifier, x, background = wrap(module, "1"), pictures(4), pictures(1, seed=8)
-    found = run(classifier, "shap_layer", ShapLayerParams(samples=3), context=Context(background))
+    found = run(classifier, "shap_layer", ShapLayerParams(samples=3), context=background)
     weights = module[2].linear.weight.detach().view(CLASSES, 4, 7, 5)[CLASSES_OF_ROWS]
     change = (module[:2](x) - module[:2](background)).detach()
     np.testing.assert_allclose(found.maps, (weights * change).sum(1), atol=1e-5)
@@ -83,7 +83,7 @@ def test_shap_at_the_picture_itself_with_a_quadratic_model_above_it() -> None:
     """The integral of a (b + t (x - b)) (x - b) over t is a (x^2 - b^2) / 2, whatever way b is chosen."""
     quadratic, n = Quadratic(), 4000
     classifier = wrap(nn.Sequential(nn.Identity(), quadratic), "0")
-    x, background = pictures(2), BACKGROUND.background
+    x, background = pictures(2), BACKGROUND
     found = run(classifier, "shap_layer", ShapLayerParams(samples=n), x, BACKGROUND).maps
     weights = quadratic.weights.detach()[CLASSES_OF_ROWS[:2]]
     expected = (weights * (x**2 - (background**2).mean(0)) / 2).sum(1)
@@ -94,7 +94,7 @@ def test_shap_at_a_layer_that_a_layer_in_place_follows() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = Then(nn.Conv2d(3, 4, 3), LinearModel(4, 14, 10, CLASSES))
-    context, params = Context(pictures(1, seed=8)), ShapLayerParams(samples=50)
+    context, params = pictures(1, seed=8), ShapLayerParams(samples=50)
     found = run(wrap(module, "layer"), "shap_layer", params, context=context)
     safe = Then(nn.Conv2d(3, 4, 3), module.after)
     safe.load_state_dict(module.state_dict())
@@ -168,7 +168,7 @@ def transformer() -> Classifier:
 
 def test_shap_at_a_transformers_block_tells_what_the_class_token_takes() -> None:
     classifier, blocks = transformer(), "encoder.layers.encoder_layer_"
-    context = Context(pictures(4, seed=8, shape=(3, 16, 16)))
+    context = pictures(4, seed=8, shape=(3, 16, 16))
     found = run(classifier, "shap_layer", ShapLayerParams(f"{blocks}0", samples=300), context=context)
     notes = found.diagnostics
     np.testing.assert_allclose(found.maps.sum((1, 2)) + notes["beside_map"], notes["sum"], atol=1e-5)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from xai_core.explainers.pauses import pause
+from xai_core.explainers.engine.pauses import pause
+from xai_core.worker import operations
 from xai_core.worker import server as server_module
 from xai_core.worker.server import DEEPEST, Server
 from xai_core.worker.turns import HEAD_START, Turns
@@ -23,6 +24,7 @@ class Scripted(Server):
         monkeypatch.setattr(server_module, "monotonic", lambda: self.now)
         monkeypatch.setattr(server_module, "pick_device", lambda _: "cpu")
         monkeypatch.setattr(server_module, "Bench", lambda _: None)
+        monkeypatch.setattr(server_module, "steps", lambda _, message: self._steps(message))
         super().__init__(io.StringIO())
 
     def ask(self, name: str, steps: list[list[float]], *, owner: str, urgent: bool = True, at: float = 0.0) -> None:
@@ -168,3 +170,21 @@ def test_nobody_saves_up_time_by_being_away() -> None:
     assert turns.had(["b"]) > turns.had(["a"]), "who comes back has had what they had"
     turns.charge(["a", "b"], 2.0)
     assert turns.had(["a"]) == turns.had(["a", "b"])
+
+
+def test_what_the_worker_does_not_know_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "Bench", lambda _: None)
+    events = io.StringIO()
+    server = Server(events, device="cpu")
+    with monkeypatch.context() as patched:
+        patched.setitem(operations.OPERATIONS, "count", lambda _, message: iter([(1, message["total"])]))
+        asked = [{"op": "paint", "id": "a"}, {"op": "count", "id": "b", "total": 1}]
+        for message in asked:
+            server._take(message)
+        while server._open:
+            work = server._next()
+            assert work is not None
+            server._step(work)
+    told = [json.loads(line) for line in events.getvalue().splitlines()]
+    assert {event["id"]: event["event"] for event in told if event["event"] != "ready"} == {"a": "failed", "b": "done"}
+    assert "does not know this operation: paint" in next(event["error"] for event in told if "error" in event)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import tracemalloc
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +17,8 @@ from starlette.routing import Route
 from dashboard.colours import heat_layer, sign_scale, strength_scale
 from dashboard.context import Services
 from dashboard.main import SecurityHeaders, tile
-from dashboard.tiles import Tile, Tiles, draw_heat, draw_picture, picture_tile
+from dashboard.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile
+from xai_core.explainers.base import CamParams
 
 SEES_CENTRE = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "crop"}
 
@@ -65,24 +68,54 @@ def test_an_unknown_name_is_not_found(served: Services, name: str) -> None:
     assert fetched(f"/tiles/{name}").status == 404
 
 
-def test_names_differ_between_servers_and_are_stable_within_one() -> None:
-    one, other = Tiles(), Tiles()
-    identity = {"row": 1}
-    assert one.register(identity, lambda: Tile(b"", "")) == one.register(dict(identity), lambda: Tile(b"", ""))
-    assert one.register(identity, lambda: Tile(b"", "")) != other.register(identity, lambda: Tile(b"", ""))
-    assert one.register({"row": 2}, lambda: Tile(b"", "")) != one.register(identity, lambda: Tile(b"", ""))
+def name_of(address: str) -> str:
+    return address.rsplit("/", 1)[-1]
 
 
-def test_a_tile_is_drawn_once() -> None:
-    tiles, drawn = Tiles(), []
+def test_addresses_differ_between_servers_and_are_stable_within_one(served: Services) -> None:
+    study, one, other = served.studies["pets"], Tiles(), Tiles()
+    address = picture_tile(one, study, None, 1)
+    assert picture_tile(one, study, None, 1) == address
+    assert len({address, *(picture_tile(one, study, study.run("net"), row) for row in (1, 2))}) == 3
+    assert picture_tile(other, study, None, 1) != address
+    assert other.draw(name_of(address)) is None
 
-    def make() -> Tile:
-        drawn.append(1)
-        return Tile(b"x", "image/png")
 
-    name = tiles.register({}, make).rsplit("/", 1)[-1]
-    assert tiles.draw(name) is tiles.draw(name)
-    assert len(drawn) == 1
+def test_an_address_cannot_be_changed(served: Services) -> None:
+    name = name_of(picture_tile(served.tiles, served.studies["pets"], None, 1))
+    for place in range(len(name)):
+        changed = name[:place] + ("A" if name[place] != "A" else "B") + name[place + 1 :]
+        same = base64.urlsafe_b64decode(changed + "==") == base64.urlsafe_b64decode(name + "==")  # bits at the end
+        assert same or served.tiles.draw(changed) is None
+    assert all(served.tiles.draw(name[:length]) is None for length in range(len(name)))
+
+
+def test_a_tile_is_drawn_once(served: Services) -> None:
+    name = name_of(picture_tile(served.tiles, served.studies["pets"], None, 1))
+    assert served.tiles.draw(name) is served.tiles.draw(name)
+
+
+def test_a_map_is_read_when_the_browser_asks(served: Services) -> None:
+    study = served.studies["pets"]
+    maps = study.run("net").maps("gradcam", CamParams(), create=True)
+    assert maps is not None
+    address = heat_tile(served.tiles, maps, 3, "1", signed=False, scale=1.0, seen=(24, 16))
+    assert fetched(address).status == 404  # not there yet, and not remembered as missing
+    maps.put([3], ["1"], np.ones((1, 7, 7), np.float32))
+    assert decoded(Tile(fetched(address).body, "")).size == (224, 149)
+
+
+def test_looking_at_many_tiles_leaves_nothing_behind(served: Services) -> None:
+    study = served.studies["pets"]
+    maps = study.run("net").maps("gradcam", CamParams(), create=True)
+    assert maps is not None
+    tracemalloc.start()
+    for row in range(2000):
+        picture_tile(served.tiles, study, None, row)
+        heat_tile(served.tiles, maps, row, "1", signed=False, scale=row / 7, seen=(24, 16))
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 50_000
 
 
 def test_large_pictures_are_reduced_and_small_ones_keep_their_pixels() -> None:

@@ -7,22 +7,24 @@ import torch
 from torch import Tensor, nn
 
 from tests.oracles.models import CLASSES, SHAPE, LinearModel, pictures, wrap
-from xai_core.explainers import Context
-from xai_core.explainers.plan import explain
+from xai_core.explainers import ExplainerInput
+from xai_core.explainers.engine.plan import explain
 from xai_core.models.classifier import Classifier
 from xai_core.types import Explanation, Target
 
 CLASSES_OF_ROWS = [0, 3, 1, 4]
 TARGETS = [Target(index) for index in CLASSES_OF_ROWS]
 SEEDS = np.arange(4)
-BACKGROUND = Context(background=pictures(6, seed=8))
+BACKGROUND = pictures(6, seed=8)
 
 
 def run(
-    classifier: Classifier, key: str, params: object = None, x: Tensor | None = None, context: Context | None = None
+    classifier: Classifier, key: str, params: object = None, x: Tensor | None = None, context: Tensor | None = None
 ) -> Explanation:
     x = pictures(4, shape=classifier.input_shape) if x is None else x
-    (found,) = explain(classifier, x, TARGETS[: len(x)], [(key, params)], context or Context(), SEEDS[: len(x)])
+    (found,) = explain(
+        ExplainerInput(classifier, x, TARGETS[: len(x)], SEEDS[: len(x)], background=context), [(key, params)]
+    )
     return found
 
 

@@ -10,10 +10,10 @@ from xai_core.answers.methods import card_of, takes_layer
 from xai_core.answers.scope import Rows
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
-from xai_core.explainers.identities import same_maps
 from xai_core.params import build
 from xai_core.store.maps import MapStore
 from xai_core.store.run import Run
+from xai_core.triage.identities import same_maps
 from xai_core.types import Card
 
 

@@ -9,8 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan, dataset
+from xai_core.demo.art import CLASSES
+from xai_core.demo.drawing import RECORD, VERSION, GarmentParams, draw_folder, mask_path, members, picture_path
 from xai_core.errors import BadInput, StorageFull
 from xai_core.files import open_plain, read_plain
-from xai_core.garment_art import CLASSES, Chance, Drawing, draw
-from xai_core.params import as_dict, param
-from xai_core.types import SPLITS, Card, Progress, Split, silent
+from xai_core.params import as_dict
+from xai_core.types import Card, Progress, Split, silent
 
 _LARGEST_FILE = 2**26
-RECORD = "garments.json"
-"""Beside the pictures: the card's version, the seed and the parameters that they were drawn with."""
 
 CARD = Card(
     key="garments",
@@ -35,71 +33,8 @@ CARD = Card(
     summary="Dresses, graphic tees, pants, shorts and skirts on drawn people, with exact masks; drawn where missing. "
     "A stated share of dresses and skirts is framed tightly on the lower body.",
     blind_spot="Illustrations, not photographs: nothing measured on them says how a model does on real clothes.",
+    version=VERSION,
 )
-
-
-@dataclass(frozen=True)
-class GarmentParams:
-    """How many pictures, how large, and how many of the dresses and skirts are hard to tell apart."""
-
-    train_per_class: int = param(300, help="training pictures of each class", low=1, high=9999)
-    validation_per_class: int = param(60, help="validation pictures of each class", low=1, high=9999)
-    test_per_class: int = param(120, help="test pictures of each class", low=1, high=9999)
-    size: int = param(96, help="width and height of a picture", low=96, high=256, unit="px")
-    tight_dresses: float = param(
-        0.35,
-        help="share of dresses framed tightly on the lower body, where only a strip of 6 to 18 % at the top tells "
-        "them from skirts: bodice of the same cloth, or a plain top of another colour",
-        low=0.0,
-        high=1.0,
-    )
-    tight_skirts: float = param(0.6, help="share of skirts framed in the same way", low=0.0, high=1.0)
-
-    def count(self, split: Split) -> int:
-        """Pictures of each class in a split."""
-        return int(getattr(self, f"{split}_per_class"))
-
-    def tight(self, class_index: int) -> float:
-        """The share of a class's pictures that is framed tightly on purpose."""
-        return {"Dress": self.tight_dresses, "Skirt": self.tight_skirts}.get(CLASSES[class_index], 0.0)
-
-
-def drawing(seed: int, split: Split, class_index: int, number: int, params: GarmentParams) -> Drawing:
-    """One picture as drawn, with its mask and framing. It depends on nothing but the arguments."""
-    chance = Chance(seed % 2**64, SPLITS.index(split), class_index, number)
-    return draw(chance, CLASSES[class_index], params.size, params.tight(class_index))
-
-
-def render(
-    seed: int, split: Split, class_index: int, number: int, params: GarmentParams
-) -> tuple[Image.Image, NDArray[np.bool_]]:
-    """One picture, mode RGB, and the mask of its garment, `(size, size)` bool, before compression."""
-    drawn = drawing(seed, split, class_index, number, params)
-    return Image.fromarray(drawn.rgb), drawn.mask
-
-
-def encode(picture: Image.Image) -> bytes:
-    """The picture as the JPEG file that `scan` writes: quality 90, colour at full resolution."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90, subsampling=0, optimize=True)
-    return buffer.getvalue()
-
-
-def encode_mask(mask: NDArray[np.bool_]) -> bytes:
-    """The mask as a PNG of one bit per pixel."""
-    buffer = io.BytesIO()
-    Image.fromarray(mask).convert("1", dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def picture_path(split: Split, class_index: int, number: int) -> str:
-    """Where a picture lies in the data folder; also its sample id."""
-    return f"{split}/{CLASSES[class_index].lower().replace(' ', '-')}/{number:04d}.jpg"
-
-
-def mask_path(picture: str) -> str:
-    """Where the mask of a picture lies."""
-    return f"masks/{picture.removesuffix('.jpg')}.png"
 
 
 @dataset(CARD, GarmentParams)
@@ -132,7 +67,7 @@ class Garments:
         notes = self._check_record(seed)
         rows: list[dict[str, Any]] = []
         unreadable: list[tuple[str, str]] = []
-        for split, label, number in _members(self._params):
+        for split, label, number in members(self._params):
             path = picture_path(split, label, number)
             try:
                 rows.append(self._row(path, split, label))
@@ -194,7 +129,7 @@ class Garments:
             self._root.parent.mkdir(parents=True, exist_ok=True)
             beside = Path(tempfile.mkdtemp(prefix=f".{self._root.name}-drawing-", dir=self._root.parent))
             try:
-                self._draw_into(beside / "whole", seed, progress)
+                draw_folder(beside / "whole", seed, self._params, progress)
                 if self._root.exists():
                     self._root.rmdir()
                 os.replace(beside / "whole", self._root)
@@ -206,22 +141,3 @@ class Garments:
                 raise StorageFull(what, value=self._root, remedy="Free some space.") from error
             what = "cannot write the drawn garments"
             raise BadInput(what, value=self._root, remedy=f"Name another folder ({error}).") from error
-
-    def _draw_into(self, folder: Path, seed: int, progress: Progress) -> None:
-        members = list(_members(self._params))
-        for done, (split, label, number) in enumerate(members, 1):
-            picture, mask = render(seed, split, label, number, self._params)
-            path = picture_path(split, label, number)
-            for file, content in ((folder / path, encode(picture)), (folder / mask_path(path), encode_mask(mask))):
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
-            progress(done, len(members), "pictures")
-        record = {"version": CARD.version, "seed": seed, "params": as_dict(self._params)}
-        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _members(params: GarmentParams) -> Iterator[tuple[Split, int, int]]:
-    for split in SPLITS:
-        for label in range(len(CLASSES)):
-            for number in range(params.count(split)):
-                yield split, label, number

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
-from numpy.typing import NDArray
 
-from xai_core.explainers.base import CamParams, Context, explainer
-from xai_core.types import Card, Explanation, Target
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from xai_core.models.classifier import Classifier
+from xai_core.explainers.base import CamParams, ExplainerInput, explainer
+from xai_core.types import Card, Explanation
 
 
 @explainer(
@@ -30,22 +21,14 @@ if TYPE_CHECKING:
     ),
     CamParams,
 )
-def ablationcam(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: CamParams,
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def ablationcam(given: ExplainerInput, params: CamParams) -> Explanation:
     """Σ_k (y − y_k) · A_k, where y_k is the output with channel k set to 0.
 
     The paper divides all weights of a picture by y. That changes the map's scale, and where y is negative it turns
     the map around; so it is left out, and the map of a difference is the difference of the maps.
     """
     from xai_core.explainers.engine.channels import drops_without_channels
-    from xai_core.explainers.engine.output import weights_of
 
-    activations, drops = drops_without_channels(classifier, x, weights_of(classifier, targets), params.layer)
+    activations, drops = drops_without_channels(given.classifier, given.x, given.weights, params.layer)
     maps = (drops[:, :, None, None] * activations).sum(1)
     return Explanation(maps.cpu().numpy().astype(np.float32))

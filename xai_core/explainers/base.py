@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,24 +23,43 @@ if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a card's `needs` ask for besides model and samples.
+@dataclass(frozen=True, eq=False)
+class ExplainerInput:
+    """What is to be explained: one record, of which a method reads what it uses.
 
     Attributes:
-        background: `(B, C, H, W)` model inputs drawn from the training split; None where not needed.
-        masks: `(N, H, W)` bool; None where not needed.
+        classifier: the model.
+        x: `(N, C, H, W)` model input.
+        targets: N of them.
+        seeds: `(N,)` int64; random numbers come from these alone.
+        regions: `(N, h, w)` on the grid of a segmenter's output, what each place counts, from 0 to 1; None for all of
+            them.
+        masks: `(N, H, W)` bool on the input's pixels, for cards that need `mask`; else None.
+        background: `(B, C, H, W)` inputs from the training split, for cards that need `background`; else None.
     """
 
-    background: Tensor | None = None
+    classifier: Classifier
+    x: Tensor
+    targets: Sequence[Target]
+    seeds: NDArray[np.int64]
+    regions: Tensor | None = None
     masks: Tensor | None = None
+    background: Tensor | None = None
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """`(N, *output)` float32, on the classifier's device: what each number of the output counts in the target.
+
+        `(N, K)` for a classifier, `(N, K, h, w)` for a segmenter. What is explained is `(output · weights)`, summed
+        over all but the sample.
+        """
+        from xai_core.explainers.engine.output import weights_of
+
+        return weights_of(self.classifier, self.targets, self.regions)
 
 
-Run = Callable[
-    ["Classifier", "Tensor", Sequence[Target], Any, Context, NDArray[np.int64]],
-    Explanation,
-]
-"""`(classifier, x (N,C,H,W), targets N, params, context, seeds (N,) int64) -> Explanation`."""
+Run = Callable[[ExplainerInput, Any], Explanation]
+"""`(given, params) -> Explanation`."""
 
 Formula = Callable[["Tensor", "Tensor"], "Tensor"]
 """`(activations (N,C,h,w), gradients (N,C,h,w)) -> maps (N,h,w)`, raw and signed: a CAM of the gradient family."""

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xai_core.explainers.base import Context, explainer
+from xai_core.explainers.base import ExplainerInput, explainer
 from xai_core.params import param
-from xai_core.types import Card, Explanation, Target
+from xai_core.types import Card, Explanation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from xai_core.models.classifier import Classifier
 
 TOLERANCE = 0.01
 """How large the completeness gap may be before a map is refused. Where all rules hold it is below 1e-4."""
@@ -53,14 +47,7 @@ class DeepLiftParams:
     ),
     DeepLiftParams,
 )
-def deeplift(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: DeepLiftParams,
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def deeplift(given: ExplainerInput, params: DeepLiftParams) -> Explanation:
     """`(x − b) · m`, channels summed; m are the multipliers Δout/Δin of all non-linear units, chained.
 
     Diagnostics: `completeness_gap` = |Σ map − (f(x) − f(b))| / |f(x) − f(b)|; 0 is ideal, NaN where the output does
@@ -72,11 +59,12 @@ def deeplift(
     import torch
 
     from xai_core.explainers.engine.baseline import baseline
-    from xai_core.explainers.engine.output import TargetOutput, weights_of
+    from xai_core.explainers.engine.output import TargetOutput
     from xai_core.explainers.engine.rewrite import kept_copy
     from xai_core.explainers.engine.ruled_copies import for_deeplift
 
-    output, weights = TargetOutput(classifier), weights_of(classifier, targets)
+    classifier, x, weights = given.classifier, given.x, given.weights
+    output = TargetOutput(classifier)
     start = baseline(classifier, x, params.baseline)
     with torch.no_grad():
         # Of the original, not of the copy: the gap then also tells of a rewrite gone wrong.

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
-from numpy.typing import NDArray
 
-from xai_core.explainers.base import Context, explainer
+from xai_core.explainers.base import ExplainerInput, explainer
 from xai_core.params import NoParams
-from xai_core.types import Card, Explanation, Target
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from xai_core.models.classifier import Classifier
+from xai_core.types import Card, Explanation
 
 
 @explainer(
@@ -28,19 +19,12 @@ if TYPE_CHECKING:
         class_specific=False,
     )
 )
-def edges(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],  # noqa: ARG001
-    params: NoParams,  # noqa: ARG001
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def edges(given: ExplainerInput, _params: NoParams) -> Explanation:
     """√(S_x² + S_y²) of the picture's mean over channels on the 0…1 scale; S is Sobel's operator, ≥ 0."""
     from scipy.ndimage import sobel
 
-    std = np.array(classifier.preprocess.std, np.float32)[:, None, None]
+    std = np.array(given.classifier.preprocess.std, np.float32)[:, None, None]
     # Subtracting a mean moves no edge.
-    grey = (x.cpu().numpy() * std).mean(1)
+    grey = (given.x.cpu().numpy() * std).mean(1)
     # One by one: scipy's operator smooths along every other axis, samples included.
     return Explanation(np.stack([np.hypot(sobel(one, 0), sobel(one, 1)) for one in grey]).astype(np.float32))

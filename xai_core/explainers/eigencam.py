@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         class_specific=False,
     )
 )
-def eigencam(activations: Tensor, gradients: Tensor) -> Tensor:  # noqa: ARG001
+def eigencam(activations: Tensor, _gradients: Tensor) -> Tensor:
     """Places projected on the first principal direction of the channels, each channel centred over the places.
 
     The paper does not centre; libraries do, since otherwise the map follows the channels' mean.

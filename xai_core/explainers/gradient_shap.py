@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
-from xai_core.explainers.base import Context, explainer
-from xai_core.explainers.pauses import pause
+from xai_core.explainers.base import ExplainerInput, explainer
+from xai_core.explainers.engine.pauses import pause
 from xai_core.params import param
-from xai_core.types import Card, Explanation, Target
+from xai_core.types import Card, Explanation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from xai_core.explainers.engine.output import OneTargetOutput
-    from xai_core.models.classifier import Classifier
 
 
 POINTS_AT_ONCE = 50
@@ -49,14 +48,7 @@ class ShapParams:
     ),
     ShapParams,
 )
-def gradient_shap(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: ShapParams,
-    context: Context,
-    seeds: NDArray[np.int64],
-) -> Explanation:
+def gradient_shap(given: ExplainerInput, params: ShapParams) -> Explanation:
     """`E_{b, a} [(x − b) · ∂f/∂x (b + a(x − b))]`, channels summed; one call and one seed per row.
 
     Diagnostics: `sum` of the map, `expected_difference` = f(x) − mean f(background), which it should equal,
@@ -66,17 +58,18 @@ def gradient_shap(
     import torch
 
     from xai_core.explainers.engine.batches import between_pauses
-    from xai_core.explainers.engine.output import OneTargetOutput, logits_of, weights_of
+    from xai_core.explainers.engine.output import OneTargetOutput, logits_of, weighted
 
-    background = _background(classifier, context, params.background)
-    output, weights = OneTargetOutput(classifier), weights_of(classifier, targets)
+    classifier, x, weights = given.classifier, given.x, given.weights
+    background, output = _background(given, params.background), OneTargetOutput(classifier)
     output.weights = weights[0]
     shap, before = _explainer(output, background, between_pauses(classifier, x, POINTS_AT_ONCE))
     sums = _Sums(shap.explainer, background.cpu().numpy())
     with torch.no_grad():
-        expected = (logits_of(classifier, x) * weights).sum(1) - (before @ weights.T).mean(0)
+        at_first = before.flatten(1) @ weights.flatten(1).T
+        expected = weighted(logits_of(classifier, x), weights) - at_first.mean(0)
     maps, errors = [], []
-    for row, seed in enumerate(seeds):
+    for row, seed in enumerate(given.seeds):
         output.weights = weights[row]
         picture = x[row : row + 1]
         values = shap.shap_values(picture, nsamples=params.samples, rseed=int(seed) % 2**32)
@@ -114,8 +107,8 @@ class _Sums:
         return ((picture - self._background[chosen]) * gradients).sum((1, 2, 3), dtype=np.float64)
 
 
-def _background(classifier: Classifier, context: Context, at_most: int) -> Tensor:
-    found = context.background
+def _background(given: ExplainerInput, at_most: int) -> Tensor:
+    classifier, found = given.classifier, given.background
     if found is None or len(found) == 0:
         raise BadInput("SHAP needs background pictures", remedy="Give inputs of the training split as background.")
     if tuple(found.shape[1:]) != classifier.input_shape:
@@ -127,7 +120,7 @@ def _background(classifier: Classifier, context: Context, at_most: int) -> Tenso
 
 
 def _explainer(output: OneTargetOutput, background: Tensor, at_once: int) -> tuple[Any, Tensor]:
-    """shap's explainer, and the logits of the background, `(B, K)`, which it runs through the model when made."""
+    """shap's explainer, and the output for the background, `(B, *output)`, which it runs when made."""
     made = _explainer_type()(output, background, batch_size=at_once)
     return made, output.logits
 
@@ -180,14 +173,7 @@ class ShapLayerParams:
     ),
     ShapLayerParams,
 )
-def shap_layer(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: ShapLayerParams,
-    context: Context,
-    seeds: NDArray[np.int64],
-) -> Explanation:
+def shap_layer(given: ExplainerInput, params: ShapLayerParams) -> Explanation:
     """`E_{b, a} [(A(x) − A(b)) · ∂f/∂A (A(b) + a(A(x) − A(b)))]`, channels summed, on the layer's grid.
 
     Diagnostics: as of `shap`; `sum` is over the whole layer. Where a part of it has no place on the grid (a class
@@ -198,11 +184,11 @@ def shap_layer(
             pictures only, their rows are refused.
     """
     from xai_core.explainers.engine.layer_path import expected_gradients
-    from xai_core.explainers.engine.output import unreached, weights_of
+    from xai_core.explainers.engine.output import unreached
     from xai_core.models.layers import grid_at
 
-    background, weights = _background(classifier, context, params.background), weights_of(classifier, targets)
-    found = expected_gradients(classifier, x, weights, background, params.layer, params.samples, seeds)
+    classifier, background = given.classifier, _background(given, params.background)
+    found = expected_gradients(given, background, params.layer, params.samples)
     maps = grid_at(classifier, found.attributions, params.layer).sum(1)
     total = found.attributions.flatten(1).sum(1)
     beside = ((maps == 0).flatten(1).all(1) & (total != 0)).tolist()

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xai_core.explainers.base import CamParams, Context, explainer
-from xai_core.types import Card, Explanation, Target
+from xai_core.explainers.base import CamParams, ExplainerInput, explainer
+from xai_core.types import Card, Explanation
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from xai_core.models.classifier import Classifier
 
 
 @explainer(
@@ -34,14 +28,7 @@ if TYPE_CHECKING:
     ),
     CamParams,
 )
-def guided_gradcam(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: CamParams,
-    context: Context,
-    seeds: NDArray[np.int64],
-) -> Explanation:
+def guided_gradcam(given: ExplainerInput, params: CamParams) -> Explanation:
     """`max(0, Grad-CAM)`, upsampled bilinearly, times guided backpropagation, channels summed; at input resolution.
 
     Guided backpropagation passes a gradient back through a rectifier only where both it and the input are positive.
@@ -52,29 +39,30 @@ def guided_gradcam(
     import torch
     import torch.nn.functional as F
 
-    from xai_core.explainers.plan import explain
+    from xai_core.explainers.engine.plan import explain
 
-    (cam,) = explain(classifier, x, targets, [("gradcam", params)], context, seeds)
-    guided = _guided_backpropagation(classifier, x, targets)
+    (cam,) = explain(given, [("gradcam", params)])
+    guided = _guided_backpropagation(given)
     where = torch.from_numpy(cam.maps).to(guided.device).relu()[:, None]
-    where = F.interpolate(where, size=x.shape[2:], mode="bilinear", align_corners=False)
+    where = F.interpolate(where, size=given.x.shape[2:], mode="bilinear", align_corners=False)
     return Explanation((guided * where).sum(1).cpu().numpy(), refusals=cam.refusals)
 
 
-def _guided_backpropagation(classifier: Classifier, x: Tensor, targets: Sequence[Target]) -> Tensor:
+def _guided_backpropagation(given: ExplainerInput) -> Tensor:
     """`(N, C, H, W)`."""
     from captum.attr import GuidedBackprop
 
-    from xai_core.explainers.engine.output import TargetOutput, weights_of
+    from xai_core.explainers.engine.output import TargetOutput
     from xai_core.explainers.engine.rewrite import kept_copy
     from xai_core.explainers.engine.ruled_copies import for_guided_backpropagation
 
+    classifier = given.classifier
     module = kept_copy(classifier, "guided backpropagation", lambda: for_guided_backpropagation(classifier))
     output = TargetOutput(replace(classifier, module=module))
     with warnings.catch_warnings():
         # Captum warns of the hooks that it sets, and takes away again.
         warnings.simplefilter("ignore", UserWarning)
         found = GuidedBackprop(output).attribute(
-            x.clone().requires_grad_(), additional_forward_args=(weights_of(classifier, targets),)
+            given.x.clone().requires_grad_(), additional_forward_args=(given.weights,)
         )
     return found.detach()

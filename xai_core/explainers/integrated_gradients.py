@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xai_core.explainers.base import Context, explainer
+from xai_core.explainers.base import ExplainerInput, explainer
 from xai_core.params import param
-from xai_core.types import Card, Explanation, Target
+from xai_core.types import Card, Explanation
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from xai_core.models.classifier import Classifier
 
 POINTS_AT_ONCE, PIXELS_AT_ONCE = 64, 2**20
 """How many points on paths go through the model together, and how many pixels they have, at most: more is no faster on
@@ -50,14 +46,7 @@ class IGParams:
     ),
     IGParams,
 )
-def integrated_gradients(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: IGParams,
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def integrated_gradients(given: ExplainerInput, params: IGParams) -> Explanation:
     """`(x − b) · ∫ ∂f/∂x (b + a(x − b)) da`, channels summed, by Gauss-Legendre quadrature.
 
     With the baseline `several`: the mean of the maps from black, mean and blur.
@@ -68,7 +57,7 @@ def integrated_gradients(
     import torch
 
     kinds = BASELINES if params.baseline == "several" else (params.baseline,)
-    found = [_from_baseline(classifier, x, targets, kind, params.steps) for kind in kinds]
+    found = [_from_baseline(given, kind, params.steps) for kind in kinds]
     attributions, change = (torch.stack(parts).mean(0) for parts in zip(*found, strict=True))
     gap = (attributions.flatten(1).sum(1) - change).abs() / change.abs()
     gap[change == 0] = torch.nan
@@ -76,18 +65,17 @@ def integrated_gradients(
     return Explanation(maps, {"completeness_gap": gap.cpu().numpy().astype(np.float32)})
 
 
-def _from_baseline(
-    classifier: Classifier, x: Tensor, targets: Sequence[Target], kind: str, steps: int
-) -> tuple[Tensor, Tensor]:
+def _from_baseline(given: ExplainerInput, kind: str, steps: int) -> tuple[Tensor, Tensor]:
     """Attributions from one baseline, `(N, C, H, W)`, and f(x) − f(b), `(N,)`."""
     import torch
     from captum.attr import IntegratedGradients
 
     from xai_core.explainers.engine.baseline import baseline
     from xai_core.explainers.engine.batches import between_pauses
-    from xai_core.explainers.engine.output import PausingOutput, weights_of
+    from xai_core.explainers.engine.output import PausingOutput
 
-    output, weights = PausingOutput(classifier), weights_of(classifier, targets)
+    classifier, x, weights = given.classifier, given.x, given.weights
+    output = PausingOutput(classifier)
     start = baseline(classifier, x, kind)
     points = min(POINTS_AT_ONCE, PIXELS_AT_ONCE // x[0, 0].numel())
     attributions = IntegratedGradients(output).attribute(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xai_core.explainers.base import Context, explainer
+from xai_core.explainers.base import ExplainerInput, explainer
 from xai_core.params import param
-from xai_core.types import Array, Card, Explanation, Target
+from xai_core.types import Array, Card, Explanation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,14 +50,7 @@ class LrpParams:
     ),
     LrpParams,
 )
-def lrp(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: LrpParams,
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def lrp(given: ExplainerInput, params: LrpParams) -> Explanation:
     """Relevance of pixels, channels summed, by the rules of a composite; of a difference, R(positive) − R(negative).
 
     Transformers have rules of their own: attention weights and the deviations of LayerNorm are held fixed, linear
@@ -75,11 +66,11 @@ def lrp(
     """
     import torch
 
-    second = [row for row, target in enumerate(targets) if target.negative is not None]
-    classes = [target.positive for target in targets]
-    classes += [target.negative for target in targets if target.negative is not None]
-    maps, diagnostics = _relevance(classifier, torch.cat([x, x[second]]), classes, params.composite)
-    for row, found in zip(second, range(len(x), len(classes)), strict=True):
+    x, weights = given.x, given.weights
+    second = [row for row, target in enumerate(given.targets) if target.negative is not None]
+    both = torch.cat([weights.clamp(min=0), -weights[second].clamp(max=0)])
+    maps, diagnostics = _relevance(given.classifier, torch.cat([x, x[second]]), both, params.composite)
+    for row, found in zip(second, range(len(x), len(both)), strict=True):
         maps[row] -= maps[found]
         for values in diagnostics.values():
             values[row] = _worse(values[row], values[found])
@@ -100,25 +91,23 @@ def _refusal(conservation: float) -> str | None:
     return f"conservation {conservation:.2f}, more than 10 % off: the map would be wrong"
 
 
-def _relevance(
-    classifier: Classifier, x: Tensor, classes: Sequence[int], composite: str
-) -> tuple[Array, dict[str, Array]]:
-    """Relevance of one class per row, `(M, H, W)`, and its diagnostics."""
+def _relevance(classifier: Classifier, x: Tensor, weights: Tensor, composite: str) -> tuple[Array, dict[str, Array]]:
+    """Relevance of what the weights `(M, *output)`, none below 0, make of the output: `(M, H, W)`, and diagnostics."""
     import torch
 
+    from xai_core.explainers.engine.output import weighted
+
     model = _copy(classifier, composite)
-    wanted = torch.tensor(classes, device=x.device)[:, None]
     leaf = x.float().clone().requires_grad_()
-    logits = model.graph(leaf)
-    target, added = logits.detach().gather(1, wanted), model.constant[wanted]
+    score = weighted(model.graph(leaf), weights)
+    target, added = score.detach(), weighted(model.constant, weights)
     # What the affine end adds whatever the picture is one factor for the whole map.
     factor = torch.where(target == added, 0.0, target / (target - added))
-    start = torch.zeros_like(logits).scatter_(1, wanted, factor)
-    relevance, *elsewhere = torch.autograd.grad(logits, [leaf, *model.constants()], start)
-    maps, target = relevance.sum(1), target[:, 0]
+    relevance, *elsewhere = torch.autograd.grad(score, [leaf, *model.constants()], factor)
+    maps = relevance.sum(1)
     constant = sum((part.flatten(1).sum(1) for part in elsewhere), torch.zeros_like(target))
     conservation = (maps.flatten(1).sum(1) + constant) / target
-    conservation[factor[:, 0] <= 0] = torch.nan
+    conservation[factor <= 0] = torch.nan
     found = {"conservation": conservation, **({"constant_share": constant / target} if elsewhere else {})}
     return maps.cpu().numpy(), {name: values.cpu().numpy() for name, values in found.items()}
 

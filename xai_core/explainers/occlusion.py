@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xai_core.explainers.base import Context, explainer
+from xai_core.explainers.base import ExplainerInput, explainer
 from xai_core.params import param
-from xai_core.types import Card, Explanation, Target
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from xai_core.models.classifier import Classifier
+from xai_core.types import Card, Explanation
 
 PICTURES_AT_ONCE = 64
 """Covered pictures that go through the model together."""
@@ -48,14 +38,7 @@ class OcclusionParams:
     ),
     OcclusionParams,
 )
-def occlusion(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: OcclusionParams,
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def occlusion(given: ExplainerInput, params: OcclusionParams) -> Explanation:
     """Mean over the patches that cover a pixel of `f(x) − f(x with the patch covered)`; all channels at once.
 
     Patches start at multiples of the stride; those that reach over the border are cut off there. With the defaults
@@ -64,18 +47,19 @@ def occlusion(
     from captum.attr import Occlusion
 
     from xai_core.explainers.engine.baseline import baseline
-    from xai_core.explainers.engine.output import PausingOutput, weights_of
+    from xai_core.explainers.engine.output import PausingOutput
 
+    x = given.x
     channels, sides = x.shape[1], x.shape[2:]
     window = [max(1, round(params.window * side)) for side in sides]
     # A wider step than the patch would leave pixels that are never covered.
     stride = [min(max(1, round(params.stride * side)), across) for side, across in zip(sides, window, strict=True)]
-    found = Occlusion(PausingOutput(classifier)).attribute(
+    found = Occlusion(PausingOutput(given.classifier)).attribute(
         x,
         sliding_window_shapes=(channels, *window),
         strides=(channels, *stride),
-        baselines=baseline(classifier, x, params.baseline),
-        additional_forward_args=(weights_of(classifier, targets),),
+        baselines=baseline(given.classifier, x, params.baseline),
+        additional_forward_args=(given.weights,),
         perturbations_per_eval=max(1, PICTURES_AT_ONCE // len(x)),
     )
     # A patch covers all channels, so all hold the same number.

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
-from numpy.typing import NDArray
 
-from xai_core.explainers.base import Context, explainer
+from xai_core.explainers.base import ExplainerInput, explainer
 from xai_core.params import NoParams
-from xai_core.types import Card, Explanation, Target
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from xai_core.models.classifier import Classifier
+from xai_core.types import Card, Explanation
 
 
 @explainer(
@@ -28,14 +19,8 @@ if TYPE_CHECKING:
         class_specific=False,
     )
 )
-def random_map(
-    classifier: Classifier,  # noqa: ARG001
-    x: Tensor,
-    targets: Sequence[Target],  # noqa: ARG001
-    params: NoParams,  # noqa: ARG001
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],
-) -> Explanation:
+def random_map(given: ExplainerInput, _params: NoParams) -> Explanation:
     """Standard normal pixels, `(N, H, W)`, drawn from each row's seed."""
-    rows = [np.random.default_rng(int(seed) % 2**63).standard_normal(tuple(x.shape[-2:]), np.float32) for seed in seeds]
-    return Explanation(np.stack(rows))
+    sides = tuple(given.x.shape[-2:])
+    draws = (np.random.default_rng(int(seed) % 2**63) for seed in given.seeds)
+    return Explanation(np.stack([draw.standard_normal(sides, np.float32) for draw in draws]))

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xai_core.explainers.base import Context, explainer
+from xai_core.explainers.base import ExplainerInput, explainer
 from xai_core.params import NoParams, param
-from xai_core.types import Card, Explanation, Target
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from xai_core.models.classifier import Classifier
+from xai_core.types import Card, Explanation
 
 
 @dataclass(frozen=True)
@@ -43,22 +33,14 @@ class SaliencyParams:
     ),
     SaliencyParams,
 )
-def saliency(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: SaliencyParams,
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def saliency(given: ExplainerInput, params: SaliencyParams) -> Explanation:
     """`Σ_c ∂f/∂x_c` signed, or `max_c |∂f/∂x_c|` (the paper's choice), per unit of the normalised input."""
     from captum.attr import Saliency
 
-    from xai_core.explainers.engine.output import TargetOutput, weights_of
+    from xai_core.explainers.engine.output import TargetOutput
 
-    weights = weights_of(classifier, targets)
-    gradients = Saliency(TargetOutput(classifier)).attribute(
-        x.clone().requires_grad_(), abs=False, additional_forward_args=(weights,)
+    gradients = Saliency(TargetOutput(given.classifier)).attribute(
+        given.x.clone().requires_grad_(), abs=False, additional_forward_args=(given.weights,)
     )
     maps = gradients.sum(1) if params.channels == "sum" else gradients.abs().amax(1)
     return Explanation(maps.detach().cpu().numpy())
@@ -78,21 +60,13 @@ def saliency(
         signed=True,
     )
 )
-def input_x_gradient(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: NoParams,  # noqa: ARG001
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def input_x_gradient(given: ExplainerInput, _params: NoParams) -> Explanation:
     """`Σ_c x_c · ∂f/∂x_c`, with x normalised: the baseline is the training mean."""
     from captum.attr import InputXGradient
 
-    from xai_core.explainers.engine.output import TargetOutput, weights_of
+    from xai_core.explainers.engine.output import TargetOutput
 
-    weights = weights_of(classifier, targets)
-    found = InputXGradient(TargetOutput(classifier)).attribute(
-        x.clone().requires_grad_(), additional_forward_args=(weights,)
+    found = InputXGradient(TargetOutput(given.classifier)).attribute(
+        given.x.clone().requires_grad_(), additional_forward_args=(given.weights,)
     )
     return Explanation(found.detach().sum(1).cpu().numpy())

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xai_core.explainers.base import CamParams, Context, explainer
+from xai_core.explainers.base import CamParams, ExplainerInput, explainer
 from xai_core.params import param
-from xai_core.types import Card, Explanation, Target
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from xai_core.models.classifier import Classifier
-
+from xai_core.types import Card, Explanation
 
 NOTHING_VARIES = "no channel of the layer varies over the picture, so that there is no mask"
 
@@ -56,14 +47,7 @@ class ScoreCamParams(CamParams):
     ),
     ScoreCamParams,
 )
-def scorecam(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: ScoreCamParams,
-    context: Context,  # noqa: ARG001
-    seeds: NDArray[np.int64],  # noqa: ARG001
-) -> Explanation:
+def scorecam(given: ExplainerInput, params: ScoreCamParams) -> Explanation:
     """Σ_k w_k A_k; w_k from the output for `b + (x − b) · s(U(A_k))`: U upsamples to the picture, s scales to 0…1.
 
     `logit`: w = softmax over the channels of the target (algorithm 1; the score of the baseline cancels out).
@@ -72,17 +56,15 @@ def scorecam(
     """
     from xai_core.explainers.engine.baseline import baseline
     from xai_core.explainers.engine.layer_pass import activations as activations_of
-    from xai_core.explainers.engine.masks import masked_logits, varying
-    from xai_core.explainers.engine.output import weights_of
+    from xai_core.explainers.engine.masks import masked_scores, varying
 
-    activations, start = activations_of(classifier, x, params.layer), baseline(classifier, x, params.baseline)
+    activations = activations_of(given.classifier, given.x, params.layer)
     varies, corners = varying(activations), params.upsampling == "align-corners"
     rows, _ = varies.nonzero(as_tuple=True)
-    outputs = masked_logits(classifier, x, start, activations[varies], rows, corners=corners)
-    if params.score == "probability":
-        outputs = outputs.softmax(1)
     weights = activations.new_zeros(varies.shape)
-    weights[varies] = (outputs * weights_of(classifier, targets)[rows]).sum(1)
+    start = baseline(given.classifier, given.x, params.baseline)
+    probability = params.score == "probability"
+    weights[varies] = masked_scores(given, start, activations[varies], rows, corners=corners, probability=probability)
     if params.score == "logit":
         weights = weights.where(varies, -np.inf).softmax(1).where(varies, 0.0)
     maps = (weights[:, :, None, None] * activations).sum(1)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xai_core.errors import NotApplicable
-from xai_core.explainers.base import EXPLAINERS, CamParams, Context, explainer
+from xai_core.explainers.base import EXPLAINERS, CamParams, ExplainerInput, explainer
 from xai_core.params import param
-from xai_core.types import Array, Card, Explanation, Target
+from xai_core.types import Array, Card, Explanation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,14 +51,7 @@ class SmoothGradParams:
     ),
     SmoothGradParams,
 )
-def smoothgrad(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    params: SmoothGradParams,
-    context: Context,
-    seeds: NDArray[np.int64],
-) -> Explanation:
+def smoothgrad(given: ExplainerInput, params: SmoothGradParams) -> Explanation:
     """`(1/n) Σ map(x + ε)`, ε normal with standard deviation `noise` in pixel values from 0 to 1, from the row's seed.
 
     A row is refused where the method refuses one of its noisy copies.
@@ -68,10 +59,7 @@ def smoothgrad(
     Raises:
         NotApplicable: the method cannot be used with this model, or with none of the pictures.
     """
-    found = [
-        _averaged(classifier, x[row], target, params, context, int(seed))
-        for row, (target, seed) in enumerate(zip(targets, seeds, strict=True))
-    ]
+    found = [_averaged(_copies(given, row, params), params) for row in range(len(given.x))]
     shapes = [mean.shape for mean, _ in found if mean is not None]
     if not shapes:
         method = EXPLAINERS[params.method].card.title
@@ -80,17 +68,28 @@ def smoothgrad(
     return Explanation(np.stack(maps), refusals=tuple(reason for _, reason in found))
 
 
-def _averaged(
-    classifier: Classifier, picture: Tensor, target: Target, params: SmoothGradParams, context: Context, seed: int
-) -> tuple[Array | None, str | None]:
-    """The mean map of one picture, and why it must not be shown; no map where the method cannot be used at all."""
-    from xai_core.explainers.plan import explain
+def _copies(given: ExplainerInput, row: int, params: SmoothGradParams) -> ExplainerInput:
+    """One row's picture with noise, `samples` times."""
+    count, seed = params.samples, int(given.seeds[row])
+    regions = None if given.regions is None else given.regions[row : row + 1].expand(count, -1, -1)
+    return replace(
+        given,
+        x=_noisy(given.classifier, given.x[row], params, seed),
+        targets=[given.targets[row]] * count,
+        seeds=np.full(count, seed),
+        regions=regions,
+        masks=None,
+        background=None,
+    )
+
+
+def _averaged(copies: ExplainerInput, params: SmoothGradParams) -> tuple[Array | None, str | None]:
+    """The mean map of noisy copies, and why it must not be shown; no map where the method cannot be used at all."""
+    from xai_core.explainers.engine.plan import explain
 
     own = CamParams(params.layer) if EXPLAINERS[params.method].params is CamParams else None
-    seeds = np.full(params.samples, seed)
-    copies = _noisy(classifier, picture, params, seed)
     try:
-        (found,) = explain(classifier, copies, [target] * len(copies), [(params.method, own)], context, seeds)
+        (found,) = explain(copies, [(params.method, own)])
     except NotApplicable as problem:
         return None, str(problem)
     return found.maps.mean(0), next(filter(None, found.refusals), None)

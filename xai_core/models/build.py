@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from xai_core.errors import BadParameter, UnsafeFile
 from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures.base import ModelSpec
 from xai_core.models.builder import built
 from xai_core.models.classifier import Classifier, Restore
 from xai_core.models.grids import NO_GRID, SEVERAL, layout_of
@@ -72,7 +73,7 @@ def fresh_module(architecture: str, classes: int, preprocess: Preprocess, *, see
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return member.build(classes, preprocess.channels, size)
+        return member.build(ModelSpec(classes, preprocess.channels, size))
 
 
 def classifier(

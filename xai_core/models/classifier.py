@@ -22,7 +22,7 @@ class Classifier:
     """A model ready to be asked.
 
     Attributes:
-        module: maps `(N, C, H, W)` of its weights' precision to logits `(N, K)`; in eval mode.
+        module: maps `(N, C, H, W)` of its weights' precision to logits `(N, *output_shape)`; in eval mode.
         class_names: K names.
         preprocess: from picture to input.
         architecture: key of the architecture, or `package.module:function` of an imported one.
@@ -30,6 +30,7 @@ class Classifier:
         fingerprint: sha256 of weights + architecture + preprocessing; identity of everything stored for it.
         restore_grid: brings that layer's output to `(N, C, h, w)`; None where it already is.
         code: the user's own code that the module was built by; None for registered architectures.
+        output_size: `(h, w)` of a segmenter's output, which is `(N, K, h, w)`; () where it is `(N, K)`.
         notes: what a person should know of how it was loaded, one sentence each.
     """
 
@@ -41,6 +42,7 @@ class Classifier:
     fingerprint: str
     restore_grid: Restore | None = None
     code: OwnCode | None = None
+    output_size: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -58,8 +60,13 @@ class Classifier:
         """`(C, H, W)`."""
         return self.preprocess.channels, self.preprocess.height, self.preprocess.width
 
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of one sample: `(K,)`, or `(K, h, w)` of a segmenter."""
+        return len(self.class_names), *self.output_size
+
     def logits(self, x: Tensor) -> Tensor:
-        """`(N, C, H, W)` → `(N, K)`, in the precision of the weights."""
+        """`(N, C, H, W)` → `(N, *output_shape)`, in the precision of the weights."""
         return self.module(handed_over(x, self.dtype))
 
     def layer(self, name: str = "") -> nn.Module:

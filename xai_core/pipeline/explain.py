@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from xai_core import __version__
 from xai_core.errors import NotApplicable, NotFound
-from xai_core.explainers import EXPLAINERS, Context, Explainer
-from xai_core.explainers.pauses import working_time
-from xai_core.explainers.plan import explain
+from xai_core.explainers import EXPLAINERS, Explainer, ExplainerInput
+from xai_core.explainers.engine.pauses import working_time
+from xai_core.explainers.engine.plan import explain
 from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
@@ -178,19 +179,20 @@ def _compute(
     x = inputs(study, classifier, rows.tolist())
     ids = study.samples["id"].iloc[rows]
     seeds = np.array([sample_seed(study.info.seed, str(i)) for i in ids], dtype=np.int64)
-    context = _context(bench, request.run, classifier, group[0])
+    background = _background(bench, request.run, classifier, group[0])
+    given = ExplainerInput(classifier, x, targets, seeds, background=background)
     methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]
     try:
-        return explain(classifier, x, targets, methods, context, seeds)
+        return explain(given, methods)
     except NotApplicable as refusal:
         return [_refused(len(rows), str(refusal))] * len(group)
 
 
-def _context(bench: Bench, run: Run, classifier: Classifier, wanted: Wanted) -> Context:
+def _background(bench: Bench, run: Run, classifier: Classifier, wanted: Wanted) -> Tensor | None:
     if "background" not in wanted.explainer.card.needs:
-        return Context()
+        return None
     rows = background_rows(run.study, background_count(wanted.params), run.study.info.seed)
-    return Context(background=bench.background(run.study, classifier, rows.tolist()))
+    return bench.background(run.study, classifier, rows.tolist())
 
 
 def _refused(count: int, reason: str) -> Explanation:

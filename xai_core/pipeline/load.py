@@ -1,30 +1,28 @@
-"""Models and inputs out of a study, kept warm between requests."""
+"""Models and inputs out of a study, kept warm between requests. Torch comes with the first model, and not before."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from xai_core import trust
 from xai_core.errors import BadInput, BadParameter
 from xai_core.files import damaged
-from xai_core.models.build import classifier as build_classifier
-from xai_core.models.build import imported, pick_device
-from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
-from xai_core.models.probe import check_answers
-from xai_core.models.weights import read_weights
 from xai_core.params import digest
-from xai_core.sanity.randomise import randomised
 from xai_core.store.files import Cached
 from xai_core.store.run import INFO_FILE, Run
 from xai_core.store.study import STUDY_FILE, Study
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xai_core.models.classifier import Classifier
 
 TRAINED = "trained"
 MOST_SEED = 2**63 - 1
@@ -40,6 +38,10 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
             the user's own that was edited since the import, or a model that answers otherwise than then.
         UnsafeFile: the weights file is not what it claims to be, or the model needs code that nobody here imported.
     """
+    from xai_core.models.build import classifier as build_classifier
+    from xai_core.models.build import imported, pick_device
+    from xai_core.models.weights import read_weights
+
     if not run.has_model or run.info.preprocess is None:
         raise BadInput("this run has predictions but no model", value=run.name, remedy="Import or train one with it.")
     preprocess = Preprocess.from_dict(run.info.preprocess)
@@ -71,6 +73,10 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
 def _check_probe(run: Run, made: Classifier) -> None:
     """Only imports of own code have one, since this version."""
     if run.info.probe:
+        import torch
+
+        from xai_core.models.probe import check_answers
+
         try:
             known = torch.tensor(run.info.probe, dtype=torch.float32)
         except (TypeError, ValueError, RuntimeError) as error:
@@ -117,6 +123,8 @@ class Bench:
             if seed is None:
                 self._classifiers[key] = load_classifier(run, device=self.device)
             else:
+                from xai_core.sanity.randomise import randomised
+
                 self._classifiers[key] = randomised(self.classifier(run), seed)
         self._classifiers.move_to_end(key)
         while len(self._classifiers) > KEPT:
@@ -141,4 +149,6 @@ def inputs(study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:
 
 def as_input(classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> Tensor:
     """Resized pictures `(H, W, C)` as the model's input, `(N, C, H, W)` float32 on its device."""
+    import torch
+
     return torch.from_numpy(classifier.preprocess.normalise(np.stack(pixels))).to(classifier.device)

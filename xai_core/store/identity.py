@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadParameter
 from xai_core.explainers.base import Explainer
+from xai_core.metrics.base import Metric
 from xai_core.params import digest, identifying
 
 if TYPE_CHECKING:
@@ -78,4 +79,20 @@ def identity(run: Run, method: Explainer, params: Any, *, weights: str = "traine
         "params": identifying(params),
         "background": background,
         "seed": study.info.seed,
+    }
+
+
+def metric_identity(study: Study, metric: Metric, params: Any) -> dict[str, Any]:
+    """What the scores of `metric` depend on besides the maps, as JSON: with masks, every pixel of every mask.
+
+    Args:
+        study: the study of the maps.
+        metric: the metric.
+        params: an instance of its params type.
+    """
+    return {
+        "metric": metric.card.key,
+        "version": metric.card.version,
+        "params": identifying(params),
+        "masks": study.masks_digest if "mask" in metric.card.needs else None,
     }

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from xai_core.errors import BadInput, NotApplicable, NotFound
 from xai_core.explainers.base import EXPLAINERS
 from xai_core.files import damaged
+from xai_core.metrics.base import METRICS
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
 from xai_core.store import files
-from xai_core.store.identity import identity
+from xai_core.store.identity import identity, metric_identity
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
+from xai_core.store.scores import ScoreStore
 from xai_core.types import TARGET_SPECS, Array, Target, resolve_target
 
 if TYPE_CHECKING:
@@ -191,14 +193,46 @@ class Run:
             NotApplicable: the run has no model.
             BadParameter: `weights` is neither form.
         """
-        if not self.info.fingerprint:
-            if create:
-                raise NotApplicable("a run without a model", value=self.name, remedy="Choose a run that has a model.")
+        if self._without_a_model(create):
             return None
         about = identity(self, EXPLAINERS[method_key], params, weights=weights)
         part = "explanations" if weights == "trained" else f"sanity/{weights.replace(':', '-')}"
         folder = self.path / part / f"{method_key}-{digest(about)[:8]}"
         return MapStore.at(folder, about, create=create, made_with=made_with)
+
+    def scores(
+        self,
+        metric: tuple[str, Any],
+        method: tuple[str, Any],
+        *,
+        weights: str = "trained",
+        create: bool = False,
+        made_with: Mapping[str, Any] | None = None,
+    ) -> ScoreStore | None:
+        """The stored scores that one metric gives the maps of one method.
+
+        Args:
+            metric: key of a metric, and an instance of its params type.
+            method: key of an explainer, and an instance of its params type.
+            weights, create, made_with: as of `maps`.
+
+        Raises:
+            NotFound: no such metric or method.
+            NotApplicable: the run has no model.
+            BadParameter: `weights` is neither form.
+        """
+        if self._without_a_model(create):
+            return None
+        maps = identity(self, EXPLAINERS[method[0]], method[1], weights=weights)
+        about = metric_identity(self.study, METRICS[metric[0]], metric[1])
+        folder = self.path / "scores" / f"{metric[0]}-{digest(about)[:8]}" / f"{method[0]}-{digest(maps)[:8]}"
+        return ScoreStore.at(folder, {**about, "maps": maps}, create=create, made_with=made_with)
+
+    def _without_a_model(self, wanted: bool) -> bool:
+        """Whether there is none. Raises NotApplicable where something of it is wanted all the same."""
+        if not self.info.fingerprint and wanted:
+            raise NotApplicable("a run without a model", value=self.name, remedy="Choose a run that has a model.")
+        return not self.info.fingerprint
 
 
 def _read_info(path: Path) -> RunInfo:

@@ -12,13 +12,56 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from xai_core.params import digest
 from xai_core.worker.jobs import Job, State, WorkerStatus
 
 REMEMBERED = 200
 """Finished jobs kept for looking at."""
+
+
+class Worker(Protocol):
+    """What pages ask of a worker. `WorkerClient` is the real one; tests put others in its place."""
+
+    def start(self) -> None:
+        """Be ready before the first request comes."""
+        ...
+
+    def stop(self) -> None:
+        """End; unfinished jobs keep their finished rows."""
+        ...
+
+    def explain(
+        self,
+        *,
+        study: Path,
+        run: str,
+        rows: Sequence[int],
+        target: str,
+        methods: Sequence[tuple[str, Mapping[str, Any]]],
+        weights: str = "trained",
+        urgent: bool = True,
+        owner: str = "",
+    ) -> str:
+        """Ask for maps; returns the job's id."""
+        ...
+
+    def cancel(self, job: str) -> None:
+        """Stop a job at its next step."""
+        ...
+
+    def job(self, job: str) -> Job | None:
+        """How far a job is; None when it is not known (any more)."""
+        ...
+
+    def jobs(self) -> list[Job]:
+        """All remembered jobs, newest first."""
+        ...
+
+    def status(self) -> WorkerStatus:
+        """The worker as a whole."""
+        ...
 
 
 class WorkerClient:

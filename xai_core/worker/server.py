@@ -7,18 +7,17 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 from typing import Any, TextIO
 
 import torch
 
 from xai_core.errors import Cancelled, XaiError
-from xai_core.explainers.guard import set_aside
-from xai_core.explainers.pauses import pausing
+from xai_core.explainers.engine.guard import set_aside
+from xai_core.explainers.engine.pauses import pausing
 from xai_core.models.build import pick_device
-from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench
+from xai_core.worker.operations import steps
 from xai_core.worker.turns import Turns
 
 LOG = logging.getLogger("xai.worker")
@@ -97,13 +96,9 @@ class Server:
                 known.owners.add(owner)
         else:
             self._count += 1
-            self._open[name] = Work(name, {owner}, message["urgent"], self._count, self._steps(message))
-
-    def _steps(self, message: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
-        run = self._bench.study(Path(message["study"])).run(message["run"])
-        methods = [(key, values) for key, values in message["methods"]]
-        request = Request(run, message["rows"], message["target"], methods, message["weights"])
-        yield from explain_steps(self._bench, request)
+            self._open[name] = Work(
+                name, {owner}, message.get("urgent", False), self._count, steps(self._bench, message)
+            )
 
     def _next(self) -> Work | None:
         with self._changed:

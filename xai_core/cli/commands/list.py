@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import importlib
+from collections.abc import Mapping
 from typing import Any
 
 from xai_core.cli.command import Command
 from xai_core.params import specs
+from xai_core.registry import FAMILIES, family
+from xai_core.types import Card
 
-FAMILIES = {
-    "explainers": ("xai_core.explainers", "EXPLAINERS"),
-    "datasets": ("xai_core.datasets", "DATASETS"),
-    "architectures": ("xai_core.models.architectures", "ARCHITECTURES"),
-    "losses": ("xai_core.training.losses", "LOSSES"),
-    "augmentations": ("xai_core.training.augmentations", "AUGMENTATIONS"),
-    "similarities": ("xai_core.similarities", "SIMILARITIES"),
-}
+_DIRECTIONS = {1: "higher is better", -1: "lower is better", 0: "neither end is better"}
+
+INTRODUCTION = """# Reference
+
+Everything that is registered, from its own card: `xai list --markdown` prints this page.
+Parameters are given as `--set KEY.NAME=VALUE`.
+"""
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     families = sorted(FAMILIES)
     parser.add_argument("family", nargs="?", choices=families, metavar="FAMILY", help=f"{', '.join(families)}; or all")
-    parser.add_argument("--markdown", action="store_true", help="as the tables of docs/reference.md")
+    parser.add_argument("--markdown", action="store_true", help="as docs/reference.md has it")
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    families = [args.family] if args.family else sorted(FAMILIES)
-    return {"families": {family: _members(family) for family in families}, "markdown": args.markdown}
-
-
-def _members(family: str) -> list[dict[str, Any]]:
-    module, name = FAMILIES[family]
-    return [_described(member) for member in getattr(importlib.import_module(module), name)]
+    names = [args.family] if args.family else sorted(FAMILIES)
+    families = {name: [_described(member) for member in family(name)] for name in names}
+    problems = [problem for name in names for problem in family(name).problems]
+    return {"families": families, "problems": problems, "markdown": args.markdown}
 
 
 def _described(member: Any) -> dict[str, Any]:
@@ -45,6 +43,7 @@ def _described(member: Any) -> dict[str, Any]:
         "paper": card.paper,
         "needs": sorted(card.needs),
         "cost": card.cost,
+        "reading": _reading(card),
         "params": [
             {"name": p.name, "default": p.default, "help": p.help, "choices": list(p.choices or ())}
             for p in (specs(params) if params else [])
@@ -52,15 +51,24 @@ def _described(member: Any) -> dict[str, Any]:
     }
 
 
+def _reading(card: Card) -> str:
+    """How a value of a metric is read, or ""."""
+    if not card.unit:
+        return ""
+    return f"{card.unit}; {_DIRECTIONS[card.direction]}"
+
+
 def _show(result: dict[str, Any]) -> str:
     show = _as_markdown if result["markdown"] else _as_text
-    return "\n\n".join(show(family, members) for family, members in result["families"].items())
+    parts = [show(name, members) for name, members in result["families"].items()]
+    whole = result["markdown"] and len(parts) > 1
+    return "\n\n".join([INTRODUCTION.rstrip()] * whole + parts + result["problems"] * (not result["markdown"]))
 
 
-def _as_text(family: str, members: list[dict[str, Any]]) -> str:
-    lines = [family]
+def _as_text(name: str, members: list[dict[str, Any]]) -> str:
+    lines = [name]
     for member in members:
-        lines.append(f"  {member['key']:<18} {member['summary']}")
+        lines.append(f"  {member['key']:<18} {_summary(member)}")
         for p in member["params"]:
             lines.append(f"  {'':<18}   {p['name']} = {p['default']!r}: {p['help']}")
             if p["choices"]:
@@ -68,12 +76,16 @@ def _as_text(family: str, members: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _as_markdown(family: str, members: list[dict[str, Any]]) -> str:
-    lines = [f"## {family.capitalize()}", "", "| key | what | what it does not show | parameters | source |"]
+def _summary(member: Mapping[str, Any]) -> str:
+    return f"{member['summary']} ({member['reading']})" if member["reading"] else str(member["summary"])
+
+
+def _as_markdown(name: str, members: list[dict[str, Any]]) -> str:
+    lines = [f"## {name.capitalize()}", "", "| key | what | what it does not show | parameters | source |"]
     lines.append("|---|---|---|---|---|")
     for member in members:
         params = "<br>".join(f"`{p['name']}={p['default']}` {p['help']}" for p in member["params"])
-        cells = [f"`{member['key']}`", member["summary"], member["blind_spot"], params, member["paper"]]
+        cells = [f"`{member['key']}`", _summary(member), member["blind_spot"], params, member["paper"]]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 

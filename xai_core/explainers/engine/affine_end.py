@@ -74,7 +74,7 @@ def mark_boundary(graph: fx.GraphModule, end: frozenset[fx.Node]) -> list[Bounda
 
 
 def constant_part(graph: fx.GraphModule, boundary: list[Boundary], classifier: Classifier) -> Tensor:
-    """`(K,)`: what the end adds to each logit, whatever the picture."""
+    """`(*output,)`: what the end adds to each logit, whatever the picture."""
     for part in boundary:
         part.silent = True
     with torch.no_grad():

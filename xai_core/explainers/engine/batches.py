@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from xai_core.explainers.pauses import pause
+from xai_core.explainers.engine.pauses import pause
 from xai_core.models.wrappers import dtype_of
 
 if TYPE_CHECKING:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from xai_core.explainers.engine.batches import in_batches
 from xai_core.explainers.engine.layer_pass import Round, rounds
-from xai_core.explainers.engine.output import unreached, weights_of
-from xai_core.types import Array, Explanation, Target
+from xai_core.explainers.engine.output import unreached
+from xai_core.types import Array, Explanation
 
 if TYPE_CHECKING:
-    from xai_core.explainers.base import Explainer, Formula
-    from xai_core.models.classifier import Classifier
+    from xai_core.explainers.base import Explainer, ExplainerInput, Formula
 
 
 class Piece(NamedTuple):
@@ -27,22 +25,16 @@ class Piece(NamedTuple):
     maps: list[Array]
 
 
-def cams(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    rows: NDArray[np.int64],
-    members: Sequence[Explainer],
-    layer: str,
-) -> list[Explanation]:
+def cams(given: ExplainerInput, rows: NDArray[np.int64], members: Sequence[Explainer], layer: str) -> list[Explanation]:
     """One explanation per member, each of N targets on M samples (see `explain`).
 
     Raises:
         NotFound, NotApplicable: as `rounds`; also where all methods need a gradient and no target has one.
     """
+    classifier, x = given.classifier, given.x
     asking = ["gradients" in member.card.needs for member in members]
     formulas = [member.formula for member in members if member.formula]
-    weights = weights_of(classifier, targets) if any(asking) else None
+    weights = given.weights if any(asking) else None
 
     def part(at: slice) -> list[Piece]:
         chosen = np.flatnonzero((rows >= at.start) & (rows < at.stop))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from xai_core.explainers.engine.output import TargetOutput
-from xai_core.explainers.pauses import pause
+from xai_core.explainers.engine.pauses import pause
 from xai_core.models.grids import SEVERAL, UNUSED
 from xai_core.models.layers import grid_at, unfit_layer
 
@@ -37,7 +37,7 @@ def drops_without_channels(classifier: Classifier, x: Tensor, weights: Tensor, l
 
     Args:
         x: `(N, C, H, W)`; pictures are taken one by one.
-        weights: `(N, K)`, what each row's target weighs.
+        weights: `(N, *output)`, what each row's target weighs.
 
     Raises:
         NotFound: no such layer.

@@ -13,7 +13,7 @@ from captum.attr import LayerActivation
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xai_core.explainers.engine.output import logits_of
+from xai_core.explainers.engine.output import logits_of, weighted
 from xai_core.models.grids import SEVERAL, UNUSED, layout_of
 from xai_core.models.layers import grid_at, unfit_layer
 
@@ -60,7 +60,7 @@ def rounds(
         classifier: the model.
         x: `(M, C, H, W)` input.
         rows: `(N,)` which sample each target belongs to.
-        weights: `(N, K)`, what each target weighs the logits with; None for gradients of 0 and no backward.
+        weights: `(N, *output)`, what each target weighs the logits with; None for gradients of 0 and no backward.
         layer: name; "" for the declared one.
 
     Raises:
@@ -78,14 +78,14 @@ def rounds(
 
 
 def _passes(classifier: Classifier, x: Tensor, weights: list[Tensor], layer: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Output and gradient for each of the `weights` `(M, K)`: Captum for the first, then again from the same graph."""
+    """Output and gradient for each of the `weights` `(M, *output)`: Captum for the first, then from the same graph."""
     logits: list[Tensor] = []
     # Keeps the logits differentiable where the layer does not lead to them: the gradient is then zero, not an error.
     anchor = torch.zeros((), device=x.device, requires_grad=True)
 
     def first(x: Tensor) -> Tensor:
         logits[:] = [logits_of(classifier, x) + anchor]
-        return (logits[0] * weights[0]).sum(1)
+        return weighted(logits[0], weights[0])
 
     options: dict[str, Any] = {"allow_unused": True, "materialize_grads": True, "retain_graph": len(weights) > 1}
     with _called(classifier, layer) as (module, leaves):
@@ -108,8 +108,8 @@ def _in_rounds(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def _spread(weights: Tensor, rows: NDArray[np.int64], positions: NDArray[np.int64], samples: int) -> Tensor:
-    """`(M, K)`: of each sample the weights of the one target at `positions` that belongs to it, or 0."""
-    spread = weights.new_zeros(samples, weights.shape[1])
+    """`(M, *output)`: of each sample the weights of the one target at `positions` that belongs to it, or 0."""
+    spread = weights.new_zeros(samples, *weights.shape[1:])
     spread[rows[positions]] = weights[positions]
     return spread
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xai_core.explainers.engine.batches import in_batches
-from xai_core.explainers.engine.output import logits_of, unreached
+from xai_core.explainers.engine.output import logits_of, unreached, weighted
 from xai_core.models.grids import SEVERAL, UNUSED
 from xai_core.models.layers import grid_at, unfit_layer
 
 if TYPE_CHECKING:
+    from xai_core.explainers.base import ExplainerInput
     from xai_core.models.classifier import Classifier
 
 COMPARED = 4
@@ -26,7 +27,7 @@ LEAK = 1e-3
 
 
 class Pass(NamedTuple):
-    """What pictures make of a layer: `inputs` `(N, C, H, W)`, its `outputs` `(N, …)` float32, `logits` `(N, K)`."""
+    """What a layer makes of pictures: `inputs` `(N, C, H, W)`, `outputs` `(N, …)` float32, `logits` `(N, *output)`."""
 
     inputs: Tensor
     outputs: Tensor
@@ -50,30 +51,25 @@ class Shares(NamedTuple):
 
 
 def expected_gradients(
-    classifier: Classifier,
-    x: Tensor,
-    weights: Tensor,
+    given: ExplainerInput,
     background: Tensor,
     layer: str,
     samples: int,
-    seeds: NDArray[Any],
 ) -> Shares:
     """`E_{b, a} [(A(x) − A(b)) · ∂h/∂A (A(b) + a(A(x) − A(b)))]`.
 
     Args:
-        classifier: the model.
-        x: `(N, C, H, W)`.
-        weights: `(N, K)`, what each target weighs the logits with.
+        given: N pictures with their targets.
         background: `(B, C, H, W)`, what b is drawn from.
         layer: name; "" for the declared one.
         samples: how many b and a are drawn, a between 0 and 1.
-        seeds: `(N,)`, one per picture.
 
     Raises:
         NotFound: no such layer.
         NotApplicable: the layer is not used or used several times, has several outputs, its rows are not the pictures,
             or it does not alone decide the logits of the background.
     """
+    classifier, x, weights = given.classifier, given.x, given.weights
     start, end = outputs_at(classifier, background, layer), outputs_at(classifier, x, layer)
     grid_at(classifier, end.outputs, layer)
     neighbour = Pass(*(part.roll(1, 0) for part in start))
@@ -84,10 +80,10 @@ def expected_gradients(
     )
     found = [
         _of_one(classifier, Pass(*(part[row : row + 1] for part in end)), weights[row], start.outputs, layer, drawn)
-        for row, drawn in enumerate(_drawn(len(background), samples, seeds))
+        for row, drawn in enumerate(_drawn(len(background), samples, given.seeds))
     ]
     attributions, estimates = (torch.stack(parts) for parts in zip(*found, strict=True))
-    expected = (end.logits * weights).sum(1) - (start.logits @ weights.T).mean(0)
+    expected = weighted(end.logits, weights) - (start.logits.flatten(1) @ weights.flatten(1).T).mean(0)
     return Shares(attributions, estimates, expected, around)
 
 
@@ -112,7 +108,7 @@ def outputs_at(classifier: Classifier, x: Tensor, layer: str) -> Pass:
 
 
 def logits_from(classifier: Classifier, x: Tensor, layer: str, outputs: Tensor) -> Tensor:
-    """The logits `(N, K)` when the layer gives `outputs` `(N, …)`, whatever `x` `(N, C, H, W)` makes of it."""
+    """The logits `(N, *output)` when the layer gives `outputs` `(N, …)`, whatever `x` `(N, C, H, W)` makes of it."""
     # A copy: the next layer may work in place.
     with _changed(classifier, layer, lambda given: outputs.to(given.dtype).clone()):
         return logits_of(classifier, x)
@@ -134,7 +130,7 @@ def _leaks(classifier: Classifier, inputs: Tensor, own: Tensor, known: Pass, lay
     with torch.no_grad():
         moved = logits_from(classifier, inputs, layer, known.outputs)
     change = (known.logits - own).abs().max()
-    return (moved - known.logits).abs().amax(1) > LEAK * change + 1e-5 * known.logits.abs().max()
+    return (moved - known.logits).abs().flatten(1).amax(1) > LEAK * change + 1e-5 * known.logits.abs().max()
 
 
 def _drawn(backgrounds: int, samples: int, seeds: NDArray[Any]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -70,7 +70,7 @@ class LrpModel:
 
     Attributes:
         graph: computes the model's logits; its gradient, started with `start`, is relevance.
-        constant: `(K,)`, what the affine end adds to each logit whatever the picture.
+        constant: of the output's shape, what the affine end adds to each logit whatever the picture.
         sources: constants, such as a class token, that take a part of the relevance.
     """
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_core.explainers.engine.output import logits_of
-from xai_core.explainers.pauses import pause
+from xai_core.explainers.engine.output import logits_of, weighted
+from xai_core.explainers.engine.pauses import pause
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from xai_core.models.classifier import Classifier
+    from xai_core.explainers.base import ExplainerInput
 
 PICTURES_AT_ONCE = 64
 """Masked pictures that go through the model together, at most: more gains nothing on a CPU."""
@@ -31,25 +31,28 @@ def varying(activations: Tensor) -> Tensor:
     return flat.amax(2) - flat.amin(2) > ROUNDING * flat.abs().amax(2)
 
 
-def masked_logits(
-    classifier: Classifier, x: Tensor, start: Tensor, channels: Tensor, rows: Tensor, *, corners: bool
+def masked_scores(
+    given: ExplainerInput, start: Tensor, channels: Tensor, rows: Tensor, *, corners: bool, probability: bool
 ) -> Tensor:
-    """Logits `(P, K)` of pictures that are visible where a channel is high, and `start` where it is low.
+    """What targets get `(P,)` of pictures that are visible where a channel is high, and `start` where it is low.
 
     Args:
-        x: `(N, C, H, W)`.
-        start: the same shape: what hidden pixels become.
+        given: N pictures with their targets.
+        start: `(N, C, H, W)`, what hidden pixels become.
         channels: `(P, h, w)`, each brought to the picture's size (bilinear) and then scaled to 0…1.
         rows: `(P,)`, the picture that each is laid over.
         corners: whether the centres of corner cells lie on the corner pixels, or cells over the pixels they cover.
+        probability: of the softmax over classes instead of the logits.
     """
+    x = given.x
     at_once = min(PICTURES_AT_ONCE, max(1, NUMBERS_AT_ONCE // x[0].numel()))
-    found = [x.new_zeros(0, len(classifier.class_names))]
+    found = [x.new_zeros(0)]
     with torch.no_grad():
         for part, row in zip(torch.split(channels, at_once), torch.split(rows, at_once), strict=True):
             masks = F.interpolate(part[:, None], x.shape[-2:], mode="bilinear", align_corners=corners)
             low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
             seen = start[row].lerp(x[row], (masks - low) / (high - low))
-            found.append(logits_of(classifier, seen))
+            output = logits_of(given.classifier, seen)
+            found.append(weighted(output.softmax(1) if probability else output, given.weights[row]))
             pause()
     return torch.cat(found)

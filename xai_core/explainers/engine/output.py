@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable
-from xai_core.explainers.pauses import pause
+from xai_core.explainers.engine.pauses import pause
 from xai_core.models.classifier import handed_over
 from xai_core.models.layers import unfit_layer
 from xai_core.models.wrappers import is_quantised
@@ -20,33 +20,51 @@ if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
 
-def weights_of(classifier: Classifier, targets: Sequence[Target]) -> Tensor:
-    """`(N, K)` float32 on the classifier's device: e_positive − e_negative."""
-    return torch.from_numpy(target_weights(list(targets), len(classifier.class_names))).to(classifier.device)
+def weights_of(classifier: Classifier, targets: Sequence[Target], regions: Tensor | None = None) -> Tensor:
+    """`(N, *output)` float32 on the classifier's device: e_positive − e_negative, at each place of the region.
+
+    Args:
+        classifier: the model.
+        targets: N of them.
+        regions: `(N, h, w)`, what each place of a segmenter's output counts; None for 1 everywhere.
+    """
+    classes = torch.from_numpy(target_weights(list(targets), len(classifier.class_names))).to(classifier.device)
+    if not classifier.output_size:
+        return classes
+    everywhere = classes.new_ones(len(classes), *classifier.output_size)
+    places = everywhere if regions is None else regions.to(everywhere)
+    return classes[:, :, None, None] * places[:, None]
+
+
+def weighted(output: Tensor, weights: Tensor) -> Tensor:
+    """`(N, *output)` twice -> `(N,)`: the weighted sum that a target means, whatever shape the output has."""
+    return (output * weights).flatten(1).sum(1)
 
 
 def logits_of(classifier: Classifier, x: Tensor) -> Tensor:
-    """The classifier's logits `(N, K)`, float32. Raises as `checked_logits`."""
-    return checked_logits(classifier.logits(x), len(classifier.class_names))
+    """The classifier's logits `(N, K)`, a segmenter's `(N, K, h, w)`, float32. Raises as `checked_logits`."""
+    return checked_logits(classifier.logits(x), classifier.output_shape)
 
 
-def checked_logits(output: object, classes: int) -> Tensor:
-    """The output itself as float32, if it is one tensor of logits `(N, classes)`.
+def checked_logits(output: object, shape: tuple[int, ...]) -> Tensor:
+    """The output itself as float32, if it is one tensor of logits `(N, *shape)`.
 
     Raises:
         NotApplicable: a tuple, a dict, another shape or another number of classes.
     """
+    axes = ("samples", "classes", "height", "width")[: 1 + len(shape)]
     if not isinstance(output, Tensor):
         raise NotApplicable(
             "the model does not return a tensor of logits",
             value=type(output).__name__,
-            remedy="Wrap it in a module that returns one tensor of shape (samples, classes).",
+            remedy=f"Wrap it in a module that returns one tensor of shape ({', '.join(axes)}).",
         )
-    if output.ndim != 2 or output.shape[1] != classes:
+    if tuple(output.shape[1:]) != shape:
+        expected = f"{shape[0]} classes" + (f" at {'×'.join(map(str, shape[1:]))} places" if shape[1:] else "")
         raise NotApplicable(
-            f"the model's output has the wrong shape for {classes} classes",
+            f"the model's output has the wrong shape for {expected}",
             value=tuple(output.shape),
-            remedy="Give a model that returns (samples, classes), and as many class names as it has outputs.",
+            remedy=f"Give a model that returns ({', '.join(axes)}), and as many class names as it has outputs.",
         )
     return output.float()
 
@@ -83,9 +101,9 @@ def unreached(classifier: Classifier, layer: str, problem: str) -> NotApplicable
 
 
 class TargetOutput(nn.Module):
-    """`(x (N,C,H,W), weights (N,K)) -> (N,)`, float32: the weighted sum of logits that a target means.
+    """`(x (N,C,H,W), weights (N,*output)) -> (N,)`, float32: the weighted sum of logits that a target means.
 
-    `logits` `(N, K)` are those of the last call, detached: not every model takes a hook that would tell them.
+    `logits` `(N, *output)` are those of the last call, detached: not every model takes a hook that would tell them.
     """
 
     logits: Tensor
@@ -94,15 +112,14 @@ class TargetOutput(nn.Module):
         super().__init__()
         self.module, self.dtype = classifier.module, classifier.dtype
         self.classifier = classifier
-        self.classes = len(classifier.class_names)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """One number per sample."""
-        logits = checked_logits(self.module(handed_over(x, self.dtype)), self.classes)
+        logits = checked_logits(self.module(handed_over(x, self.dtype)), self.classifier.output_shape)
         if x.requires_grad and torch.is_grad_enabled() and not logits.requires_grad:
             raise no_gradient(self.classifier)
         self.logits = logits.detach()
-        return (logits * weights).sum(1)
+        return weighted(logits, weights)
 
 
 class PausingOutput(TargetOutput):

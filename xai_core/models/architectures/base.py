@@ -17,12 +17,21 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
+class ModelSpec:
+    """What a fresh module must fit: its number of classes, of input channels, and the input's side in pixels."""
+
+    classes: int
+    channels: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A registered architecture.
 
     Attributes:
         card: its `cost` is billions of multiplications for one picture at the default size.
-        build: `(classes, channels, size) -> module` with fresh weights; `size` is the input side in pixels.
+        build: a module with fresh weights; raises BadParameter for a size that cannot work.
         cam_layer: dotted name of the layer for class activation maps.
         head: dotted name of the last, class-specific layer: replaced when classes differ, trained first.
         size: default input side in pixels; `sizes` the inclusive range it works in.
@@ -31,7 +40,7 @@ class Architecture:
     """
 
     card: Card
-    build: Callable[[int, int, int], nn.Module]
+    build: Callable[[ModelSpec], nn.Module]
     cam_layer: str
     head: str
     size: int

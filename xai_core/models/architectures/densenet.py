@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture, torchvision_net
+from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec, torchvision_net
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def _build(classes: int, channels: int, size: int) -> nn.Module:  # noqa: ARG001  (any size fits)
-    return with_modules(torchvision_net("densenet121", channels, num_classes=classes))
+def _build(spec: ModelSpec) -> nn.Module:
+    return with_modules(torchvision_net("densenet121", spec.channels, num_classes=spec.classes))
 
 
 def with_modules(net: Any) -> nn.Module:
@@ -28,7 +28,7 @@ def with_modules(net: Any) -> nn.Module:
     return nn.Sequential(OrderedDict(parts, classifier=net.classifier))
 
 
-DENSENET121 = ARCHITECTURES.add(
+ARCHITECTURES.add(
     Architecture(
         card=Card(
             key="densenet121",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture, torchvision_net
+from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec, torchvision_net
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def _build(classes: int, channels: int, size: int) -> nn.Module:  # noqa: ARG001  (any size fits)
-    return torchvision_net("mobilenet_v2", channels, num_classes=classes)
+def _build(spec: ModelSpec) -> nn.Module:
+    return torchvision_net("mobilenet_v2", spec.channels, num_classes=spec.classes)
 
 
-MOBILENET_V2 = ARCHITECTURES.add(
+ARCHITECTURES.add(
     Architecture(
         card=Card(
             key="mobilenet_v2",

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture
+from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def _build(classes: int, channels: int, size: int) -> nn.Module:  # noqa: ARG001  (any size fits)
+def _build(spec: ModelSpec) -> nn.Module:
     from xai_core.models.nets import SmallCnn
 
-    return SmallCnn(classes, channels)
+    return SmallCnn(spec.classes, spec.channels)
 
 
-SMALL_CNN = ARCHITECTURES.add(
+ARCHITECTURES.add(
     Architecture(
         card=Card(
             key="small_cnn",

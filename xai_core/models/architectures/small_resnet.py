@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture
+from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -14,13 +14,13 @@ LARGE = 64
 """From this side on the stem halves the picture, so that 96 pixels cost about as much as 48."""
 
 
-def _build(classes: int, channels: int, size: int) -> nn.Module:
+def _build(spec: ModelSpec) -> nn.Module:
     from xai_core.models.nets import SmallResnet
 
-    return SmallResnet(classes, channels, stem_stride=2 if size >= LARGE else 1)
+    return SmallResnet(spec.classes, spec.channels, stem_stride=2 if spec.size >= LARGE else 1)
 
 
-SMALL_RESNET = ARCHITECTURES.add(
+ARCHITECTURES.add(
     Architecture(
         card=Card(
             key="small_resnet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture, torchvision_net
+from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec, torchvision_net
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 PAPER = "Simonyan, Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition"
 
 
-def _build(classes: int, channels: int, size: int, *, name: str) -> nn.Module:  # noqa: ARG001  (any size fits)
-    return torchvision_net(name, channels, num_classes=classes)
+def _build(spec: ModelSpec, *, name: str) -> nn.Module:
+    return torchvision_net(name, spec.channels, num_classes=spec.classes)
 
 
 def _add(name: str, title: str, summary: str, last_relu: int) -> Architecture:

@@ -6,7 +6,7 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from xai_core.errors import BadParameter
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture, torchvision_net
+from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec, torchvision_net
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 PATCH = 16
 
 
-def _build(classes: int, channels: int, size: int) -> nn.Module:
-    if size % PATCH:
-        below = size - size % PATCH
+def _build(spec: ModelSpec) -> nn.Module:
+    if spec.size % PATCH:
+        below = spec.size - spec.size % PATCH
         remedy = f"Use a multiple of {PATCH}, such as {below} or {below + PATCH}."
-        raise BadParameter("vit_b_16 cannot cut this size into patches", value=size, remedy=remedy)
-    return torchvision_net("vit_b_16", channels, num_classes=classes, image_size=size)
+        raise BadParameter("vit_b_16 cannot cut this spec.size into patches", value=spec.size, remedy=remedy)
+    return torchvision_net("vit_b_16", spec.channels, num_classes=spec.classes, image_size=spec.size)
 
 
 def restore_grid(tokens: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def restore_grid(tokens: Tensor) -> Tensor:
     return tokens[:, 1:].transpose(1, 2).reshape(count, depth, side, side)
 
 
-VIT_B_16 = ARCHITECTURES.add(
+ARCHITECTURES.add(
     Architecture(
         card=Card(
             key="vit_b_16",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from xai_core.garment_art.geometry import Camera, Points
+from xai_core.demo.art.geometry import Camera, Points
 
 Field = NDArray[np.float64]
 """`(size, size)`."""

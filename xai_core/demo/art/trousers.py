@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art import palette
-from xai_core.garment_art.canvas import Canvas, Field
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.cloth import Wear, band, button, lay, seam, stitch
-from xai_core.garment_art.figure import CROTCH, HIP, Figure, heading, knots
-from xai_core.garment_art.geometry import Points, at, mirrored, points, spline, tube
-from xai_core.garment_art.shading import Fold, folds, volume
+from xai_core.demo.art import palette
+from xai_core.demo.art.canvas import Canvas, Field
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.cloth import Wear, band, button, lay, seam, stitch
+from xai_core.demo.art.figure import CROTCH, HIP, Figure, heading, knots
+from xai_core.demo.art.geometry import Points, at, mirrored, points, spline, tube
+from xai_core.demo.art.shading import Fold, folds, volume
 
 LONG_CUTS = {
     "skinny": (0.38, 0.32, 0.22, 0.22, 0.13),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from xai_core.garment_art import palette
-from xai_core.garment_art.canvas import Canvas
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.geometry import ellipse, points
-from xai_core.garment_art.palette import Colour, mix
+from xai_core.demo.art import palette
+from xai_core.demo.art.canvas import Canvas
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.geometry import ellipse, points
+from xai_core.demo.art.palette import Colour, mix
 
 FLOOR = 7.85
 """Height on the figure at which it stands."""

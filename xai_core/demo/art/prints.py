@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from xai_core.garment_art import palette
-from xai_core.garment_art.canvas import Canvas, Field
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.figure import Figure
-from xai_core.garment_art.geometry import Points, at, ellipse, points
-from xai_core.garment_art.palette import Colour
+from xai_core.demo.art import palette
+from xai_core.demo.art.canvas import Canvas, Field
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.figure import Figure
+from xai_core.demo.art.geometry import Points, at, ellipse, points
+from xai_core.demo.art.palette import Colour
 
 Shape = tuple[Points, int]
 """A closed outline and which ink (0, 1 or 2) it is printed in."""

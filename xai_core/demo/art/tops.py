@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art.body import ARM_WIDTHS
-from xai_core.garment_art.canvas import Canvas, Field
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.cloth import Wear, lay, seam
-from xai_core.garment_art.figure import WAIST, Figure, heading, knots
-from xai_core.garment_art.geometry import Points, at, mirrored, points, spline, tube
-from xai_core.garment_art.shading import Fold, folds
+from xai_core.demo.art.body import ARM_WIDTHS
+from xai_core.demo.art.canvas import Canvas, Field
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.cloth import Wear, lay, seam
+from xai_core.demo.art.figure import WAIST, Figure, heading, knots
+from xai_core.demo.art.geometry import Points, at, mirrored, points, spline, tube
+from xai_core.demo.art.shading import Fold, folds
 
 NECKS = {"round": (0.27, 0.2), "scoop": (0.36, 0.42), "v": (0.28, 0.62), "boat": (0.46, 0.12), "square": (0.38, 0.42)}
 """Half-width of the neckline at the shoulder, and its depth."""

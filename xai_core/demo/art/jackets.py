@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art.canvas import Canvas
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.cloth import Wear, lay, seam
-from xai_core.garment_art.fabrics import Fabric, plain
-from xai_core.garment_art.figure import WAIST, Figure
-from xai_core.garment_art.geometry import Points, points, spline
-from xai_core.garment_art.palette import apart
-from xai_core.garment_art.shading import Fold, folds
-from xai_core.garment_art.tops import Top
+from xai_core.demo.art.canvas import Canvas
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.cloth import Wear, lay, seam
+from xai_core.demo.art.fabrics import Fabric, plain
+from xai_core.demo.art.figure import WAIST, Figure
+from xai_core.demo.art.geometry import Points, points, spline
+from xai_core.demo.art.palette import apart
+from xai_core.demo.art.shading import Fold, folds
+from xai_core.demo.art.tops import Top
 
 
 @dataclass(frozen=True)

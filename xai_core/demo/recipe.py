@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.datasets import DATASETS
-from xai_core.datasets.garments import GarmentParams, drawing
+from xai_core.demo.drawing import GarmentParams, drawing
 from xai_core.errors import BadInput
 from xai_core.params import as_dict, build
 from xai_core.pipeline.explain import Request, explain_steps

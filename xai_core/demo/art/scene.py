@@ -7,21 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.garment_art import palette
-from xai_core.garment_art.backgrounds import paint_background
-from xai_core.garment_art.body import paint_arm, paint_back_hair, paint_head, paint_legs, paint_torso
-from xai_core.garment_art.canvas import Canvas
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.cloth import Wear, band, button
-from xai_core.garment_art.fabrics import FLOWING, PANTS, SHORTS, TEES, Fabric, denim, draw_fabric, plain
-from xai_core.garment_art.figure import Figure, draw_figure
-from xai_core.garment_art.framing import SHARES, frame
-from xai_core.garment_art.geometry import points
-from xai_core.garment_art.jackets import Jacket, draw_jacket, paint_jacket
-from xai_core.garment_art.prints import paint_print
-from xai_core.garment_art.skirts import Skirt, draw_skirt, paint_skirt
-from xai_core.garment_art.tops import Top, draw_bodice, draw_plain_top, draw_tee, paint_sleeve, paint_top
-from xai_core.garment_art.trousers import Trousers, draw_pants, draw_shorts, paint_trousers
+from xai_core.demo.art import palette
+from xai_core.demo.art.backgrounds import paint_background
+from xai_core.demo.art.body import paint_arm, paint_back_hair, paint_head, paint_legs, paint_torso
+from xai_core.demo.art.canvas import Canvas
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.cloth import Wear, band, button
+from xai_core.demo.art.fabrics import FLOWING, PANTS, SHORTS, TEES, Fabric, denim, draw_fabric, plain
+from xai_core.demo.art.figure import Figure, draw_figure
+from xai_core.demo.art.framing import SHARES, frame
+from xai_core.demo.art.geometry import points
+from xai_core.demo.art.jackets import Jacket, draw_jacket, paint_jacket
+from xai_core.demo.art.prints import paint_print
+from xai_core.demo.art.skirts import Skirt, draw_skirt, paint_skirt
+from xai_core.demo.art.tops import Top, draw_bodice, draw_plain_top, draw_tee, paint_sleeve, paint_top
+from xai_core.demo.art.trousers import Trousers, draw_pants, draw_shorts, paint_trousers
 
 CLASSES = ("Dress", "Graphic tee", "Pants", "Shorts", "Skirt")
 JACKETS = 0.35

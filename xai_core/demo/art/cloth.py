@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art.canvas import Canvas, Field, large
-from xai_core.garment_art.fabrics import Fabric
-from xai_core.garment_art.figure import Figure
-from xai_core.garment_art.geometry import Points, ellipse, mirrored, points
-from xai_core.garment_art.palette import Colour
-from xai_core.garment_art.shading import volume
+from xai_core.demo.art.canvas import Canvas, Field, large
+from xai_core.demo.art.fabrics import Fabric
+from xai_core.demo.art.figure import Figure
+from xai_core.demo.art.geometry import Points, ellipse, mirrored, points
+from xai_core.demo.art.palette import Colour
+from xai_core.demo.art.shading import volume
 
 
 @dataclass(frozen=True)

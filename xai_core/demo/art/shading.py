@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art.canvas import Canvas, Field
-from xai_core.garment_art.geometry import Points
+from xai_core.demo.art.canvas import Canvas, Field
+from xai_core.demo.art.geometry import Points
 
 
 def volume(canvas: Canvas, alpha: Field, radius: float, strength: float = 0.3) -> Field:

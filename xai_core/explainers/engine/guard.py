@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Restore = Callable[[], None]
 Snapshot = Callable[[], list[Restore]]
 FLAGS = ("training", "inplace", "_is_full_backward_hook")
-OURS = str(Path(__file__).parents[1])
+OURS = str(Path(__file__).parents[2])
 BACKWARD = "_engine_run_backward"
 NO_MEMORY = ("DefaultCPUAllocator", "CUDA error", "CUDA out of memory")
 """What errors say that are about the machine: another time the same model may do."""

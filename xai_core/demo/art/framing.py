@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.geometry import Camera
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.geometry import Camera
 
 SHARES = {
     "Dress": {"full": 0.45, "three quarter": 0.55},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.garment_art.chance import Chance
+from xai_core.demo.art.chance import Chance
 
 Colour = NDArray[np.float64]
 """`(3,)` RGB, 0 … 1."""

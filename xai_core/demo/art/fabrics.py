@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.garment_art import palette
-from xai_core.garment_art.canvas import Field, reduced
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.palette import Colour
+from xai_core.demo.art import palette
+from xai_core.demo.art.canvas import Field, reduced
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.palette import Colour
 
 Mask = NDArray[np.bool_]
 Pattern = Callable[[Field, Field], list[tuple[Mask, Colour]]]

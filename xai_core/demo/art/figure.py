@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art import palette
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.geometry import Points, at, points
-from xai_core.garment_art.palette import Colour
+from xai_core.demo.art import palette
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.geometry import Points, at, points
+from xai_core.demo.art.palette import Colour
 
 WAIST, HIP, CROTCH, KNEE, ANKLE = 3.0, 3.95, 4.35, 5.95, 7.6
 """Heights on the figure, in heads from the crown."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xai_core.garment_art.canvas import Canvas, Field
-from xai_core.garment_art.chance import Chance
-from xai_core.garment_art.cloth import Wear, lay, seam
-from xai_core.garment_art.figure import HIP, Figure
-from xai_core.garment_art.geometry import Points, at, points, spline
-from xai_core.garment_art.shading import Fold, Waves, folds
+from xai_core.demo.art.canvas import Canvas, Field
+from xai_core.demo.art.chance import Chance
+from xai_core.demo.art.cloth import Wear, lay, seam
+from xai_core.demo.art.figure import HIP, Figure
+from xai_core.demo.art.geometry import Points, at, points, spline
+from xai_core.demo.art.shading import Fold, Waves, folds
 
 CUTS = {"a-line": 0.3, "flared": 0.22, "pencil": 0.18, "pleated": 0.16, "tiered": 0.14}
 

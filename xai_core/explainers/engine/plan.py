@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
-from xai_core.explainers.base import EXPLAINERS, Context, Explainer, Run
-from xai_core.explainers.guard import told, untouched
+from xai_core.explainers.base import EXPLAINERS, Explainer, ExplainerInput, Run
+from xai_core.explainers.engine.guard import told, untouched
 from xai_core.types import Explanation, Target
 
 if TYPE_CHECKING:
@@ -27,40 +27,19 @@ Method = tuple[str, Any]
 """`(explainer key, its params)`; params None for the defaults."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A checked request: N targets, `rows` `(N,)` tells of which of the M samples in `x`."""
-
-    classifier: Classifier
-    x: Tensor
-    targets: Sequence[Target]
-    rows: NDArray[np.int64]
-    context: Context
-    seeds: NDArray[np.int64]
-
-
 def explain(
-    classifier: Classifier,
-    x: Tensor,
-    targets: Sequence[Target],
-    methods: Sequence[Method],
-    context: Context,
-    seeds: NDArray[np.int64],
-    rows: NDArray[np.int64] | None = None,
+    given: ExplainerInput, methods: Sequence[Method], rows: NDArray[np.int64] | None = None
 ) -> list[Explanation]:
     """Maps of several methods for the same N targets, in the order of `methods`.
 
     Memory bounds how many samples go through the model at once; results are those of one batch, to rounding.
 
     Args:
-        classifier: is exactly as before after the call, also after an exception.
-        x: `(M, C, H, W)` model input.
-        targets: N of them.
+        given: pictures and targets. Its classifier is exactly as before after the call, also after an exception.
         methods: which explainers; class activation maps at one layer share one forward, and one backward for the
             first target of every sample, one more for the second, …
-        context: what their cards' `needs` ask for; masks are one per target.
-        seeds: `(N,)`, one per target; stochastic methods draw from these alone.
-        rows: `(N,)` which row of `x` each target belongs to; None for one target per row, in order.
+        rows: `(N,)` which of M pictures in `x` (and in `masks`) each target belongs to; None for one target per
+            picture, in order.
 
     Raises:
         NotFound: an unknown method or layer.
@@ -68,14 +47,15 @@ def explain(
         NotApplicable: a method that cannot be used with this model at all. To learn of each method separately,
             call once per entry of `groups`.
     """
-    places = np.arange(len(x)) if rows is None else np.asarray(rows)
-    asked = Asked(classifier, checked_input(classifier, x, targets, seeds, places), targets, places, context, seeds)
+    places = np.arange(len(given.x)) if rows is None else np.asarray(rows)
+    given = checked(given, places)
     results: dict[int, Explanation] = {}
-    for group in groups(classifier, methods):
+    for group in groups(given.classifier, methods):
         members = [EXPLAINERS[methods[index][0]] for index in group]
         params = methods[group[0]][1] or members[0].params()
-        with ONE_AT_A_TIME, told(classifier), untouched(classifier):
-            found = [_run(asked, run, params)] if (run := members[0].run) else _cams(asked, members, params.layer)
+        with ONE_AT_A_TIME, told(given.classifier), untouched(given.classifier):
+            run = members[0].run
+            found = [_run(given, places, run, params)] if run else _cams(given, places, members, params.layer)
         results.update(zip(group, map(_finished, found), strict=True))
     return [results[index] for index in range(len(methods))]
 
@@ -90,22 +70,21 @@ def groups(classifier: Classifier, methods: Sequence[Method]) -> list[list[int]]
     return sorted(found.values(), key=lambda group: EXPLAINERS[methods[group[0]][0]].card.cost)
 
 
-def checked_input(
-    classifier: Classifier, x: Tensor, targets: Sequence[Target], seeds: NDArray[np.int64], rows: NDArray[np.int64]
-) -> Tensor:
-    """`x` detached, float32, on the classifier's device.
+def checked(given: ExplainerInput, rows: NDArray[np.int64]) -> ExplainerInput:
+    """The same with `x` detached, float32, on the classifier's device.
 
     Raises:
         BadInput: a wrong shape, a number that is not finite, a class that does not exist, or unequal lengths.
     """
     import torch
 
+    classifier, x = given.classifier, given.x
     expected = classifier.input_shape
     if x.ndim != 4 or len(x) == 0 or tuple(x.shape[1:]) != expected:
         wanted = f"Give at least one sample of shape {expected}: channels, height, width."
         raise BadInput("the input has the wrong shape for this model", value=tuple(x.shape), remedy=wanted)
-    if len(targets) != len(rows) or len(seeds) != len(rows):
-        counts = f"{len(rows)} samples, {len(targets)} targets, {len(seeds)} seeds"
+    if len(given.targets) != len(rows) or len(given.seeds) != len(rows):
+        counts = f"{len(rows)} samples, {len(given.targets)} targets, {len(given.seeds)} seeds"
         raise BadInput("unequal lengths", value=counts, remedy="Give one target and one seed per sample.")
     if len(rows) == 0 or not ((rows >= 0) & (rows < len(x))).all():
         raise BadInput("targets of samples that are not given", value=rows.tolist(), remedy="Name rows of the input.")
@@ -113,9 +92,13 @@ def checked_input(
     bad = [] if x.sum().isfinite() else (~torch.isfinite(x).flatten(1).all(1)).nonzero().flatten().tolist()
     if bad:
         raise BadInput("the input holds NaN or infinity", value=f"row {bad[0]}", remedy="Leave such samples out.")
-    for target in targets:
+    for target in given.targets:
         _check_target(target, len(classifier.class_names))
-    return x.detach().to(classifier.device, torch.float32)
+    _check_places("masks", given.masks, (len(x), *expected[1:]))
+    _check_places("regions", given.regions, (len(rows), *classifier.output_size))
+    if given.regions is None and (unknown := next(filter(None, (target.region for target in given.targets)), "")):
+        raise BadInput("nobody says where this region is", value=unknown, remedy="Give regions, a place's share each.")
+    return replace(given, x=x.detach().to(classifier.device, torch.float32))
 
 
 def _check_target(target: Target, classes: int) -> None:
@@ -126,17 +109,32 @@ def _check_target(target: Target, classes: int) -> None:
         raise BadInput("a difference of a class and itself", value=target.key, remedy="Choose two classes.")
 
 
-def _run(asked: Asked, run: Run, params: Any) -> Explanation:
+def _check_places(what: str, found: Tensor | None, shape: tuple[int, ...]) -> None:
+    if found is None:
+        return
+    if len(shape) != 3:
+        raise BadInput(f"{what} for a model whose output has no places", remedy="Leave them out.")
+    if tuple(found.shape) != shape:
+        raise BadInput(f"the {what} have the wrong shape", value=tuple(found.shape), remedy=f"Give {shape}.")
+
+
+def _run(given: ExplainerInput, rows: NDArray[np.int64], run: Run, params: Any) -> Explanation:
     """One method that runs the model itself, a row of input per target."""
     from xai_core.explainers.engine.batches import in_batches
 
-    context = asked.context
-
     def part(at: slice) -> Explanation:
-        here = Context(context.background, None if context.masks is None else context.masks[at])
-        return run(asked.classifier, asked.x[asked.rows[at]], asked.targets[at], params, here, asked.seeds[at])
+        here = rows[at]
+        few = replace(
+            given,
+            x=given.x[here],
+            targets=given.targets[at],
+            seeds=given.seeds[at],
+            regions=None if given.regions is None else given.regions[at],
+            masks=None if given.masks is None else given.masks[here],
+        )
+        return run(few, params)
 
-    parts = list(in_batches(asked.classifier, asked.x, part, len(asked.rows)))
+    parts = list(in_batches(given.classifier, given.x, part, len(rows)))
     return Explanation(
         np.concatenate([each.maps for each in parts]),
         {name: np.concatenate([each.diagnostics[name] for each in parts]) for name in parts[0].diagnostics},
@@ -144,11 +142,13 @@ def _run(asked: Asked, run: Run, params: Any) -> Explanation:
     )
 
 
-def _cams(asked: Asked, members: Sequence[Explainer], layer: str) -> list[Explanation]:
+def _cams(
+    given: ExplainerInput, rows: NDArray[np.int64], members: Sequence[Explainer], layer: str
+) -> list[Explanation]:
     """Methods that share one pass."""
     from xai_core.explainers.engine.cams import cams
 
-    return cams(asked.classifier, asked.x, asked.targets, asked.rows, members, layer)
+    return cams(given, rows, members, layer)
 
 
 def _finished(explanation: Explanation) -> Explanation:

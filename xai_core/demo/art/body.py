@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xai_core.garment_art import palette
-from xai_core.garment_art.canvas import Canvas, Field
-from xai_core.garment_art.figure import CROTCH, HIP, WAIST, Figure, heading, knots
-from xai_core.garment_art.geometry import Points, at, ellipse, mirrored, points, spline, tube
-from xai_core.garment_art.palette import Colour
-from xai_core.garment_art.shading import volume
+from xai_core.demo.art import palette
+from xai_core.demo.art.canvas import Canvas, Field
+from xai_core.demo.art.figure import CROTCH, HIP, WAIST, Figure, heading, knots
+from xai_core.demo.art.geometry import Points, at, ellipse, mirrored, points, spline, tube
+from xai_core.demo.art.palette import Colour
+from xai_core.demo.art.shading import volume
 
 LEG_WIDTHS = (0.36, 0.3, 0.195, 0.21, 0.1)
 ARM_WIDTHS = (0.165, 0.15, 0.12, 0.125, 0.075)

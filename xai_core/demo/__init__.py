@@ -1,0 +1,1 @@
+"""The bundled study: its pictures' art, its recipe, and where it lies."""

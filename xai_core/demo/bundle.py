@@ -1,0 +1,87 @@
+"""The bundled study, and the copy of it that somebody works in."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.files import ASSETS, CHECKOUT, cache_folder, storage_errors
+from xai_core.store.files import new_folder
+from xai_core.store.study import Study
+
+BUNDLE = ASSETS / "demo" / "garments"
+
+
+def bundled() -> Study:
+    """The bundled study itself, to look at.
+
+    Raises:
+        NotFound: there is none here.
+    """
+    if not BUNDLE.is_dir():
+        remedy = "Make it with xai demo --rebuild, or install the project anew."
+        raise NotFound("the demo study is not bundled here", value=BUNDLE, remedy=remedy)
+    return Study.open(BUNDLE)
+
+
+def working_copy() -> Path:
+    """A copy of the bundled study in the user's cache: what is computed in it leaves the bundle as it is.
+
+    Raises:
+        NotFound: there is no bundled study here.
+        BadInput, StorageFull: the cache cannot be written; nothing is left behind.
+    """
+    study = bundled()
+    identity = "-".join([study.info.samples_digest[:8], *(study.run(n).info.fingerprint[:8] for n in study.runs())])
+    copy = cache_folder() / identity / BUNDLE.name
+    if not copy.is_dir():
+        try:
+            with new_folder(copy, "copy of the demo") as half, storage_errors(copy):
+                shutil.copytree(BUNDLE, half, copy_function=_copied, dirs_exist_ok=True)
+        except BadInput as error:
+            remedy = f"Set XDG_CACHE_HOME to a folder that you may write to ({error.value})."
+            raise BadInput("no place for a copy of the demo", value=copy, remedy=remedy) from None
+        except BadParameter:
+            if not copy.is_dir():  # else another process was faster
+                raise
+    _add_new_maps(copy)
+    return copy
+
+
+def _add_new_maps(copy: Path) -> None:
+    """Bring heatmaps of methods that changed since into a copy that somebody may have written tags and notes in."""
+    for maps in BUNDLE.glob("runs/*/explanations/*"):
+        store = copy / maps.relative_to(BUNDLE)
+        if not store.is_dir():
+            with contextlib.suppress(BadParameter), new_folder(store, "copy") as half:  # another process was faster
+                shutil.copytree(maps, half, copy_function=_copied, dirs_exist_ok=True)
+
+
+def _copied(source: str, target: str) -> str:
+    with storage_errors(Path(target)):  # or `copytree` goes on with the next file and loses the reason
+        return shutil.copyfile(source, target)
+
+
+def replaceable() -> Path:
+    """Where a bundled study that is made again goes.
+
+    Raises:
+        BadParameter: the project is installed, and what was installed stays as it is.
+    """
+    if ASSETS.parent != CHECKOUT:
+        raise BadParameter("the installed demo stays as it is", value=BUNDLE, remedy="Add --into FOLDER.")
+    return BUNDLE
+
+
+def set_aside() -> str | None:
+    """Move the bundled study out of the way, whole: somebody may have worked in it. Returns where it is now."""
+    if not os.path.lexists(BUNDLE):
+        return None
+    former = CHECKOUT / "build" / f"demo-{uuid.uuid4().hex[:8]}"
+    former.parent.mkdir(exist_ok=True)
+    BUNDLE.rename(former)
+    return str(former)

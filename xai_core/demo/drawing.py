@@ -1,0 +1,109 @@
+"""The drawn garments as files: what `garments` is asked for, one picture with its mask, and a folder full of them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from xai_core.demo.art import CLASSES, Chance, Drawing, draw
+from xai_core.params import as_dict, param
+from xai_core.types import SPLITS, Progress, Split
+
+VERSION = 1
+"""Of how pictures are drawn: it is raised when the same arguments give other pixels."""
+
+RECORD = "garments.json"
+"""Beside the pictures: the version, the seed and the parameters that they were drawn with."""
+
+
+@dataclass(frozen=True)
+class GarmentParams:
+    """How many pictures, how large, and how many of the dresses and skirts are hard to tell apart."""
+
+    train_per_class: int = param(300, help="training pictures of each class", low=1, high=9999)
+    validation_per_class: int = param(60, help="validation pictures of each class", low=1, high=9999)
+    test_per_class: int = param(120, help="test pictures of each class", low=1, high=9999)
+    size: int = param(96, help="width and height of a picture", low=96, high=256, unit="px")
+    tight_dresses: float = param(
+        0.35,
+        help="share of dresses framed tightly on the lower body, where only a strip of 6 to 18 % at the top tells "
+        "them from skirts: bodice of the same cloth, or a plain top of another colour",
+        low=0.0,
+        high=1.0,
+    )
+    tight_skirts: float = param(0.6, help="share of skirts framed in the same way", low=0.0, high=1.0)
+
+    def count(self, split: Split) -> int:
+        """Pictures of each class in a split."""
+        return int(getattr(self, f"{split}_per_class"))
+
+    def tight(self, class_index: int) -> float:
+        """The share of a class's pictures that is framed tightly on purpose."""
+        return {"Dress": self.tight_dresses, "Skirt": self.tight_skirts}.get(CLASSES[class_index], 0.0)
+
+
+def drawing(seed: int, split: Split, class_index: int, number: int, params: GarmentParams) -> Drawing:
+    """One picture as drawn, with its mask and framing. It depends on nothing but the arguments."""
+    chance = Chance(seed % 2**64, SPLITS.index(split), class_index, number)
+    return draw(chance, CLASSES[class_index], params.size, params.tight(class_index))
+
+
+def render(
+    seed: int, split: Split, class_index: int, number: int, params: GarmentParams
+) -> tuple[Image.Image, NDArray[np.bool_]]:
+    """One picture, mode RGB, and the mask of its garment, `(size, size)` bool, before compression."""
+    drawn = drawing(seed, split, class_index, number, params)
+    return Image.fromarray(drawn.rgb), drawn.mask
+
+
+def encode(picture: Image.Image) -> bytes:
+    """The picture as the JPEG file that `scan` writes: quality 90, colour at full resolution."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90, subsampling=0, optimize=True)
+    return buffer.getvalue()
+
+
+def encode_mask(mask: NDArray[np.bool_]) -> bytes:
+    """The mask as a PNG of one bit per pixel."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask).convert("1", dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def picture_path(split: Split, class_index: int, number: int) -> str:
+    """Where a picture lies in the data folder; also its sample id."""
+    return f"{split}/{CLASSES[class_index].lower().replace(' ', '-')}/{number:04d}.jpg"
+
+
+def mask_path(picture: str) -> str:
+    """Where the mask of a picture lies."""
+    return f"masks/{picture.removesuffix('.jpg')}.png"
+
+
+def members(params: GarmentParams) -> Iterator[tuple[Split, int, int]]:
+    """Split, class index and number of every picture, in the order of the sample table."""
+    for split in SPLITS:
+        for label in range(len(CLASSES)):
+            for number in range(params.count(split)):
+                yield split, label, number
+
+
+def draw_folder(folder: Path, seed: int, params: GarmentParams, progress: Progress) -> None:
+    """Draw all pictures and masks into a folder, one file each. Raises OSError."""
+    wanted = list(members(params))
+    for done, (split, label, number) in enumerate(wanted, 1):
+        picture, mask = render(seed, split, label, number, params)
+        path = picture_path(split, label, number)
+        for file, content in ((folder / path, encode(picture)), (folder / mask_path(path), encode_mask(mask))):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        progress(done, len(wanted), "pictures")
+    record = {"version": VERSION, "seed": seed, "params": as_dict(params)}
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

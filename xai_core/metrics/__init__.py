@@ -1,0 +1,5 @@
+"""How good a map is: one file per metric."""
+
+from xai_core.metrics.base import METRICS, Metric, MetricInput, ModelInput, metric, score
+
+__all__ = ["METRICS", "Metric", "MetricInput", "ModelInput", "metric", "score"]
