@@ -74,7 +74,7 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
     st.segmented_control(
         "Cells show",
         list(COUNTED_AS),
-        format_func=COUNTED_AS.__getitem__,
+        format_func=lambda mode: plain(COUNTED_AS[mode]),
         **session.bound("rates", context.selection.rates),
     )
     matrices(context, found, baseline.name)

@@ -66,7 +66,7 @@ def cell_choice(context: Context, found: Comparison) -> Cell | None:
     left.selectbox("The cell: true class", classes, format_func=shown, key=_KEYS[0], on_change=_take)
     right.selectbox("Predicted as", classes, format_func=shown, key=_KEYS[1], on_change=_take)
     if chosen is None:
-        note.caption(CHOSEN_FOR_YOU)
+        note.caption(plain(CHOSEN_FOR_YOU))
     return cell
 
 

@@ -492,8 +492,8 @@ def test_refusals_are_given_with_their_reasons(study: Path, capsys: Capture) -> 
     assert groups["confused"]["reasons"] == {"it is zero": len(rows) // 3}
     xai(*words)
     shown = capsys.readouterr().out
-    assert f"no maps\n                        {len(rows) // 3} × it is zero" in shown
-    assert "red, recognised       no samples" in shown
+    assert f"no maps\n                      {len(rows) // 3} × it is zero" in shown
+    assert "red, recognised     no samples" in shown
     words = ["sanity", study, "--run", "baseline", "--methods", "edges", "--limit", "99"]
     refused = xai_json(capsys, *words)["refused"]["edges"]
     assert refused == {"trained": {"it is zero": len(rows)}, "randomised:0": {"it is zero": 1}}
