@@ -21,6 +21,7 @@ from dashboard.widgets.problem import guarded, problem_box
 from dashboard.widgets.status import status_line
 from xai_core.errors import XaiError
 from xai_core.files import ASSETS
+from xai_core.jobs.manage import Jobs
 from xai_core.types import ALL_SPLITS
 
 SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test", "all": "All"}
@@ -67,7 +68,7 @@ def _framed(view: View) -> None:
         with st.container(key=view.URL), newest_first(shared, view.URL):
             guarded(lambda: view.render(context))
         with st.sidebar:
-            status_line(shared.worker, shown_jobs())
+            status_line(shared.worker, Jobs(context.study.path), shown_jobs())
     except XaiError as error:
         problem_box(error)
 

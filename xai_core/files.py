@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 from xai_core.errors import BadInput, StorageFull, XaiError, one_line
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-"""The folder that holds the packages: of a checkout, where the project was not installed from a wheel."""
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that the packages lie in: a checkout, or where they were installed."""
 
 _INSIDE = Path(__file__).resolve().parent / "assets"
-ASSETS = _INSIDE if _INSIDE.is_dir() else CHECKOUT / "assets"
+ASSETS = _INSIDE if _INSIDE.is_dir() else ROOT / "assets"
 """Styles, icons and the demo: inside the library where it was installed, beside it in a checkout."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -71,6 +71,13 @@ def refused_by_system(error: OSError) -> XaiError | None:
     path = Path(os.fsdecode(error.filename))
     remedy = f"{error.strerror}: check the path, and that you may read and write there."
     return BadInput("the system refuses a file or folder", value=path, remedy=remedy)
+
+
+def told(error: BaseException) -> XaiError | None:
+    """The error for what the system refused or had no room for; None where it is a fault of ours."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, not loaded everywhere
+        return BadInput("not enough memory", value=error, remedy="Ask for less at once: fewer, smaller, or one by one.")
+    return refused_by_system(error) if isinstance(error, OSError) else None
 
 
 def own_folder(variable: str, usual: str) -> Path:

@@ -62,7 +62,7 @@ class Card:
         blind_spot: one line, what it does NOT show or do.
         paper: the source (authors, year, title), or "" where there is none.
         version: raised when results change, so that stored ones are not mistaken for new ones.
-        needs: what it asks of model and data: `cam_layer`, `gradients`, `background`, `mask`, …
+        needs: what it asks of model and data, names of `xai_core.needs.NEEDS`.
         cost: about how many forward passes one sample takes; menus sort by it. 0 for what runs no model.
         signed: maps have a meaningful zero and are shown on a diverging scale.
         class_specific: for explainers, whether another target gives another map.

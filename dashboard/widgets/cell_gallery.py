@@ -15,6 +15,7 @@ from dashboard.sheet import cell_sheet
 from dashboard.text import escaped, plain
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
+from dashboard.widgets.explain_more import explain_more
 from dashboard.widgets.gallery import PAGE, gallery
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
@@ -47,9 +48,11 @@ def cell_gallery(context: Context, rows: NDArray[np.int64], title: str, facts: s
     shown = ordered[(page - 1) * PAGE : page * PAGE]
     with take:
         _export(context, ordered, shown)
-    job = pending.ask(context, evidence.columns(context), shown)
+    columns = evidence.columns(context)
+    job = pending.ask(context, columns, shown)
     pending.live(context, [job, ranking], lambda: _cards(context, shown), what="Heatmaps of this page")
     _pages(pages, page)
+    explain_more(context, columns)
 
 
 def _cards(context: Context, rows: NDArray[np.int64]) -> None:

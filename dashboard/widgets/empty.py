@@ -8,6 +8,8 @@ import streamlit as st
 
 from dashboard.context import Context
 from dashboard.text import escaped
+from dashboard.widgets.jobs import begin_button
+from xai_core.store.run import Run
 
 
 def empty(title: str, text: str, *, command: str | None = None) -> None:
@@ -24,14 +26,17 @@ def no_predictions(context: Context) -> None:
         line = f"xai train {study} --run first --arch small_resnet"
         empty("No run yet", "Train a model on this study, or import a table of predictions.", command=line)
     elif run.predictions is None:
-        line = f"xai predict {study} --run {shlex.quote(run.name)}"
-        empty(
-            "This run has no predictions yet",
-            "Let the model look at the samples first; this takes seconds.",
-            command=line,
-        )
+        empty("This run has no predictions yet", "Let the model look at the samples first; this takes seconds.")
+        _predict(context, run)
     else:
         empty(
             "No predictions in this split",
             "The run was not applied to these samples. Choose another split at the left.",
         )
+        if run.has_model:
+            _predict(context, run)
+
+
+def _predict(context: Context, run: Run) -> None:
+    line = shlex.join(["xai", "predict", str(context.study.path), "--run", run.name])
+    begin_button(context, "predict", {"run": run.name}, line)

@@ -7,9 +7,9 @@ import streamlit as st
 from dashboard import session
 from dashboard.context import Context
 from dashboard.text import Markdown, plain
-from xai_core.answers.maps import obstacle
 from xai_core.answers.methods import FAMILIES, family, in_menus
 from xai_core.explainers import EXPLAINERS
+from xai_core.store.obstacles import obstacle
 from xai_core.types import Card
 
 

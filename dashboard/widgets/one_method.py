@@ -9,9 +9,10 @@ from dashboard.context import Context
 from dashboard.evidence import columns
 from dashboard.text import plain
 from dashboard.widgets.method_settings import settings_in_force
-from xai_core.answers.maps import Column, obstacle
+from xai_core.answers.maps import Column
 from xai_core.answers.methods import in_menus
 from xai_core.explainers import EXPLAINERS
+from xai_core.store.obstacles import obstacle
 
 
 def one_method(context: Context) -> Column | None:

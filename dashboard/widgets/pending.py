@@ -16,7 +16,8 @@ from dashboard.context import Context, Services
 from dashboard.session import connection
 from dashboard.text import escaped
 from dashboard.widgets.problem import guarded
-from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS, progress_html
+from dashboard.widgets.progress import progress_html
+from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS
 from xai_core.answers.maps import Column
 from xai_core.store.maps import MISSING
 from xai_core.worker.jobs import Job, State

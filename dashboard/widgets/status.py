@@ -1,4 +1,4 @@
-"""The status line: the worker, its device, running jobs with time left, the last warning."""
+"""The status line: the worker, its device, what it does and the study's jobs with time left, the last warning."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from collections.abc import Container
 import streamlit as st
 
 from dashboard.text import escaped
+from dashboard.widgets.jobs import list_jobs
+from dashboard.widgets.progress import progress_html
+from xai_core.jobs.manage import Jobs
 from xai_core.worker.client import Worker
 from xai_core.worker.jobs import Job
 
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def status_line(worker: Worker, shown: Container[str] = ()) -> None:
+def status_line(worker: Worker, jobs: Jobs, shown: Container[str] = ()) -> None:
     """Draw it; it looks again by itself only while something runs.
 
     Args:
-        shown: ids of the jobs that the page itself shows: they are not listed again.
+        jobs: those of the chosen study.
+        shown: ids of the worker's jobs that the page itself shows: they are not listed again.
     """
-    busy = _starting(worker) or bool(_elsewhere(worker, shown))
-    st.fragment(_line, run_every=SECONDS_BETWEEN_LOOKS if busy else None)(worker, shown, busy)
+    running = _running(worker, jobs, shown)
+    every = SECONDS_BETWEEN_LOOKS if running else None
+    st.fragment(_line, run_every=every)(worker, jobs, shown, running)
+
+
+def _running(worker: Worker, jobs: Jobs, shown: Container[str]) -> frozenset[str]:
+    """What changes by itself; when one of it ends, the page has more to show."""
+    found = {job.id for job in jobs.all() if job.open} | {job.id for job in _elsewhere(worker, shown)}
+    return frozenset(found | ({"worker"} if _starting(worker) else set()))
 
 
 def _starting(worker: Worker) -> bool:
@@ -32,9 +43,8 @@ def _elsewhere(worker: Worker, shown: Container[str]) -> list[Job]:
     return [job for job in worker.jobs() if job.open and job.id not in shown]
 
 
-def _line(worker: Worker, shown: Container[str], was_busy: bool) -> None:
-    jobs = _elsewhere(worker, shown)
-    if was_busy and not jobs and not _starting(worker):
+def _line(worker: Worker, jobs: Jobs, shown: Container[str], were_running: frozenset[str]) -> None:
+    if were_running - _running(worker, jobs, shown):
         st.rerun()
     status = worker.status()
     if status.alive and status.device:
@@ -42,8 +52,10 @@ def _line(worker: Worker, shown: Container[str], was_busy: bool) -> None:
     else:
         state, word = ("waking", "Model worker is starting") if status.alive else ("idle", "Model worker rests")
     st.html(f'<div class="status"><span class="dot {state}"></span>{escaped(word)}</div>')
-    if jobs:
-        _list(worker, jobs)
+    waited = _elsewhere(worker, shown)
+    if waited:
+        _list(worker, waited)
+    list_jobs(jobs, jobs.all())
     if status.last_warning:
         st.html(f'<div class="status warning" title="Last warning">{escaped(status.last_warning)}</div>')
 
@@ -60,20 +72,3 @@ def _list(worker: Worker, jobs: list[Job]) -> None:
 def _job(worker: Worker, job: Job) -> None:
     st.html(progress_html(job))
     st.button("Stop", key=f"cancel.{job.id}", type="tertiary", on_click=worker.cancel, args=(job.id,))
-
-
-def progress_html(job: Job) -> str:
-    """A thin bar with words: what, how far, how long still."""
-    share = job.done / job.total if job.total else 0.0
-    words = "waiting" if job.state == "waiting" else f"{job.done} of {job.total}{_left(job)}"
-    return (
-        f'<div class="job"><div class="words"><span>{escaped(job.title)}</span><span>{words}</span></div>'
-        f'<div class="bar" role="progressbar" aria-valuenow="{share:.0%}"><i style="width:{share:.1%}"></i></div></div>'
-    )
-
-
-def _left(job: Job) -> str:
-    if job.seconds_left is None:
-        return ""
-    seconds = round(job.seconds_left)
-    return f" · {seconds} s left" if seconds < 90 else f" · {round(seconds / 60)} min left"

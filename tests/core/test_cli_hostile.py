@@ -360,7 +360,7 @@ def test_a_bundled_study_that_is_rebuilt_is_set_aside(
 ) -> None:
     study = Path(shutil.copytree(made, tmp_path / "assets" / "garments"))
     (study / "mine.txt").write_text("mine")
-    monkeypatch.setattr(bundle, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
     monkeypatch.setattr(bundle, "ASSETS", tmp_path / "assets")
     monkeypatch.setattr(bundle, "BUNDLE", study)
     former = xai_json(capsys, "demo", "--rebuild")["former"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from xai_core.archives import Packed
 from xai_core.demo.bundle import BUNDLE, working_copy
-from xai_core.demo.drawing import GarmentParams, encode, mask_path, picture_path, render
+from xai_core.demo.drawing import MASKS, PICTURES, GarmentParams, encode, mask_path, picture_path, render
 from xai_core.demo.recipe import BASELINE, CANDIDATE, Recipe, check_same, facts, rebuild, wrong_rows
 from xai_core.errors import BadInput
 from xai_core.explainers import EXPLAINERS, ExplainerInput
@@ -22,13 +24,13 @@ from xai_core.explainers.engine.plan import explain
 from xai_core.params import build
 from xai_core.pictures import read_picture
 from xai_core.pipeline.load import Bench, inputs
-from xai_core.store.identity import background_count, background_rows, sample_seed
+from xai_core.store.identity import sample_seed
 from xai_core.store.maps import STORED
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.types import CancelToken, Target, silent
 
-LIMIT_BYTES = 20_000_000
+LIMIT_BYTES, MOST_FILES = 25_000_000, 80
 
 
 @contextlib.contextmanager
@@ -87,17 +89,39 @@ def test_bundled_pictures_are_what_the_generator_draws(split: Any, step: int, tm
             name = picture_path(split, class_index, number)
             again = tmp_path / "again.jpg"
             again.write_bytes(encode(drawn))
-            bundled = read_picture(study.data / name)
-            assert _digest(np.asarray(bundled)) == _digest(np.asarray(read_picture(again))), name
             row = int(np.flatnonzero(study.samples["path"].to_numpy() == name)[0])
+            bundled = study.picture(row)
+            assert _digest(np.asarray(bundled)) == _digest(np.asarray(read_picture(again))), name
             stored = study.mask(row)
             assert stored is not None, mask_path(name)
             np.testing.assert_array_equal(stored, mask)
 
 
 def test_the_bundle_is_small() -> None:
-    total = sum(path.stat().st_size for path in (ROOT / "assets").rglob("*") if path.is_file())
-    assert total <= LIMIT_BYTES, f"{total / 1e6:.1f} MB"
+    sizes = [path.stat().st_size for path in (ROOT / "assets").rglob("*") if path.is_file()]
+    assert sum(sizes) <= LIMIT_BYTES, f"{sum(sizes) / 1e6:.1f} MB"
+    assert len(sizes) <= MOST_FILES
+
+
+def test_the_bundled_archives_hold_what_the_table_says() -> None:
+    """Byte for byte: so the table, and what was predicted and explained before they were packed, stays valid."""
+    study = Study.open(BUNDLE)
+    packed = Packed(study.data, PICTURES)
+    for path, sha256 in zip(study.samples["path"], study.samples["sha256"], strict=True):
+        assert hashlib.sha256(packed.read(path)).hexdigest() == sha256, path
+    assert study.info.samples_digest == "89663b5675be69e7da561f0ecb1c594287fc71818dc5497c7cdc5b9e453ac418"
+
+
+def test_a_copy_of_the_time_when_each_picture_was_a_file_opens(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(BUNDLE, tmp_path / "garments"))
+    for archive in (PICTURES, MASKS):
+        with zipfile.ZipFile(copy / "data" / archive) as packed:
+            packed.extractall(copy / "data")
+        (copy / "data" / archive).unlink()
+    before, today = Study.open(copy), Study.open(BUNDLE)
+    for row in range(0, len(today.labels), 311):
+        assert before.picture(row).tobytes() == today.picture(row).tobytes()
+        np.testing.assert_array_equal(before.mask(row), today.mask(row))
 
 
 def test_the_bundled_runs_say_what_they_are() -> None:
@@ -125,7 +149,7 @@ def test_the_bundled_maps_are_what_the_methods_give_today(key: str, tmp_path: Pa
     classifier = bench.classifier(run)
     context = None
     if "background" in EXPLAINERS[key].card.needs:
-        chosen = background_rows(study, background_count(params), study.info.seed)
+        chosen = study.background(EXPLAINERS[key].background_count(params))
         context = bench.background(study, classifier, chosen.tolist())
     seeds = np.array([sample_seed(study.info.seed, str(study.samples["id"].iat[row])) for row in rows])
     (found,) = explain(

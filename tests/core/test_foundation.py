@@ -124,9 +124,21 @@ def test_bad_settings_are_one_line(tmp_path: Path) -> None:
         settings.load(folder=tmp_path)
 
 
-@given(positive=st.integers(0, 999), negative=st.none() | st.integers(0, 999))
-def test_a_target_survives_its_key(positive: int, negative: int | None) -> None:
-    assert Target.parse(Target(positive, negative).key) == Target(positive, negative)
+@given(positive=st.integers(0, 999), negative=st.none() | st.integers(0, 999), region=st.text())
+def test_a_target_survives_its_key(positive: int, negative: int | None, region: str) -> None:
+    target = Target(positive, negative, region)
+    assert Target.parse(target.key) == target
+
+
+def test_a_key_names_the_region_last() -> None:
+    keys = [Target(3).key, Target(3, 1).key, Target(3, region="true").key, Target(3, 1, "predicted").key]
+    assert keys == ["3", "3-1", "3@true", "3-1@predicted"]
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "3-", "03", "3@", "3-1@", "@true", "3--1", "٣", "3 - 1", " 3"])
+def test_what_is_no_key_of_a_target_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="not the key of a target"):
+        Target.parse(text)
 
 
 def test_what_a_target_means_for_a_sample() -> None:

@@ -20,7 +20,7 @@ from xai_core.demo.art.figure import draw_figure
 from xai_core.demo.art.framing import frame
 from xai_core.demo.art.geometry import Camera, ellipse
 from xai_core.demo.art.scene import draw_outfit, framing_of, paint_person
-from xai_core.demo.drawing import GarmentParams, drawing, encode, encode_mask, mask_path, render
+from xai_core.demo.drawing import GarmentParams, drawing, encode, encode_mask, mask_path, pack, render
 from xai_core.errors import BadInput, BadParameter
 from xai_core.params import build
 
@@ -154,6 +154,33 @@ def test_a_second_scan_reads_what_is_there_and_says_when_the_seed_differs(tmp_pa
     other = small(tmp_path / "g").scan(2)
     assert other.samples.equals(first.samples)
     assert "seed 1" in other.notes[-1]
+
+
+def test_packed_they_are_the_same_samples(tmp_path):
+    loose = small(tmp_path / "g").scan(1)
+    row = loose.samples.iloc[3]
+    picture, mask = small(tmp_path / "g").picture(row), small(tmp_path / "g").mask(row)
+    pack(tmp_path / "g", SMALL)
+    assert sorted(path.name for path in (tmp_path / "g").iterdir()) == ["garments.json", "masks.zip", "pictures.zip"]
+    data = small(tmp_path / "g")
+    assert data.scan(1).samples.equals(loose.samples)
+    assert data.picture(row).tobytes() == picture.tobytes()
+    assert (data.mask(row) == mask).all()
+    assert data.mask_files(row) == [tmp_path / "g" / "masks.zip"]
+
+
+def test_a_damaged_archive_is_told_in_one_line(tmp_path):
+    data = small(tmp_path / "g")
+    row = data.scan(0).samples.iloc[0]
+    pack(tmp_path / "g", SMALL)
+    (tmp_path / "g" / "pictures.zip").write_bytes(b"PK not an archive")
+    (tmp_path / "g" / "masks.zip").write_bytes((tmp_path / "g" / "masks.zip").read_bytes()[:500])
+    for read, name in ((data.picture, "pictures.zip"), (data.mask, "masks.zip")):
+        with pytest.raises(BadInput, match=f"damaged: g/{name}") as told:
+            read(row)
+        assert "\n" not in str(told.value)
+    with pytest.raises(BadInput, match="no picture can be read"):
+        data.scan(0)
 
 
 def test_an_interrupted_drawing_leaves_nothing(tmp_path):

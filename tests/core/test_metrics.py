@@ -11,7 +11,6 @@ import pytest
 from tests.oracles.metrics import ORACLES
 from xai_core.errors import NotApplicable
 from xai_core.metrics import METRICS, Metric, MetricInput, score
-from xai_core.metrics.base import NEEDS
 from xai_core.metrics.grids import on_grid, pooled
 from xai_core.metrics.sparseness import SparsenessParams
 from xai_core.params import NoParams, specs
@@ -71,7 +70,6 @@ def test_the_card_says_what_is_needed_to_read_a_value(key: str) -> None:
     assert card.direction in (-1, 0, 1)
     assert card.unit
     assert card.blind_spot
-    assert card.needs <= set(NEEDS)
     assert all(spec.help for spec in specs(METRICS[key].params))
 
 

@@ -23,6 +23,7 @@ from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.main import main
 from xai_core.errors import BadInput, BadParameter, NotFound, StorageFull
 from xai_core.explainers import EXPLAINERS
+from xai_core.explainers.base import BACKGROUND
 from xai_core.models.weights import read_weights, save_weights
 from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
@@ -33,7 +34,6 @@ from xai_core.pipeline.load import Bench, load_classifier
 from xai_core.pipeline.train import Input, train_run
 from xai_core.store import layers
 from xai_core.store.files import read_json
-from xai_core.store.identity import BACKGROUND
 from xai_core.store.maps import MapStore
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -84,10 +84,9 @@ def test_a_store_tells_what_filled_it(study: Study) -> None:
 
 def test_a_method_without_a_parameter_for_it_gets_a_background(study: Study) -> None:
     run, bench = study.run("baseline"), Bench("cpu")
-    method = replace(EXPLAINERS["shap"], params=NoParams)
+    method = replace(EXPLAINERS["shap"], params=NoParams, background=None)
     wanted = explaining.Wanted(method, NoParams(), MapStore(study.path))
-    background = explaining._background(bench, run, bench.classifier(run), wanted)
-    assert background is not None
+    background = explaining.background_of(bench, study, bench.classifier(run), [wanted])
     assert len(background) == BACKGROUND
 
 
@@ -95,7 +94,7 @@ def test_a_wrong_layer_fails_after_the_other_methods_or_at_once_where_asked(stud
     run, bench, rows = study.run("baseline"), Bench("cpu"), study.rows("test")[:2]
     request = explaining.Request(run, rows.tolist(), "predicted", [("gradcam", {"layer": "nope"}), ("lrp", {})])
     with pytest.raises(NotFound, match="nope"):
-        explaining.check_layers(bench, request)
+        explaining.check_methods(bench, request)
     seen = []
     with pytest.raises(NotFound, match="nope"):
         seen.extend(explaining.explain_steps(bench, request))

@@ -162,3 +162,21 @@ def test_normalising_knows_channels_and_batches() -> None:
 def test_the_json_form_goes_round(height: int, width: int, fit: str, std: float) -> None:
     own = Preprocess(height, width, 1, (0.1,), (std,), fit)  # type: ignore[arg-type]
     assert Preprocess.from_dict(json.loads(json.dumps(own.as_dict()))) == own
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 24), (24, 40), (33, 47), (16, 16), (300, 7)])
+@pytest.mark.parametrize("how", ["squash", "crop", "resize"])
+def test_a_mask_lies_on_the_pixels_that_the_model_sees(width: int, height: int, how: str) -> None:
+    """Painted into a picture as white, it comes out where the picture is bright: the same box, the same cut."""
+    made = preprocess(16, 16, fit="squash" if how == "squash" else "crop")
+    made = replace(made, resize=20) if how == "resize" else made
+    mask = np.zeros((height, width), bool)
+    mask[height // 4 :, : width // 2 + 1] = True
+    seen = made.pixels(Image.fromarray(np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, 2)))[..., 0]
+    found = made.mask(mask)
+    assert found.shape == (16, 16)
+    assert found.dtype == bool
+    assert found[seen == 255].all()
+    assert not found[seen == 0].any()
+    assert made.mask(np.ones_like(mask)).all()
+    assert not made.mask(np.zeros_like(mask)).any()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,10 @@ import pytest
 from tests.core import store_cases as cases
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
 from xai_core.explainers.base import EXPLAINERS, CamParams, Explainer
-from xai_core.params import param
+from xai_core.explainers.gradient_shap import ShapParams
 from xai_core.store import files
-from xai_core.store.identity import background_rows, identity, sample_seed
+from xai_core.store import study as study_module
+from xai_core.store.identity import Origin, background_rows, identity, sample_seed
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.types import Card
@@ -266,36 +267,55 @@ def test_sample_seeds_are_stable_and_differ() -> None:
 
 
 def test_background_is_stratified_and_from_the_training_split(study: Study) -> None:
-    rows = background_rows(study, 9, seed=1)
+    def background_of(count: int, seed: int) -> np.ndarray:
+        return background_rows(study.rows("train"), study.labels, count, seed)
+
+    rows = background_of(9, 1)
     assert np.bincount(study.labels[rows]).tolist() == [3, 3, 3]
     assert set(rows) <= set(study.rows("train"))
-    np.testing.assert_array_equal(rows, background_rows(study, 9, seed=1))
-    assert rows.tolist() != background_rows(study, 9, seed=2).tolist()
-    assert len(background_rows(study, 1000, seed=1)) == 20
-    assert len(background_rows(study, 0, seed=1)) == 0
+    np.testing.assert_array_equal(rows, background_of(9, 1))
+    assert rows.tolist() != background_of(9, 2).tolist()
+    assert len(background_of(1000, 1)) == 20
+    assert len(background_of(0, 1)) == 0
 
 
-@dataclass(frozen=True)
-class BackgroundParams:
-    background: int = param(5, help="samples", low=1)
-
-
-def test_identity_holds_all_that_changes_a_map(study: Study, run: Run) -> None:
-    base = identity(run, METHOD, CamParams())
-    needs = Explainer(replace(METHOD.card, needs=frozenset({"background"})), BackgroundParams, formula=METHOD.formula)
-    run_b = study.add_run("other", replace(MODEL, fingerprint="e" * 64))
+def test_identity_holds_all_that_changes_a_map() -> None:
+    origin = Origin("f" * 64, "a" * 64, 3)
+    base = identity(origin, METHOD, CamParams())
     others = [
-        identity(run, METHOD, CamParams(layer="x")),
-        identity(run, METHOD, CamParams(), weights="randomised:3"),
-        identity(run, replace(METHOD, card=replace(METHOD.card, version=2)), CamParams()),
-        identity(run_b, METHOD, CamParams()),
-        identity(run, needs, BackgroundParams()),
-        identity(run, needs, BackgroundParams(6)),
+        identity(origin, METHOD, CamParams(layer="x")),
+        identity(origin, replace(METHOD, card=replace(METHOD.card, version=2)), CamParams()),
+        *(
+            identity(replace(origin, **change), METHOD, CamParams())
+            for change in (
+                {"fingerprint": "e" * 64},
+                {"samples": "b" * 64},
+                {"seed": 4},
+                {"weights": "randomised:3"},
+                {"background": "c" * 64},
+                {"masks": "d" * 64},
+            )
+        ),
     ]
     assert all(other != base for other in others)
-    assert others[4]["background"] != others[5]["background"]
-    assert base["background"] is None
-    assert identity(Study.open(study.path).run("run"), METHOD, CamParams()) == base
+    assert "masks" not in base, "maps that were stored before masks were part of it keep their place"
+
+
+def test_the_background_is_looked_for_once_and_is_part_of_the_identity(
+    study: Study, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    plain = study_module.background_rows
+    monkeypatch.setattr(study_module, "background_rows", lambda *given: (looks.append(given[2]), plain(*given))[1])
+    few, more = (
+        {run.maps("shap", ShapParams(background=count), create=True).path for _ in range(3)}  # type: ignore[union-attr]
+        for count in (4, 5)
+    )
+    assert looks == [4, 5]
+    assert len(few) == len(more) == 1
+    assert few != more
+    assert run.maps("gradcam", CamParams()) is None
+    assert looks == [4, 5]
 
 
 def test_maps_of_a_run_have_folders_of_their_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

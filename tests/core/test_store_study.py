@@ -161,7 +161,7 @@ def test_no_study(tmp_path: Path) -> None:
 
 def test_a_newer_schema(study: Study) -> None:
     values = files.read_json(study.path / "study.json")
-    files.write_json(study.path / "study.json", values | {"schema": 2, "data": None})
+    files.write_json(study.path / "study.json", values | {"schema": 3, "data": None})
     with pytest.raises(NewerSchema, match="Update"):
         Study.open(study.path)
 

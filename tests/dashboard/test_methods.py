@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.context import Services
 from dashboard.evidence import columns
 from tests.dashboard.pages import context, opened, words
-from xai_core.answers.methods import FAMILIES, card_of, family, in_menus, takes_layer
+from xai_core.answers.methods import FAMILIES, family, in_menus, takes_layer
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import build
 
@@ -33,7 +33,7 @@ def test_menus_begin_with_maps_and_end_with_controls() -> None:
 )
 def test_settings_decide_name_and_scale(key: str, values: dict[str, str], title: str, signed: bool) -> None:
     explainer = EXPLAINERS[key]
-    card = card_of(explainer, build(explainer.params, values))
+    card = explainer.card_for(build(explainer.params, values))
     assert (card.title, card.signed) == (title, signed)
 
 

@@ -1,4 +1,4 @@
-"""Stored maps as answers speak of them: a method with its parameters, why it does not apply, where its maps are."""
+"""Stored maps as answers speak of them: a method with its parameters, and where its maps are."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xai_core.answers.methods import card_of, takes_layer
+from xai_core.answers.methods import takes_layer
 from xai_core.answers.scope import Rows
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
 from xai_core.params import build
 from xai_core.store.maps import MapStore
+from xai_core.store.obstacles import obstacle
 from xai_core.store.run import Run
 from xai_core.triage.identities import same_maps
 from xai_core.types import Card
@@ -24,18 +25,6 @@ class Column:
     card: Card
     params: Any
     maps: MapStore | None
-
-
-def obstacle(run: Run | None, explainer: Explainer) -> str | None:
-    """Why a method cannot be used on a run, in one sentence; None where it can."""
-    needs = explainer.card.needs
-    if run is None or not run.info.fingerprint:
-        return "this run has predictions, but no model that could be explained."
-    if "cam_layer" in needs and not run.info.cam_layer:
-        return "this run's model declares no layer for class activation maps."
-    if "mask" in needs and not run.study.samples["has_mask"].any():
-        return "the study has no masks."
-    return None
 
 
 def columns(
@@ -57,9 +46,12 @@ def columns(
     """
     found = []
     for key in methods:
-        if run is not None and key in EXPLAINERS and obstacle(run, EXPLAINERS[key]) is None:
-            params = params_of(EXPLAINERS[key], settings.get(key, {}), layer)
-            found.append(Column(card_of(EXPLAINERS[key], params), params, run.maps(key, params, weights=weights)))
+        if run is None or key not in EXPLAINERS:
+            continue
+        explainer = EXPLAINERS[key]
+        params = params_of(explainer, settings.get(key, {}), layer)
+        if obstacle(run, explainer, params) is None:
+            found.append(Column(explainer.card_for(params), params, run.maps(key, params, weights=weights)))
     return found
 
 

@@ -76,16 +76,17 @@ def columns_of(run: Run, methods: Methods, weights: str = "trained") -> list[Col
         NotFound, BadParameter: an unknown method or parameter.
         NotApplicable: the run has no model, or a method cannot be used with it.
     """
-    from xai_core.answers.maps import columns, obstacle
+    from xai_core.answers.maps import columns, params_of
     from xai_core.explainers import EXPLAINERS
+    from xai_core.store.obstacles import obstacle
 
-    members = {key: EXPLAINERS[key] for key, _ in methods}
+    params = {key: params_of(EXPLAINERS[key], values) for key, values in methods}
     if not run.info.fingerprint:
         raise NotApplicable("a run without a model", value=run.name, remedy="Choose a run that has a model.")
-    for key, member in members.items():
-        if reason := obstacle(run, member):
+    for key, chosen in params.items():
+        if reason := obstacle(run, EXPLAINERS[key], chosen):
             raise NotApplicable("a method that cannot be used here", value=key, remedy=reason.capitalize())
-    return columns(run, list(members), dict(methods), weights=weights)
+    return columns(run, list(params), dict(methods), weights=weights)
 
 
 def fill(args: argparse.Namespace, wanted: Sequence[Wanted], title: str = "explaining") -> None:
@@ -98,13 +99,13 @@ def fill(args: argparse.Namespace, wanted: Sequence[Wanted], title: str = "expla
     settings = in_force(args)
     if not wanted:
         return
-    from xai_core.pipeline.explain import Request, check_layers, explain_steps
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
 
     bench = Bench(settings.device)
     requests = [Request(one.run, one.rows.tolist(), one.spec, one.methods, one.weights) for one in wanted]
     for request in requests:
-        check_layers(bench, request)
+        check_methods(bench, request)
     every, before = sum(len(one.rows) * len(one.methods) for one in wanted), 0
     with long_work(title) as (progress, cancel):
         for request in requests:

@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from xai_core import __version__
-from xai_core.cli import commands
+from xai_core.cli import background, commands
 from xai_core.cli.command import Command
 from xai_core.errors import BadInput, BadParameter, Cancelled, XaiError, printable
-from xai_core.files import finite, refused_by_system, state_folder
+from xai_core.files import finite, state_folder, told
 
 FAILED, FAULT, CANCELLED, UNREAD = 1, 70, 130, 141
 """A user's mistake, a fault of ours, stopped, and nobody reads the output any more: the last as for other programs."""
@@ -82,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return int(ended.code or 0)
         with contextlib.redirect_stdout(sys.stderr):  # what code of the user's prints: the result is for programs, too
             result = args.chosen.run(args)
-        _print(json.dumps(finite(result), allow_nan=False) if args.json else args.chosen.show(_printable(result)))
+        show = background.show if background.JOB in result else args.chosen.show
+        _print(json.dumps(finite(result), allow_nan=False) if args.json else show(_printable(result)))
     except BrokenPipeError:
         return UNREAD
     except (Cancelled, KeyboardInterrupt):
@@ -143,16 +144,12 @@ def _printable(value: Any) -> Any:
 
 def _unexpected(error: Exception | SystemExit) -> int:
     """One line, and the whole of it where we can find it again."""
-    told = refused_by_system(error) if isinstance(error, OSError) else None
-    if (
-        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    ):  # torch's, which is not loaded here
-        told = BadInput("not enough memory", value=error, remedy="Ask for less at once: fewer, smaller, or one by one.")
     where = _logged(error)
-    if told is None:
+    known = told(error)
+    if known is None:
         _say(XaiError("a fault of ours, not of yours", value=f"{type(error).__name__}: {error}", remedy=where))
         return FAULT
-    _say(told)
+    _say(known)
     return FAILED
 
 

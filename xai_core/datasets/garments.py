@@ -17,15 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xai_core.archives import Packed
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan, dataset
 from xai_core.demo.art import CLASSES
-from xai_core.demo.drawing import RECORD, VERSION, GarmentParams, draw_folder, mask_path, members, picture_path
+from xai_core.demo.drawing import (
+    MASKS,
+    PICTURES,
+    RECORD,
+    VERSION,
+    GarmentParams,
+    draw_folder,
+    mask_path,
+    members,
+    picture_path,
+)
 from xai_core.errors import BadInput, StorageFull
-from xai_core.files import open_plain, read_plain
+from xai_core.files import read_plain
 from xai_core.params import as_dict
+from xai_core.pictures import decode_picture
 from xai_core.types import Card, Progress, Split, silent
 
-_LARGEST_FILE = 2**26
+_LARGEST_RECORD = 2**20
 
 CARD = Card(
     key="garments",
@@ -39,7 +51,7 @@ CARD = Card(
 
 @dataset(CARD, GarmentParams)
 class Garments:
-    """The drawn garments in a folder; `scan` draws them where the folder is missing or empty.
+    """The drawn garments in a folder, a file each or in two archives. `scan` draws them where there is none.
 
     **Stated property.** A share of dresses (`tight_dresses`) is framed tightly on the lower body: the waist lies
     6 to 18 % of the picture's height below its top edge, and the strip above it shows the bodice, in the same cloth
@@ -52,6 +64,7 @@ class Garments:
 
     def __init__(self, root: Path, params: GarmentParams) -> None:
         self._root, self._params = root, params
+        self._pictures, self._masks = Packed(root, PICTURES), Packed(root, MASKS)
 
     def scan(self, seed: int, progress: Progress = silent) -> Scan:
         """The table of all pictures, which are drawn first where there are none.
@@ -71,7 +84,7 @@ class Garments:
             path = picture_path(split, label, number)
             try:
                 rows.append(self._row(path, split, label))
-            except OSError as error:
+            except (OSError, BadInput) as error:
                 unreadable.append((path, str(error)))
         if not rows:
             raise BadInput("no picture can be read", value=self._root, remedy="Empty the folder: they are drawn anew.")
@@ -79,36 +92,35 @@ class Garments:
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """The picture, mode RGB. Raises BadInput when its file is gone or unreadable."""
-        try:
-            with open_plain(self._root / row["path"]) as file, Image.open(file) as image:
-                return image.convert("RGB")
-        except OSError as error:
-            raise BadInput("cannot read a picture", value=row["path"], remedy=f"Restore the file ({error}).") from error
+        return self._decoded(self._pictures, row["path"])
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
-        """The garment's visible pixels, `(size, size)`, or None when the mask's file is gone."""
-        path = self._root / mask_path(row["path"])
-        if not path.is_file():
-            return None
-        with Image.open(path) as image:
-            return np.asarray(image.convert("1"), dtype=np.bool_)
+        """The garment's visible pixels, `(size, size)`, or None when it is gone. Raises BadInput for a damaged one."""
+        path = mask_path(row["path"])
+        return np.asarray(self._decoded(self._masks, path)) > 0 if path in self._masks else None
 
     def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
-        """The mask's file."""
-        return [self._root / mask_path(row["path"])]
+        """The file that holds the mask: one for all, or its own."""
+        return [self._masks.holder(mask_path(row["path"]))]
+
+    @staticmethod
+    def _decoded(files: Packed, path: str) -> Image.Image:
+        try:
+            return decode_picture(io.BytesIO(files.read(path)), path)
+        except OSError as error:
+            raise BadInput("cannot read a picture", value=path, remedy=f"Restore the file ({error}).") from error
 
     def _row(self, path: str, split: Split, label: int) -> dict[str, Any]:
-        content = read_plain(self._root / path, _LARGEST_FILE)
-        with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
+        content = self._pictures.read(path)
+        width, height = decode_picture(io.BytesIO(content), path).size
         return {
             "id": path, "split": split, "label": label, "path": path, "index": -1, "width": width, "height": height,
-            "has_mask": (self._root / mask_path(path)).is_file(), "sha256": hashlib.sha256(content).hexdigest(),
+            "has_mask": mask_path(path) in self._masks, "sha256": hashlib.sha256(content).hexdigest(),
         }  # fmt: skip
 
     def _check_record(self, seed: int) -> tuple[str, ...]:
         try:
-            record = json.loads(read_plain(self._root / RECORD, _LARGEST_FILE))
+            record = json.loads(read_plain(self._root / RECORD, _LARGEST_RECORD))
             same = record["params"] == as_dict(self._params)
             drawn_with = int(record["seed"])
         except (OSError, ValueError, KeyError, TypeError):

@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 
 from xai_core.errors import BadInput, BadParameter, NotFound
-from xai_core.files import ASSETS, CHECKOUT, cache_folder, storage_errors
+from xai_core.files import ASSETS, ROOT, cache_folder, storage_errors
 from xai_core.store.files import new_folder
 from xai_core.store.study import Study
 
@@ -72,7 +72,7 @@ def replaceable() -> Path:
     Raises:
         BadParameter: the project is installed, and what was installed stays as it is.
     """
-    if ASSETS.parent != CHECKOUT:
+    if ASSETS.parent != ROOT:
         raise BadParameter("the installed demo stays as it is", value=BUNDLE, remedy="Add --into FOLDER.")
     return BUNDLE
 
@@ -81,7 +81,7 @@ def set_aside() -> str | None:
     """Move the bundled study out of the way, whole: somebody may have worked in it. Returns where it is now."""
     if not os.path.lexists(BUNDLE):
         return None
-    former = CHECKOUT / "build" / f"demo-{uuid.uuid4().hex[:8]}"
+    former = ROOT / "build" / f"demo-{uuid.uuid4().hex[:8]}"
     former.parent.mkdir(exist_ok=True)
     BUNDLE.rename(former)
     return str(former)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xai_core.archives import write_archive
 from xai_core.demo.art import CLASSES, Chance, Drawing, draw
 from xai_core.params import as_dict, param
 from xai_core.types import SPLITS, Progress, Split
 
 VERSION = 1
 """Of how pictures are drawn: it is raised when the same arguments give other pixels."""
+
+PICTURES, MASKS = "pictures.zip", "masks.zip"
+"""The archives that hold the same files where they were packed."""
 
 RECORD = "garments.json"
 """Beside the pictures: the version, the seed and the parameters that they were drawn with."""
@@ -107,3 +112,12 @@ def draw_folder(folder: Path, seed: int, params: GarmentParams, progress: Progre
         progress(done, len(wanted), "pictures")
     record = {"version": VERSION, "seed": seed, "params": as_dict(params)}
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def pack(folder: Path, params: GarmentParams) -> None:
+    """Move the drawn files of a folder into its two archives, in the order of the sample table. Raises OSError."""
+    paths = [picture_path(*member) for member in members(params)]
+    for archive, names in ((PICTURES, paths), (MASKS, [mask_path(path) for path in paths])):
+        write_archive(folder / archive, ((name, (folder / name).read_bytes()) for name in names))
+    for name in ("masks", *SPLITS):
+        shutil.rmtree(folder / name)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.datasets import DATASETS
-from xai_core.demo.drawing import GarmentParams, drawing
+from xai_core.demo.drawing import GarmentParams, drawing, pack
 from xai_core.errors import BadInput
 from xai_core.params import as_dict, build
 from xai_core.pipeline.explain import Request, explain_steps
@@ -94,6 +94,7 @@ def _drawn(folder: Path, recipe: Recipe, watch: Watch) -> Study:
         study = Study.create(
             folder, dataset="garments", params=as_dict(params), data=folder / "data", seed=recipe.seed, scan=scan
         )
+        pack(pictures, params)
         pictures.rename(study.data)
     return study
 

@@ -65,6 +65,10 @@ Formula = Callable[["Tensor", "Tensor"], "Tensor"]
 """`(activations (N,C,h,w), gradients (N,C,h,w)) -> maps (N,h,w)`, raw and signed: a CAM of the gradient family."""
 
 
+BACKGROUND = 32
+"""Background pictures of a method that does not say how many."""
+
+
 @dataclass(frozen=True)
 class CamParams:
     """Of every class activation map."""
@@ -74,22 +78,47 @@ class CamParams:
 
 @dataclass(frozen=True)
 class Explainer:
-    """A registered method: exactly one of `run` and `formula` is set. Those with a formula share one pass."""
+    """A registered method: exactly one of `run` and `formula` is set. Those with a formula share one pass.
+
+    Attributes:
+        card: with the default parameters.
+        params: their type.
+        special: what other parameters make of the card; None where they leave it as it is.
+        background: how many background pictures given parameters ask for; None for BACKGROUND.
+    """
 
     card: Card
     params: type
     run: Run | None = None
     formula: Formula | None = None
+    special: Callable[[Card, Any], Card] | None = None
+    background: Callable[[Any], int] | None = None
+
+    def card_for(self, params: Any) -> Card:
+        """The card with these parameters, which may decide on its title, its sign and its needs."""
+        return self.card if self.special is None else self.special(self.card, params)
+
+    def background_count(self, params: Any) -> int:
+        """How many background pictures it takes with these parameters; 0 where it needs none."""
+        if "background" not in self.card_for(params).needs:
+            return 0
+        return BACKGROUND if self.background is None else self.background(params)
 
 
 EXPLAINERS: Registry[Explainer] = Registry("explainer", "xai_core.explainers")
 
 
-def explainer(card: Card, params: type = NoParams) -> Callable[[Run], Run]:
-    """Register a method that runs the model itself."""
+def explainer(
+    card: Card,
+    params: type = NoParams,
+    *,
+    special: Callable[[Card, Any], Card] | None = None,
+    background: Callable[[Any], int] | None = None,
+) -> Callable[[Run], Run]:
+    """Register a method that runs the model itself; `special` and `background` as in `Explainer`."""
 
     def register(run: Run) -> Run:
-        EXPLAINERS.add(Explainer(card, params, run=run))
+        EXPLAINERS.add(Explainer(card, params, run=run, special=special, background=background))
         return run
 
     return register
@@ -97,6 +126,8 @@ def explainer(card: Card, params: type = NoParams) -> Callable[[Run], Run]:
 
 def cam_method(card: Card) -> Callable[[Formula], Formula]:
     """Register a pure function of activations and gradients; the planner owns the pass they share."""
+    if extra := card.needs - {"cam_layer", "gradients"}:
+        raise ValueError(f"{card.key}: a formula sees activations and gradients, but no {', '.join(sorted(extra))}")
 
     def register(formula: Formula) -> Formula:
         EXPLAINERS.add(Explainer(card, CamParams, formula=formula))

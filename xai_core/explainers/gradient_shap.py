@@ -47,6 +47,7 @@ class ShapParams:
         signed=True,
     ),
     ShapParams,
+    background=lambda params: params.background,
 )
 def gradient_shap(given: ExplainerInput, params: ShapParams) -> Explanation:
     """`E_{b, a} [(x − b) · ∂f/∂x (b + a(x − b))]`, channels summed; one call and one seed per row.
@@ -172,6 +173,7 @@ class ShapLayerParams:
         signed=True,
     ),
     ShapLayerParams,
+    background=lambda params: params.background,
 )
 def shap_layer(given: ExplainerInput, params: ShapLayerParams) -> Explanation:
     """`E_{b, a} [(A(x) − A(b)) · ∂f/∂A (A(b) + a(A(x) − A(b)))]`, channels summed, on the layer's grid.

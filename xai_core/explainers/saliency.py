@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xai_core.explainers.base import ExplainerInput, explainer
 from xai_core.params import NoParams, param
@@ -20,6 +20,10 @@ class SaliencyParams:
     )
 
 
+def _largest_has_no_sign(card: Card, params: SaliencyParams) -> Card:
+    return replace(card, signed=False) if params.channels == "max" else card
+
+
 @explainer(
     Card(
         key="saliency",
@@ -32,6 +36,7 @@ class SaliencyParams:
         signed=True,
     ),
     SaliencyParams,
+    special=_largest_has_no_sign,
 )
 def saliency(given: ExplainerInput, params: SaliencyParams) -> Explanation:
     """`Σ_c ∂f/∂x_c` signed, or `max_c |∂f/∂x_c|` (the paper's choice), per unit of the normalised input."""

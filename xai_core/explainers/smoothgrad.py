@@ -36,6 +36,13 @@ class SmoothGradParams:
     layer: str = param("", help="of a class activation map: name of the layer; empty for the declared one")
 
 
+def _as_averaged(card: Card, params: SmoothGradParams) -> Card:
+    """Whose maps it averages is in its title, and decides what it needs and how it is drawn."""
+    other = EXPLAINERS[params.method].card
+    title = f"{card.title} of {other.title}"
+    return replace(card, title=title, signed=other.signed, needs=card.needs | other.needs)
+
+
 @explainer(
     Card(
         key="smoothgrad",
@@ -50,6 +57,7 @@ class SmoothGradParams:
         signed=True,
     ),
     SmoothGradParams,
+    special=_as_averaged,
 )
 def smoothgrad(given: ExplainerInput, params: SmoothGradParams) -> Explanation:
     """`(1/n) Σ map(x + ε)`, ε normal with standard deviation `noise` in pixel values from 0 to 1, from the row's seed.

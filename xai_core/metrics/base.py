@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
     from xai_core.models.classifier import Classifier
 
-NEEDS = {
-    "mask": "`masks`; a sample without one, or whose mask is empty or everywhere, never reaches the metric",
-    "model": "`model`: the classifier, its inputs, and a way to explain again",
-}
-"""What a metric's card may need, and what of a `MetricInput` then is there."""
-
 
 class Again(Protocol):
     """The method whose maps are scored, asked once more with the same parameters."""

@@ -111,6 +111,16 @@ class Preprocess:
             )
         return np.asarray(converted, dtype=np.uint8).reshape(self.height, self.width, self.channels)
 
+    def mask(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """A picture's mask `(h, w)` as `(height, width)` bool, on the pixels that `pixels` gives: nearest neighbour."""
+        picture, nearest = Image.fromarray(mask.astype(np.uint8)), Image.Resampling.NEAREST
+        if self.resize is not None:
+            (wide, high), (left, top) = self._resized(*picture.size)
+            picture = picture.resize((wide, high), nearest).crop((left, top, left + self.width, top + self.height))
+        elif picture.size != (self.width, self.height):
+            picture = picture.resize((self.width, self.height), nearest, box=self.box(*picture.size))
+        return np.asarray(picture) > 0
+
     def _resized(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Width and height once the shorter side is `resize`, and where the centre then begins: left, top."""
         assert self.resize is not None

@@ -14,11 +14,12 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from xai_core import __version__
-from xai_core.errors import NotApplicable, NotFound
+from xai_core.errors import NotApplicable, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS, Explainer, ExplainerInput
 from xai_core.explainers.engine.pauses import working_time
 from xai_core.explainers.engine.plan import explain
@@ -26,16 +27,20 @@ from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, inputs, seed_of
-from xai_core.store.identity import background_count, background_rows, sample_seed
+from xai_core.store.identity import sample_seed
 from xai_core.store.maps import MISSING, MapStore
+from xai_core.store.obstacles import lacking
 from xai_core.store.run import Run
-from xai_core.types import Explanation, Target
+from xai_core.store.study import Study
+from xai_core.types import Card, Explanation, Target
 
 FIRST_FORWARDS, FIRST_ROWS = 256, 32
 """A group's first step: at most so much work, in forward passes, and so many rows."""
 
 SECONDS_PER_STEP, MOST_ROWS = 1.0, 2048
 """What later steps grow or shrink to: short enough that a click never waits long, long enough that storing is cheap."""
+
+NO_MASK = "this sample has no mask, which the method needs"
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,11 @@ class Wanted:
     place: Callable[..., MapStore | None]
     maps: MapStore | None = None
 
+    @property
+    def card(self) -> Card:
+        """Of the method with these parameters."""
+        return self.explainer.card_for(self.params)
+
     def missing(self, rows: NDArray[np.int64], keys: Sequence[str]) -> NDArray[np.bool_]:
         """Which maps are still to be made."""
         self.maps = self.place(create=False)
@@ -79,6 +89,7 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
     Raises:
         BadInput: samples without predictions, or a run without a model.
         NotFound, BadParameter: an unknown method, parameter or device; an unknown layer once all else is done.
+        NotApplicable: what a method needs and the study lacks; once all else is done.
     """
     run = request.run
     if not run.info.fingerprint:
@@ -93,13 +104,15 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
     total = len(rows) * len(wanted)
     done = total - sum(len(group) * len(missing) for group, missing in groups)
     yield done, total  # what is stored already counts at once: the time left is about the rest
-    problems = []
+    problems = list[XaiError]()
     for group, missing in groups:
         try:
+            for item in group:
+                _check_study(run, item.explainer, item.params)
             for count in _fill(bench, request, group, rows[missing], [targets[i] for i in missing]):
                 done += count
                 yield done, total
-        except NotFound as problem:  # an unknown layer: the other methods need not wait for it to be mended
+        except (NotFound, NotApplicable) as problem:  # the other methods need not wait for it to be mended
             problems.append(problem)
     if problems:
         raise problems[0]
@@ -133,12 +146,27 @@ def _settled(writing: Sequence[Future[None]]) -> None:
         each.result()
 
 
-def check_layers(bench: Bench, request: Request) -> None:
-    """Raise NotFound now, not after the other methods are done, where a method asks for a layer that is not there."""
+def check_methods(bench: Bench, request: Request) -> None:
+    """Raise now, not after the other methods are done, where one asks for what is not there.
+
+    Raises:
+        NotFound: a layer that the model does not have.
+        NotApplicable: a method that cannot be used on this study.
+    """
     classifier = bench.classifier(request.run, request.weights)
     for key, values in request.methods:
-        if layer := getattr(build(EXPLAINERS[key].params, values), "layer", ""):
+        params: Any = build(EXPLAINERS[key].params, values)
+        if layer := getattr(params, "layer", ""):
             classifier.layer(layer)
+        _check_study(request.run, EXPLAINERS[key], params)
+
+
+def _check_study(run: Run, explainer: Explainer, params: Any) -> None:
+    """Raise NotApplicable for what the study lacks; of layers the model itself tells more, when it is asked."""
+    for need, sentence in lacking(run, explainer, params).items():
+        if need != "cam_layer":
+            remedy = f"{explainer.card_for(params).title} cannot do without: choose another method."
+            raise NotApplicable(sentence.removesuffix("."), value=run.study.name, remedy=remedy)
 
 
 def _next_size(size: int, seconds: float) -> int:
@@ -176,24 +204,58 @@ def _compute(
 ) -> list[Explanation]:
     study = request.run.study
     classifier = bench.classifier(request.run, request.weights)
-    x = inputs(study, classifier, rows.tolist())
-    ids = study.samples["id"].iloc[rows]
-    seeds = np.array([sample_seed(study.info.seed, str(i)) for i in ids], dtype=np.int64)
-    background = _background(bench, request.run, classifier, group[0])
-    given = ExplainerInput(classifier, x, targets, seeds, background=background)
+    needs = frozenset[str]().union(*(wanted.card.needs for wanted in group))
+    pictures, masks = np.unique(rows), None
+    if "mask" in needs:
+        masks = masks_of(study, classifier, pictures)
+        pictures = np.array(list(masks), dtype=np.int64)
+    fit = np.flatnonzero(np.isin(rows, pictures))
+    if not len(fit):
+        return [_refused(len(rows), NO_MASK)] * len(group)
+    ids = study.samples["id"].iloc[rows[fit]]
+    given = ExplainerInput(
+        classifier,
+        inputs(study, classifier, pictures.tolist()),
+        [targets[i] for i in fit],
+        np.array([sample_seed(study.info.seed, str(i)) for i in ids], dtype=np.int64),
+        masks=None if masks is None else torch.from_numpy(np.stack(list(masks.values()))),
+        background=background_of(bench, study, classifier, group) if "background" in needs else None,
+    )
     methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]
     try:
-        return explain(given, methods)
+        found = explain(given, methods, np.searchsorted(pictures, rows[fit]))
     except NotApplicable as refusal:
-        return [_refused(len(rows), str(refusal))] * len(group)
+        found = [_refused(len(fit), str(refusal))] * len(group)
+    return [each if len(fit) == len(rows) else _among(each, fit, len(rows), NO_MASK) for each in found]
 
 
-def _background(bench: Bench, run: Run, classifier: Classifier, wanted: Wanted) -> Tensor | None:
-    if "background" not in wanted.explainer.card.needs:
-        return None
-    rows = background_rows(run.study, background_count(wanted.params), run.study.info.seed)
-    return bench.background(run.study, classifier, rows.tolist())
+def masks_of(study: Study, classifier: Classifier, rows: NDArray[np.int64]) -> dict[int, NDArray[np.bool_]]:
+    """By row, of those samples that have one, the mask `(H, W)` on the model's input grid."""
+    masks = ((row, study.mask(row)) for row in rows.tolist())
+    return {row: classifier.preprocess.mask(mask) for row, mask in masks if mask is not None}
+
+
+def background_of(bench: Bench, study: Study, classifier: Classifier, group: Sequence[Wanted]) -> Tensor:
+    """`(B, C, H, W)`: as many training pictures as the method asks for that takes most."""
+    count = max(wanted.explainer.background_count(wanted.params) for wanted in group)
+    return bench.background(study, classifier, study.background(count).tolist())
 
 
 def _refused(count: int, reason: str) -> Explanation:
     return Explanation(np.full((count, 1, 1), np.nan, np.float32), {}, (reason,) * count)
+
+
+def _among(made: Explanation, places: NDArray[np.int64], count: int, reason: str) -> Explanation:
+    """Maps of some of `count` samples, the others refused for a reason."""
+
+    def spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = np.full((count, *values.shape[1:]), np.nan, np.float32)
+        found[places] = values
+        return found
+
+    refusals: list[str | None] = [reason] * count
+    for place, refusal in zip(places, made.refusals, strict=True):
+        refusals[place] = refusal
+    return Explanation(
+        spread(made.maps), {name: spread(values) for name, values in made.diagnostics.items()}, tuple(refusals)
+    )

@@ -17,7 +17,8 @@ from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
 from xai_core.store.files import Cached
 from xai_core.store.run import INFO_FILE, Run
-from xai_core.store.study import STUDY_FILE, Study
+from xai_core.store.study import Study
+from xai_core.store.study_info import STUDY_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,33 +13,19 @@ from numpy.typing import NDArray
 from xai_core.errors import BadParameter
 from xai_core.explainers.base import Explainer
 from xai_core.metrics.base import Metric
-from xai_core.params import digest, identifying
-
-if TYPE_CHECKING:
-    from xai_core.store.run import Run
-    from xai_core.store.study import Study
-
-BACKGROUND = 32
-"""Samples of the background where a method needs one and its params have no field `background`."""
+from xai_core.params import identifying
 
 _WEIGHTS = re.compile(r"trained|randomised:[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
-def background_count(params: Any) -> int:
-    """How many background samples a method with these params takes."""
-    return int(getattr(params, "background", BACKGROUND))
-
-
-def background_rows(study: Study, count: int, seed: int) -> NDArray[np.int64]:
-    """`(≤ count,)` rows of the training split, ascending: the same for the same seed.
+def background_rows(rows: NDArray[np.int64], all_labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """`(≤ count,)` of these rows, ascending: the same for the same seed.
 
     Classes take turns, each in its own random order, so that each is there as often as any other while it lasts.
-    Without a training split they come from all samples.
+    That looks at every one of the rows: a study keeps what it found (`Study.background`).
     """
-    rows = study.rows("train")
-    rows = rows if len(rows) else study.rows()
     shuffled = np.random.default_rng(seed).permutation(rows)
-    labels = study.labels[shuffled]
+    labels = all_labels[shuffled]
     turn = np.zeros(len(rows), dtype=np.int64)
     for label in np.unique(labels):
         of_class = labels == label
@@ -52,41 +39,59 @@ def sample_seed(study_seed: int, sample_id: str) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:4]) & 0x7FFF_FFFF
 
 
-def identity(run: Run, method: Explainer, params: Any, *, weights: str = "trained") -> dict[str, Any]:
-    """What the maps of `method` on `run` depend on, as JSON; batch size and device are left out on purpose.
+@dataclass(frozen=True)
+class Origin:
+    """Whose maps they are, as digests.
+
+    Attributes:
+        fingerprint: of the model.
+        samples: of the study's samples.
+        seed: the study's.
+        weights: `trained`, or `randomised:SEED`.
+        background: of the background's ids; None where the method needs none.
+        masks: of all masks' pixels; None where the method needs none.
+    """
+
+    fingerprint: str
+    samples: str
+    seed: int
+    weights: str = "trained"
+    background: str | None = None
+    masks: str | None = None
+
+
+def identity(origin: Origin, method: Explainer, params: Any) -> dict[str, Any]:
+    """What the maps of `method` depend on, as JSON; batch size and device are left out on purpose.
 
     Args:
-        run: a run with a model.
+        origin: of which model and study.
         method: the explainer.
         params: an instance of its params type.
-        weights: `trained`, or `randomised:SEED`.
 
     Raises:
         BadParameter: `weights` is neither form.
     """
+    weights = origin.weights
     if not _WEIGHTS.fullmatch(weights):
         raise BadParameter("unknown kind of weights", value=weights, remedy="Give trained or randomised:SEED.")
-    study = run.study
-    background = None
-    if "background" in method.card.needs:
-        rows = background_rows(study, background_count(params), study.info.seed)
-        background = digest(study.samples["id"].iloc[rows].tolist())
-    return {
-        "fingerprint": run.info.fingerprint + ("" if weights == "trained" else f"+{weights}"),
-        "samples": study.info.samples_digest,
+    found = {
+        "fingerprint": origin.fingerprint + ("" if weights == "trained" else f"+{weights}"),
+        "samples": origin.samples,
         "method": method.card.key,
         "version": method.card.version,
         "params": identifying(params),
-        "background": background,
-        "seed": study.info.seed,
+        "background": origin.background,
+        "seed": origin.seed,
     }
+    # Only where there is something to tell: maps that were stored before this was known keep their place.
+    return found if origin.masks is None else {**found, "masks": origin.masks}
 
 
-def metric_identity(study: Study, metric: Metric, params: Any) -> dict[str, Any]:
+def metric_identity(masks: str | None, metric: Metric, params: Any) -> dict[str, Any]:
     """What the scores of `metric` depend on besides the maps, as JSON: with masks, every pixel of every mask.
 
     Args:
-        study: the study of the maps.
+        masks: digest of all masks' pixels; None where the metric needs none.
         metric: the metric.
         params: an instance of its params type.
     """
@@ -94,5 +99,5 @@ def metric_identity(study: Study, metric: Metric, params: Any) -> dict[str, Any]
         "metric": metric.card.key,
         "version": metric.card.version,
         "params": identifying(params),
-        "masks": study.masks_digest if "mask" in metric.card.needs else None,
+        "masks": masks,
     }

@@ -194,6 +194,7 @@ class PredictionFiles:
         return ""
 
     def _write(self, path: Path, made: Predictions) -> None:
+        self._study.bring_up()
         columns = [
             self._study.ids(made.rows),
             pa.array(made.rows),

@@ -21,7 +21,7 @@ from xai_core.metrics.base import METRICS
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
 from xai_core.store import files
-from xai_core.store.identity import identity, metric_identity
+from xai_core.store.identity import Origin, identity, metric_identity
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
 from xai_core.store.scores import ScoreStore
@@ -195,7 +195,7 @@ class Run:
         """
         if self._without_a_model(create):
             return None
-        about = identity(self, EXPLAINERS[method_key], params, weights=weights)
+        about = self._identity(method_key, params, weights)
         part = "explanations" if weights == "trained" else f"sanity/{weights.replace(':', '-')}"
         folder = self.path / part / f"{method_key}-{digest(about)[:8]}"
         return MapStore.at(folder, about, create=create, made_with=made_with)
@@ -223,10 +223,25 @@ class Run:
         """
         if self._without_a_model(create):
             return None
-        maps = identity(self, EXPLAINERS[method[0]], method[1], weights=weights)
-        about = metric_identity(self.study, METRICS[metric[0]], metric[1])
+        maps, member = self._identity(*method, weights), METRICS[metric[0]]
+        masks = self.study.masks_digest if "mask" in member.card.needs else None
+        about = metric_identity(masks, member, metric[1])
         folder = self.path / "scores" / f"{metric[0]}-{digest(about)[:8]}" / f"{method[0]}-{digest(maps)[:8]}"
         return ScoreStore.at(folder, {**about, "maps": maps}, create=create, made_with=made_with)
+
+    def _identity(self, method_key: str, params: Any, weights: str) -> dict[str, Any]:
+        """What maps are known by; raises as `maps`."""
+        study, method = self.study, EXPLAINERS[method_key]
+        count = method.background_count(params)
+        origin = Origin(
+            self.info.fingerprint,
+            study.info.samples_digest,
+            study.info.seed,
+            weights,
+            study.background_digest(count) if count else None,
+            study.masks_digest if "mask" in method.card_for(params).needs else None,
+        )
+        return identity(origin, method, params)
 
     def _without_a_model(self, wanted: bool) -> bool:
         """Whether there is none. Raises NotApplicable where something of it is wanted all the same."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,48 +17,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xai_core.datasets.base import DATASETS, Dataset, Scan
-from xai_core.errors import BadInput, BadParameter, NewerSchema, NotFound
+from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import damaged
-from xai_core.params import build
-from xai_core.store import files, samples
+from xai_core.params import build, digest
+from xai_core.store import files, samples, study_info
 from xai_core.store.annotations import Annotations
+from xai_core.store.identity import background_rows
 from xai_core.store.masks import MaskDigest
 from xai_core.store.run import INFO_FILE, Run, RunInfo
+from xai_core.store.study_info import SCHEMA, STUDY_FILE, StudyInfo
+from xai_core.task import CLASSIFICATION, Task, TaskKey
+from xai_core.task import task as task_of
 from xai_core.types import SPLITS, CancelToken, Progress, silent
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SCHEMA = 1
-STUDY_FILE, _SAMPLES, _RUNS = "study.json", "samples.parquet", "runs"
-
-
-@dataclass(frozen=True)
-class StudyInfo:
-    """What `study.json` holds.
-
-    Attributes:
-        schema: version of the folder's layout.
-        dataset: key of the dataset; `dataset_params` are its parameters.
-        data: the data folder: relative to the study where it lies inside, else absolute.
-        class_names: K names; labels index them.
-        seed: from which every random choice of the study derives.
-        created: ISO time, UTC.
-        samples_digest: sha256 of the sample table's content.
-        unreadable: (relative path, reason) of files left out.
-        notes: facts a person should know, one sentence each.
-    """
-
-    schema: int
-    dataset: str
-    dataset_params: dict[str, Any]
-    data: str
-    class_names: tuple[str, ...]
-    seed: int
-    created: str
-    samples_digest: str
-    unreadable: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
+_SAMPLES, _RUNS = "samples.parquet", "runs"
 
 
 class Study:
@@ -75,9 +50,20 @@ class Study:
         self._samples: pd.DataFrame = table.to_pandas(use_threads=False)
         self._labels: NDArray[np.int64] = self._samples["label"].to_numpy(np.int64)
         self._labels.setflags(write=False)
+        self._backgrounds: dict[int, tuple[NDArray[np.int64], str]] = {}
 
     @classmethod
-    def create(cls, path: Path, *, dataset: str, params: Mapping[str, Any], data: Path, seed: int, scan: Scan) -> Study:
+    def create(
+        cls,
+        path: Path,
+        *,
+        dataset: str,
+        params: Mapping[str, Any],
+        data: Path,
+        seed: int,
+        scan: Scan,
+        task: TaskKey = CLASSIFICATION,
+    ) -> Study:
         """Write a new study; it appears as a whole or not at all.
 
         Raises:
@@ -89,6 +75,7 @@ class Study:
         table = samples.from_scan(scan)
         info = StudyInfo(
             schema=SCHEMA,
+            task=task,
             dataset=dataset,
             dataset_params={**params, **scan.params},
             data=_stored_data(path, data),
@@ -102,7 +89,7 @@ class Study:
         with files.new_folder(path, "study") as folder:
             (folder / _RUNS).mkdir()
             files.write_table(folder / _SAMPLES, table, {samples.DIGEST: info.samples_digest})
-            files.write_json(folder / STUDY_FILE, asdict(info))
+            study_info.write(folder, info)
         return cls.open(path)
 
     @classmethod
@@ -119,7 +106,7 @@ class Study:
             raise NotFound(
                 "no study here", value=path, remedy="Make one with: xai new STUDY --dataset KEY --data PATH."
             )
-        info = _info(path / STUDY_FILE)
+        info = study_info.read(path)
         table = files.read_table(path / _SAMPLES, samples.SAMPLE_SCHEMA)
         problem = samples.broken(table, len(info.class_names))
         if not problem and not samples.is_of(table, info.samples_digest):
@@ -127,6 +114,15 @@ class Study:
         if problem:
             raise damaged(path / _SAMPLES, problem)
         return cls(path, info, table.replace_schema_metadata(None))
+
+    @property
+    def task(self) -> Task:
+        """What the study's models do."""
+        return task_of(self.info.task)
+
+    def bring_up(self) -> None:
+        """Before anything is written: a study of an earlier version becomes one of this. Raises as writing does."""
+        study_info.bring_up(self.path)
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -192,6 +188,22 @@ class Study:
         """A sample's object mask `(height, width)`, or None where it has none."""
         (sample,) = self._samples_at([row])
         return self._dataset.mask(sample) if sample["has_mask"] else None
+
+    def background(self, count: int) -> NDArray[np.int64]:
+        """`(≤ count,)` rows of the training split (of all samples where there is none), ascending, classes in turn."""
+        return self._background(count)[0]
+
+    def background_digest(self, count: int) -> str:
+        """What tells one background from another: of its samples' ids."""
+        return self._background(count)[1]
+
+    def _background(self, count: int) -> tuple[NDArray[np.int64], str]:
+        """Kept: to find them takes a look at every training sample, and pages ask at every click."""
+        if count not in self._backgrounds:
+            rows = self.rows("train")
+            found = background_rows(rows if len(rows) else self.rows(), self._labels, count, self.info.seed)
+            self._backgrounds[count] = found, digest(self._samples["id"].iloc[found].tolist())
+        return self._backgrounds[count]
 
     @property
     def masks_digest(self) -> str:
@@ -270,6 +282,7 @@ class Study:
             StorageFull: no room; nothing is left behind.
         """
         files.checked_name(name, "run")
+        self.bring_up()
         with files.new_folder(self.path / _RUNS / name, "run") as folder:
             files.write_json(folder / INFO_FILE, asdict(replace(info, created=info.created or now())))
             yield Run(self, name, folder)
@@ -290,41 +303,3 @@ def _created(run: Run) -> str:
 def _stored_data(study: Path, data: Path) -> str:
     absolute = Path(os.path.abspath(data))
     return absolute.relative_to(study).as_posix() if absolute.is_relative_to(study) else str(absolute)
-
-
-def _info(path: Path) -> StudyInfo:
-    values = files.read_json(path)
-    schema = values.get("schema")
-    if type(schema) is int and schema > SCHEMA:
-        raise NewerSchema("a newer version wrote this study", value=path.parent.name, remedy="Update Second Look.")
-    try:
-        if schema != SCHEMA:
-            raise TypeError("no schema version")
-        if _typed(values, "seed", int) < 0:
-            raise ValueError("a seed below 0")
-        if "\0" in _typed(values, "data", str):
-            raise ValueError("data is no path")
-        return StudyInfo(
-            schema=SCHEMA,
-            **{name: _typed(values, name, str) for name in ("dataset", "data", "created", "samples_digest")},
-            dataset_params=_typed(values, "dataset_params", dict),
-            class_names=_texts(values, "class_names"),
-            seed=_typed(values, "seed", int),
-            unreadable=tuple((str(file), str(reason)) for file, reason in _typed(values, "unreadable", list)),
-            notes=_texts(values, "notes"),
-        )
-    except (TypeError, ValueError) as error:
-        raise damaged(path, error) from None
-
-
-def _texts(values: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    found = _typed(values, name, list)
-    if not all(isinstance(text, str) for text in found):
-        raise TypeError(f"{name} holds something other than text")
-    return tuple(found)
-
-
-def _typed(values: Mapping[str, Any], name: str, kind: type) -> Any:
-    if not isinstance(values.get(name), kind):
-        raise TypeError(f"{name} is missing or of the wrong type")
-    return values[name]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
     cell,
@@ -48,24 +50,34 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     settings_argument(parser)
     parser.add_argument("--weights", default="trained", help="trained (default) or randomised:SEED")
     device_argument(parser)
+    background_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.pipeline.explain import Request, check_layers, explain_steps
-    from xai_core.pipeline.load import Bench
-
     run = open_run(args)
     methods = settings(args, args.methods)
     target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
+    if args.background:
+        return begun(args, "explain", _arguments(run, args, target, methods))
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
+    from xai_core.pipeline.load import Bench
+
     rows = chosen_rows(run, args)
     request = Request(run, rows.tolist(), target, methods, args.weights)
     bench = Bench(in_force(args).device)
-    check_layers(bench, request)
+    check_methods(bench, request)
     with long_work("explaining") as (progress, cancel):
         for done, total in explain_steps(bench, request):
             progress(done, total, "maps")
             cancel.check()
     return {"study": run.study.name, "run": run.name, "samples": len(rows), "methods": _states(request)}
+
+
+def _arguments(run: Run, args: argparse.Namespace, target: str, methods: Sequence[Any]) -> dict[str, Any]:
+    """The same for a job."""
+    rows = by_id(run, args.ids).tolist() if args.ids is not None else []
+    words = {"run": run.name, "methods": methods, "target": target, "weights": args.weights, "limit": args.limit}
+    return words | {"split": args.split, "cell": cell(run.study, args), "rows": rows}
 
 
 def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
     device_argument,
@@ -29,16 +30,19 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--splits", type=some, default="test,validation,train", metavar="A,B", help="default: test,validation,train"
     )
     device_argument(parser)
+    background_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
+    for split in args.splits:
+        if split not in SPLITS:
+            raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
+    if args.background:
+        return begun(args, "predict", {"run": args.run_name, "splits": args.splits})
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
 
     settings = in_force(args)
-    for split in args.splits:
-        if split not in SPLITS:
-            raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
     run = open_run(args)
     classifier = load_classifier(run, device=settings.device)
     with long_work("predicting") as (progress, cancel):

@@ -21,11 +21,10 @@ from typing import Any
 
 from xai_core.cli.command import Command, path, port
 from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.files import ROOT
 from xai_core.hosts import Host, allowed_hosts, of_address
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from xai_core.cli.background import absolute, background_argument, begun
 from xai_core.cli.command import (
     Command,
     device_argument,
@@ -52,6 +53,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
     )
     device_argument(parser)
+    background_argument(parser)
 
 
 def _help(name: str) -> str:
@@ -65,6 +67,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     study = open_study(args)
     parent = study.run(args.parent) if args.parent else None
     config = configuration(args, parent)
+    if args.background:
+        return begun(args, "train", _arguments(args, config, parent))
     from xai_core.pipeline.train import Input, train_run
 
     given = _input(args, parent)
@@ -80,6 +84,13 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             device=in_force(args).device,
         )
     return summary(study, run) | {"next": next_command("predict", args)}
+
+
+def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None) -> dict[str, Any]:
+    """The same for a job."""
+    size, mean, std = _input(args, parent)
+    values = config.as_dict() | {"init": absolute(config.init) if config.init else ""}
+    return {"run": args.run_name, "config": values, "parent": args.parent, "size": size, "mean": mean, "std": std}
 
 
 def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:

@@ -1,0 +1,36 @@
+"""Heatmaps of more samples than a page shows, as a job."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.commands import explain_many_line
+from dashboard.context import Context
+from dashboard.widgets.jobs import begin_button
+from xai_core.answers.maps import Column
+from xai_core.params import as_dict
+
+_SAMPLES = {"cell": "This cell", "split": "The whole split"}
+
+
+def explain_more(context: Context, columns: list[Column]) -> None:
+    """A choice of samples, a button that explains all of them in the background, and the command."""
+    if context.run is None or not columns:
+        return
+    with st.expander("Explain more in the background"):
+        chosen_samples = st.radio(
+            "Samples", list(_SAMPLES), format_func=_SAMPLES.__getitem__, horizontal=True, key="explain.more"
+        )
+        chosen, members = context.selection, context.members
+        cell = None if chosen_samples == "split" else chosen.cell
+        count = len(members.rows if cell is None else members.cell(*cell))
+        arguments = {
+            "run": context.run.name,
+            "methods": [[column.card.key, as_dict(column.params)] for column in columns],
+            "target": chosen.target,
+            "split": chosen.split,
+            "cell": cell,
+        }
+        line = explain_many_line(context, columns, cell)
+        st.caption(f"{count:,} {'sample' if count == 1 else 'samples'}; what is stored is not computed again.")
+        begin_button(context, "explain", arguments, line)

@@ -1,0 +1,340 @@
+"""Long work as folders: seen and steered by anybody, alive or not, and never mistaken for something else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core import job_fakes
+from tests.dashboard.fakes import add_run, make_study
+from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound, XaiError
+from xai_core.jobs import process, record, run
+from xai_core.jobs.manage import Jobs
+from xai_core.jobs.operations import OPERATIONS, ExplainArguments, rows_of
+from xai_core.jobs.record import Standing, StoredJob, What
+from xai_core.jobs.values import record as record_of
+from xai_core.settings import Settings
+from xai_core.store.study import Study
+
+WHAT = What("count", "Counting", {"to": 3, "seconds": 0.0, "then": ""}, {}, "2026-01-01T00:00:00+00:00")
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """The jobs of a small study whose processes know how to count."""
+    monkeypatch.setitem(OPERATIONS, "count", job_fakes.COUNT)
+    monkeypatch.setattr(process, "COMMAND", [sys.executable, job_fakes.__file__])
+    study = make_study(tmp_path / "pets", samples=6)
+    jobs = Jobs(study.path)
+    yield jobs
+    for job in jobs.all():
+        if job.open:
+            jobs.stop(job.id, kill=True)
+
+
+def begin(jobs: Jobs, **arguments: Any) -> StoredJob:
+    return jobs.start("count", {"to": 3, **arguments}, Settings())
+
+
+def until(jobs: Jobs, name: str, true: Callable[[StoredJob], bool]) -> StoredJob:
+    deadline = time.monotonic() + 60
+    while not true(job := jobs.job(name)):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.02)
+    return job
+
+
+def ended(jobs: Jobs, name: str) -> StoredJob:
+    return until(jobs, name, lambda job: not job.open)
+
+
+def written(jobs: Jobs, name: str = "count-1", what: What | None = WHAT, standing: Standing | None = None) -> Path:
+    """A job's folder as a process that is gone would have left it."""
+    folder = jobs.study / "jobs" / name
+    folder.mkdir(parents=True)
+    if what:
+        record.write_what(folder, what)
+    if standing:
+        record.write_standing(folder, standing)
+    return folder
+
+
+def test_a_job_runs_and_tells_what_came_of_it(jobs: Jobs) -> None:
+    first = begin(jobs)
+    assert first.open
+    assert first.title == "Counting to 3"
+    job = ended(jobs, first.id)
+    assert (job.state, job.done, job.total, job.error) == ("done", 3, 3, None)
+    assert job.standing.result == {"new": 3}
+    assert "Counting to 3" in "\n".join(jobs.log(job.id))
+    with pytest.raises(BadInput, match="this job is done"):
+        jobs.resume(job.id)
+    jobs.remove(job.id)
+    assert jobs.all() == []
+    assert os.listdir(jobs.study / "jobs") == []
+
+
+def test_a_stopped_job_keeps_what_it_did_and_goes_on_from_there(jobs: Jobs) -> None:
+    name = begin(jobs, to=40, seconds=0.1).id
+    until(jobs, name, lambda job: job.done >= 2)
+    with pytest.raises(BadInput, match="this job is running already"):
+        jobs.remove(name)
+    jobs.stop(name)
+    job = ended(jobs, name)
+    assert job.state == "stopped"
+    assert 2 <= job.done < 40
+    counted = len(os.listdir(jobs.study / "counted"))
+    again = json.loads((job.folder / "job.json").read_text())
+    again["arguments"]["seconds"] = 0.0  # quicker
+    del again["checksum"]
+    (job.folder / "job.json").write_text(json.dumps(again))
+    jobs.resume(name)
+    job = ended(jobs, name)
+    assert (job.state, job.standing.attempt) == ("done", 2)
+    assert job.standing.result == {"new": 40 - counted}
+
+
+@pytest.mark.slow
+def test_a_killed_job_has_died_and_can_go_on(jobs: Jobs) -> None:
+    name = begin(jobs, to=1000, seconds=0.05).id
+    job = until(jobs, name, lambda job: job.done >= 1)
+    assert job.process
+    os.kill(job.process.pid, signal.SIGKILL)
+    job = ended(jobs, name)
+    assert job.state == "died"
+    assert "ended without a word" in (job.error or "")
+    with pytest.raises(BadInput, match=r"not running.* It is died"):
+        jobs.stop(name)
+    jobs.resume(name)
+    until(jobs, name, lambda job: job.state == "running" and job.done >= 1)
+
+
+def test_the_same_job_is_not_begun_twice(jobs: Jobs) -> None:
+    name = begin(jobs, to=1000).id
+    with pytest.raises(BadInput, match=f"running already: {name}.*follow"):
+        begin(jobs, to=1000)
+    with pytest.raises(BadInput, match=r"this job is (starting|running)"):
+        jobs.resume(name)
+    by_hand = subprocess.run([*process.COMMAND, str(jobs.job(name).folder)], capture_output=True, text=True)
+    assert by_hand.returncode == 1
+    assert "running already" in by_hand.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("then", "state", "words"),
+    [
+        ("refuse", "failed", "<b>no</b>: it. Mend it."),
+        ("fault", "failed", "a fault of ours, not of yours: RuntimeError: a fault"),
+        ("memory", "failed", "not enough memory"),
+        ("crash", "died", "ended without a word"),
+    ],
+)
+def test_an_end_is_told_in_one_line(jobs: Jobs, then: str, state: str, words: str) -> None:
+    job = ended(jobs, begin(jobs, then=then).id)
+    assert job.state == state
+    assert words in (job.error or "")
+    assert "\n" not in (job.error or "")
+    log = "\n".join(jobs.log(job.id))
+    assert {"fault": "Traceback", "crash": "Segmentation fault"}.get(then, "") in log
+
+
+@pytest.mark.slow
+def test_a_job_that_does_not_listen_ends_itself_and_its_children(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAI_TEST_GRACE", "0.2")
+    names = [begin(jobs, then=then).id for then in ("deaf", "child")]
+    for name in names:
+        until(jobs, name, lambda job: job.done == 3)
+        jobs.stop(name)
+    assert [ended(jobs, name).state for name in names] == ["stopped", "stopped"]
+
+
+@pytest.mark.slow
+def test_what_is_killed_on_purpose_counts_as_stopped(jobs: Jobs) -> None:
+    name = begin(jobs, then="child").id
+    until(jobs, name, lambda job: job.done == 3)
+    assert jobs.stop(name, kill=True).state == "stopped", "and nothing of it is left that holds the lock"
+
+
+def test_a_number_that_was_given_again_is_never_killed(jobs: Jobs) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True) as other:
+        standing = Standing("running", pid=other.pid, process="an earlier boot:12", host=process.this_process().host)
+        folder = written(jobs, standing=standing)
+        assert jobs.job("count-1").state == "died"
+        with pytest.raises(BadInput, match="not running"):
+            jobs.stop("count-1", kill=True)
+        with process.taken(folder):  # even where somebody works on it
+            assert jobs.job("count-1").open
+            with pytest.raises(BadInput, match="is gone"):
+                jobs.stop("count-1")
+            record.write_standing(folder, replace(standing, host="elsewhere"))
+            with pytest.raises(BadInput, match="another machine: elsewhere"):
+                jobs.stop("count-1")
+        assert other.poll() is None
+        other.kill()
+
+
+@pytest.mark.slow
+def test_a_long_log_keeps_its_end(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = ended(jobs, begin(jobs, then="talk").id)
+    assert job.state == "done"
+    assert (job.folder / "log.txt").stat().st_size < 2 * run.LONGEST_LOG, "30 × 120 kB were written"
+    assert "too much to keep" in (job.folder / "log.txt").read_text()
+    assert sum(map(len, jobs.log(job.id, most=1000))) <= 1000
+
+
+@pytest.mark.slow
+def test_a_job_whose_study_is_gone_ends_and_writes_nowhere(jobs: Jobs, tmp_path: Path) -> None:
+    name = begin(jobs, to=10_000).id
+    job = until(jobs, name, lambda job: job.done >= 1)
+    assert job.process
+    moved = tmp_path / "moved"
+    jobs.study.rename(moved)
+    deadline = time.monotonic() + 30
+    while process.held(moved / "jobs" / name):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not jobs.study.exists()
+    assert Jobs(moved).job(name).state == "died"
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../pets", "/etc", "a/b", "", ".x", "nul", "x" * 300, "count-1\0", "count-1\n", "\u202e"]
+)
+def test_no_id_becomes_a_path(jobs: Jobs, name: str) -> None:
+    written(jobs, standing=Standing("stopped"))
+    for act in (jobs.job, jobs.log, jobs.stop, jobs.resume, jobs.remove):
+        with pytest.raises(NotFound, match="no job of this name"):
+            act(name)
+
+
+def test_half_a_folder_is_told(jobs: Jobs) -> None:
+    written(jobs, "count-1", what=None)
+    written(jobs, "count-2", standing=None)
+    (written(jobs, "count-3", standing=Standing("done")) / "progress.json").write_text('{"state": 3')
+    (written(jobs, "count-4", standing=Standing("done")) / "job.json").write_text("[]")
+    written(jobs, "count-5", standing=Standing("juggling"))
+    (jobs.study / "jobs" / "count-6").write_text("no folder")
+    found = jobs.all()
+    assert [job.state for job in found] == ["damaged"] * 6
+    assert all("\n" not in (job.error or "\n") for job in found)
+    for job in found:
+        with pytest.raises(XaiError):
+            jobs.resume(job.id)
+        jobs.remove(job.id)
+    assert jobs.all() == []
+
+
+def test_what_is_linked_from_elsewhere_is_neither_shown_nor_written(jobs: Jobs, tmp_path: Path) -> None:
+    folder = written(jobs, standing=Standing("stopped"))
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (folder / "log.txt").symlink_to(secret)
+    (folder.parent / "count-2").symlink_to(folder)
+    assert {job.state for job in jobs.all()} == {"damaged"}
+    assert jobs.log("count-1") == []
+    for name in ("count-1", "count-2"):
+        with pytest.raises(BadInput, match="damaged"):
+            jobs.resume(name)
+    jobs.remove("count-2")
+    assert folder.is_dir()
+    jobs.remove("count-1")
+    assert secret.read_text() == "secret"
+
+
+def test_a_pipe_is_not_waited_for(jobs: Jobs) -> None:
+    folder = written(jobs, standing=Standing("stopped"))
+    os.mkfifo(folder / "log.txt")
+    assert jobs.job("count-1").state == "damaged"
+    assert jobs.log("count-1") == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(BadInput, match=r"cannot be written: .*jobs \(Permission denied\)"):
+        begin(jobs)
+    assert jobs.all() == []
+
+
+def test_what_cannot_begin_is_told_before_it_does(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments, words in (
+        ({"to": "three"}, "to has the wrong type"),
+        ({}, "an argument is missing: to"),
+        ({"to": 3, "colour": 1}, "no argument of this name: colour"),
+        ({"to": 0}, "nothing to count"),
+    ):
+        with pytest.raises((BadParameter, NotFound, BadInput), match=words):
+            jobs.start("count", arguments, Settings())
+    with pytest.raises(NotFound, match=r"no operation of this name: cuont\. Did you mean count"):
+        jobs.start("cuont", {}, Settings())
+    assert not (jobs.study / "jobs").exists()
+
+    def full(*_: Any) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(process, "launch", full)
+    with pytest.raises(BadInput):
+        begin(jobs)
+    assert [job.state for job in jobs.all()] == ["failed"]
+
+
+def test_no_study_no_jobs(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no study here"):
+        Jobs(tmp_path)
+
+
+def test_values_fit_their_types() -> None:
+    made = record_of(ExplainArguments, {"run": "a", "methods": [["ig", {"steps": 3}]], "rows": [1, 2], "limit": None})
+    assert made.methods == (("ig", {"steps": 3}),)
+    assert made.rows == (1, 2)
+    for wrong in ({"methods": [["ig"]]}, {"methods": {"ig": {}}}, {"rows": ["1"]}, {"limit": True}, {"run": "a\0"}):
+        with pytest.raises(BadParameter, match="has the wrong type"):
+            record_of(ExplainArguments, {"run": "a", "methods": [], **wrong})
+
+
+def test_operations_check_before_anything_is_loaded(jobs: Jobs) -> None:
+    study = Study.open(jobs.study)
+    net = add_run(study, "net", wrong_every=2)
+    add_run(study, "alone", model=False)
+
+    def check(operation: str, **arguments: Any) -> None:
+        OPERATIONS[operation].check(study, record_of(OPERATIONS[operation].params, arguments))
+
+    with pytest.raises(NotFound, match="no run"):
+        check("predict", run="nett")
+    with pytest.raises(NotApplicable, match="without a model"):
+        check("predict", run="alone")
+    with pytest.raises(NotFound, match="no split"):
+        check("predict", run="net", splits=["tset"])
+    with pytest.raises(NotFound, match="no explainer"):
+        check("explain", run="net", methods=[["gradcan", {}]])
+    with pytest.raises(NotFound, match="no parameter"):
+        check("explain", run="net", methods=[["ig", {"stepps": 3}]])
+    with pytest.raises(BadInput, match="no samples"):
+        check("explain", run="net", methods=[["ig", {}]], split="train")
+    with pytest.raises(NotFound, match="no target"):
+        check("explain", run="net", methods=[["ig", {}]], target="9")
+    with pytest.raises(NotFound, match="no training option"):
+        check("train", run="new", config={"epoch": 3})
+    with pytest.raises(BadInput, match="exists already"):
+        check("train", run="net", config={})
+    check("explain", run="net", methods=[["ig", {}]])
+    cell = ExplainArguments("net", (), cell=(0, 1))
+    assert rows_of(net, cell).tolist() == [0]
+    assert rows_of(net, replace(cell, cell=None, limit=2)).tolist() == [0, 1]
+    with pytest.raises(NotFound, match="no class"):
+        rows_of(net, replace(cell, cell=(0, 3)))
+    assert rows_of(net, ExplainArguments("net", (), rows=(5, 1), limit=1)).tolist() == [5]

@@ -1,0 +1,215 @@
+"""What can be run as a job: one entry each, which a command with `--background` and a page start alike.
+
+`check` is torch-free and says at once what would only be found out in the background. `run` does the work; the store
+keeps what is finished, so the same arguments again go on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
+from xai_core.params import build
+from xai_core.settings import Settings
+from xai_core.store.files import checked_name
+from xai_core.types import SPLITS, CancelToken, Progress, silent
+
+if TYPE_CHECKING:
+    from xai_core.store.run import Run
+    from xai_core.store.study import Study
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an operation gets besides its arguments."""
+
+    settings: Settings = field(default_factory=Settings)
+    progress: Progress = silent
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+
+@dataclass(frozen=True)
+class Operation(Generic[P]):
+    """One kind of long work.
+
+    Attributes:
+        key: its name.
+        params: dataclass of its arguments, see `values.record`.
+        title: what is being done, for people.
+        check: raises XaiError where the work cannot begin.
+        run: does it; returns a small JSON-able table of what came of it. Raises Cancelled where it was stopped.
+    """
+
+    key: str
+    params: type[P]
+    title: Callable[[P], str]
+    check: Callable[[Study, P], None]
+    run: Callable[[Study, P, Work], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class PredictArguments:
+    """Which splits a run's model is asked for."""
+
+    run: str
+    splits: tuple[str, ...] = ("test", "validation", "train")
+
+
+@dataclass(frozen=True)
+class ExplainArguments:
+    """Which heatmaps are wanted.
+
+    Attributes:
+        methods: keys of explainers with their parameters.
+        target: one of TARGET_SPECS or a class index as text.
+        split, cell: the samples: a split (`all` for all), or a cell (true, predicted) within it.
+        rows: row numbers instead of these.
+        limit: only the first so many of them.
+    """
+
+    run: str
+    methods: tuple[tuple[str, Mapping[str, Any]], ...]
+    target: str = "predicted"
+    split: str = "test"
+    cell: tuple[int, int] | None = None
+    rows: tuple[int, ...] = ()
+    limit: int | None = None
+    weights: str = "trained"
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    """What `train_run` takes: `config` is the JSON form of a TrainConfig; size, mean and std where they are given."""
+
+    run: str
+    config: Mapping[str, Any]
+    parent: str | None = None
+    size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+
+def rows_of(run: Run, wanted: ExplainArguments) -> NDArray[np.int64]:
+    """The samples that are meant, of those that the run has predictions for.
+
+    Raises:
+        NotFound, BadParameter: a split, class or row that the study does not have.
+        BadInput: the run has no predictions at all.
+    """
+    from xai_core.answers.scope import Scope
+
+    scope = Scope(run, wanted.split)
+    for index in wanted.cell or ():
+        if not 0 <= index < len(scope.names):
+            raise NotFound.among("class", str(index), map(str, range(len(scope.names))))
+    if not wanted.rows:
+        _ = scope.predictions  # there have to be some
+        members = scope.members
+        return (members.cell(*wanted.cell) if wanted.cell else members.rows)[: wanted.limit]
+    rows = np.array(wanted.rows, np.int64)
+    if rows.min() < 0 or rows.max() >= len(run.study.labels):
+        remedy = f"Rows go from 0 to {len(run.study.labels) - 1}."
+        raise BadParameter("no such row", value=int(rows.max()), remedy=remedy)
+    return rows[scope.predictions.have(rows)][: wanted.limit]
+
+
+def _run_with_model(study: Study, name: str) -> Run:
+    run = study.run(name)
+    if not run.info.fingerprint:
+        raise NotApplicable("a run without a model", value=name, remedy="Choose a run that has a model.")
+    return run
+
+
+def _check_predict(study: Study, wanted: PredictArguments) -> None:
+    _run_with_model(study, wanted.run)
+    for split in wanted.splits:
+        if split not in SPLITS:
+            raise NotFound.among("split", split, SPLITS)
+
+
+def _predict(study: Study, wanted: PredictArguments, work: Work) -> dict[str, Any]:
+    from xai_core.pipeline.load import load_classifier
+    from xai_core.pipeline.predict import predict
+
+    run = study.run(wanted.run)
+    classifier = load_classifier(run, device=work.settings.device)
+    size = work.settings.batch_size
+    made = predict(run, classifier, wanted.splits, batch_size=size, progress=work.progress, cancel=work.cancel)
+    return {"new": made.new, "left_out": len(made.left_out), "such_as": dict(list(made.left_out.items())[:3])}
+
+
+def _check_explain(study: Study, wanted: ExplainArguments) -> None:
+    from xai_core.explainers import EXPLAINERS
+
+    run = _run_with_model(study, wanted.run)
+    if not wanted.methods:
+        raise BadParameter("no method is named", remedy="xai list explainers names them.")
+    for key, values in wanted.methods:
+        build(EXPLAINERS[key].params, values)
+    rows = rows_of(run, wanted)
+    if not len(rows):
+        raise BadInput("no samples to explain", value=wanted.run, remedy="Choose another cell, split or run.")
+    run.targets(rows[:1], wanted.target)
+
+
+def _explain(study: Study, wanted: ExplainArguments, work: Work) -> dict[str, Any]:
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
+    from xai_core.pipeline.load import Bench
+
+    run = study.run(wanted.run)
+    rows = rows_of(run, wanted)
+    bench = Bench(work.settings.device)
+    request = Request(run, rows.tolist(), wanted.target, wanted.methods, wanted.weights)
+    check_methods(bench, request)
+    total = 0
+    for done, total in explain_steps(bench, request):
+        work.progress(done, total, "maps")
+        work.cancel.check()
+    return {"samples": len(rows), "maps": total}
+
+
+def _check_train(study: Study, wanted: TrainArguments) -> None:
+    from xai_core.training.config import TrainConfig
+
+    checked_name(wanted.run, "run")
+    if wanted.run in study.runs():
+        raise BadInput("this run exists already", value=wanted.run, remedy="Choose another name.")
+    if wanted.parent:
+        study.run(wanted.parent)
+    TrainConfig.from_dict(wanted.config).resolved()
+
+
+def _train(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
+    from xai_core.pipeline.train import Input, train_run
+    from xai_core.training.config import TrainConfig
+
+    run = train_run(
+        study,
+        wanted.run,
+        TrainConfig.from_dict(wanted.config),
+        Input(wanted.size, wanted.mean, wanted.std),
+        parent=wanted.parent,
+        progress=work.progress,
+        cancel=work.cancel,
+        device=work.settings.device,
+    )
+    return {"run": run.name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds}
+
+
+def _explaining(wanted: ExplainArguments) -> str:
+    methods = ", ".join(key for key, _ in wanted.methods)
+    return f"Heatmaps of {wanted.run}: {methods}"
+
+
+PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.run}", _check_predict, _predict)
+EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _explain)
+TRAIN = Operation("train", TrainArguments, lambda a: f"Training of {a.run}", _check_train, _train)
+
+OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN)}

@@ -1,0 +1,48 @@
+"""What members ask for in their cards' `needs`: each need once, with what it means and who hands it over.
+
+A need is a promise. A test walks over all families: what a card needs must have a provider in its family, and what
+has a provider must be needed by somebody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that a card may need.
+
+    Attributes:
+        meaning: what a member may count on, one line.
+        providers: by family, `module:name` of what hands it over.
+    """
+
+    meaning: str
+    providers: Mapping[str, str]
+
+
+NEEDS: Mapping[str, Need] = {
+    "cam_layer": Need(
+        "a layer whose output is a grid over the picture: the one that is asked for, or that the model declares",
+        {"explainers": "xai_core.models.classifier:Classifier.layer"},
+    ),
+    "gradients": Need(
+        "a gradient comes back through the model to the picture",
+        {"explainers": "xai_core.explainers.engine.guard:untouched"},
+    ),
+    "background": Need(
+        "model inputs of the training split, classes in turn",
+        {"explainers": "xai_core.pipeline.explain:background_of"},
+    ),
+    "mask": Need(
+        "the object's mask on the model's input grid; samples without one are refused",
+        {"explainers": "xai_core.pipeline.explain:masks_of", "metrics": "xai_core.metrics.base:MetricInput"},
+    ),
+    "model": Need(
+        "the classifier, its inputs, and a way to explain again",
+        {"metrics": "xai_core.metrics.base:ModelInput"},
+    ),
+}
+"""By the name that stands in a card."""

@@ -1,0 +1,36 @@
+"""Why a method cannot be used on a run: one answer for pages, commands and the worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xai_core.explainers.base import Explainer
+
+if TYPE_CHECKING:
+    from xai_core.store.run import Run
+
+NO_MODEL = "this run has predictions, but no model that could be explained."
+
+
+def obstacle(run: Run | None, explainer: Explainer, params: Any = None) -> str | None:
+    """Why a method cannot be used on a run, in one sentence; None where it can. Arguments as of `lacking`."""
+    if run is None or not run.info.fingerprint:
+        return NO_MODEL
+    return next(iter(lacking(run, explainer, params).values()), None)
+
+
+def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str]:
+    """What a method needs and the run or its study lacks: a sentence by need.
+
+    Args:
+        run: a run with a model.
+        explainer: the method.
+        params: an instance of its params type; None for the defaults.
+    """
+    params = explainer.params() if params is None else params
+    found = {}
+    if not (run.info.cam_layer or getattr(params, "layer", "")):
+        found["cam_layer"] = "this run's model declares no layer for class activation maps."
+    if not run.study.samples["has_mask"].any():
+        found["mask"] = "the study has no masks."
+    return {need: found[need] for need in found if need in explainer.card_for(params).needs}
