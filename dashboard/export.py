@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from dashboard.context import Context
+from xai_core.answers.cell import members_table
+from xai_core.answers.scope import Rows
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_TEXTS = ("id", "path", "true", "predicted", "tags", "note")
 
 
-def cell_csv(context: Context, rows: NDArray[np.int64]) -> bytes:
+def cell_csv(context: Context, rows: Rows) -> bytes:
     """The samples of a cell: id, file, classes, probabilities, loss, tags and note. UTF-8 with a header."""
-    predictions, study = context.predictions, context.study
-    assert predictions is not None
-    said = predictions.at(rows)
-    labels, predicted = study.labels[rows], said.predicted
-    chances, names = said.probabilities, np.array(study.class_names, dtype=object)
-    every = np.arange(len(rows))
-    samples = study.samples.iloc[rows]
-    written = study.annotations.of(rows.tolist())
-    table = pd.DataFrame(
-        {
-            "id": samples["id"].map(_harmless),
-            "row": rows,
-            "split": samples["split"],
-            "path": samples["path"].map(_harmless),
-            "true": [_harmless(name) for name in names[labels]],
-            "predicted": [_harmless(name) for name in names[predicted]],
-            "p_true": chances[every, labels],
-            "p_predicted": chances[every, predicted],
-            "loss": said.loss,
-            "tags": [_harmless("; ".join(one.tags)) for one in written],
-            "note": [_harmless(one.note) for one in written],
-        }
-    )
+    table = members_table(context.scope, rows)
+    for name in _TEXTS:
+        table[name] = [_harmless(text) for text in table[name]]
     return table.to_csv(index=False, float_format="%.6g").encode()
 
 

@@ -6,16 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dashboard.evidence import Panel
+from xai_core.answers.diagnostics import Note
 from xai_core.types import Card
-
-
-@dataclass(frozen=True)
-class Note:
-    """A short line under a map, explained on hovering; `odd` where a person should look twice."""
-
-    text: str
-    title: str
-    odd: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dashboard import evidence
 from dashboard.context import Context
 from dashboard.text import visible
 from dashboard.tiles import picture_tile
+from xai_core.words import percent
 
 TILE, GAP, HEAD, LEGEND = 168, 8, 26, 40
 _INK, _PAPER, _EMPTY = "#1a2422", "#ffffff", "#eef1ee"
@@ -70,11 +71,9 @@ def _fetched(context: Context, address: str, size: tuple[int, int] | None = None
 
 
 def _caption(context: Context, row: int) -> str:
-    predictions, names = context.predictions, context.study.class_names
-    assert predictions is not None
-    said = predictions.at([row])
+    names, said = context.study.class_names, context.scope.predictions.at([row])
     label, predicted, chances = int(context.study.labels[row]), int(said.predicted[0]), said.probabilities[0]
-    told = f"true {names[label]} {chances[label]:.1%}, predicted {names[predicted]} {chances[predicted]:.1%}"
+    told = f"true {names[label]} {percent(chances[label])}, predicted {names[predicted]} {percent(chances[predicted])}"
     return visible(f"{context.study.samples['id'].iat[row]}: {told}")
 
 

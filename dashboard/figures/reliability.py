@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -10,15 +9,15 @@ from plotly.subplots import make_subplots
 from dashboard.figures.theme import Theme, axis, empty, style, tint
 
 
-def calibration(table: pd.DataFrame, error: float, theme: Theme, *, title: str = "") -> go.Figure:
+def calibration(table: pd.DataFrame, error: str, theme: Theme, *, title: str = "") -> go.Figure:
     """Accuracy with its interval against confidence, over how many samples each bin holds.
 
     Args:
         table: columns `left`, `right`, `n`, `confidence`, `accuracy`, `low`, `high`, one row per bin.
-        error: the expected calibration error, in [0, 1].
+        error: the calibration error in words.
     """
     filled = table[table["n"] > 0]
-    if filled.empty or not np.isfinite(error):
+    if filled.empty:
         return empty(theme, "This run has no probabilities.", title=title)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.05)
     ideal = go.Scatter(x=[0, 1], y=[0, 1], mode="lines", name="as often as it says", hoverinfo="skip")
@@ -32,14 +31,14 @@ def calibration(table: pd.DataFrame, error: float, theme: Theme, *, title: str =
     return figure.update_yaxes(axis(theme, "samples", nticks=3), row=2, col=1)
 
 
-def _dots(filled: pd.DataFrame, error: float, theme: Theme) -> go.Scatter:
+def _dots(filled: pd.DataFrame, error: str, theme: Theme) -> go.Scatter:
     arms = {"array": filled["high"] - filled["accuracy"], "arrayminus": filled["accuracy"] - filled["low"]}
     return go.Scatter(
         x=filled["confidence"],
         y=filled["accuracy"],
         error_y=arms | {"type": "data", "symmetric": False, "color": theme.accent, "thickness": 1.2, "width": 3},
         mode="lines+markers",
-        name=f"this run (expected calibration error {100 * error:.1f} %)",
+        name=f"this run ({error})",
         line={"color": theme.accent, "width": 1.5},
         marker={"size": 8, "color": theme.accent},
         customdata=filled["n"],

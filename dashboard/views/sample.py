@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import evidence, session
 from dashboard.context import Context
 from dashboard.figures import probabilities
-from dashboard.sample_maps import Sample, rows, sample_of, shape_of, targets
+from dashboard.sample_maps import rows, shape_of
 from dashboard.text import escaped
 from dashboard.tiles import picture_tile
 from dashboard.widgets.annotate import annotate
@@ -19,9 +19,11 @@ from dashboard.widgets.method_settings import layer_choice, settings_form
 from dashboard.widgets.pending import ask, live
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.provenance import provenance
-from dashboard.widgets.refusals import one_map, refusals, same_for_every_class
+from dashboard.widgets.said import said_of_maps
 from dashboard.widgets.sample_picker import sample_picker
-from xai_core.answers.maps import Column, same
+from xai_core.answers.maps import Column
+from xai_core.answers.sample import Sample, chances, facts, sample_of, specs
+from xai_core.answers.sample import title as title_of
 
 TITLE = "Sample"
 QUESTION = "Why this one?"
@@ -38,12 +40,11 @@ _SCALED = {
 
 def render(context: Context) -> None:
     """Draw the page."""
-    among = context.members
-    if not len(among.rows):
+    if not len(context.members.rows):
         no_predictions(context)
         return
-    row = sample_picker(context, among)
-    sample = sample_of(context, row)
+    row = sample_picker(context)
+    sample = sample_of(context.scope, row)
     if sample is None:
         empty(
             "No prediction for this sample",
@@ -57,12 +58,9 @@ def render(context: Context) -> None:
 
 
 def _heading(context: Context, sample: Sample) -> None:
-    names, table = context.study.class_names, context.study.samples
-    label, predicted = names[sample.label], names[sample.predicted]
-    title = f"{label}, recognised" if sample.correct else f"{label} taken for {predicted}"
-    width, height = table["width"].iat[sample.row], table["height"].iat[sample.row]
-    facts = f"{table['id'].iat[sample.row]} · {table['split'].iat[sample.row]} · {width} × {height} pixels"
-    st.html(f'<div class="cell-title"><h2>{escaped(title)}</h2><p>{escaped(facts)}</p></div>')
+    scope = context.scope
+    title, which = title_of(scope, sample), facts(scope, sample.row)
+    st.html(f'<div class="cell-title"><h2>{escaped(title)}</h2><p>{escaped(which)}</p></div>')
 
 
 def _verdict(context: Context, sample: Sample) -> None:
@@ -72,9 +70,7 @@ def _verdict(context: Context, sample: Sample) -> None:
     shape = shape_of(context, sample.row)
     left.html(f'<div class="portrait" style="aspect-ratio:{shape:.4f}"><img src="{address}" alt="The sample"></div>')
     with right:
-        figure = probabilities.top(
-            sample.probabilities, context.study.class_names, page_theme(), true=sample.label, k=5
-        )
+        figure = probabilities.top(chances(context.scope, sample), page_theme())
         plot(figure, key="probabilities", alt="The five largest probabilities")
         annotate(context, sample.row)
 
@@ -88,7 +84,7 @@ def _evidence(context: Context, sample: Sample) -> None:
         _choices(context, columns)
         wanted = np.array([sample.row])
         # The worker takes the newest request first, and the predicted class matters most.
-        jobs = [ask(context, columns, wanted, spec) for spec in reversed(targets(context, sample))]
+        jobs = [ask(context, columns, wanted, spec) for spec in reversed(specs(sample, context.selection.target))]
         live(context, jobs, lambda: _maps(context, sample), what="Heatmaps of this picture")
         provenance(context, columns, sample)
 
@@ -110,7 +106,6 @@ def _maps(context: Context, sample: Sample) -> None:
     scaling = _SCALED[context.selection.normalise]
     columns = evidence.columns(context)
     found = rows(context, sample, columns)
-    refusals(columns, [[row.stacks[place].frames[0].panel for row in found] for place in range(len(columns))])
-    same_for_every_class(columns)
-    one_map(same(context.scope.run, columns, np.array([sample.row]), context.selection.target))
+    panels = [[row.stacks[place].frames[0].panel for row in found] for place in range(len(columns))]
+    said_of_maps(context, columns, panels, np.array([sample.row]))
     heat_grid(found, key="maps", scaling=scaling)

@@ -17,9 +17,10 @@ from dashboard.text import plain
 from dashboard.tiles import picture_tile
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
-from dashboard.widgets.gallery import PAGE, ClassLine, gallery
+from dashboard.widgets.gallery import ClassLine, gallery
 from dashboard.widgets.movement import movement_card
 from dashboard.widgets.one_method import one_method
+from xai_core.answers.cell import PAGE
 from xai_core.answers.compare import MEANING, Comparison, outcome_name
 from xai_core.answers.maps import Column
 from xai_core.answers.movement import MEASURED_UP_TO, Side, moved, movement

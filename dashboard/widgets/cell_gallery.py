@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from dashboard import evidence, session
 from dashboard.context import Context
@@ -16,51 +12,42 @@ from dashboard.text import escaped, plain
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.explain_more import explain_more
-from dashboard.widgets.gallery import PAGE, gallery
+from dashboard.widgets.gallery import gallery
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
-from dashboard.widgets.refusals import one_map, refusals, same_for_every_class
+from dashboard.widgets.said import said_of_maps
 from xai_core.answers.agreement import agreement
-from xai_core.answers.maps import same
-from xai_core.answers.scope import in_order
+from xai_core.answers.cell import SORTS, CellFacts, page_of
+from xai_core.answers.scope import Rows, in_order
 
-_SORTS = {
-    "confidence": "Surest first",
-    "margin": "Closest calls first",
-    "loss": "Largest loss first",
-    "disagreement": "Methods disagree most",
-}
 _TARGETS = {"predicted": "Predicted", "true": "True", "difference": "Difference"}
 _SCALES = {"each": "Per picture", "shared": "Per method"}
 
 
-def cell_gallery(context: Context, rows: NDArray[np.int64], title: str, facts: str) -> None:
+def cell_gallery(context: Context, rows: Rows, facts: CellFacts) -> None:
     """Draw heading, choices and one page of cards for these rows (all with predictions)."""
     words, take = st.columns([5, 1], vertical_alignment="bottom")
-    words.html(f'<div class="cell-title"><h2>{escaped(title)}</h2><p>{escaped(facts)}</p></div>')
+    words.html(f'<div class="cell-title"><h2>{escaped(facts.title)}</h2><p>{escaped(facts.sentence)}</p></div>')
     if not len(rows):
         empty("This cell is empty", "No sample of this class was predicted as that one. Choose another cell.")
         return
     _choices(context)
     ordered, ranking = _sorted(context, rows)
-    pages = math.ceil(len(ordered) / PAGE)
-    page = min(context.selection.page, pages)
-    shown = ordered[(page - 1) * PAGE : page * PAGE]
+    page = page_of(ordered, context.selection.page)
+    shown = page.rows
     with take:
         _export(context, ordered, shown)
     columns = evidence.columns(context)
     job = pending.ask(context, columns, shown)
     pending.live(context, [job, ranking], lambda: _cards(context, shown), what="Heatmaps of this page")
-    _pages(pages, page)
+    _pages(page.pages, page.number)
     explain_more(context, columns)
 
 
-def _cards(context: Context, rows: NDArray[np.int64]) -> None:
+def _cards(context: Context, rows: Rows) -> None:
     columns = evidence.columns(context)
     panels = [evidence.panels(context, column, rows) for column in columns]
-    refusals(columns, panels)
-    same_for_every_class(columns)
-    one_map(same(context.scope.run, columns, rows, context.selection.target))
+    said_of_maps(context, columns, panels, rows)
     opened = gallery(context, rows, columns, panels, key="cards")
     if opened is not None:
         session.go("sample", sample=opened)
@@ -85,9 +72,9 @@ def _choices(context: Context) -> None:
         with st.container(horizontal=True, gap="medium"):
             if explained:
                 _evidence_choices(chosen.target, chosen.normalise)
-            sorts = [sort for sort in _SORTS if explained or sort != "disagreement"]
+            sorts = [sort for sort in SORTS if explained or sort != "disagreement"]
             shown = chosen.sort if chosen.sort in sorts else "confidence"
-            st.selectbox("Sort", sorts, format_func=_SORTS.__getitem__, width=230, **session.bound("sort", shown))
+            st.selectbox("Sort", sorts, format_func=SORTS.__getitem__, width=230, **session.bound("sort", shown))
 
 
 def _evidence_choices(target: str, normalise: str) -> None:
@@ -107,7 +94,7 @@ def _evidence_choices(target: str, normalise: str) -> None:
     )
 
 
-def _sorted(context: Context, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], str | None]:
+def _sorted(context: Context, rows: Rows) -> tuple[Rows, str | None]:
     """The rows in order, and the job that computes what the order still needs."""
     by, columns = context.selection.sort, evidence.columns(context)
     if by == "disagreement" and columns:
@@ -118,7 +105,7 @@ def _sorted(context: Context, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64
     return in_order(context.scope, rows, by), None
 
 
-def _export(context: Context, rows: NDArray[np.int64], shown: NDArray[np.int64]) -> None:
+def _export(context: Context, rows: Rows, shown: Rows) -> None:
     name = f"{context.study.name}-{context.selection.run}-cell"
     with st.popover("Export", width="stretch"):
         st.download_button(

@@ -10,39 +10,29 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.context import Context
-from dashboard.summaries import Fact, class_counts, crossing, examples, facts, shown_classes
-from dashboard.text import escaped
+from dashboard.kept import card_of
+from dashboard.text import escaped, plain
 from dashboard.tiles import SMALL_SIDE, picture_tile
-from xai_core.datasets.base import DATASETS
-from xai_core.errors import NotFound
-from xai_core.types import SPLITS
+from xai_core.answers.data_card import DataCard, Fact, examples, left_out, present_splits, shown_classes
+from xai_core.words import SPLIT_WORDS
 
 PICTURES = 16
 """Of each class; as many of them are seen as the page is wide."""
-_OF = {"train": "training", "validation": "validation", "test": "test", "all": "all splits"}
-_SPLIT_WORDS = {"train": "Training", "validation": "Validation", "test": "Test"}
 
 
 def data_card(context: Context) -> None:
     """Draw facts, classes, and what to know about the data."""
-    study = context.study
-    st.html(f"<p class='source'>{_source(context)}</p>{_facts(facts(study))}")
-    counts = class_counts(study)
-    shown = shown_classes(counts)
-    st.html(_classes(context, counts, shown))
-    if len(shown) < len(counts):
-        half = len(shown) // 2
-        st.caption(f"The {half} largest and the {half} smallest of {len(counts):,} classes.")
-    _details(context)
+    card = card_of(context.study)
+    st.html(f"<p class='source'>{_source(card)}</p>{_facts(card.facts)}")
+    st.html(_classes(context, card.counts, shown_classes(card.counts)))
+    if left_out(card.counts):
+        st.caption(plain(left_out(card.counts)))
+    _details(card)
 
 
-def _source(context: Context) -> str:
-    try:
-        title = DATASETS[context.study.info.dataset].card.title
-    except NotFound:
-        title = context.study.info.dataset
-    notes = " ".join(escaped(note) for note in context.study.info.notes)
-    return f"<b>{escaped(title)}</b>{' · ' if notes else ''}{notes}"
+def _source(card: DataCard) -> str:
+    notes = " ".join(escaped(note) for note in card.notes)
+    return f"<b>{escaped(card.title)}</b>{' · ' if notes else ''}{notes}"
 
 
 def _facts(entries: Sequence[Fact]) -> str:
@@ -55,13 +45,16 @@ def _facts(entries: Sequence[Fact]) -> str:
 
 
 def _classes(context: Context, counts: pd.DataFrame, shown: NDArray[np.int64]) -> str:
-    splits = [split for split in SPLITS if counts[split].any()]
+    splits = present_splits(counts)
     most = int(counts["n"].max())
-    heads = "".join(f'<th class="number"><i class="key {split}"></i>{_SPLIT_WORDS[split]}</th>' for split in splits)
+    heads = "".join(
+        f'<th class="number"><i class="key {split}"></i>{SPLIT_WORDS[split].capitalize()}</th>' for split in splits
+    )
     lines = "".join(_class_line(context, counts, int(label), splits, most) for label in shown)
     return (
         '<div class="classes-box"><table class="classes"><thead><tr><th>Class</th>'
-        f'{heads}<th class="share">Samples</th><th class="strip">Examples, {_OF[context.selection.split]}</th></tr>'
+        f'{heads}<th class="share">Samples</th>'
+        f'<th class="strip">Examples, {_of(context.selection.split)}</th></tr>'
         f"</thead><tbody>{lines}</tbody></table></div>"
     )
 
@@ -88,12 +81,14 @@ def _pictures(context: Context, label: int) -> str:
     )
 
 
-def _details(context: Context) -> None:
-    study = context.study
-    twins = crossing(study, study.info.samples_digest)
-    if len(twins):
-        with st.expander(f"The same picture in two splits: {len(twins):,}"):
-            st.dataframe(twins, hide_index=True, column_config={"samples": "Samples", "splits": "Splits"})
-    if study.info.unreadable:
-        with st.expander(f"Unreadable files: {len(study.info.unreadable):,}"):
-            st.dataframe(pd.DataFrame(study.info.unreadable, columns=["File", "Why"]), hide_index=True)
+def _of(split: str) -> str:
+    return "all splits" if split == "all" else SPLIT_WORDS[split]
+
+
+def _details(card: DataCard) -> None:
+    if len(card.crossing):
+        with st.expander(f"The same picture in two splits: {len(card.crossing):,}"):
+            st.dataframe(card.crossing, hide_index=True, column_config={"samples": "Samples", "splits": "Splits"})
+    if card.unreadable:
+        with st.expander(f"Unreadable files: {len(card.unreadable):,}"):
+            st.dataframe(pd.DataFrame(card.unreadable, columns=["File", "Why"]), hide_index=True)

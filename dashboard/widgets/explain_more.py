@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.commands import explain_many_line
 from dashboard.context import Context
 from dashboard.widgets.jobs import begin_button
-from xai_core.answers.maps import Column
+from xai_core.answers.maps import Column, explain_many_line
 from xai_core.params import as_dict
 
 _SAMPLES = {"cell": "This cell", "split": "The whole split"}
@@ -31,6 +30,6 @@ def explain_more(context: Context, columns: list[Column]) -> None:
             "split": chosen.split,
             "cell": cell,
         }
-        line = explain_many_line(context, columns, cell)
+        line = explain_many_line(context.scope, columns, cell, chosen.target)
         st.caption(f"{count:,} {'sample' if count == 1 else 'samples'}; what is stored is not computed again.")
         begin_button(context, "explain", arguments, line)

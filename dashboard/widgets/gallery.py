@@ -19,8 +19,7 @@ from dashboard.evidence import Panel
 from dashboard.text import visible
 from dashboard.tiles import picture_tile
 from xai_core.answers.maps import Column
-
-PAGE = 24
+from xai_core.words import percent
 
 _HTML = """
 <div class="gallery">
@@ -49,7 +48,7 @@ class ClassLine:
 
     def data(self) -> dict[str, Any]:
         """As the browser wants it."""
-        chance = "" if self.share is None else f"{self.share:.1%}".replace("%", " %")
+        chance = "" if self.share is None else percent(self.share)
         kind = "right" if self.right else "wrong"
         return {
             "role": self.role,
@@ -118,15 +117,13 @@ def _tile(panel: Panel) -> dict[str, str]:
     if panel.reason:
         return {"none": visible(panel.reason)}
     tile = {"heat": panel.address} if panel.address else {}
-    more = {"flag": panel.caution, "base": panel.picture, "note": panel.note}
+    more = {"flag": panel.facts.caution, "base": panel.picture, "note": panel.note}
     return tile | {name: text for name, text in more.items() if text}
 
 
 def _classes(context: Context, row: int) -> list[ClassLine]:
     """The true and the predicted class with their probabilities; one entry where they are the same."""
-    predictions = context.predictions
-    assert predictions is not None, "a gallery shows samples with predictions"
-    said = predictions.at([row])
+    said = context.scope.predictions.at([row])
     label, predicted, chances = int(context.study.labels[row]), int(said.predicted[0]), said.probabilities[0]
 
     def one(role: str, index: int) -> ClassLine:

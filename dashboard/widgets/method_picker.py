@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import session
 from dashboard.context import Context
 from dashboard.text import Markdown, plain
+from xai_core.answers.maps import no_heatmaps
 from xai_core.answers.methods import FAMILIES, family, in_menus
 from xai_core.explainers import EXPLAINERS
 from xai_core.store.obstacles import obstacle
@@ -18,7 +19,7 @@ def method_picker(context: Context) -> bool:
     reasons = {explainer.card.key: obstacle(context.run, explainer) for explainer in in_menus()}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
-        st.caption(f"No heatmaps: {plain(next(iter(reasons.values()), 'no explanation method is installed.'))}")
+        st.caption(plain(no_heatmaps(context.run)))
         return False
     st.multiselect(
         "Methods",

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.commands import explain_line
 from dashboard.context import Context
-from dashboard.sample_maps import Sample, targets
 from dashboard.widgets.table import table
-from xai_core.answers.maps import Column
+from xai_core.answers.maps import Column, explain_line
+from xai_core.answers.sample import Sample, specs
 from xai_core.params import as_dict
 from xai_core.store.identity import sample_seed
 
 
 def provenance(context: Context, columns: Sequence[Column], sample: Sample) -> None:
     """An expander with methods, versions, parameters, model and seed, and one `xai` line per target."""
-    run = context.run
-    assert run is not None, "there are maps only where there is a run"
+    run, folder = context.scope.run, str(context.study.path)
     with st.expander("Provenance: what these maps were computed with, and how to repeat it"):
         table(("Method", "Version", "Parameters"), [_method(column, run.info.cam_layer) for column in columns])
         size = run.info.preprocess or {}
@@ -29,7 +27,8 @@ def provenance(context: Context, columns: Sequence[Column], sample: Sample) -> N
             ("Seed of random methods", f"{seed}, from the study's seed {context.study.info.seed} and the sample's id"),
         ]
         table(("Common to all", ""), facts)
-        lines = [explain_line(context, columns, sample.row, target) for target in targets(context, sample)]
+        asked = specs(sample, context.selection.target)
+        lines = [explain_line(folder, run, columns, sample.row, spec) for spec in asked]
         st.code("\n".join(lines), language="bash", wrap_lines=True)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import shlex
 from typing import Any
 
 import pandas as pd
@@ -12,10 +10,11 @@ import streamlit as st
 from dashboard import session
 from dashboard.context import Context
 from dashboard.figures import quality
-from dashboard.summaries import Runs
 from dashboard.text import plain
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.problem import problem_box
+from xai_core.answers.runs import DIFFERENT_N, Runs
+from xai_core.words import percent_range
 
 
 def runs_table(context: Context, runs: Runs) -> None:
@@ -34,7 +33,7 @@ def runs_table(context: Context, runs: Runs) -> None:
         selection_mode="single-row-required",
         selection_default={"selection": {"rows": place, "columns": [], "cells": []}},
     )
-    _missing(context, runs)
+    _missing(runs)
 
 
 def _choose(key: str, names: list[str]) -> None:
@@ -56,7 +55,7 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def _bounds(table: pd.DataFrame) -> list[str | None]:
     pairs = zip(table["low"], table["high"], strict=True)
-    return [None if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}" for low, high in pairs]
+    return [percent_range(low, high).removesuffix(" %") or None for low, high in pairs]
 
 
 def _columns(shown: pd.DataFrame) -> dict[str, Any]:
@@ -88,17 +87,15 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
     return {name: columns[name] for name in shown.columns}
 
 
-def _missing(context: Context, runs: Runs) -> None:
+def _missing(runs: Runs) -> None:
     for error in runs.problems:
         problem_box(error)
-    waiting, study = runs.named("unpredicted"), shlex.quote(str(context.study.path))
-    if waiting:
-        st.markdown(f"**Not measured yet:** {len(waiting)} without predictions. In a terminal:")
-        st.code("\n".join(f"xai predict {study} --run {shlex.quote(name)}" for name in waiting), language="bash")
-    if elsewhere := runs.named("elsewhere"):
-        st.caption(f"No predictions in this split: {plain(', '.join(elsewhere))}.")
-    if runs.measured["n"].nunique() > 1:
-        st.warning("The runs predicted different numbers of samples: their accuracies are not of the same pictures.")
+    for sentence in runs.sentences:
+        draw = st.warning if sentence == DIFFERENT_N else st.caption
+        draw(plain(sentence))
+    if runs.commands:
+        st.caption("In a terminal:")
+        st.code("\n".join(runs.commands), language="bash")
 
 
 def runs_figures(runs: Runs) -> None:

@@ -2,73 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from dashboard import session
 from dashboard.context import Context
 from dashboard.text import escaped, plain, searched, visible
-from xai_core.answers.scope import Members, in_order
+from xai_core.answers.sample import Series, series
 
 _LISTED = 50
-_SPLITS = {"train": "training ", "validation": "validation ", "test": "test "}
-_ORDERS = {"confidence": "surest first", "margin": "closest calls first", "loss": "largest loss first"}
 _FIND = "sample.find"
 
 
-@dataclass(frozen=True)
-class Series:
-    """Samples to go through, in order, and what they have in common."""
-
-    rows: NDArray[np.int64]
-    name: str
-
-    def place(self, row: int) -> int | None:
-        """The position of a sample in it; None where it is not among them."""
-        hits = np.flatnonzero(self.rows == row)
-        return int(hits[0]) if len(hits) else None
-
-
-def sample_picker(context: Context, among: Members) -> int:
-    """Draw the choice; gives the row number of the sample. `among` must not be empty."""
-    series = _series(context, among)
+def sample_picker(context: Context) -> int:
+    """Draw the choice; gives the row number of the sample. The split must have predictions."""
+    among = series(context.scope, context.selection.cell, context.selection.sort)
     chosen = context.selection.sample
-    row = int(series.rows[0]) if chosen is None else chosen
-    place = series.place(row)
+    row = int(among.rows[0]) if chosen is None else chosen
+    place = among.place(row)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="sample-picker"):
-        _step("Previous", "P", series, None if place is None else place - 1)
-        _step("Next", "N", series, 0 if place is None else place + 1)
-        st.html(f'<p class="place">{escaped(_where(context, series, place))}</p>')
+        _step("Previous", "P", among, None if place is None else place - 1)
+        _step("Next", "N", among, 0 if place is None else place + 1)
+        st.html(f'<p class="place">{escaped(among.where(row))}</p>')
         _search(context)
     return row
 
 
-def _series(context: Context, among: Members) -> Series:
-    cell, names = context.selection.cell, context.study.class_names
-    split = _SPLITS.get(context.selection.split, "")
-    if cell and len(among.cell(*cell)):
-        true, predicted = (names[index] for index in cell)
-        name = f"{true}, recognised" if cell[0] == cell[1] else f"{true} taken for {predicted}"
-        return Series(in_order(context.scope, among.cell(*cell), context.selection.sort), name)
-    if len(among.mistakes):
-        return Series(in_order(context.scope, among.mistakes, context.selection.sort), f"{split}mistakes")
-    return Series(in_order(context.scope, among.rows, context.selection.sort), f"{split}samples")
-
-
-def _where(context: Context, series: Series, place: int | None) -> str:
-    order = _ORDERS.get(context.selection.sort, _ORDERS["confidence"])
-    words = f"{series.name}, {order}"
-    if place is None:
-        return f"Not among the {len(series.rows):,}: {words}"
-    return f"{place + 1:,} of {len(series.rows):,} · {words}"
-
-
-def _step(label: str, key: str, series: Series, place: int | None) -> None:
-    inside = place is not None and 0 <= place < len(series.rows)
-    row = int(series.rows[place]) if inside and place is not None else None
+def _step(label: str, key: str, among: Series, place: int | None) -> None:
+    inside = place is not None and 0 <= place < len(among.rows)
+    row = int(among.rows[place]) if inside and place is not None else None
     change = {"sample": row}
     st.button(
         plain(label), key=f"sample.{label}", shortcut=key, disabled=not inside, on_click=session.update, kwargs=change

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import session
 from dashboard.text import plain
+from xai_core.answers.confusion import PAIRS_NOTE, pair_words
 
 
 def worst_pairs(table: pd.DataFrame) -> None:
@@ -26,18 +27,15 @@ def worst_pairs(table: pd.DataFrame) -> None:
             if button.button(label, key=f"pair.{place}", type="tertiary", help="See these pictures"):
                 session.go("confusion", true=int(pair["true"]), predicted=int(pair["predicted"]))
             share.html(_share(pair, reach))
-    st.caption(
-        "Of all samples of the true class, with the 95 % interval of each pair by itself: "
-        "the largest of many pairs tends to look larger than it is. A pair opens its pictures."
-    )
+    st.caption(f"{plain(PAIRS_NOTE)} A pair opens its pictures.")
 
 
 def _share(pair: Mapping[Hashable, Any], reach: float) -> str:
-    share, low, high, count, n = (pair[name] for name in ("share", "low", "high", "count", "n"))
-    left, width = 100 * low / reach, 100 * (high - low) / reach
+    share, low, high = (100 * pair[name] / reach for name in ("share", "low", "high"))
+    count, percent, bounds = pair_words(pair)
     return (
-        f'<div class="pair"><span>{count:,} of {n:,}</span><b>{100 * share:.1f} %</b>'
-        f'<div class="track"><i class="range" style="left:{left:.2f}%;width:{width:.2f}%"></i>'
-        f'<i class="point" style="left:{100 * share / reach:.2f}%"></i></div>'
-        f'<span class="quiet">{100 * low:.1f} to {100 * high:.1f} %</span></div>'
+        f'<div class="pair"><span>{count}</span><b>{percent}</b>'
+        f'<div class="track"><i class="range" style="left:{low:.2f}%;width:{high - low:.2f}%"></i>'
+        f'<i class="point" style="left:{share:.2f}%"></i></div>'
+        f'<span class="quiet">{bounds}</span></div>'
     )

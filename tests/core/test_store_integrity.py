@@ -209,7 +209,7 @@ def read(path: Path) -> tuple[str, dict[int, str]]:
     assert run.history is not None
     assert run.predictions is not None
     found = [study.info, study.samples.to_dict("list"), run.info, run.history.to_dict("list")]
-    found += [values.tolist() for values in vars(run.predictions).values()]
+    found += [getattr(run.predictions, name).tolist() for name in ("rows", "probabilities", "predicted", "loss")]
     found += [study.annotations.of(range(30)), study.annotations.known_tags()]
     maps = cases.store(run.path, create=False)
     stored = maps.get(range(8), ["0"] * 8)

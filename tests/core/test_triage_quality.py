@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -20,7 +22,7 @@ def sample(n: int = 200, classes: int = 4) -> tuple[np.ndarray, np.ndarray, np.n
 
 def test_quality_is_scikit_learns():
     labels, predicted, probabilities = sample()
-    got = quality(labels, predicted, probabilities)
+    got = quality(labels, predicted, probabilities.max(axis=1), probabilities.shape[1])
     assert got.accuracy == np.mean(labels == predicted)
     assert got.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
     assert got.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro"))
@@ -28,13 +30,13 @@ def test_quality_is_scikit_learns():
 
 
 def test_a_class_without_samples_is_no_warning():
-    got = quality(np.array([0, 0]), np.array([0, 1]), np.eye(2))
+    got = quality(np.array([0, 0]), np.array([0, 1]), np.ones(2), 2)
     assert got.balanced_accuracy == 0.5
 
 
 def test_no_samples_are_nan_not_zero():
     empty = np.empty(0, np.int64)
-    got = quality(empty, empty, np.empty((0, 3)))
+    got = quality(empty, empty, np.empty(0), 3)
     assert got.n == 0
     assert np.isnan([got.accuracy, got.low, got.macro_f1, got.calibration_error]).all()
     assert per_class(empty, empty, ["a", "b"])["recall"].isna().all()
@@ -57,15 +59,15 @@ def test_per_class_tells_no_samples_from_none_right():
 
 def test_calibration_error_by_hand():
     # Two samples at 0.9, one of them right; two at 0.6, both right: 0.5·|0.5 − 0.9| + 0.5·|1 − 0.6| = 0.4.
-    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
+    confidence = np.array([0.9, 0.9, 0.6, 0.6])
     predicted = np.zeros(4, int)
-    table = reliability(np.array([0, 1, 0, 0]), predicted, probabilities)
+    table = reliability(np.array([0, 1, 0, 0]), predicted, confidence)
     assert expected_calibration_error(table) == pytest.approx(0.4)
     assert table["n"].sum() == 4
 
 
 def test_a_bin_holds_its_right_edge():
-    table = reliability(np.zeros(2, int), np.zeros(2, int), np.array([[1.0, 0], [0.8, 0.2]]), bins=5)
+    table = reliability(np.zeros(2, int), np.zeros(2, int), np.array([1.0, 0.8]), bins=5)
     assert table["n"].tolist() == [0, 0, 0, 1, 1]
 
 
@@ -73,22 +75,22 @@ def test_a_calibrated_model_has_a_small_error():
     rng = np.random.default_rng(1)
     confidence = rng.uniform(0.5, 1, 20_000)
     labels = (rng.random(20_000) > confidence).astype(int)
-    table = reliability(labels, np.zeros(20_000, int), np.stack([confidence, 1 - confidence], axis=1))
+    table = reliability(labels, np.zeros(20_000, int), confidence)
     assert expected_calibration_error(table) < 0.02
 
 
 def test_predictions_without_probabilities_have_no_calibration():
-    assert np.isnan(quality(np.array([0, 1]), np.array([0, 1]), np.full((2, 2), np.nan)).calibration_error)
+    assert np.isnan(quality(np.array([0, 1]), np.array([0, 1]), np.full(2, np.nan), 2).calibration_error)
 
 
 def test_sort_scores():
-    probabilities = np.array([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2]])
-    assert sort_scores("confidence", probabilities, np.zeros(2)).tolist() == [0.5, 0.4]
-    assert sort_scores("margin", probabilities, np.zeros(2)) == pytest.approx([0.2, 0])
-    assert sort_scores("loss", probabilities, np.array([1, 2])).tolist() == [1, 2]
-    assert all(len(sort_scores(by, probabilities, np.zeros(2))) == 2 for by in SORTS)
+    said = SimpleNamespace(confidence=np.array([0.5, 0.4]), margin=np.array([0.2, 0]), loss=np.array([1, 2]))
+    assert sort_scores("confidence", said).tolist() == [0.5, 0.4]
+    assert sort_scores("margin", said).tolist() == [0.2, 0]
+    assert sort_scores("loss", said).tolist() == [1, 2]
+    assert all(len(sort_scores(by, said)) == 2 for by in SORTS)
     with pytest.raises(ValueError, match="cannot sort"):
-        sort_scores("beauty", probabilities, np.zeros(2))
+        sort_scores("beauty", said)
 
 
 @pytest.mark.parametrize(("descending", "expected"), [(True, [3, 0, 2, 1]), (False, [0, 2, 3, 1])])

@@ -207,7 +207,7 @@ def test_panels_know_what_is_missing_refused_and_doubtful(served: Services) -> N
     maps = np.ones((2, 16, 16), np.float32)
     store.put(rows[:2], keys[:2], maps, {"conservation": np.array([0.8, 1.0])}, [None, "it is zero"])
     doubtful, refused, missing = evidence.panels(context, evidence.columns(context)[0], rows)
-    assert "80 %" in str(doubtful.caution)
+    assert "80 %" in str(doubtful.facts.caution)
     assert refused.reason == "it is zero"
     assert missing.missing
     shown = words(opened(run="net", true="1", predicted="2", methods="lrp"))

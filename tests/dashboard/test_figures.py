@@ -25,6 +25,7 @@ from dashboard.figures import (
     transitions,
 )
 from dashboard.figures.theme import DARK, LIGHT, Theme, heat_scale, safe, theme_of
+from xai_core.answers.sample import Chance
 
 HOSTILE = ["<script>alert(1)</script>", "a</b> & %{x}", "größe 裙子"]
 COUNTS = np.array([[5.0, 1, 0], [2, 7, 0], [0, 0, 0]])
@@ -61,7 +62,7 @@ def lines_of(name: str) -> list[lines.Line]:
 MAP = np.array([[0.0, 1, np.nan], [-1, 0.2, 0.3]])
 NULL = lines.Line("edges", [0.5])
 STEPS = {"x": HOSTILE, "x_title": "layer", "y_title": "similarity"}
-PROBABILITIES = np.array([0.7, 0.2, 0.1])
+CHANCES = [Chance(HOSTILE[0], 0.7, predicted=True, true=False), Chance(HOSTILE[2], 0.2, predicted=False, true=True)]
 
 FULL: dict[str, Callable[[Theme], go.Figure]] = {
     "matrix": lambda t: confusion.matrix(COUNTS, HOSTILE, t),
@@ -75,8 +76,8 @@ FULL: dict[str, Callable[[Theme], go.Figure]] = {
     "profiles": lambda t: lines.profiles(lines_of(HOSTILE[0]), t, unit="share"),
     "curves": lambda t: lines.curves(lines_of(HOSTILE[0]), t, nulls=[NULL], **STEPS),
     "transitions": lambda t: transitions.bars(moves(), HOSTILE, t),
-    "calibration": lambda t: reliability.calibration(bins(), 0.1, t),
-    "top": lambda t: probabilities.top(PROBABILITIES, HOSTILE, t, true=2, k=2),
+    "calibration": lambda t: reliability.calibration(bins(), "expected calibration error 10.0 %", t),
+    "top": lambda t: probabilities.top(CHANCES, t),
     "strips": lambda t: similarity.strips(
         [similarity.Strip(HOSTILE[0], np.array([0.1, np.nan]), 0.5), similarity.Strip("none", np.empty(0))],
         t,
@@ -101,8 +102,8 @@ EMPTY: dict[str, Callable[[Theme], go.Figure]] = {
     "profiles": lambda t: lines.profiles([lines.Line("a", [np.nan])], t, unit="share"),
     "curves": lambda t: lines.curves([], t, **STEPS),
     "transitions": lambda t: transitions.bars(0 * moves(), HOSTILE, t),
-    "calibration": lambda t: reliability.calibration(bins().head(1), np.nan, t),
-    "top": lambda t: probabilities.top(np.full(3, np.nan), HOSTILE, t),
+    "calibration": lambda t: reliability.calibration(bins().head(1), "", t),
+    "top": lambda t: probabilities.top([], t),
     "strips": lambda t: similarity.strips([similarity.Strip("a", np.array([np.nan]))], t, null_name="own"),
     "row": lambda t: maps.row([maps.Panel(np.full((2, 2), np.nan), "a", 0)], t, signed=False, unit="share"),
     "no panels": lambda t: maps.row([], t, signed=False, unit="share"),
@@ -190,11 +191,6 @@ def test_the_outline_goes_around_what_is_true():
     x, y = maps._outline(np.array([[False, True], [False, False]]))
     points = {(a, b) for a, b in zip(x, y, strict=True) if a is not None}
     assert points == {(0.5, -0.5), (1.5, -0.5), (0.5, 0.5), (1.5, 0.5)}
-
-
-def test_the_true_class_is_always_shown():
-    bars = probabilities.top(np.array([0.6, 0.3, 0.08, 0.02]), list("abcd"), LIGHT, true=3, k=2).data[0]
-    assert sorted(bars.x) == [0.02, 0.3, 0.6]
 
 
 # Linear sRGB as three kinds of colour-blind eyes see it, Machado et al. (2009), full severity.

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from dashboard.context import Services, Studies, resolve
+from dashboard.kept import runs_of
 from dashboard.state import Selection
-from dashboard.summaries import all_runs, class_counts, crossing, examples, facts, shown_classes
 from tests.dashboard.fakes import CLASSES, add_run, make_study
 from tests.dashboard.test_app import opened, words
+from xai_core.answers.data_card import class_counts, crossing, data_card, examples, shown_classes
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan
 from xai_core.store import files
 from xai_core.store.study import Study
@@ -22,7 +23,7 @@ def test_the_card_counts_classes_and_splits(served: Services) -> None:
     counts = class_counts(study)
     assert counts["test"].tolist() == [10, 10, 10]
     assert counts["n"].sum() == len(study.samples)
-    shown = {fact.name: fact for fact in facts(study)}
+    shown = {fact.name: fact for fact in data_card(study).facts}
     assert shown["Samples"].value == "30"
     assert shown["Picture size"].value == "24 × 16 px"
     assert shown["Largest to smallest class"].value == "1.0 to 1"
@@ -31,13 +32,13 @@ def test_the_card_counts_classes_and_splits(served: Services) -> None:
 
 def test_what_spoils_a_measurement_is_marked(tmp_path: Path) -> None:
     study = leaking_study(tmp_path / "leak")
-    shown = {fact.name: fact for fact in facts(study)}
+    shown = {fact.name: fact for fact in data_card(study).facts}
     assert {name for name, fact in shown.items() if fact.warn} == {
         "Shared by splits",
         "Unreadable files",
         "Largest to smallest class",
     }
-    assert crossing(study, study.info.samples_digest)["samples"].tolist() == ["a0, b0"]
+    assert crossing(study)["samples"].tolist() == ["a0, b0"]
 
 
 def leaking_study(path: Path) -> Study:
@@ -70,19 +71,19 @@ def test_many_classes_show_the_largest_and_the_smallest() -> None:
 
 def test_runs_say_what_they_are(served: Services) -> None:
     context, _ = resolve(Selection(), served)
-    table = all_runs(context).table.set_index("name")
+    table = runs_of(context).table.set_index("name")
     assert table["state"].to_dict() == {"net": "measured", "untested": "unpredicted", "alone": "measured"}
     assert table.loc["alone", "model"] == "predictions alone"
     assert table.loc["net", "errors"] == 8
     assert table.loc["net", "accuracy"] == pytest.approx(22 / 30)
     other, _ = resolve(Selection(split="train"), served)
-    assert set(all_runs(other).table["state"]) == {"elsewhere", "unpredicted"}
+    assert set(runs_of(other).table["state"]) == {"elsewhere", "unpredicted"}
 
 
 def test_a_damaged_run_hides_no_other(served: Services) -> None:
     study = served.studies["pets"]
     (study.path / "runs" / "alone" / "run.json").write_text("{", encoding="utf-8")
-    runs = all_runs(resolve(Selection(run="net"), served)[0])
+    runs = runs_of(resolve(Selection(run="net"), served)[0])
     assert len(runs.problems) == 1
     assert set(runs.table["name"]) == {"net", "untested"}
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.commands import explain_line
 from dashboard.context import Services
-from dashboard.diagnostics import notes
 from dashboard.evidence import columns
-from dashboard.sample_maps import rows, sample_of, targets
+from dashboard.sample_maps import rows
 from dashboard.state import Selection, from_query, to_query
 from tests.dashboard.pages import context, finish_all, opened, words, worker
+from xai_core.answers.diagnostics import notes
+from xai_core.answers.maps import explain_line
+from xai_core.answers.sample import sample_of, specs
 from xai_core.params import param
 from xai_core.store.layers import convolutional_layers
 
@@ -46,16 +47,16 @@ def test_of_a_correct_sample_only_one_class_is_asked_for(served: Services) -> No
 
 def test_a_class_named_in_the_link_comes_last(served: Services) -> None:
     here = context(served, run="net", sample=0, target="2")
-    sample = sample_of(here, 0)
+    sample = sample_of(here.scope, 0)
     assert sample is not None
-    assert targets(here, sample) == ["predicted", "true", "difference", "2"]
+    assert specs(sample, here.selection.target) == ["predicted", "true", "difference", "2"]
 
 
 def test_the_rows_say_class_role_and_probability(served: Services) -> None:
     opened("sample", run="net", methods="gradcam,lrp")
     finish_all(served)
     here = context(served, run="net", methods=("gradcam", "lrp"))
-    sample = sample_of(here, 0)
+    sample = sample_of(here.scope, 0)
     assert sample is not None
     grid = rows(here, sample, columns(here))
     assert ["".join(row.title) for row in grid] == [
@@ -142,7 +143,7 @@ def test_another_cell_or_split_forgets_the_sample() -> None:
 
 def test_the_line_is_quoted_for_a_shell(served: Services) -> None:
     here = context(served, run="net", methods=("gradcam",), layer="layer.1")
-    parts = shlex.split(explain_line(here, columns(here), 0, "predicted"))
+    parts = shlex.split(explain_line(str(here.study.path), here.scope.run, columns(here), 0, "predicted"))
     assert str(here.study.path) in parts
     assert parts[:3] == ["xai", "explain", str(here.study.path)]
     assert parts[-2:] == ["--set", "gradcam.layer=layer.1"]

@@ -1,9 +1,116 @@
-"""Which classes are confused: the matrix of a run on a split, its largest confusions, and what it leaves out."""
+"""Which classes are confused? The matrix of a run on a split, its largest confusions, and what it leaves out."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xai_core.answers.lines import paragraphs, table
+from xai_core.answers.question import Asked, Question
 from xai_core.answers.scope import Members, Scope
-from xai_core.triage.confusion import confusion_counts, worst_pairs
+from xai_core.errors import NotFound
+from xai_core.triage.confusion import Per, confusion_counts, rates, similarity_order, worst_pairs
+from xai_core.words import COUNTED_AS, cell_name, of_split, percent, percent_range
+
+LISTED = 10
+_MATRIX_UP_TO = 20
+"""Classes; a larger matrix is wider than a terminal: its pairs and `--json` say more."""
+
+PAIRS_NOTE = (
+    "Of all samples of the true class, with the 95 % interval of each pair by itself: the largest of many pairs tends "
+    "to look larger than it is."
+)
+
+
+@dataclass(frozen=True)
+class ConfusionAnswer:
+    """A confusion matrix and what is said of it.
+
+    Attributes:
+        names: of the classes.
+        counts: `(K, K)`: row = true class, column = predicted class.
+        unpredicted: a sentence on samples that are in no count, or "".
+        per: what the cells show as text.
+    """
+
+    run: str
+    split: str
+    names: tuple[str, ...]
+    counts: NDArray[np.int64]
+    unpredicted: str
+    per: Per = "count"
+
+    @cached_property
+    def n(self) -> int:
+        """Samples."""
+        return int(self.counts.sum())
+
+    @cached_property
+    def wrong(self) -> int:
+        """Those that are wrong."""
+        return self.n - int(np.trace(self.counts))
+
+    @property
+    def sentence(self) -> str:
+        """How many are wrong."""
+        return f"{self.n:,} {of_split(self.split)}, {self.wrong:,} wrong ({percent(self.wrong / self.n)})."
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """All confusions that happen, as `xai_core.triage.confusion.worst_pairs`."""
+        return worst_pairs(self.counts, self.names, None)
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "run": self.run,
+            "split": self.split,
+            "n": self.n,
+            "wrong": self.wrong,
+            "sentence": self.sentence,
+            "unpredicted": self.unpredicted,
+            "classes": list(self.names),
+            "counts": self.counts.tolist(),
+            "pairs": self.pairs.to_dict("records"),
+        }
+
+    def text(self) -> str:
+        """For people."""
+        return paragraphs(f"{self.run}: {self.sentence}", self.unpredicted, self._matrix(), pairs_text(self.pairs))
+
+    def _matrix(self) -> str:
+        if len(self.names) > _MATRIX_UP_TO:
+            return f"The matrix of {len(self.names)} classes is in --json."
+        values = rates(self.counts, self.per)
+        cells = [[f"{value:,.0f}" if self.per == "count" else percent(value) for value in row] for row in values]
+        rows = [[name, *row] for name, row in zip(self.names, cells, strict=True)]
+        lines = [["true ↓ predicted →", *self.names], *rows]
+        return f"{COUNTED_AS[self.per]}\n{table(lines, right=range(1, len(self.names) + 1))}"
+
+
+def pairs_text(pairs: pd.DataFrame, top: int = LISTED) -> str:
+    """The largest confusions, a line each."""
+    if pairs.empty:
+        return "No confusions."
+    shown = pairs.head(top).to_dict("records")
+    lines = [(cell_name(pair["true_name"], pair["predicted_name"]), *pair_words(pair)) for pair in shown]
+    return f"Worst pairs\n{table(lines, right=(1, 2))}\n{PAIRS_NOTE}"
+
+
+def pair_words(pair: Mapping[Hashable, Any]) -> tuple[str, str, str]:
+    """A confusion's numbers: `3 of 40`, `7.5 %`, `2.6 to 19.9 %`."""
+    return f"{pair['count']:,} of {pair['n']:,}", percent(pair["share"]), percent_range(pair["low"], pair["high"])
+
+
+def similar(counts: NDArray[np.int64]) -> list[int]:
+    """An order of the classes that puts those often confused next to each other."""
+    return [int(i) for i in similarity_order(counts)]
 
 
 def unpredicted(scope: Scope) -> str:
@@ -17,6 +124,28 @@ def unpredicted(scope: Scope) -> str:
 
 def confusions(among: Members, classes: int, *, top: int | None = None) -> list[tuple[int, int, int]]:
     """`(true class, predicted class, samples)` of the confusions that happen, largest first."""
-    table = worst_pairs(confusion_counts(among.labels, among.predicted, classes), [""] * classes, top)
-    columns = (table[name].tolist() for name in ("true", "predicted", "count"))
+    pairs = worst_pairs(confusion_counts(among.labels, among.predicted, classes), [""] * classes, top)
+    columns = (pairs[name].tolist() for name in ("true", "predicted", "count"))
     return list(zip(*columns, strict=True))
+
+
+def confusion(scope: Scope, per: Per = "count") -> ConfusionAnswer:
+    """The confusion matrix of the scope.
+
+    Raises:
+        NotFound: no sample of the split has a prediction.
+    """
+    among = scope.members
+    if not len(among.rows):
+        remedy = "Choose another split, or run this first: xai predict."
+        raise NotFound("no predictions in this split", value=f"{scope.run.name}, {scope.split}", remedy=remedy)
+    counts = confusion_counts(among.labels, among.predicted, len(scope.names))
+    return ConfusionAnswer(scope.run.name, scope.split, scope.names, counts, unpredicted(scope), per)
+
+
+def answer(asked: Asked) -> ConfusionAnswer:
+    """The confusion matrix that is asked for."""
+    return confusion(asked.scope(), asked.rates)
+
+
+QUESTION = Question("confusion", "Which classes are confused?", ("run", "split", "rates"), answer)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import shlex
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from xai_core.answers.methods import takes_layer
-from xai_core.answers.scope import Rows
+import numpy as np
+
+from xai_core.answers.diagnostics import Note, caution, notes
+from xai_core.answers.methods import in_menus, takes_layer
+from xai_core.answers.scope import Rows, Scope
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
-from xai_core.params import build
-from xai_core.store.maps import MapStore
+from xai_core.params import as_dict, build
+from xai_core.store.maps import REFUSED, STORED, MapStore, StoredMaps
 from xai_core.store.obstacles import obstacle
 from xai_core.store.run import Run
+from xai_core.triage.confusion import Cell
 from xai_core.triage.identities import same_maps
+from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
 from xai_core.types import Card
+
+COARSE = 20
+"""Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,49 @@ class Column:
     card: Card
     params: Any
     maps: MapStore | None
+
+
+@dataclass(frozen=True)
+class MapFacts:
+    """What there is to say of one map of one sample.
+
+    Attributes:
+        state: `stored`, `refused`, or `missing`: still to be computed.
+        reason: why it is refused; None where it is not.
+        scale: the value drawn as full strength; None where there is no map.
+        diagnostics: what the method says of this map, by name.
+    """
+
+    state: Literal["stored", "refused", "missing"] = "missing"
+    reason: str | None = None
+    scale: float | None = None
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def caution(self) -> str | None:
+        """What to know before trusting it; None where there is nothing."""
+        return caution(self.diagnostics)
+
+    @property
+    def notes(self) -> list[Note]:
+        """A line for each diagnostic that has a meaning by itself."""
+        return notes(self.diagnostics)
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "state": self.state,
+            "reason": self.reason,
+            "full_colour": self.scale,
+            "caution": self.caution,
+            "notes": [note.text for note in self.notes],
+        }
+
+
+def no_heatmaps(run: Run | None) -> str:
+    """Why there are no heatmaps at all, in a sentence; "" where some method can be used."""
+    reasons = [obstacle(run, explainer) for explainer in in_menus()]
+    return "" if None in reasons else f"No heatmaps: {reasons[0] if reasons else 'no explanation method is installed.'}"
 
 
 def columns(
@@ -64,6 +117,102 @@ def params_of(explainer: Explainer, values: Mapping[str, Any], layer: str = "") 
 def target_keys(run: Run, rows: Rows, spec: str) -> list[str]:
     """What a target resolves to for each row, as maps are kept by. Raises as `Run.targets`."""
     return [target.key for target in run.targets(rows, spec)]
+
+
+def found(column: Column, rows: Rows, keys: Sequence[str], scaling: Scaling) -> list[MapFacts]:
+    """What is stored, by pairs of row and resolved target.
+
+    Args:
+        scaling: `per image`: each map by its own maximum; `shared`: all of these by one.
+    """
+    if column.maps is None:
+        return [MapFacts()] * len(rows)
+    stored = column.maps.get(rows, keys)
+    shown = evidence(stored.maps, signed=column.card.signed)
+    coarse = bool(shown.size) and max(shown.shape[1:]) <= COARSE
+    scales = limits(shown, scaling=scaling, percentile=100.0 if coarse else PERCENTILE)
+    return [_facts(stored, i, float(scales[i]) or 1.0) for i in range(len(rows))]
+
+
+def _facts(stored: StoredMaps, i: int, scale: float) -> MapFacts:
+    if stored.state[i] != STORED:
+        refused = stored.state[i] == REFUSED
+        return MapFacts("refused" if refused else "missing", stored.refusals[i] if refused else None)
+    told = {name: float(values[i]) for name, values in stored.diagnostics.items() if np.isfinite(values[i])}
+    return MapFacts("stored", None, scale, told)
+
+
+def refusals(wanted: Sequence[Column], facts: Sequence[Sequence[MapFacts]]) -> list[str]:
+    """A sentence for each method and reason, with how many of its maps are refused.
+
+    Args:
+        wanted: the methods.
+        facts: for each method its maps.
+    """
+    sentences = []
+    for column, of_method in zip(wanted, facts, strict=True):
+        for reason, count in Counter(one.reason for one in of_method if one.reason).items():
+            of = "" if count == len(of_method) else f" for {count:d} of {len(of_method)} maps"
+            sentences.append(f"{column.card.title} is not available{of}: {reason}")
+    return sentences
+
+
+def one_map(groups: Sequence[Collection[str]]) -> list[str]:
+    """A sentence for each group of methods (their titles) that gave the same maps."""
+    sorted_ = [sorted(titles) for titles in groups]
+    return [
+        f"{', '.join(names[:-1])} and {names[-1]} are the same map here: that they agree is no evidence."
+        for names in sorted_
+    ]
+
+
+ONE_MAP_WHY = (
+    "At a layer that is followed by global pooling and one linear layer these formulas come to the same, up to scale. "
+    "Choose another layer, or another method, for a second opinion."
+)
+
+
+def same_for_every_class(wanted: Sequence[Column]) -> str:
+    """A sentence that names the methods whose maps do not depend on the class, or ""."""
+    names = [column.card.title for column in wanted if not column.card.class_specific]
+    if not names:
+        return ""
+    return f"Not about the class: {', '.join(names)}. The map is the same whichever class is asked about."
+
+
+def explain_line(study: str, run: Run, wanted: Sequence[Column], row: int, target: str) -> str:
+    """`xai explain …` for one sample, quoted for a shell.
+
+    Args:
+        study: the study's folder as it is to be named.
+        run: the run.
+        wanted: the methods.
+        row: the sample.
+        target: one of TARGET_SPECS or a class index as text.
+    """
+    samples = [f"--ids={run.study.samples['id'].iat[row]}"]  # an id may begin with a dash
+    return shlex.join(_explain(study, run, wanted, samples, target))
+
+
+def explain_many_line(scope: Scope, wanted: Sequence[Column], cell: Cell | None, target: str) -> str:
+    """`xai explain … --background` for a cell of the split, or all of it."""
+    samples = ["--split", scope.split]
+    if cell is not None:
+        true, predicted = (scope.names[index] for index in cell)
+        samples += [f"--true={true}", f"--predicted={predicted}"]
+    return shlex.join([*_explain(str(scope.study.path), scope.run, wanted, samples, target), "--background"])
+
+
+def _explain(study: str, run: Run, wanted: Sequence[Column], samples: Sequence[str], target: str) -> list[str]:
+    words = ["xai", "explain", study, "--run", run.name]
+    words += ["--methods", ",".join(column.card.key for column in wanted), *samples, "--target", target]
+    return words + [part for c in wanted for setting in settings(c) for part in ("--set", f"{c.card.key}.{setting}")]
+
+
+def settings(column: Column) -> list[str]:
+    """A method's parameters that are not at their defaults, as `steps=100`."""
+    defaults = as_dict(type(column.params)())
+    return [f"{name}={value}" for name, value in as_dict(column.params).items() if value != defaults[name]]
 
 
 def same(run: Run, wanted: Sequence[Column], rows: Rows, spec: str) -> list[frozenset[str]]:

@@ -97,12 +97,7 @@ def in_order(scope: Scope, rows: Rows, by: str) -> Rows:
         return rows
     known = by if by in SORTS else "confidence"
     said = scope.predictions.at(rows)
-    return rows[order_by(sort_scores(known, said.probabilities, said.loss), descending=known not in _RISING)]
-
-
-def drawn(rows: Rows, count: int, seed: int) -> Rows:
-    """At most `count` of the rows, drawn by the seed, ascending."""
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
+    return rows[order_by(sort_scores(known, said), descending=known not in _RISING)]
 
 
 def newest_run(study: Study, opened: Callable[[str], Run] | None = None) -> Run | None:

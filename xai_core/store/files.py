@@ -174,8 +174,8 @@ def write_table(path: Path, table: pa.Table, about: Mapping[str, str] | None = N
     write_atomic(path, bytes(data))
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """The schema's columns of a Parquet file, in its order.
+def read_table(path: Path, schema: pa.Schema | Callable[[list[str]], pa.Schema]) -> pa.Table:
+    """The schema's columns of a Parquet file, in its order; the schema may depend on the names of the file's columns.
 
     Its metadata is what `write_table` was told `about` it; None where the file has no checksum (an older one, or of
     another program): nothing then proves that it is as it was written.
@@ -195,6 +195,8 @@ def read_table(path: Path, schema: pa.Schema) -> pa.Table:
         file = pq.ParquetFile(pa.BufferReader(data))
         if file.metadata.num_rows > _MOST_ROWS:  # a few bytes may claim any number
             raise ValueError(f"{file.metadata.num_rows:,} lines")
+        if not isinstance(schema, pa.Schema):
+            schema = schema(file.schema_arrow.names)
         table = file.read(use_threads=False).select(schema.names).combine_chunks()
         if not sealed:
             table.validate(full=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,19 +23,17 @@ from numpy.typing import NDArray
 from xai_core.errors import BadInput, NotFound
 from xai_core.files import damaged, locked, storage_errors
 from xai_core.store import files
+from xai_core.store.chances import KEPT, Chances, Dense, Largest, are_many, joined, largest
+from xai_core.task import loss_of, most_probable
 from xai_core.types import Array
 
 if TYPE_CHECKING:
     from xai_core.store.study import Study
 
 TABLE = "predictions.parquet"
-SUM_TOLERANCE = 2e-3
-"""By how much the probabilities of a sample may miss 1; tables from elsewhere are rounded."""
-
 _MODEL, _SAMPLES = "model", "samples_digest"
 
 _PART = re.compile(r"predictions\.[0-9a-f]{32}\.parquet")
-_TINY = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -44,15 +42,25 @@ class Predictions:
 
     Attributes:
         rows: `(n,)` row numbers, ascending.
-        probabilities: `(n, K)`, 0 … 1.
+        chances: the probabilities, as they are stored.
         predicted: `(n,)` the most probable class.
         loss: `(n,)` cross-entropy against the label, in nats.
     """
 
     rows: NDArray[np.int64]
-    probabilities: Array
+    chances: Chances
     predicted: NDArray[np.int64]
     loss: Array
+
+    @property
+    def probabilities(self) -> Array:
+        """`(n, K)`, 0 … 1; NaN where there are so many classes that it was not kept. Of many samples ask `at`."""
+        return self.chances.dense(slice(None))
+
+    @property
+    def confidence(self) -> Array:
+        """`(n,)` the probability of the predicted class."""
+        return self.chances.of(slice(None), self.predicted)
 
     def have(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """`(n,)` which of these rows there is a prediction for."""
@@ -94,8 +102,24 @@ class Predicted:
 
     @property
     def probabilities(self) -> Array:
-        """`(n, K)`, 0 … 1."""
-        return self._all.probabilities[self.places]
+        """`(n, K)`, 0 … 1; NaN where there are so many classes that it was not kept: see `of`."""
+        return self._all.chances.dense(self.places)
+
+    def of(self, classes: NDArray[np.int64]) -> Array:
+        """`(n,)` the probability of one class for each; NaN where it was not kept. A label's and the largest are."""
+        return self._all.chances.of(self.places, np.asarray(classes, np.int64))
+
+    @property
+    def confidence(self) -> Array:
+        """`(n,)` the probability of the predicted class."""
+        return self.of(self.predicted)
+
+    @property
+    def margin(self) -> Array:
+        """`(n,)` the largest probability minus the second largest."""
+        two = self._all.chances.two_largest(self.places)
+        margin: Array = two[:, 0] - two[:, 1]
+        return margin
 
     @property
     def loss(self) -> Array:
@@ -119,7 +143,7 @@ class PredictionFiles:
             if self._kept is not None and self._kept[0] == now:
                 return self._kept[1]
             try:
-                found = _joined([self._read(self._folder / name) for name in now])
+                found = _joined([self._read(self._folder / name) for name in now], self._study.labels)
             except BadInput:
                 if self._listed() == now:
                     raise
@@ -172,87 +196,110 @@ class PredictionFiles:
         order = np.argsort(rows, kind="stable") if rows.ndim == 1 else np.empty(0, np.int64)
         if rows.ndim == 1 and len(probabilities) == len(rows):
             rows, probabilities = rows[order], probabilities[order]
-        problem = self._problem(rows, probabilities)
+        classes = len(self._study.class_names)
+        if rows.ndim != 1 or probabilities.shape != (len(rows), classes):
+            problem = f"probabilities of shape {probabilities.shape} for {len(rows)} rows and {classes} classes"
+        else:
+            problem = self._wrong_rows(rows) or Dense(probabilities).problem()
         if problem:
             raise BadInput("predictions that cannot be right", value=problem, remedy="Mend them and write again.")
+        labels = self._study.labels[rows]
         if losses is None:
-            chosen = probabilities[np.arange(len(rows)), self._study.labels[rows]]
-            return Predictions(rows, probabilities, _most_probable(probabilities), -np.log(np.maximum(chosen, _TINY)))
-        return Predictions(rows, probabilities, _most_probable(probabilities), np.asarray(losses, np.float32)[order])
+            losses = loss_of(probabilities[np.arange(len(rows)), labels])
+        else:
+            losses = np.asarray(losses, np.float32)[order]
+        if not are_many(classes):
+            return Predictions(rows, Dense(probabilities), most_probable(probabilities), losses)
+        kept = largest(Dense(probabilities), labels)
+        return Predictions(rows, kept, kept.classes[:, 0].astype(np.int64), losses)
 
-    def _problem(self, rows: NDArray[np.int64], probabilities: Array) -> str:
-        """What cannot be right, or ""; `rows` in the order in which they are stored."""
-        classes, samples = len(self._study.class_names), len(self._study.labels)
-        if rows.ndim != 1 or probabilities.shape != (len(rows), classes):
-            return f"probabilities of shape {probabilities.shape} for {len(rows)} rows and {classes} classes"
-        if len(rows) and (rows[0] < 0 or rows[-1] >= samples or (np.diff(rows) <= 0).any()):
-            return "a row that does not exist, or twice"
-        if not ((probabilities >= 0) & (probabilities <= 1 + SUM_TOLERANCE)).all():  # NaN compares false
-            return "a probability outside 0 … 1"
-        if (np.abs(probabilities.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE).any():
-            return "probabilities that do not add up to 1"
-        return ""
+    def _wrong_rows(self, rows: NDArray[np.int64]) -> str:
+        """What cannot be right with the rows in the order in which they are stored, or ""."""
+        known = not len(rows) or (rows[0] >= 0 and rows[-1] < len(self._study.labels) and (np.diff(rows) > 0).all())
+        return "" if known else "a row that does not exist, or twice"
 
     def _write(self, path: Path, made: Predictions) -> None:
         self._study.bring_up()
-        columns = [
-            self._study.ids(made.rows),
-            pa.array(made.rows),
-            pa.array(made.predicted),
-            pa.array(made.loss),
-            pa.FixedSizeListArray.from_arrays(made.probabilities.ravel(), made.probabilities.shape[1]),
-        ]
-        files.write_table(path, pa.table(columns, schema=self._schema), self._about)
+        columns = {"id": self._study.ids(made.rows), "row": made.rows, "predicted": made.predicted, "loss": made.loss}
+        if are_many(len(self._study.class_names)):
+            kept = largest(made.chances, self._study.labels[made.rows])
+            columns |= {"of_label": kept.of_label, "rest": kept.rest}
+            columns |= {"classes": _lists(kept.classes), "largest": _lists(kept.values)}
+        else:
+            columns["probabilities"] = _lists(made.chances.dense(slice(None)))
+        files.write_table(path, pa.table(columns, schema=self._schema(columns)), self._about)
 
     @property
     def _about(self) -> dict[str, str]:
         """Whose predictions they are, and of what: the files of two runs look alike."""
         return {_MODEL: self._fingerprint(), _SAMPLES: self._study.info.samples_digest}
 
-    @property
-    def _schema(self) -> pa.Schema:
+    def _schema(self, names: Iterable[str]) -> pa.Schema:
+        """Of a file with columns of these names: where only the largest probabilities are kept, `largest` is one."""
         types = {"id": pa.string(), "row": pa.int64(), "predicted": pa.int64(), "loss": pa.float32()}
-        types["probabilities"] = pa.list_(pa.float32(), len(self._study.class_names))
+        if "largest" in names:
+            types |= {"of_label": pa.float32(), "rest": pa.float32()}
+            types |= {"classes": pa.list_(pa.int32(), KEPT), "largest": pa.list_(pa.float32(), KEPT)}
+        else:
+            types["probabilities"] = pa.list_(pa.float32(), len(self._study.class_names))
         return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
 
     def _read(self, path: Path) -> Predictions:
         table = files.read_table(path, self._schema)
         rows, predicted, loss = (table[name].to_numpy() for name in ("row", "predicted", "loss"))
-        probabilities = table["probabilities"].combine_chunks().flatten().to_numpy()
-        probabilities = probabilities.reshape(len(rows), len(self._study.class_names))
-        problem = self._problem(rows, probabilities)
+        problem = self._wrong_rows(rows)
         if not problem and not self._study.ids(rows).equals(table["id"].combine_chunks()):
             problem = "it is about other samples"
+        if problem:
+            raise damaged(path, problem)
+        chances = self._chances(table, rows)
+        problem = chances.problem()
         written = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if not problem and any(written.get(key, value) != value for key, value in self._about.items()):
             problem = "it is another run's, or another study's"
-        if not problem and not _agree(predicted, loss, probabilities):
+        if not problem and not _agree(predicted, loss, chances, len(self._study.class_names)):
             problem = "the predicted class is not the most probable one, or a loss is no number"
         if problem:
             raise damaged(path, problem)
-        return Predictions(rows, probabilities, predicted, loss)
+        return Predictions(rows, chances, predicted, loss)
+
+    def _chances(self, table: pa.Table, rows: NDArray[np.int64]) -> Chances:
+        count = len(self._study.class_names)
+        if "probabilities" in table.column_names:
+            return Dense(_matrix(table["probabilities"], count))
+        classes, values = _matrix(table["classes"], KEPT), _matrix(table["largest"], KEPT)
+        rest, of_label = table["rest"].to_numpy(), table["of_label"].to_numpy()
+        return Largest(classes, values, rest, self._study.labels[rows], of_label, count)
 
 
-def _most_probable(probabilities: Array) -> NDArray[np.int64]:
-    return probabilities.argmax(axis=1).astype(np.int64)
+def _lists(values: NDArray[Any]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
 
 
-def _agree(predicted: NDArray[np.int64], loss: Array, probabilities: Array) -> bool:
+def _matrix(column: pa.ChunkedArray, width: int) -> NDArray[Any]:
+    found: NDArray[Any] = column.combine_chunks().flatten().to_numpy()
+    return found.reshape(-1, width)
+
+
+def _agree(predicted: NDArray[np.int64], loss: Array, chances: Chances, classes: int) -> bool:
     """Whether each predicted class is the most probable one (or one of several), and each loss a number."""
-    known = ((predicted >= 0) & (predicted < probabilities.shape[1])).all()
+    known = ((predicted >= 0) & (predicted < classes)).all()
     if not known or not np.isfinite(loss).all():
         return False
-    return bool((probabilities[np.arange(len(predicted)), predicted] == probabilities.max(axis=1, initial=0)).all())
+    everything = slice(None)
+    return bool((chances.of(everything, predicted) == chances.two_largest(everything)[:, 0]).all())
 
 
-def _joined(parts: list[Predictions]) -> Predictions:
-    """All in one, by ascending row."""
+def _joined(parts: list[Predictions], labels: NDArray[np.int64]) -> Predictions:
+    """All in one, by ascending row; of two of one sample the first counts."""
     if len(parts) == 1:
         return parts[0]
-    rows, first = np.unique(np.concatenate([part.rows for part in parts]), return_index=True)
+    rows = np.concatenate([part.rows for part in parts])
+    order = np.argsort(rows, kind="stable")  # merges what is in order already, which np.unique sorts anew
+    first = order[np.diff(rows[order], prepend=-1) > 0]
     return Predictions(
-        rows,
-        np.concatenate([part.probabilities for part in parts])[first],
+        rows[first],
+        joined([part.chances for part in parts], [labels[part.rows] for part in parts]).taken(first),
         np.concatenate([part.predicted for part in parts])[first],
         np.concatenate([part.loss for part in parts])[first],
     )

@@ -141,7 +141,14 @@ class Study:
 
     def ids(self, rows: NDArray[np.int64]) -> pa.Array:
         """The ids of these rows, as Arrow has them: ten times as fast as a data frame."""
-        return self._table["id"].combine_chunks().take(pa.array(rows))
+        return self._ids if self._are_all(rows) else self._ids.take(pa.array(rows))
+
+    @cached_property
+    def _ids(self) -> pa.Array:
+        return self._table["id"].combine_chunks()
+
+    def _are_all(self, rows: NDArray[np.int64]) -> bool:
+        return len(rows) == len(self._labels) and bool((rows == np.arange(len(rows))).all())
 
     def rows(self, split: str | None = None) -> NDArray[np.int64]:
         """Row numbers of a split, ascending, read-only; of all samples for None.

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 SORTS = {"confidence": "confidence", "margin": "margin to the second class", "loss": "loss"}
-"""What `sort_scores` knows, with the words for people."""
+"""What `sort_scores` knows, as `Said` calls it, with the words for people."""
 
 
-def sort_scores(by: str, probabilities: NDArray, losses: NDArray) -> NDArray[np.float64]:
-    """`(n,)` scores of samples with `(n, K)` probabilities and `(n,)` losses.
+class Said(Protocol):
+    """What a model said of n samples: probabilities in [0, 1], and the loss against the label."""
 
-    `confidence`: the largest probability. `margin`: the largest minus the second largest, small where the model
-    wavered. `loss`: as given, large where the model was sure of a wrong class.
+    @property
+    def confidence(self) -> NDArray:
+        """`(n,)` the largest probability."""
+
+    @property
+    def margin(self) -> NDArray:
+        """`(n,)` the largest minus the second largest."""
+
+    @property
+    def loss(self) -> NDArray:
+        """`(n,)`, in nats."""
+
+
+def sort_scores(by: str, said: Said) -> NDArray[np.float64]:
+    """`(n,)` scores of samples.
+
+    `confidence`: the largest probability. `margin`: small where the model wavered. `loss`: large where the model was
+    sure of a wrong class.
     """
-    if by == "loss":
-        return np.asarray(losses, float)
     if by not in SORTS:
         raise ValueError(f"cannot sort by {by!r}")
-    top = np.sort(np.asarray(probabilities, float), axis=1)[:, ::-1]
-    return top[:, 0] if by == "confidence" or top.shape[1] < 2 else top[:, 0] - top[:, 1]
+    return np.asarray(getattr(said, by), float)
 
 
 def order_by(scores: NDArray, *, descending: bool) -> NDArray[np.int64]:

@@ -37,18 +37,18 @@ class Quality:
     calibration_error: float
 
 
-def quality(labels: NDArray[np.integer], predicted: NDArray[np.integer], probabilities: NDArray) -> Quality:
-    """What the record says, for `(n,)` labels and predictions and `(n, K)` probabilities."""
+def quality(labels: NDArray[np.integer], predicted: NDArray[np.integer], confidence: NDArray, classes: int) -> Quality:
+    """What the record says, for `(n,)` labels, predictions and their probabilities, of so many classes."""
     n, correct = len(labels), int(np.sum(labels == predicted))
     low, high = (float(bound) for bound in wilson(correct, n))
     if not n:
         return Quality(0, 0, *[np.nan] * 6)
-    counts = confusion_counts(labels, predicted, probabilities.shape[1])
+    counts = confusion_counts(labels, predicted, classes)
     hits, members, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     balanced = np.mean(hits[members > 0] / members[members > 0])
     either = members + said > 0
     f1 = np.mean(2 * hits[either] / (members + said)[either])
-    gap = expected_calibration_error(reliability(labels, predicted, probabilities))
+    gap = expected_calibration_error(reliability(labels, predicted, confidence))
     return Quality(n, n - correct, correct / n, low, high, float(balanced), float(f1), gap)
 
 
@@ -76,15 +76,15 @@ def per_class(labels: NDArray[np.integer], predicted: NDArray[np.integer], class
 
 
 def reliability(
-    labels: NDArray[np.integer], predicted: NDArray[np.integer], probabilities: NDArray, bins: int = BINS
+    labels: NDArray[np.integer], predicted: NDArray[np.integer], confidence: NDArray, bins: int = BINS
 ) -> pd.DataFrame:
     """Accuracy against confidence, the probability of the predicted class, in bins of equal width.
 
     Returns:
         One row per bin: `left`, `right` (the bin is (left, right]), `n`, `confidence` (mean), `accuracy`, `low`,
-        `high`; NaN in empty bins. Samples without probabilities (NaN) are in none.
+        `high`; NaN in empty bins. Samples without a probability (NaN) are in none.
     """
-    confidence = probabilities[np.arange(len(predicted)), predicted].astype(float)
+    confidence = np.asarray(confidence, float)
     known = np.isfinite(confidence)
     confidence, correct = confidence[known], (labels == predicted)[known].astype(float)
     number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)

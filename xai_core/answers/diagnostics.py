@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from dashboard.evidence import CONSERVED_WITHIN
-from dashboard.map_grid import Note
+from xai_core.words import percent
 
+CONSERVED_WITHIN = 0.02
 _COMPLETE_WITHIN = 0.05
 _MOSTLY = 0.5
 _CHANCE = 3.0
 """How many standard errors a random estimate may be off before something else must be the cause."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A short line under a map, explained on hovering; `odd` where a person should look twice."""
+
+    text: str
+    title: str
+    odd: bool = False
 
 
 def notes(diagnostics: Mapping[str, float]) -> list[Note]:
@@ -32,7 +42,7 @@ def _conservation(ratio: float) -> Note:
         "The share of the model's output that arrives at the pixels. 100 % is ideal; a map that is more than 10 % off "
         "is not shown."
     )
-    return Note(f"conservation {ratio:.1%}".replace("%", " %"), title, odd=abs(ratio - 1) > CONSERVED_WITHIN)
+    return Note(f"conservation {percent(ratio)}", title, odd=abs(ratio - 1) > CONSERVED_WITHIN)
 
 
 def _constant(share: float) -> Note:
@@ -40,7 +50,7 @@ def _constant(share: float) -> Note:
         "The share of the model's output that its class token holds. It belongs to no pixel, and the map lacks it: the "
         "nearer to 100 %, the less this map says."
     )
-    return Note(f"class token {share:.0%}".replace("%", " %"), title, odd=abs(share) > _MOSTLY)
+    return Note(f"class token {percent(share, 0)}", title, odd=abs(share) > _MOSTLY)
 
 
 def _sum(total: float, expected: float, error: float) -> Note:
@@ -57,4 +67,12 @@ def _gap(gap: float) -> Note:
         "How far the map's sum is from the change of the output that it should add up to. 0 % is ideal; more steps or "
         "samples make it smaller."
     )
-    return Note(f"completeness gap {gap:.1%}".replace("%", " %"), title, odd=gap > _COMPLETE_WITHIN)
+    return Note(f"completeness gap {percent(gap)}", title, odd=gap > _COMPLETE_WITHIN)
+
+
+def caution(diagnostics: Mapping[str, float]) -> str | None:
+    """What to know before a map is trusted; None where there is nothing."""
+    ratio = diagnostics.get("conservation")
+    if ratio is None or abs(ratio - 1) <= CONSERVED_WITHIN:
+        return None
+    return f"Relevance is not conserved: {percent(ratio, 0)} of the output arrives at the input (100 % is ideal)."

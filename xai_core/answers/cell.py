@@ -1,0 +1,199 @@
+"""Which samples are in a cell of the confusion matrix, in which order, and what there is to say of their maps?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xai_core.answers.lines import paragraphs, table
+from xai_core.answers.maps import MapFacts, found, target_keys
+from xai_core.answers.question import Asked, Choice, Question
+from xai_core.answers.sample import said_of_maps
+from xai_core.answers.scope import Members, Rows, Scope, in_order
+from xai_core.triage.confusion import Cell
+from xai_core.words import cell_name, percent
+
+PAGE = 24
+"""Samples of a page."""
+
+SORTS = {
+    "confidence": "Surest first",
+    "margin": "Closest calls first",
+    "loss": "Largest loss first",
+    "disagreement": "Methods disagree most",
+}
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """How large a cell is, alone and as a share of its row and its column.
+
+    Attributes:
+        true, predicted: names of the classes.
+        count, of_true, of_predicted: samples of the cell, of the true class, predicted as the predicted class.
+    """
+
+    true: str
+    predicted: str
+    count: int
+    of_true: int
+    of_predicted: int
+
+    @property
+    def title(self) -> str:
+        """What the samples are."""
+        return cell_name(self.true, self.predicted)
+
+    @property
+    def sentence(self) -> str:
+        """How many, and of how many."""
+        parts = [f"{self.count:,} {'sample' if self.count == 1 else 'samples'}"]
+        if self.of_true:
+            parts.append(f"{percent(self.count / self.of_true)} of the {self.of_true:,} that are {self.true}")
+        if self.of_predicted:
+            share = percent(self.count / self.of_predicted)
+            parts.append(f"{share} of the {self.of_predicted:,} predicted as {self.predicted}")
+        return " · ".join(parts)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of an ordered list of samples. `number` is from 1, of `pages`."""
+
+    rows: Rows
+    number: int
+    pages: int
+
+
+def cell_facts(among: Members, names: tuple[str, ...], cell: Cell) -> CellFacts:
+    """Of a cell, given as (true class, predicted class)."""
+    is_true, is_predicted = among.labels == cell[0], among.predicted == cell[1]
+    sizes = (int(members.sum()) for members in (is_true & is_predicted, is_true, is_predicted))
+    return CellFacts(names[cell[0]], names[cell[1]], *sizes)
+
+
+def page_of(rows: Rows, number: int) -> Page:
+    """The page with this number; the last one where there are not so many."""
+    pages = math.ceil(len(rows) / PAGE)
+    shown = max(1, min(number, pages))
+    return Page(rows[(shown - 1) * PAGE : shown * PAGE], shown, pages)
+
+
+def members_table(scope: Scope, rows: Rows) -> pd.DataFrame:
+    """One line per sample: `id`, `row`, `split`, `path`, `true`, `predicted`, `p_true`, `p_predicted`, `loss`, `tags`,
+    `note`."""
+    study, said = scope.study, scope.predictions.at(rows)
+    labels, names = study.labels[rows], np.array(scope.names, dtype=object)
+    samples, written = study.samples.iloc[rows], study.annotations.of(rows.tolist())
+    return pd.DataFrame(
+        {
+            "id": samples["id"].to_numpy(),
+            "row": rows,
+            "split": samples["split"].to_numpy(),
+            "path": samples["path"].to_numpy(),
+            "true": names[labels],
+            "predicted": names[said.predicted],
+            "p_true": said.of(labels),
+            "p_predicted": said.confidence,
+            "loss": said.loss,
+            "tags": ["; ".join(one.tags) for one in written],
+            "note": [one.note for one in written],
+        }
+    )
+
+
+@dataclass(frozen=True)
+class CellAnswer:
+    """A cell's samples in order, and the maps of one page of them.
+
+    Attributes:
+        sort: the order, one of SORTS.
+        samples: all of them, as `members_table`.
+        page: the page whose maps are spoken of.
+        maps: for each method, by its title, what there is for each sample of the page.
+        sentences: what must be known of these maps.
+    """
+
+    run: str
+    split: str
+    facts: CellFacts
+    sort: str
+    samples: pd.DataFrame
+    page: Page
+    maps: dict[str, list[MapFacts]]
+    sentences: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "run": self.run,
+            "split": self.split,
+            "true": self.facts.true,
+            "predicted": self.facts.predicted,
+            "title": self.facts.title,
+            "facts": self.facts.sentence,
+            "n": self.facts.count,
+            "of_true": self.facts.of_true,
+            "of_predicted": self.facts.of_predicted,
+            "order": SORTS[self.sort],
+            "samples": self.samples.to_dict("records"),
+            "page": self.page.number,
+            "pages": self.page.pages,
+            "page_rows": self.page.rows.tolist(),
+            "maps": {title: [one.as_json() for one in facts] for title, facts in self.maps.items()},
+            "sentences": list(self.sentences),
+        }
+
+    def text(self) -> str:
+        """For people."""
+        head = f"{self.facts.title}\n{self.facts.sentence}"
+        if not self.facts.count:
+            return paragraphs(head, "No sample of this class was predicted as that one.")
+        shown = self.samples[self.samples["row"].isin(self.page.rows)]
+        lines = [("sample", "true", "predicted", "loss"), *map(_line, shown.to_dict("records"))]
+        order = f"{SORTS[self.sort]}, page {self.page.number} of {self.page.pages}"
+        maps = [(title, _states(facts)) for title, facts in self.maps.items()]
+        return paragraphs(head, f"{order}\n{table(lines, right=(1, 2, 3))}", table(maps), "\n".join(self.sentences))
+
+
+def _line(sample: dict[Any, Any]) -> tuple[str, str, str, str]:
+    return sample["id"], percent(sample["p_true"]), percent(sample["p_predicted"]), f"{sample['loss']:.3f}"
+
+
+def _states(facts: list[MapFacts]) -> str:
+    states = [one.state for one in facts]
+    doubtful = sum(one.caution is not None for one in facts)
+    counts = {"stored": states.count("stored"), "refused": states.count("refused"), "not computed yet": 0}
+    counts["not computed yet"] = states.count("missing")
+    said = [f"{count} {state}" for state, count in counts.items() if count]
+    return ", ".join([*said, *([f"{doubtful} with a caution"] if doubtful else [])])
+
+
+def answer(asked: Asked) -> CellAnswer:
+    """The cell that is asked for. Raises BadParameter where none is named."""
+    scope, cell = asked.scope(), asked.needed_cell()
+    among = scope.members
+    sort = asked.sort if asked.sort in SORTS else "confidence"
+    rows, columns = among.cell(*cell), asked.columns(scope.run)
+    ordered = in_order(scope, rows, sort)
+    page = page_of(ordered, asked.page)
+    keys = target_keys(scope.run, page.rows, asked.target) if len(rows) else []
+    facts = [found(column, page.rows, keys, asked.scale) for column in columns] if len(rows) else []
+    return CellAnswer(
+        run=scope.run.name,
+        split=scope.split,
+        facts=cell_facts(among, scope.names, cell),
+        sort=sort,
+        samples=members_table(scope, ordered) if len(rows) else pd.DataFrame({"row": ordered}),
+        page=page,
+        maps={column.card.title: of_method for column, of_method in zip(columns, facts, strict=False)},
+        sentences=tuple(said_of_maps(scope, columns, facts, page.rows, asked.target)) if len(rows) else (),
+    )
+
+
+CHOICES: tuple[Choice, ...] = ("run", "split", "cell", "methods", "target", "scale", "sort", "page")
+QUESTION = Question("cell", "Which samples are in a cell, and what is said of their maps?", CHOICES, answer)

@@ -1,0 +1,135 @@
+"""What is here, and how good is it? The data card, the runs on a split, and the chosen run in more detail."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xai_core.answers.confusion import ConfusionAnswer, confusion, pairs_text
+from xai_core.answers.data_card import DataCard, data_card
+from xai_core.answers.lines import paragraphs, table
+from xai_core.answers.question import Asked, Question
+from xai_core.answers.runs import Runs, all_runs, measured
+from xai_core.answers.scope import Scope, best_split, newest_run
+from xai_core.triage.quality import Quality, reliability
+from xai_core.words import SPLIT_WORDS, percent, percent_range
+
+CALIBRATION_WORDS = "expected calibration error"
+
+
+@dataclass(frozen=True)
+class RunAnswer:
+    """One run on the split.
+
+    Attributes:
+        quality: how good it is; `confusion` and `reliability` say more.
+        history: its training curves: columns `epoch`, `split`, `loss`, `accuracy`, …; None where there are none.
+    """
+
+    name: str
+    quality: Quality
+    confusion: ConfusionAnswer | None
+    reliability: pd.DataFrame
+    history: pd.DataFrame | None
+
+    @property
+    def calibration(self) -> str:
+        """How far confidence is from accuracy."""
+        return f"{CALIBRATION_WORDS} {percent(self.quality.calibration_error)}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "name": self.name,
+            "quality": asdict(self.quality),
+            "unpredicted": self.confusion.unpredicted if self.confusion else "",
+            "worst_pairs": self.confusion.pairs.head(10).to_dict("records") if self.confusion else [],
+            "reliability": self.reliability.to_dict("records"),
+            "calibration": self.calibration,
+            "history": None if self.history is None else self.history.to_dict("records"),
+        }
+
+    def text(self) -> str:
+        """For people."""
+        if self.confusion is None:
+            return f"Run {self.name}: no predictions in this split."
+        bins = [_bin(one) for one in self.reliability[self.reliability["n"] > 0].to_dict("records")]
+        heads = ("confidence", "n", "mean", "accuracy", "95 % interval")
+        lines = table([heads, *bins], right=(1, 2, 3, 4))
+        right = f"Right as often as it says? This run: {self.calibration}\n{lines}"
+        return paragraphs(f"Run {self.name}", self.confusion.unpredicted, pairs_text(self.confusion.pairs), right)
+
+
+def _bin(one: Mapping[Hashable, Any]) -> tuple[str, ...]:
+    shares = percent(one["confidence"]), percent(one["accuracy"]), percent_range(one["low"], one["high"])
+    return (percent_range(one["left"], one["right"], 0), f"{one['n']:,}", *shares)
+
+
+@dataclass(frozen=True)
+class OverviewAnswer:
+    """All of it. `run` is None for a study without runs."""
+
+    study: str
+    split: str
+    card: DataCard
+    runs: Runs
+    run: RunAnswer | None = field(default=None)
+
+    @cached_property
+    def seen(self) -> str:
+        """What the runs are measured on."""
+        return seen(self.split)
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "study": self.study,
+            "split": self.split,
+            **self.card.as_json(),
+            "measured_on": self.seen,
+            "runs": self.runs.as_json(),
+            "run": self.run.as_json() if self.run else None,
+        }
+
+    def text(self) -> str:
+        """For people."""
+        runs = paragraphs(f"Runs\n{self.seen}", self.runs.text()) if len(self.runs.table) else "No run yet."
+        return paragraphs(self.card.text(), runs, self.run.text() if self.run else "")
+
+
+def seen(split: str) -> str:
+    """What the numbers of runs are measured on, and whether models have seen it."""
+    words = f"Measured on {SPLIT_WORDS[split]} samples."
+    if split in ("train", "all"):
+        words += " Models have seen the training samples: expect better numbers than on new pictures."
+    return words
+
+
+def run_answer(scope: Scope, quality: Quality | None = None) -> RunAnswer:
+    """One run on the split.
+
+    Args:
+        scope: the run and the split.
+        quality: as `measured` gave it, for who keeps it.
+    """
+    among = scope.members
+    good = quality or measured(scope)
+    confidence = scope.predictions.at(among.rows).confidence if len(among.rows) else np.empty(0, np.float32)
+    bins = reliability(among.labels, among.predicted, confidence)
+    return RunAnswer(scope.run.name, good, confusion(scope) if good.n else None, bins, scope.run.history)
+
+
+def answer(asked: Asked) -> OverviewAnswer:
+    """Of the study, on the split that is asked for."""
+    study, run = asked.study, asked.run or newest_run(asked.study)
+    split = asked.split or best_split(study, run)
+    chosen = run_answer(Scope(run, split)) if run else None
+    return OverviewAnswer(study.name, split, data_card(study), all_runs(study, split), chosen)
+
+
+QUESTION = Question("overview", "What is here, and how good is it?", ("run", "split"), answer)

@@ -1,0 +1,158 @@
+"""The runs of a study on one split, and what is missing of them."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xai_core.answers.lines import paragraphs, table
+from xai_core.answers.scope import Scope
+from xai_core.errors import XaiError
+from xai_core.store.run import Run, RunInfo
+from xai_core.store.study import Study
+from xai_core.triage.quality import Quality, quality
+from xai_core.words import percent, percent_range
+
+DIFFERENT_N = "The runs predicted different numbers of samples: their accuracies are not of the same pictures."
+_COLUMNS = ("name", "model", "state", *Quality.__dataclass_fields__, "parent", "augmentations", "created", "seconds")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The study's runs on a split, newest first.
+
+    Attributes:
+        table: one row per run: `name`, `model`, `state` (`measured`, `elsewhere`: no predictions in this split,
+            `unpredicted`), the fields of Quality, `parent`, `augmentations`, `created`, `seconds`.
+        problems: of runs that cannot be read.
+        study: the study's folder.
+    """
+
+    table: pd.DataFrame
+    problems: list[XaiError]
+    study: str
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """Those with predictions in the split."""
+        return self.table[self.table["state"] == "measured"]
+
+    def named(self, state: str) -> list[str]:
+        """Names of the runs in this state."""
+        return self.table.loc[self.table["state"] == state, "name"].tolist()
+
+    @property
+    def commands(self) -> list[str]:
+        """The lines that measure what is not measured yet."""
+        waiting = self.named("unpredicted")
+        return [f"xai predict {shlex.quote(self.study)} --run {shlex.quote(name)}" for name in waiting]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What must be known before the numbers are compared."""
+        waiting = len(self.named("unpredicted"))
+        found = [f"Not measured yet: {waiting} without predictions."] if waiting else []
+        if elsewhere := self.named("elsewhere"):
+            found.append(f"No predictions in this split: {', '.join(elsewhere)}.")
+        if self.measured["n"].nunique() > 1:
+            found.append(DIFFERENT_N)
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        records = self.table.to_dict("records")
+        for record in records:
+            record["interval"] = percent_range(record["low"], record["high"])
+            record["created"] = moment_words(record["created"])
+        return {
+            "table": records,
+            "problems": [str(problem) for problem in self.problems],
+            "sentences": self.sentences,
+            "commands": self.commands,
+        }
+
+    def text(self) -> str:
+        """For people."""
+        heads = ("run", "accuracy", "95 % interval", "wrong", "of n", "balanced", "macro-F1", "ECE", "model")
+        lines = [heads, *map(_line, self.table.to_dict("records"))]
+        problems = [str(problem) for problem in self.problems]
+        return paragraphs(table(lines, right=range(1, 8)), "\n".join([*problems, *self.sentences, *self.commands]))
+
+
+def _line(run: dict[Any, Any]) -> tuple[str, ...]:
+    measures = (percent(run[name]) for name in ("balanced_accuracy", "macro_f1", "calibration_error"))
+    counts = (f"{run[name]:,.0f}" if run["state"] == "measured" else "" for name in ("errors", "n"))
+    interval = percent_range(run["low"], run["high"])
+    return (run["name"], percent(run["accuracy"]), interval, *counts, *measures, run["model"])
+
+
+def measured(scope: Scope) -> Quality:
+    """How good the run is on the split."""
+    among, predictions = scope.members, scope.predictions
+    return quality(among.labels, among.predicted, predictions.at(among.rows).confidence, len(scope.names))
+
+
+def all_runs(
+    study: Study,
+    split: str,
+    *,
+    opened: Callable[[str], Run] | None = None,
+    measure: Callable[[Scope], Quality] = measured,
+) -> Runs:
+    """What is known of every run; a damaged one hides no other.
+
+    Args:
+        study: the study.
+        split: one of ALL_SPLITS.
+        opened: opens a run by its name, for who keeps them open.
+        measure: as `measured`, for who keeps what it gave.
+    """
+    rows, problems = [], []
+    for name in reversed(study.runs()):
+        try:
+            rows.append(_run_row((opened or study.run)(name), split, measure))
+        except XaiError as error:
+            problems.append(error)
+    return Runs(pd.DataFrame(rows, columns=list(_COLUMNS)), problems, str(study.path))
+
+
+def _run_row(run: Run, split: str, measure: Callable[[Scope], Quality]) -> dict[str, object]:
+    info = run.info
+    row: dict[str, object] = {
+        "name": run.name,
+        "model": info.architecture or "predictions alone",
+        "state": "unpredicted",
+        "parent": info.parent or "",
+        "augmentations": ", ".join(augmentations(info)),
+        "created": _moment(info.created),
+        "seconds": info.seconds if info.seconds is not None else np.nan,
+    }
+    if run.predictions is None:
+        return row | dict.fromkeys(Quality.__dataclass_fields__, np.nan)
+    good = measure(Scope(run, split))
+    return row | asdict(good) | {"state": "measured" if good.n else "elsewhere"}
+
+
+def augmentations(info: RunInfo) -> list[str]:
+    """Keys of the augmentations that a run was trained with, as words."""
+    return [str(key).replace("_", " ") for key in info.training.get("augmentations") or ()]
+
+
+def moment_words(moment: datetime | float | None) -> str:
+    """`2026-11-26 09:30` in UTC; "" where it is not known."""
+    known = isinstance(moment, datetime) and not (isinstance(moment, float) and math.isnan(moment))
+    return f"{moment:%Y-%m-%d %H:%M}" if known and not pd.isna(moment) else ""
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return None

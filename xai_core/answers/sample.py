@@ -1,0 +1,325 @@
+"""Why this one? A sample: its place among others, what the model said of it, what each map says for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from xai_core.answers.lines import paragraphs, table
+from xai_core.answers.maps import (
+    Column,
+    MapFacts,
+    explain_line,
+    found,
+    no_heatmaps,
+    one_map,
+    refusals,
+    same,
+    same_for_every_class,
+)
+from xai_core.answers.question import Asked, Choice, Question
+from xai_core.answers.scope import Rows, Scope, in_order
+from xai_core.errors import BadInput, NotFound
+from xai_core.triage.confusion import Cell
+from xai_core.triage.normalise import Scaling
+from xai_core.types import Array, Target
+from xai_core.words import cell_name, of_split, percent
+
+LISTED = 5
+"""Classes whose probabilities are shown."""
+
+ORDERS = {"confidence": "surest first", "margin": "closest calls first", "loss": "largest loss first"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample with what the model said of it.
+
+    Attributes:
+        row: its number.
+        label, predicted: class indices.
+        probabilities: `(K,)`.
+    """
+
+    row: int
+    label: int
+    predicted: int
+    probabilities: Array
+
+    @property
+    def correct(self) -> bool:
+        """Whether the model was right."""
+        return self.label == self.predicted
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The probability of one class; `role` says whether it is predicted, true or both."""
+
+    name: str
+    share: float
+    predicted: bool
+    true: bool
+
+    @property
+    def role(self) -> str:
+        """`predicted`, `true`, `predicted and true`, or ""."""
+        return " and ".join(word for word, marked in (("predicted", self.predicted), ("true", self.true)) if marked)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One thing that maps explain.
+
+    Attributes:
+        spec: as it is asked for.
+        target: what that is for this sample.
+        title: in parts, every second a class name. note: the role and the probability of the class.
+    """
+
+    spec: str
+    target: Target
+    title: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Samples to go through, in order, and what they have in common."""
+
+    rows: Rows
+    name: str
+    order: str
+
+    def place(self, row: int) -> int | None:
+        """The position of a sample in it; None where it is not among them."""
+        hits = np.flatnonzero(self.rows == row)
+        return int(hits[0]) if len(hits) else None
+
+    def where(self, row: int) -> str:
+        """The position in words."""
+        place, words = self.place(row), f"{self.name}, {self.order}"
+        if place is None:
+            return f"Not among the {len(self.rows):,}: {words}"
+        return f"{place + 1:,} of {len(self.rows):,} · {words}"
+
+
+def series(scope: Scope, cell: Cell | None, sort: str) -> Series:
+    """The samples of the cell; without one, or where it is empty, the mistakes; where there are none, all."""
+    among = scope.members
+    if cell and len(among.cell(*cell)):
+        rows, name = among.cell(*cell), cell_name(*(scope.names[index] for index in cell))
+    elif len(among.mistakes):
+        rows, name = among.mistakes, of_split(scope.split, "mistakes")
+    else:
+        rows, name = among.rows, of_split(scope.split)
+    return Series(in_order(scope, rows, sort), name, ORDERS.get(sort, ORDERS["confidence"]))
+
+
+def sample_of(scope: Scope, row: int) -> Sample | None:
+    """The sample; None where the run has no prediction for it."""
+    predictions = scope.run.predictions
+    if predictions is None or not predictions.have(np.array([row])).all():
+        return None
+    said = predictions.at([row])
+    return Sample(row, int(scope.study.labels[row]), int(said.predicted[0]), said.probabilities[0])
+
+
+def title(scope: Scope, sample: Sample) -> str:
+    """What became of the sample."""
+    return cell_name(scope.names[sample.label], scope.names[sample.predicted])
+
+
+def facts(scope: Scope, row: int) -> str:
+    """Which picture it is."""
+    table = scope.study.samples
+    size = f"{table['width'].iat[row]} × {table['height'].iat[row]} pixels"
+    return f"{table['id'].iat[row]} · {table['split'].iat[row]} · {size}"
+
+
+def chances(scope: Scope, sample: Sample, k: int = LISTED) -> list[Chance]:
+    """The k largest probabilities, the largest first; the true class is always among them."""
+    order = np.argsort(-np.asarray(sample.probabilities, float), kind="stable")  # NaN comes last
+    shown = [i for i in order[:k].tolist() if np.isfinite(sample.probabilities[i])]
+    shown += [sample.label] if shown and sample.label not in shown else []
+    return [
+        Chance(scope.names[i], float(sample.probabilities[i]), predicted=i == sample.predicted, true=i == sample.label)
+        for i in shown
+    ]
+
+
+def specs(sample: Sample, chosen: str) -> list[str]:
+    """What is explained: the predicted class; where it is wrong also the true one and the difference of both.
+
+    A class that was chosen by its index comes last.
+    """
+    asked = ["predicted"] if sample.correct else ["predicted", "true", "difference"]
+    other = chosen.isdigit() and int(chosen) not in (sample.label, sample.predicted)
+    return [*asked, chosen] if other else asked
+
+
+def explained(scope: Scope, sample: Sample, chosen: str) -> list[Explained]:
+    """All that maps explain of this sample, with the words for it."""
+    return [
+        _explained(scope, sample, spec, target)
+        for spec in specs(sample, chosen)
+        for target in scope.run.targets([sample.row], spec)
+    ]
+
+
+def _explained(scope: Scope, sample: Sample, spec: str, target: Target) -> Explained:
+    name = scope.names[target.positive]
+    if target.negative is not None:
+        parts = ("Evidence for ", name, " rather than ", scope.names[target.negative])
+        return Explained(spec, target, parts, "predicted − true")
+    share = _share(sample.probabilities, target.positive)
+    role = spec if spec in ("predicted", "true") else ""
+    role = "predicted and true" if sample.correct and spec == "predicted" else role
+    return Explained(spec, target, ("Evidence for ", name), f"{role} · {share}" if role else share)
+
+
+def _share(probabilities: Array, index: int) -> str:
+    if np.isnan(probabilities[index]):  # of very many classes only the largest are kept
+        return f"under {percent(float(np.nanmin(probabilities)))}"
+    return percent(float(probabilities[index]))
+
+
+def maps_of(
+    columns: Sequence[Column], sample: Sample, wanted: Sequence[Explained], scaling: Scaling
+) -> list[list[MapFacts]]:
+    """For each method what there is to say of its map for each target."""
+    rows, keys = np.full(len(wanted), sample.row), [one.target.key for one in wanted]
+    return [found(column, rows, keys, scaling) for column in columns]
+
+
+def said_of_maps(
+    scope: Scope, columns: Sequence[Column], facts: Sequence[Sequence[MapFacts]], rows: Rows, spec: str
+) -> list[str]:
+    """What must be known of maps before they are looked at, a sentence each."""
+    not_about, none = same_for_every_class(columns), no_heatmaps(scope.run)
+    return [
+        *([none] if none else []),
+        *refusals(columns, facts),
+        *([not_about] if not_about else []),
+        *one_map(same(scope.run, columns, rows, spec)),
+    ]
+
+
+@dataclass(frozen=True)
+class SampleAnswer:
+    """All of it.
+
+    Attributes:
+        where: its place among the samples it is looked at with.
+        title, facts: what became of it, which picture it is.
+        chances: the largest probabilities.
+        explained: what maps explain; `maps`: for each method, by its title, what there is for each of them.
+        sentences: what must be known of the maps.
+        lines: the commands that compute them.
+    """
+
+    run: str
+    row: int
+    id: str
+    where: str
+    title: str
+    facts: str
+    correct: bool
+    chances: tuple[Chance, ...]
+    explained: tuple[Explained, ...]
+    maps: dict[str, list[MapFacts]]
+    sentences: tuple[str, ...]
+    lines: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        evidence = [
+            {
+                "target": one.spec,
+                "title": "".join(one.title),
+                "note": one.note,
+                "maps": {title: of_method[place].as_json() for title, of_method in self.maps.items()},
+            }
+            for place, one in enumerate(self.explained)
+        ]
+        return {
+            "run": self.run,
+            "row": self.row,
+            "id": self.id,
+            "where": self.where,
+            "title": self.title,
+            "facts": self.facts,
+            "correct": self.correct,
+            "probabilities": [asdict(chance) for chance in self.chances],
+            "evidence": evidence,
+            "sentences": list(self.sentences),
+            "commands": list(self.lines),
+        }
+
+    def text(self) -> str:
+        """For people."""
+        shown = [(percent(one.share), one.name, one.role) for one in self.chances]
+        parts = [f"{self.title}\n{self.facts}\n{self.where}", table(shown, right=(0,))]
+        for place, one in enumerate(self.explained):
+            lines = [(title, _said(of_method[place])) for title, of_method in self.maps.items()]
+            parts.append(f"{''.join(one.title)} ({one.note})\n{table(lines)}".rstrip())
+        missing = any(facts.state == "missing" for of_method in self.maps.values() for facts in of_method)
+        commands = ["What is not computed yet comes with:", *self.lines] if missing else []
+        return paragraphs(*parts, "\n".join(self.sentences), "\n".join(commands))
+
+
+def _said(facts: MapFacts) -> str:
+    if facts.state == "refused":
+        return f"refused: {facts.reason}"
+    if facts.state == "missing":
+        return "not computed yet"
+    notes = [f"{note.text}{' (!)' if note.odd else ''}" for note in facts.notes]
+    return " · ".join([f"stored, full colour {facts.scale:.3g}", *notes])
+
+
+def answer(asked: Asked) -> SampleAnswer:
+    """The sample that is asked for, else the first of the series.
+
+    Raises:
+        NotFound: no such sample.
+        BadInput: the run has no prediction for it.
+    """
+    scope = asked.scope()
+    among = series(scope, asked.cell, asked.sort)
+    row = _row(scope, asked, among)
+    sample = sample_of(scope, row)
+    if sample is None:
+        id_ = scope.study.samples["id"].iat[row]
+        raise BadInput("no prediction for this sample", value=id_, remedy="xai predict asks again, and says why.")
+    columns, wanted = asked.columns(scope.run), explained(scope, sample, asked.target)
+    facts_ = maps_of(columns, sample, wanted, asked.scale)
+    lines = [explain_line(str(scope.study.path), scope.run, columns, row, one.spec) for one in wanted]
+    return SampleAnswer(
+        run=scope.run.name,
+        row=row,
+        id=str(scope.study.samples["id"].iat[row]),
+        where=among.where(row),
+        title=title(scope, sample),
+        facts=facts(scope, row),
+        correct=sample.correct,
+        chances=tuple(chances(scope, sample)),
+        explained=tuple(wanted),
+        maps={column.card.title: list(of_method) for column, of_method in zip(columns, facts_, strict=True)},
+        sentences=tuple(said_of_maps(scope, columns, facts_, np.array([row]), asked.target)),
+        lines=tuple(lines) if columns else (),
+    )
+
+
+def _row(scope: Scope, asked: Asked, among: Series) -> int:
+    if asked.sample is not None:
+        return asked.sample
+    if not len(among.rows):
+        raise NotFound("no predictions in this split", value=scope.split, remedy="Choose another split, or predict.")
+    return int(among.rows[0])
+
+
+CHOICES: tuple[Choice, ...] = ("run", "split", "cell", "sample", "methods", "target", "scale", "sort")
+QUESTION = Question("sample", "Why this one? Its probabilities, and what each map says", CHOICES, answer)
