@@ -6,7 +6,7 @@ weight below the layer frozen. Within a repetition all take turns on the same mo
 medians over repetitions of the ratio. Models have random weights, which costs the same. Keys: `five_cams_in_forwards`,
 `speedup_vs_pytorch_grad_cam`, `speedup_vs_pytorch_grad_cam_frozen`, `captum_gradcam_in_forwards` (Grad-CAM alone, which
 Captum has), `captum_gradcam_frozen_in_forwards` (with no weight to learn), `torchcam_four_over_five` (the time of the
-four maps that torchcam has over that of our five), `forward_ms`, each by setting.
+four maps that torchcam has over that of our five), `forward_ms`, each by setting, and how many `repetitions`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torchcam.methods import GradCAMpp as TorchGradCAMpp
 from torchcam.methods import LayerCAM as TorchLayerCAM
 from torchcam.methods import XGradCAM as TorchXGradCAM
 
-from benchmarks.report import run
+from benchmarks.report import Clock, run
 from xai_core.explainers import ExplainerInput
 from xai_core.explainers.engine.plan import explain
 from xai_core.models.build import classifier as build
@@ -44,6 +44,8 @@ SETTINGS = {
     "resnet50-224-bs8": ("resnet50", 224, 8),
     "vit_b_16-224-bs8": ("vit_b_16", 224, 8),
 }
+SHORT = ("resnet18-64-bs8", "resnet18-64-bs32", "resnet18-224-bs8")
+"""What is measured without --full."""
 CLASSES = 10
 
 
@@ -105,16 +107,21 @@ def torchcams(classifier: Classifier, x: Tensor) -> None:
 
 
 def times(
-    functions: Sequence[Callable[[Classifier, Tensor], None]], classifier: Classifier, x: Tensor, repetitions: int
+    functions: Sequence[Callable[[Classifier, Tensor], None]],
+    classifier: Classifier,
+    x: Tensor,
+    repetitions: int,
+    clock: Clock,
 ) -> np.ndarray:
-    """Seconds, `(repetitions, functions)`, after one round to warm up."""
+    """Seconds, `(repetitions that fit in, functions)`, after one round to warm up."""
     taken = np.empty((repetitions + 1, len(functions)))
-    for row in taken:
+    done = 0
+    for done in clock.rounds(repetitions + 1, least=2):
         for column, function in enumerate(functions):
             start = time.perf_counter()
             function(classifier, x)
-            row[column] = time.perf_counter() - start
-    return taken[1:]
+            taken[done, column] = time.perf_counter() - start
+    return taken[1 : done + 1]
 
 
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
@@ -123,23 +130,26 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
         *("five_cams_in_forwards", "speedup_vs_pytorch_grad_cam", "speedup_vs_pytorch_grad_cam_frozen"),
         *("captum_gradcam_in_forwards", "captum_gradcam_frozen_in_forwards", "torchcam_four_over_five", "forward_ms"),
     )
-    result: dict[str, Any] = {name: {} for name in names}
-    for setting in args.settings or SETTINGS:
+    result: dict[str, Any] = {name: {} for name in (*names, "repetitions")}
+    for left, setting in zip(range(len(args.settings), 0, -1), args.settings, strict=True):
         architecture, size, batch = SETTINGS[setting]
         classifier, x = made(architecture, size), torch.randn(batch, 3, size, size)
         functions = [forward, ours, theirs, theirs_frozen, captums, captums_frozen]
         functions += [torchcams] if classifier.restore_grid is None else []  # it knows no tokens
-        base, own, peer, frozen, captum, still, *four = times(functions, classifier, x, args.repetitions).T
+        base, own, peer, frozen, captum, still, *four = times(
+            functions, classifier, x, args.repetitions, args.clock.part(left)
+        ).T
+        result["repetitions"][setting] = len(base)
         torchcam = four[0] / own if four else np.full(len(own), np.nan)
         figures = (own / base, peer / own, frozen / own, captum / base, still / base, torchcam, base * 1000)
         for name, ratios in zip(names, figures, strict=True):
             if np.isfinite(ratios).all():
                 result[name][setting] = round(float(np.median(ratios)), 3)
-    return {**result, "repetitions": args.repetitions, "threads": torch.get_num_threads()}
+    return {**result, "threads": torch.get_num_threads()}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("settings", nargs="*", metavar="SETTING", help="only these")
-    parser.add_argument("--repetitions", type=int, default=15, help="of every setting")
-    run(measure, parser)
+    parser.add_argument("settings", nargs="*", default=SHORT, metavar="SETTING", help=f"of {', '.join(SETTINGS)}")
+    parser.add_argument("--repetitions", type=int, default=15, help="at most, of every setting")
+    run(measure, parser, full={"settings": tuple(SETTINGS)})

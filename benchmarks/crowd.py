@@ -1,7 +1,7 @@
 """One person's Grad-CAMs while another has SHAP computed, by one worker: a ResNet-18 at 224 pixels, random weights.
 
-`python -m benchmarks.crowd --json`. Keys: `alone_s` and `beside_s`, medians of `rounds` requests of `maps` Grad-CAMs
-each on pictures that have none; `ratio` of both; `shap_maps`, how many SHAP maps were made beside them.
+`python -m benchmarks.crowd --json`. Keys: `alone_s` and `beside_s`, medians of up to `rounds` requests of `maps`
+Grad-CAMs each on pictures that have none; `ratio` of both; `shap_maps`, how many SHAP maps were made beside them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
         try:
             for method in ("gradcam", "shap"):
                 seconds(worker, ask(worker, study, method, [next(rows)], "warm"))
-            for _ in range(args.rounds):
+            for _ in args.clock.rounds(args.rounds):
                 for kind, found in times.items():
                     slow = ""
                     if kind == "beside":
@@ -108,7 +108,7 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=4, help="requests of each kind")
+    parser.add_argument("--rounds", type=int, default=4, help="requests of each kind, at most")
     parser.add_argument("--maps", type=int, default=24, help="Grad-CAMs of a request")
     parser.add_argument("--after", type=float, default=1.5, help="seconds that SHAP runs before the others ask")
     parser.add_argument("--device", default="cpu", help="where the model runs")

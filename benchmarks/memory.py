@@ -23,7 +23,7 @@ import pandas as pd
 from PIL import Image
 from playwright.sync_api import Page, Response, sync_playwright
 
-from benchmarks.report import run
+from benchmarks.report import Clock, run
 from tests.browser.serving import dashboard, launch, ready
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan
 from xai_core.explainers import EXPLAINERS
@@ -100,12 +100,12 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
         study = made(Path(folder), pages * CARDS)
         with dashboard([study.path]) as address, sync_playwright() as playwright:
             browser = launch(playwright, chromium)
-            result = leafed(browser.new_page(viewport={"width": 1280, "height": 9000}), address, pages)
+            result = leafed(browser.new_page(viewport={"width": 1280, "height": 9000}), address, pages, args.clock)
             browser.close()
     return result
 
 
-def leafed(page: Page, address: str, pages: int) -> dict[str, Any]:
+def leafed(page: Page, address: str, pages: int, clock: Clock) -> dict[str, Any]:
     """Memory of the server while the pages are turned."""
     tiles: dict[str, int] = {}
 
@@ -120,8 +120,8 @@ def leafed(page: Page, address: str, pages: int) -> dict[str, Any]:
     page.wait_for_function(_SHOWN, arg=1, timeout=60_000)
     first = list(tiles)
     server, sizes = server_of(address), []
-    for number in range(2, pages + 1):
-        turn_to(page, number)
+    for turned in clock.rounds(pages - 1, least=FIRST + 1):
+        turn_to(page, turned + 2)
         sizes.append(resident(server))
     again = [page.request.get(url, timeout=30_000).status for url in first]
     grown = sizes[-1] - sizes[FIRST - 2]
@@ -129,7 +129,7 @@ def leafed(page: Page, address: str, pages: int) -> dict[str, Any]:
         "mb_per_100_pages": round(100 * grown / (len(sizes) - FIRST + 1), 1),
         "mb_after_first_pages": round(sizes[FIRST - 2], 1),
         "mb_at_end": round(sizes[-1], 1),
-        "pages": pages,
+        "pages": len(sizes) + 1,
         "tiles": len(tiles),
         "failed_tiles": sum(status >= 400 for status in [*tiles.values(), *again]),
     }
@@ -137,5 +137,5 @@ def leafed(page: Page, address: str, pages: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pages", type=int, default=60, help="pages to turn after the first twenty")
-    run(measure, parser)
+    parser.add_argument("--pages", type=int, default=60, help="pages to turn after the first twenty, at most")
+    run(measure, parser, full={"pages": 200})

@@ -29,7 +29,7 @@ from zennit.composites import EpsilonPlusFlat
 from zennit.torchvision import ResNetCanonizer
 
 from benchmarks.cams import CLASSES, forward, made, times
-from benchmarks.report import run
+from benchmarks.report import Clock, run
 from xai_core.explainers import ExplainerInput
 from xai_core.explainers.engine.layer_pass import activations
 from xai_core.explainers.engine.masks import varying
@@ -58,7 +58,7 @@ def classes_of(x: Tensor) -> list[int]:
     return [row % CLASSES for row in range(len(x))]
 
 
-def lrp(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
+def lrp(classifier: Classifier, x: Tensor, repetitions: int, clock: Clock) -> Figures:
     composite = EpsilonPlusFlat(canonizers=[ResNetCanonizer()], zero_params="bias")
     wanted = torch.eye(CLASSES)[classes_of(x)]
     with Gradient(copy.deepcopy(classifier.module), composite) as attribute:
@@ -66,11 +66,11 @@ def lrp(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
         def zennit(_: Classifier, x: Tensor) -> None:
             attribute(x, lambda logits: logits.detach() * wanted)
 
-        base, own, peer = times((forward, partial(ours, key="lrp"), zennit), classifier, x, repetitions).T
+        base, own, peer = times((forward, partial(ours, key="lrp"), zennit), classifier, x, repetitions, clock).T
     return {"lrp_in_forwards": median(own / base), "lrp_speedup_vs_zennit": median(peer / own)}
 
 
-def ig(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
+def ig(classifier: Classifier, x: Tensor, repetitions: int, clock: Clock) -> Figures:
     def forwards(classifier: Classifier, x: Tensor) -> None:
         for _ in range(STEPS):
             forward(classifier, x)
@@ -81,12 +81,12 @@ def ig(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
 
     sizes = [size for size in BATCHES if size >= len(x)]
     peers = [partial(captum, at_once=size) for size in sizes]
-    base, own, *others = times((forwards, partial(ours, key="ig"), *peers), classifier, x, repetitions).T
+    base, own, *others = times((forwards, partial(ours, key="ig"), *peers), classifier, x, repetitions, clock).T
     captums = {str(size): median(other / base) for size, other in zip(sizes, others, strict=True)}
     return {"ig50_in_50_forwards": median(own / base), "captum_ig50_in_50_forwards": captums}
 
 
-def shap(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
+def shap(classifier: Classifier, x: Tensor, repetitions: int, clock: Clock) -> Figures:
     """Of one picture at 224 pixels and two at 64: shap's default call takes ten times as long."""
     x = x[: 2 if x.shape[-1] < 128 else 1]
     background = torch.randn(BACKGROUND, *x.shape[1:])
@@ -95,11 +95,11 @@ def shap(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
         _explainer_type()(classifier.module, background).shap_values(x, nsamples=STEPS, rseed=0, **options)
 
     functions = (partial(ours, key="shap", context=background), partial(theirs, ranked_outputs=1), theirs)
-    own, ranked, default = times(functions, classifier, x, repetitions).T
+    own, ranked, default = times(functions, classifier, x, repetitions, clock).T
     return {"shap_cost_in_ranked_1": median(own / ranked), "shap_speedup_vs_default": median(default / own)}
 
 
-def scorecam(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
+def scorecam(classifier: Classifier, x: Tensor, repetitions: int, clock: Clock) -> Figures:
     x = x[:1]
     count = int(varying(activations(classifier, x, "")).sum())
 
@@ -108,7 +108,7 @@ def scorecam(classifier: Classifier, x: Tensor, repetitions: int) -> Figures:
             forward(classifier, x.expand(min(at_once, count - start), -1, -1, -1).contiguous())
 
     floors = [partial(floor, at_once=size) for size in BATCHES]
-    own, *bases = times((partial(ours, key="scorecam"), *floors), classifier, x, repetitions).T
+    own, *bases = times((partial(ours, key="scorecam"), *floors), classifier, x, repetitions, clock).T
     best = min(bases, key=lambda taken: float(np.median(taken)))
     return {"scorecam_in_floor": median(own / best)}
 
@@ -117,7 +117,7 @@ def median(ratios: np.ndarray) -> float:
     return round(float(np.median(ratios)), 3)
 
 
-PARTS: dict[str, Callable[[Classifier, Tensor, int], Figures]] = {
+PARTS: dict[str, Callable[[Classifier, Tensor, int, Clock], Figures]] = {
     "lrp": lrp,
     "ig": ig,
     "shap": shap,
@@ -128,18 +128,18 @@ PARTS: dict[str, Callable[[Classifier, Tensor, int], Figures]] = {
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
     """All settings, one after the other."""
     result: dict[str, Any] = {}
-    for setting in args.settings.split(",") if args.settings else SETTINGS:
+    wanted = [(setting, part) for setting in args.settings.split(",") for part in args.only.split(",")]
+    for left, (setting, part) in zip(range(len(wanted), 0, -1), wanted, strict=True):
         architecture, size, batch = SETTINGS[setting]
         classifier, x = made(architecture, size), torch.randn(batch, 3, size, size)
-        for part in args.only.split(","):
-            for name, figure in PARTS[part](classifier, x, args.repetitions).items():
-                result.setdefault(name, {})[setting] = figure
+        for name, figure in PARTS[part](classifier, x, args.repetitions, args.clock.part(left)).items():
+            result.setdefault(name, {})[setting] = figure
     return {**result, "repetitions": args.repetitions, "threads": torch.get_num_threads()}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
-    parser.add_argument("--settings", default="", help=f"some of {', '.join(SETTINGS)}")
-    parser.add_argument("--repetitions", type=int, default=7, help="of every setting")
-    run(measure, parser)
+    parser.add_argument("--settings", default="resnet18-64-bs8", help=f"some of {', '.join(SETTINGS)}")
+    parser.add_argument("--repetitions", type=int, default=7, help="at most, of every setting")
+    run(measure, parser, full={"settings": ",".join(SETTINGS)})

@@ -14,6 +14,7 @@ from xai_core.answers import maps
 from xai_core.answers.maps import Column, MapFacts
 from xai_core.params import as_dict, assignments
 from xai_core.triage.normalise import Scaling
+from xai_core.types import Specs
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ def request(
     context: Context,
     wanted: Sequence[Column],
     rows: NDArray[np.int64],
-    spec: str | None = None,
+    specs: Specs | None = None,
     *,
     weights: str = "trained",
     urgent: bool = True,
     owner: str = "",
 ) -> str:
-    """Ask the worker, in the name of `owner`, for the maps of these rows; returns the job's id.
+    """Ask the worker, in the name of `owner`, for maps of these rows, of all targets at once; returns the job's id.
 
     What is stored is not computed again.
     """
@@ -104,7 +105,7 @@ def request(
         study=context.study.path,
         run=context.scope.run.name,
         rows=[int(row) for row in rows],
-        target=spec or context.selection.target,
+        target=specs or context.selection.target,
         methods=[(column.card.key, as_dict(column.params)) for column in wanted],
         weights=weights,
         urgent=urgent,

@@ -30,7 +30,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 CORE = sorted((ROOT / "xai_core").rglob("*.py"))
 DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
-TRAINING_ITSELF = tuple(f"xai_core.training.{module}" for module in ("loop", "data", "checkpoint"))
+TRAINING_ITSELF = tuple(f"xai_core.training.{module}" for module in ("loop", "data", "checkpoint", "model"))
 """Pages may know what a training is made of: its configuration, and the cards of losses and augmentations."""
 
 FAMILIES = [package.replace(".", "/") for package in PACKAGES.values()]

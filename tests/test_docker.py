@@ -39,6 +39,6 @@ def test_its_settings_are_those_of_the_dashboard() -> None:
 def test_the_build_gets_all_that_the_wheel_is_made_of() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_in = {line[1:] for line in lines if line.startswith("!")}
-    assert set(SOURCES) - {"tests"} <= let_in
+    assert set(SOURCES) <= let_in
     assert {"pyproject.toml", "setup.py", "requirements*.txt", "constraints.txt", "README.md", "LICENSE"} <= let_in
     assert "*" in lines, "nothing else: a study in the checkout may be large, or not for everybody"

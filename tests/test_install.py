@@ -26,7 +26,7 @@ from tests.tiny_study import write_pictures
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("install")]
 
-SOURCES = ("xai_core", "dashboard", "assets", ".streamlit", "docs", "tests")
+SOURCES = ("xai_core", "dashboard", "assets", ".streamlit", "docs")
 IGNORED = shutil.ignore_patterns("__pycache__", "masks.parquet")
 
 

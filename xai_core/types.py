@@ -7,7 +7,7 @@ Everything here is numpy: nothing that only reads results needs torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -122,6 +122,15 @@ class Target:
 
 TARGET_SPECS = ("predicted", "true", "difference")
 """What a user may ask for besides a class: the predicted class, the true one, predicted minus true."""
+
+
+Specs = str | Sequence[str]
+"""One target as a user asks for it (one of TARGET_SPECS, or a class index as text), or several of each sample."""
+
+
+def several(specs: Specs) -> tuple[str, ...]:
+    """All of them, in order."""
+    return (specs,) if isinstance(specs, str) else tuple(specs)
 
 
 def resolve_target(spec: str, predicted: int, label: int) -> Target:

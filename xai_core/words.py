@@ -13,6 +13,9 @@ COUNTED_AS = {"count": "Samples", "true": "% of true class", "predicted": "% of 
 NO_NUMBER = "–"
 
 
+DIRECTIONS = {1: "higher is better", -1: "lower is better", 0: "neither end is better"}
+
+
 def of_split(split: str, noun: str = "samples") -> str:
     """`training samples`; of all splits together `samples` alone."""
     return noun if split == "all" else f"{SPLIT_WORDS[split]} {noun}"
@@ -37,3 +40,8 @@ def percent_range(low: float, high: float, digits: int = 1) -> str:
 def points(share: float) -> str:
     """A difference of shares in percentage points, with its sign: `+1.2`, `−0.4`, `0`."""
     return f"{100 * share:+.1f}".replace("-", "−") if share else "0"
+
+
+def reading(unit: str, direction: int) -> str:
+    """How a value of a metric is read: `share, 0…1; higher is better`; "" for what is no metric."""
+    return f"{unit}; {DIRECTIONS[direction]}" if unit else ""

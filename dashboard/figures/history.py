@@ -13,13 +13,14 @@ def curves(history: pd.DataFrame, theme: Theme, *, title: str = "") -> go.Figure
     """Loss and accuracy over epochs, one line per split.
 
     Args:
-        history: columns `epoch`, `split`, `loss`, `accuracy` (share), one row per epoch and split.
+        history: `epoch`, `split`, `measure`, `value`; of the measures, `loss` and `accuracy` (a share) are drawn.
     """
     if history.empty:
         return empty(theme, "This run was not trained here: there are no curves.", title=title)
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.11)
-    for number, (split, part) in enumerate(history.groupby("split", sort=True)):
+    for number, (split, lines) in enumerate(history.groupby("split", sort=True)):
         for column, measure in enumerate(("loss", "accuracy"), start=1):
+            part = lines[lines["measure"] == measure]
             figure.add_trace(_line(part, str(split), measure, number, theme), row=1, col=column)
     style(figure, theme, title=title, height=320, margin_t=64 if title else 36)
     figure.update_xaxes(axis(theme, "epoch", tickformat="d", showgrid=False, dtick=_step(history)))
@@ -36,7 +37,7 @@ def _line(part: pd.DataFrame, split: str, measure: str, number: int, theme: Them
     form = ".1%" if measure == "accuracy" else ".3f"
     return go.Scatter(
         x=part["epoch"],
-        y=part[measure],
+        y=part["value"],
         name=safe(split),
         legendgroup=split,
         showlegend=measure == "loss",

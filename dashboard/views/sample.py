@@ -21,7 +21,7 @@ from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.provenance import provenance
 from dashboard.widgets.said import said_of_maps
 from dashboard.widgets.sample_picker import sample_picker
-from xai_core.answers.maps import Column
+from xai_core.answers.maps import Column, refreshed
 from xai_core.answers.sample import Sample, chances, facts, sample_of, specs
 from xai_core.answers.sample import title as title_of
 
@@ -83,9 +83,8 @@ def _evidence(context: Context, sample: Sample) -> None:
             return
         _choices(context, columns)
         wanted = np.array([sample.row])
-        # The worker takes the newest request first, and the predicted class matters most.
-        jobs = [ask(context, columns, wanted, spec) for spec in reversed(specs(sample, context.selection.target))]
-        live(context, jobs, lambda: _maps(context, sample), what="Heatmaps of this picture")
+        job = ask(context, columns, wanted, specs(sample, context.selection.target))
+        live(context, [job], lambda: _maps(context, sample, columns), what="Heatmaps of this picture")
         provenance(context, columns, sample)
 
 
@@ -102,9 +101,8 @@ def _choices(context: Context, columns: list[Column]) -> None:
     settings_form(context, columns)
 
 
-def _maps(context: Context, sample: Sample) -> None:
-    scaling = _SCALED[context.selection.normalise]
-    columns = evidence.columns(context)
+def _maps(context: Context, sample: Sample, known: list[Column]) -> None:
+    scaling, columns = _SCALED[context.selection.normalise], refreshed(context.run, known)
     found = rows(context, sample, columns)
     panels = [[row.stacks[place].frames[0].panel for row in found] for place in range(len(columns))]
     said_of_maps(context, columns, panels, np.array([sample.row]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from dashboard import evidence, session
@@ -18,6 +20,7 @@ from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.said import said_of_maps
 from xai_core.answers.agreement import agreement
 from xai_core.answers.cell import SORTS, CellFacts, page_of
+from xai_core.answers.maps import Column, refreshed
 from xai_core.answers.scope import Rows, in_order
 
 _TARGETS = {"predicted": "Predicted", "true": "True", "difference": "Difference"}
@@ -31,21 +34,21 @@ def cell_gallery(context: Context, rows: Rows, facts: CellFacts) -> None:
     if not len(rows):
         empty("This cell is empty", "No sample of this class was predicted as that one. Choose another cell.")
         return
-    _choices(context)
-    ordered, ranking = _sorted(context, rows)
+    columns = evidence.columns(context)
+    _choices(context, columns)
+    ordered, ranking = _sorted(context, columns, rows)
     page = page_of(ordered, context.selection.page)
     shown = page.rows
     with take:
         _export(context, ordered, shown)
-    columns = evidence.columns(context)
     job = pending.ask(context, columns, shown)
-    pending.live(context, [job, ranking], lambda: _cards(context, shown), what="Heatmaps of this page")
+    pending.live(context, [job, ranking], lambda: _cards(context, columns, shown), what="Heatmaps of this page")
     _pages(page.pages, page.number)
     explain_more(context, columns)
 
 
-def _cards(context: Context, rows: Rows) -> None:
-    columns = evidence.columns(context)
+def _cards(context: Context, known: Sequence[Column], rows: Rows) -> None:
+    columns = refreshed(context.run, known)
     panels = [evidence.panels(context, column, rows) for column in columns]
     said_of_maps(context, columns, panels, rows)
     opened = gallery(context, rows, columns, panels, key="cards")
@@ -64,11 +67,11 @@ def _turn(key: str) -> None:
     session.update(page=st.session_state[key])
 
 
-def _choices(context: Context) -> None:
+def _choices(context: Context, columns: Sequence[Column]) -> None:
     chosen = context.selection
     with st.container(key="gallery-choices"):
         explained = method_picker(context)
-        settings_in_force(context, evidence.columns(context))
+        settings_in_force(context, columns)
         with st.container(horizontal=True, gap="medium"):
             if explained:
                 _evidence_choices(chosen.target, chosen.normalise)
@@ -94,9 +97,9 @@ def _evidence_choices(target: str, normalise: str) -> None:
     )
 
 
-def _sorted(context: Context, rows: Rows) -> tuple[Rows, str | None]:
+def _sorted(context: Context, columns: Sequence[Column], rows: Rows) -> tuple[Rows, str | None]:
     """The rows in order, and the job that computes what the order still needs."""
-    by, columns = context.selection.sort, evidence.columns(context)
+    by = context.selection.sort
     if by == "disagreement" and columns:
         job = pending.ask(context, columns, rows, urgent=False)
         found = agreement(context.scope, columns, rows, context.selection.target)

@@ -20,6 +20,7 @@ from dashboard.widgets.progress import progress_html
 from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS
 from xai_core.answers.maps import Column
 from xai_core.store.maps import MISSING
+from xai_core.types import Specs, several
 from xai_core.worker.jobs import Job, State
 
 _ASKED = "maps.asked"
@@ -33,22 +34,22 @@ def ask(
     context: Context,
     wanted: Sequence[Column],
     rows: NDArray[np.int64],
-    spec: str | None = None,
+    specs: Specs | None = None,
     *,
     weights: str = "trained",
     urgent: bool = True,
 ) -> str | None:
     """The job that computes what is missing of these maps, started once for the same view; None if nothing is."""
-    if not len(rows) or not any(_missing(context, column, rows, spec) for column in wanted):
+    targets = several(specs or context.selection.target)
+    if not len(rows) or not any(_missing(context, column, rows, spec) for column in wanted for spec in targets):
         return None
     asked: dict[object, str] = st.session_state.setdefault(_ASKED, {})
-    target = spec or context.selection.target
     methods = tuple((column.card.key, str(column.params)) for column in wanted)
-    view = (context.study.path, context.selection.run, weights, target, tuple(rows.tolist()), methods)
+    view = (context.study.path, context.selection.run, weights, targets, tuple(rows.tolist()), methods)
     if view not in asked or context.services.worker.job(asked[view]) is None:
 
         def start() -> str:
-            return evidence.request(context, wanted, rows, spec, weights=weights, urgent=urgent, owner=_session())
+            return evidence.request(context, wanted, rows, specs, weights=weights, urgent=urgent, owner=_session())
 
         asked[view] = context.services.interest.join(_session(), start, connected=connection()) if urgent else start()
         if urgent:
@@ -152,7 +153,7 @@ def _stop(context: Context, jobs: Sequence[Job]) -> None:
         context.services.worker.cancel(job.id)
 
 
-def _missing(context: Context, column: Column, rows: NDArray[np.int64], spec: str | None) -> bool:
+def _missing(context: Context, column: Column, rows: NDArray[np.int64], spec: str) -> bool:
     if column.maps is None:
         return True
     return bool((column.maps.state(rows, evidence.target_keys(context, rows, spec)) == MISSING).any())

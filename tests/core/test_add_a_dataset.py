@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT
+from tests.how_to import example
 from xai_core.datasets import DATASETS, DatasetMember
 from xai_core.datasets.base import SAMPLE_COLUMNS
 from xai_core.errors import BadInput
@@ -20,20 +17,9 @@ from xai_core.params import build
 
 
 @pytest.fixture
-def member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetMember]:
-    page = (ROOT / "docs" / "how-to" / "add-a-dataset.md").read_text(encoding="utf-8")
-    block = re.search(r"```python\n(.*?)```", page, re.DOTALL)
-    assert block
-    path = tmp_path / "labels_csv.py"
-    path.write_text(block[1], encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("labels_csv_example", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    yield DATASETS["labels-csv"]
-    del DATASETS._members["labels-csv"]
+def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatasetMember]:
+    with example("add-a-dataset", DATASETS, tmp_path_factory.mktemp("how-to")) as member:
+        yield member
 
 
 def test_the_example_reads_its_folder(member: DatasetMember, tmp_path: Path) -> None:

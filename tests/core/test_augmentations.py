@@ -5,21 +5,31 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.core.training_contracts import applied, check_augmentation, seeded
+from tests.how_to import example
 from xai_core.errors import BadParameter, NotFound
-from xai_core.params import build, specs
-from xai_core.training.augmentations import AUGMENTATIONS, COLOUR, ERASING, GEOMETRY, Augmentation, augment, chosen
+from xai_core.params import build
+from xai_core.training.augmentations import AUGMENTATIONS, GEOMETRY, Augmentation, augment, chosen
+from xai_core.training.augmentations.base import sometimes
+from xai_core.training.batch import Batch
 
 KEYS = AUGMENTATIONS.keys()
 pytestmark = pytest.mark.filterwarnings("error")
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+DRAWN = {
+    "flip": [0.502028, 0.504257, 0.484112, 0.495084, 0.495215, 0.507065],
+    "affine": [0.494785, 0.499905, 0.485718, 0.492028, 0.504038, 0.508491],
+    "color_jitter": [0.568072, 0.504257, 0.560483, 0.541543, 0.559132, 0.429957],
+    "random_erasing": [0.502028, 0.505169, 0.484112, 0.499092, 0.495215, 0.507065],
+    "top_biased_crop": [0.50086, 0.504257, 0.484112, 0.495084, 0.495215, 0.507065],
+}
+"""Mean of each of six pictures, after each augmentation alone."""
 
 
 def always(key: str, **values: float) -> tuple[Augmentation, object]:
@@ -27,9 +37,13 @@ def always(key: str, **values: float) -> tuple[Augmentation, object]:
     return member, build(member.params, {"probability": 1.0, **values})
 
 
+def as_batch(x: Tensor, masks: Tensor | None = None) -> Batch:
+    has_mask = torch.full((len(x),), masks is not None)
+    return Batch(x, torch.ones(len(x), 1), masks, has_mask)
+
+
 def run(key: str, x: Tensor, seed: int = 0, **values: float) -> Tensor:
-    member, params = always(key, **values)
-    return member.apply(x, params, seeded(seed))
+    return applied(AUGMENTATIONS[key], as_batch(x), seed, **values).x
 
 
 def vertical_gradient(size: int = 32, count: int = 16) -> Tensor:
@@ -38,41 +52,40 @@ def vertical_gradient(size: int = 32, count: int = 16) -> Tensor:
     return column[None, None, :, None].expand(count, 1, size, size).contiguous()
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("key", KEYS)
-def test_contract(key: str, channels: int) -> None:
-    x = torch.rand(8, channels, 20, 24, generator=seeded(9))
-    before, global_state = x.clone(), torch.random.get_rng_state()
-    y = run(key, x)
-    assert y.shape == x.shape
-    assert y.dtype == torch.float32
-    assert y.min() >= 0
-    assert y.max() <= 1
-    assert torch.equal(x, before), "the input was changed"
-    assert torch.equal(torch.random.get_rng_state(), global_state), "global randomness was used"
-    assert torch.equal(y, run(key, x)), "a seed does not repeat"
-    assert not torch.equal(y, x)
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_probability_zero_changes_nothing_and_a_half_changes_some(key: str) -> None:
-    x = torch.rand(64, 3, 16, 16, generator=seeded(9))
-    assert torch.equal(run(key, x, probability=0.0), x)
-    changed = (run(key, x, probability=0.5) != x).flatten(1).any(dim=1).sum()
-    assert 16 < changed < 48
-
-
-@pytest.mark.parametrize("key", [k for k in KEYS if k != "flip"])
-def test_each_sample_has_a_draw_of_its_own(key: str) -> None:
-    x = torch.rand(1, 3, 16, 16, generator=seeded(9)).expand(8, -1, -1, -1).contiguous()
-    assert len({tuple(sample.flatten().tolist()) for sample in run(key, x)}) == 8
-
-
 @pytest.mark.parametrize("member", list(AUGMENTATIONS), ids=KEYS)
-def test_card_order_and_parameters(member: Augmentation) -> None:
-    assert member.order in (GEOMETRY, COLOUR, ERASING)
-    assert "probability" in {spec.name for spec in specs(member.params)}
-    assert member.card.blind_spot
+def test_contract(member: Augmentation) -> None:
+    check_augmentation(member)
+
+
+def test_the_contract_finds_a_draw_that_samples_share() -> None:
+    def shared(batch: Batch, params: object, generator: torch.Generator) -> Batch:
+        factor = torch.rand(1, generator=generator)
+        return sometimes(batch, replace(batch, x=batch.x * factor), params.probability, generator)
+
+    member = replace(AUGMENTATIONS["flip"], apply=shared)
+    with pytest.raises(AssertionError, match="share a draw"):
+        check_augmentation(member)
+
+
+def test_the_example_of_the_how_to_keeps_the_contract(tmp_path: Path) -> None:
+    with example("add-an-augmentation", AUGMENTATIONS, tmp_path) as member:
+        check_augmentation(member)
+        x = torch.rand(4, 3, 8, 8)
+        assert torch.equal(applied(member, as_batch(x)).x, 1 - x)
+
+
+def test_the_draws_stay_those_of_runs_that_are_stored() -> None:
+    """Digests of what these steps gave when augmentations took a picture alone: a rebuilt run must not differ."""
+    x = torch.rand(6, 3, 20, 24, generator=seeded(3))
+    masks = torch.rand(6, 20, 24, generator=seeded(4)) > 0.5
+    for key, means in DRAWN.items():
+        after = augment(as_batch(x), chosen({key: {}}), seeded(5))
+        torch.testing.assert_close(after.x.mean((1, 2, 3)), torch.tensor(means), atol=2e-6, rtol=0)
+    steps = chosen({key: {} for key in DRAWN} | {"affine": {"probability": 0.5}})
+    after = augment(as_batch(x, masks), steps, seeded(5))
+    assert after.masks is not None
+    assert after.masks.flatten(1).sum(1).tolist() == [258, 286, 235, 259, 212, 227]
+    assert float(after.x.double().sum()) == pytest.approx(4319.57506, abs=1e-3)
 
 
 @pytest.mark.parametrize("key", [m.card.key for m in AUGMENTATIONS if m.order == GEOMETRY])
@@ -80,17 +93,16 @@ def test_geometry_moves_the_mask_with_the_picture(key: str) -> None:
     masks = torch.zeros(8, 20, 20, dtype=torch.bool)
     masks[:, 4:14, 2:9] = True
     x = masks[:, None].float().expand(-1, 3, -1, -1).contiguous()
-    y, moved = augment(x, masks, [always(key)], seeded())
-    assert y.shape == x.shape
-    assert moved is not None
-    assert torch.equal(moved, y[:, 0] > 0.5)
-    assert not torch.equal(moved, masks)
+    after = augment(as_batch(x, masks), [always(key)], seeded())
+    assert after.masks is not None
+    assert torch.equal(after.masks, after.x[:, 0] > 0.5)
+    assert not torch.equal(after.masks, masks)
 
 
 def test_colour_and_erasing_leave_the_mask_alone() -> None:
     masks = torch.rand(8, 20, 20, generator=seeded(1)) > 0.5
-    _, after = augment(torch.rand(8, 3, 20, 20), masks, [always("color_jitter"), always("random_erasing")], seeded())
-    assert after is masks
+    batch = as_batch(torch.rand(8, 3, 20, 20), masks)
+    assert augment(batch, [always("color_jitter"), always("random_erasing")], seeded()).masks is masks
 
 
 def test_steps_are_put_in_order_and_their_parameters_checked() -> None:

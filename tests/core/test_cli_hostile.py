@@ -90,6 +90,7 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xai_core.demo.recipe.rebuild", stop)
     monkeypatch.setattr("xai_core.pipeline.train.train", stop)
     monkeypatch.setattr("xai_core.pipeline.explain.explain_steps", stop)
+    monkeypatch.setattr("xai_core.pipeline.score.score_steps", stop)
     monkeypatch.setattr("xai_core.cli.main.parser", functools.cache(parser))
     load = functools.cache(lambda _, name: build_classifier("small_cnn", CLASSES, SQUARE, None))
     monkeypatch.setattr("xai_core.pipeline.load.load_classifier", lambda run, device: load(device, run.name))
@@ -106,6 +107,7 @@ BASES = {
     "new": ["{tmp}/new", "--dataset", "image-folder", "--data", "{study}/../none"],
     "predict": ["{study}", "--run", "baseline"],
     "sanity": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
+    "score": ["{study}", "--run", "baseline", "--methods", "edges", "--metrics", "sparseness", "--limit", "2"],
     "serve": ["{study}"],
     "train": ["{study}", "--run", "child", "--arch", "small_cnn", "--epochs", "1"],
 }

@@ -143,7 +143,7 @@ def test_masks_arrive_by_the_worker(study: Study) -> None:
     server = Server(events, device="cpu")
     rows = study.rows("test").tolist()
     message = {"op": "explain", "id": "a", "urgent": True, "study": str(study.path), "run": "net", "rows": rows}
-    server._take({**message, "target": "predicted", "methods": [["toy", {}]], "weights": "trained"})
+    server._take({**message, "targets": ["predicted"], "methods": [["toy", {}]], "weights": "trained"})
     while server._open:
         work = server._next()
         assert work is not None

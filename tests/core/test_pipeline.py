@@ -23,15 +23,17 @@ from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.main import main
 from xai_core.errors import BadInput, BadParameter, NotFound, StorageFull
 from xai_core.explainers import EXPLAINERS
-from xai_core.explainers.base import BACKGROUND
+from xai_core.explainers.base import BACKGROUND, CamParams
 from xai_core.models.weights import read_weights, save_weights
 from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
 from xai_core.pipeline import predict as predicting
+from xai_core.pipeline import steps
 from xai_core.pipeline import train as training
+from xai_core.pipeline.asked import Given
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench, load_classifier
-from xai_core.pipeline.train import Input, train_run
+from xai_core.pipeline.train import train_run
 from xai_core.store import layers
 from xai_core.store.files import read_json
 from xai_core.store.maps import MapStore
@@ -40,6 +42,7 @@ from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
+CPU = Given(device="cpu")
 CONFIG = TrainConfig(architecture="small_cnn", epochs=1, batch_size=8)
 
 
@@ -88,6 +91,33 @@ def test_a_method_without_a_parameter_for_it_gets_a_background(study: Study) -> 
     wanted = explaining.Wanted(method, NoParams(), MapStore(study.path))
     background = explaining.background_of(bench, study, bench.classifier(run), [wanted])
     assert len(background) == BACKGROUND
+
+
+def test_several_targets_of_a_sample_share_its_picture_and_its_pass(study: Study) -> None:
+    run, bench = study.run("baseline"), Bench("cpu")
+    rows, specs = study.rows("test")[:3].tolist(), ("predicted", "true", "difference", "0")
+    asked, forwards, read = [("gradcam", {}), ("hirescam", {})], list[int](), list[int]()
+    bench.classifier(run).module.register_forward_hook(lambda _, given, __: forwards.append(len(given[0])))
+    with pytest.MonkeyPatch.context() as patch:
+        plain = explaining.inputs
+        patch.setattr(explaining, "inputs", lambda *given: (read.extend(given[2]), plain(*given))[1])
+        steps = list(explain_steps(bench, Request(run, rows, specs, asked)))
+    assert forwards == [3], "one forward of three pictures, whatever is asked of them"
+    assert sorted(read) == rows
+    pairs = {(row, target.key) for spec in specs for row, target in zip(rows, run.targets(rows, spec), strict=True)}
+    assert steps[-1] == (2 * len(pairs), 2 * len(pairs)), "what two targets mean alike is made once"
+    maps = run.maps("gradcam", CamParams())
+    assert maps is not None
+    rows_of, keys = zip(*sorted(pairs), strict=True)
+    together = maps.get(rows_of, keys)
+    assert not any(together.refusals)
+    shutil.rmtree(maps.path)
+    for spec in specs:
+        list(explain_steps(Bench("cpu"), Request(run, rows, spec, asked[:1])))
+    apart = run.maps("gradcam", CamParams())
+    assert apart is not None
+    near = 2e-3 * float(np.abs(together.maps).max())
+    np.testing.assert_allclose(apart.get(rows_of, keys).maps, together.maps, atol=near)
 
 
 def test_a_wrong_layer_fails_after_the_other_methods_or_at_once_where_asked(study: Study) -> None:
@@ -182,10 +212,14 @@ def test_a_trained_model_survives_a_disk_that_is_full_when_it_becomes_a_run(
     with monkeypatch.context() as patch:
         patch.setattr(training, "save_weights", save)
         with pytest.raises(StorageFull):
-            train_run(study, "new", CONFIG, Input(), device="cpu")
+            train_run(study, "new", CONFIG, CPU)
     assert study.runs() == ["baseline"]
     batches: list[int] = []
-    run = train_run(study, "new", CONFIG, Input(), progress=lambda done, *_: batches.append(done), device="cpu")
+
+    def count(done: int, _: int, what: str) -> None:
+        batches.extend([done] * (what == "batches"))
+
+    run = train_run(study, "new", CONFIG, CPU, progress=count)
     assert batches == [], "its epochs were not kept"
     assert read_weights(run.weights)
     assert not (study.path / "training" / "new").exists()
@@ -196,7 +230,7 @@ def test_a_training_folder_that_cannot_be_made_is_told(study: Study) -> None:
     shutil.rmtree(study.path / "training", ignore_errors=True)
     (study.path / "training").touch()
     with pytest.raises(BadInput, match="cannot be written"):
-        train_run(study, "new", CONFIG, Input(), device="cpu")
+        train_run(study, "new", CONFIG, CPU)
 
 
 HOLD = """
@@ -216,15 +250,15 @@ def test_a_second_training_of_one_name_is_refused_and_a_killed_one_blocks_none(s
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(BadInput, match="another process is training this run: new"):
-            train_run(study, "new", CONFIG, Input(), device="cpu")
+            train_run(study, "new", CONFIG, CPU)
         process.kill()
-    assert train_run(study, "new", CONFIG, Input(), device="cpu").name == "new"
+    assert train_run(study, "new", CONFIG, CPU).name == "new"
     assert not (study.path / "training").exists()
 
 
 def test_a_training_that_cannot_begin_leaves_no_folder(study: Study) -> None:
     with pytest.raises(NotFound):
-        train_run(study, "new", replace(CONFIG, init=str(study.path / "gone")), Input(), device="cpu")
+        train_run(study, "new", replace(CONFIG, init=str(study.path / "gone")), CPU)
     assert not (study.path / "training").exists()
 
 
@@ -272,11 +306,11 @@ def test_samples_without_a_prediction_are_left_out_and_said(study: Study, caplog
 
 
 @pytest.mark.parametrize(
-    "given", [Input(mean=(0.5, 0.5)), Input(mean=(0.5,), std=(0.5,) * 3), Input(std=(0.0, 1.0, 1.0)), Input(size=0)]
+    "given", [Given(mean=(0.5, 0.5)), Given(mean=(0.5,), std=(0.5,) * 3), Given(std=(0.0, 1.0, 1.0)), Given(size=0)]
 )
-def test_an_input_that_does_not_fit_is_told(study: Study, given: Input) -> None:
+def test_an_input_that_does_not_fit_is_told(study: Study, given: Given) -> None:
     with pytest.raises(BadParameter, match="do not fit"):
-        train_run(study, "new", CONFIG, given, device="cpu")
+        train_run(study, "new", CONFIG, given)
 
 
 def test_a_scan_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,9 +350,9 @@ def test_a_cell_on_the_diagonal_is_better_when_it_grows(study: Study, capsys: py
 
 
 def test_steps_grow_while_they_are_short_and_shrink_where_they_are_long() -> None:
-    target = explaining.SECONDS_PER_STEP
-    assert explaining._next_size(32, 0.2 * target) == 64
-    assert explaining._next_size(32, target) == 32
-    assert explaining._next_size(32, 3 * target) == 16
-    assert explaining._next_size(1, 3 * target) == 1
-    assert explaining._next_size(explaining.MOST_ROWS, 0.0) == explaining.MOST_ROWS
+    target = steps.SECONDS_PER_STEP
+    assert steps.next_size(32, 0.2 * target) == 64
+    assert steps.next_size(32, target) == 32
+    assert steps.next_size(32, 3 * target) == 16
+    assert steps.next_size(1, 3 * target) == 1
+    assert steps.next_size(steps.MOST_ROWS, 0.0) == steps.MOST_ROWS

@@ -193,8 +193,8 @@ def stored_study(folder: Path) -> Study:
     run = study.add_run("run", RunInfo(training={"augmentations": {"flip": {}}}, seconds=2.5))
     run.write_predictions(range(20), cases.chances(range(20)))
     run.add_predictions(range(20, 30), cases.chances(range(20, 30)))
-    line = {"epoch": 1, "split": "train", "loss": 0.5, "accuracy": 0.5, "seconds": 2.0, "learning_rate": 1e-3}
-    run.write_history(pd.DataFrame([line, line | {"split": "validation", "loss": np.nan}]))
+    line = {"epoch": 1, "split": "train", "measure": "loss", "value": 0.5}
+    run.write_history(pd.DataFrame([line, line | {"split": "validation", "value": np.nan}]))
     study.annotations.add_tag(3, "blurred")
     study.annotations.set_note(4, "look again")
     maps = cases.store(run.path)

@@ -22,6 +22,7 @@ from xai_core.store import study as study_module
 from xai_core.store.identity import Origin, background_rows, identity, sample_seed
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
+from xai_core.training.history import by_epoch
 from xai_core.types import Card
 
 METHOD = Explainer(Card("grey-cam++", "Grey", "One.", "All."), CamParams, formula=lambda a, g: a)
@@ -233,15 +234,32 @@ def test_no_predictions_are_no_error(run: Run) -> None:
 
 def test_history(run: Run) -> None:
     assert run.history is None
-    line = {"epoch": 1, "split": "train", "loss": 0.5, "accuracy": np.nan, "seconds": 2, "learning_rate": 1e-3}
-    run.write_history(pd.DataFrame([line]))
+    line = {"epoch": 1, "split": "train", "measure": "loss", "value": 0.5}
+    run.write_history(pd.DataFrame([line, line | {"measure": "overlap", "value": np.nan}]))
     history = run.history
     assert history is not None
-    assert history.loc[0, "loss"] == 0.5
-    assert np.isnan(history.loc[0, "accuracy"])
+    assert history.loc[0].to_dict() == line
+    assert np.isnan(history.loc[1, "value"])
     with pytest.raises(BadInput, match="the history"):
         run.write_history(pd.DataFrame([{"epoch": 1}]))
     assert run.history is not None
+
+
+def test_a_history_with_a_column_for_each_measure_is_read_as_lines(run: Run) -> None:
+    names = ("loss", "accuracy", "seconds", "learning_rate")
+    schema = pa.schema([("epoch", pa.int64()), ("split", pa.string()), *((name, pa.float64()) for name in names)])
+    first = {"epoch": 1, "split": "train", "loss": 0.5, "accuracy": 0.25, "seconds": 2.0, "learning_rate": 1e-3}
+    second = first | {"split": "validation", "loss": None}
+    files.write_table(run.path / "history.parquet", pa.Table.from_pylist([first, second], schema))
+    history = run.history
+    assert history is not None
+    assert list(history.columns) == ["epoch", "split", "measure", "value"]
+    expected = [{name: value for name, value in line.items() if value is not None} for line in (first, second)]
+    assert by_epoch(history) == expected
+    path = run.path / "history.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BadInput, match=r"damaged: run/history\.parquet"):
+        _ = run.history
 
 
 def test_a_failed_write_keeps_the_old_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

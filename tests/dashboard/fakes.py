@@ -18,6 +18,7 @@ from xai_core.explainers import EXPLAINERS
 from xai_core.params import build
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
+from xai_core.types import Specs, several
 from xai_core.worker.client import Worker
 from xai_core.worker.jobs import Job, WorkerStatus
 
@@ -90,7 +91,7 @@ class FakeWorker:
         study: Path,
         run: str,
         rows: Sequence[int],
-        target: str,
+        target: Specs,
         methods: Sequence[tuple[str, Mapping[str, Any]]],
         weights: str = "trained",
         urgent: bool = True,
@@ -118,7 +119,8 @@ class FakeWorker:
             for row in asked["rows"]:
                 if not self.known[name].open:
                     return
-                _put_blob(run, key, values, row, asked["target"], asked["weights"])
+                for spec in several(asked["target"]):
+                    _put_blob(run, key, values, row, spec, asked["weights"])
                 job = self.known[name]
                 left = (job.total - job.done) * (self.seconds_per_map or 0)
                 self.known[name] = replace(job, state="running", done=job.done + 1, seconds_left=left)

@@ -19,6 +19,7 @@ from dashboard.sheet import cell_sheet
 from dashboard.state import Selection
 from tests.dashboard.fakes import FakeWorker, add_run, make_study
 from xai_core.answers.agreement import agreement
+from xai_core.store.run import Run
 
 SCRIPT = """
 from dashboard.app import main
@@ -104,6 +105,21 @@ def test_a_cell_asks_for_missing_maps_once_and_shows_them_when_they_are_there(se
     app.run()
     assert len(asked) == 1
     assert not app.exception
+
+
+@pytest.mark.parametrize("page", ["confusion", "sample"])
+def test_a_rerun_looks_each_method_up_once(served: Services, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(page, run="net", true="0", predicted="1", methods="gradcam,ig")
+    for name in list(fake(served).asked):
+        fake(served).finish(name)
+    app.run()
+    looks, plain = list[str](), Run.maps
+    monkeypatch.setattr(
+        Run, "maps", lambda self, key, *rest, **more: (looks.append(key), plain(self, key, *rest, **more))[1]
+    )
+    app.run()
+    assert not app.exception
+    assert looks == ["gradcam", "ig"]
 
 
 def test_a_failed_job_is_told_and_not_asked_again_by_itself(served: Services) -> None:

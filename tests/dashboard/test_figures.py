@@ -50,9 +50,9 @@ def moves() -> pd.DataFrame:
 
 
 def curve_table() -> pd.DataFrame:
-    return pd.DataFrame({"epoch": [1, 2] * 2, "split": ["train"] * 2 + ["validation"] * 2}).assign(
-        loss=[1, 0.5, 1.1, np.nan], accuracy=[0.5, 0.8, 0.4, 0.7]
-    )
+    lines = {"epoch": [1, 2] * 4, "split": ["train"] * 4 + ["validation"] * 4}
+    measures = (["loss"] * 2 + ["accuracy"] * 2) * 2
+    return pd.DataFrame(lines).assign(measure=measures, value=[1, 0.5, 0.5, 0.8, 1.1, np.nan, 0.4, 0.7])
 
 
 def lines_of(name: str) -> list[lines.Line]:

@@ -136,8 +136,8 @@ def test_runs_without_mistakes_have_no_worst_pairs(tmp_path: Path, served: Servi
 
 def test_training_curves_are_drawn_where_there_are_some(served: Services) -> None:
     run = served.studies["pets"].run("net")
-    history = pd.DataFrame({"epoch": [1, 2], "split": "validation", "loss": [1.0, 0.5], "accuracy": [0.5, 0.6]})
-    run.write_history(history.assign(seconds=1.0, learning_rate=0.1))
+    lines = {"epoch": [1, 2] * 2, "measure": ["loss"] * 2 + ["accuracy"] * 2, "value": [1.0, 0.5, 0.5, 0.6]}
+    run.write_history(pd.DataFrame(lines).assign(split="validation"))
     before = len(opened("overview", run="alone").get("plotly_chart"))
     assert len(opened("overview", run="net").get("plotly_chart")) == before + 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -106,6 +106,13 @@ def columns(
         if obstacle(run, explainer, params) is None:
             found.append(Column(explainer.card_for(params), params, run.maps(key, params, weights=weights)))
     return found
+
+
+def refreshed(run: Run | None, found: Sequence[Column]) -> list[Column]:
+    """The same columns (of the trained model) with stores that were made since; none is looked up again."""
+    if run is None:
+        return list(found)
+    return [each if each.maps else replace(each, maps=run.maps(each.card.key, each.params)) for each in found]
 
 
 def params_of(explainer: Explainer, values: Mapping[str, Any], layer: str = "") -> Any:

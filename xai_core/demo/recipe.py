@@ -20,10 +20,11 @@ from xai_core.datasets import DATASETS
 from xai_core.demo.drawing import GarmentParams, drawing, pack
 from xai_core.errors import BadInput
 from xai_core.params import as_dict, build
+from xai_core.pipeline.asked import Given
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench
 from xai_core.pipeline.predict import predict
-from xai_core.pipeline.train import Input, train_run
+from xai_core.pipeline.train import train_run
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
@@ -101,7 +102,7 @@ def _drawn(folder: Path, recipe: Recipe, watch: Watch) -> Study:
 
 def _trained(study: Study, name: str, config: TrainConfig, parent: str | None, watch: Watch) -> Run:
     with watch(f"training {name}") as (progress, cancel):
-        run = train_run(study, name, config, Input(), parent=parent, progress=progress, cancel=cancel, device="cpu")
+        run = train_run(study, name, config, Given(parent=parent, device="cpu"), progress=progress, cancel=cancel)
     with watch(f"predicting {name}") as (progress, cancel):
         predict(run, Bench("cpu").classifier(run), SPLITS, progress=progress, cancel=cancel)
     return run

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
 from xai_core.params import build
+from xai_core.pipeline.asked import Given, existing
 from xai_core.settings import Settings
 from xai_core.store.files import checked_name
 from xai_core.types import SPLITS, CancelToken, Progress, silent
@@ -94,6 +95,10 @@ class TrainArguments:
     size: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+
+    def given(self, device: str = "auto") -> Given:
+        """The same as `train_run` takes it."""
+        return Given(self.size, self.mean, self.std, self.parent, device)
 
 
 def rows_of(run: Run, wanted: ExplainArguments) -> NDArray[np.int64]:
@@ -179,27 +184,17 @@ def _check_train(study: Study, wanted: TrainArguments) -> None:
     from xai_core.training.config import TrainConfig
 
     checked_name(wanted.run, "run")
-    if wanted.run in study.runs():
-        raise BadInput("this run exists already", value=wanted.run, remedy="Choose another name.")
     if wanted.parent:
         study.run(wanted.parent)
-    TrainConfig.from_dict(wanted.config).resolved()
+    existing(study, wanted.run, TrainConfig.from_dict(wanted.config).resolved(), wanted.given())
 
 
 def _train(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
-    from xai_core.pipeline.train import Input, train_run
+    from xai_core.pipeline.train import train_run
     from xai_core.training.config import TrainConfig
 
-    run = train_run(
-        study,
-        wanted.run,
-        TrainConfig.from_dict(wanted.config),
-        Input(wanted.size, wanted.mean, wanted.std),
-        parent=wanted.parent,
-        progress=work.progress,
-        cancel=work.cancel,
-        device=work.settings.device,
-    )
+    config, given = TrainConfig.from_dict(wanted.config), wanted.given(work.settings.device)
+    run = train_run(study, wanted.run, config, given, progress=work.progress, cancel=work.cancel)
     return {"run": run.name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds}
 
 

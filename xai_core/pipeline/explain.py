@@ -27,29 +27,24 @@ from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, inputs, seed_of
+from xai_core.pipeline.steps import first_size, next_size
 from xai_core.store.identity import sample_seed
 from xai_core.store.maps import MISSING, MapStore
 from xai_core.store.obstacles import lacking
 from xai_core.store.run import Run
 from xai_core.store.study import Study
-from xai_core.types import Card, Explanation, Target
-
-FIRST_FORWARDS, FIRST_ROWS = 256, 32
-"""A group's first step: at most so much work, in forward passes, and so many rows."""
-
-SECONDS_PER_STEP, MOST_ROWS = 1.0, 2048
-"""What later steps grow or shrink to: short enough that a click never waits long, long enough that storing is cheap."""
+from xai_core.types import Card, Explanation, Specs, Target, several
 
 NO_MASK = "this sample has no mask, which the method needs"
 
 
 @dataclass(frozen=True)
 class Request:
-    """Which maps are wanted. `rows` in the order of importance; `target` as TARGET_SPECS or a class index."""
+    """Which maps are wanted. `rows` in the order of importance; of each of them every one of the targets."""
 
     run: Run
     rows: Sequence[int]
-    target: str
+    target: Specs
     methods: Sequence[tuple[str, Mapping[str, Any]]]
     weights: str = TRAINED
 
@@ -96,7 +91,7 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
         raise NotApplicable("a run without a model", value=run.name, remedy="Choose a run that has a model.")
     seed_of(request.weights)  # told now, before anything is computed
     rows = np.asarray(request.rows, dtype=np.int64)
-    targets = run.targets(rows, request.target)
+    rows, targets = _pairs(run, rows, request.target)
     made_with = {"program": f"second-look {__version__}", "device": str(pick_device(bench.device))}
     wanted = [_wanted(run, key, params, request.weights, made_with) for key, params in request.methods]
     wanted.sort(key=lambda w: (w.explainer.card.cost, w.explainer.card.key))
@@ -118,17 +113,26 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
         raise problems[0]
 
 
+def _pairs(run: Run, rows: NDArray[np.int64], specs: Specs) -> tuple[NDArray[np.int64], list[Target]]:
+    """Every sample with every one of its targets, once: those of one sample stand side by side, to share its pass."""
+    meant = zip(*(run.targets(rows, spec) for spec in several(specs)), strict=True)
+    pairs = dict.fromkeys(
+        (row, target) for row, targets in zip(rows.tolist(), meant, strict=True) for target in targets
+    )
+    return np.array([row for row, _ in pairs], dtype=np.int64), [target for _, target in pairs]
+
+
 def _fill(
     bench: Bench, request: Request, group: Sequence[Wanted], rows: NDArray[np.int64], targets: list[Target]
 ) -> Iterator[int]:
     """Maps of these rows, in steps of about a second; yields how many maps each gave."""
-    size, first = max(1, min(FIRST_ROWS, int(FIRST_FORWARDS / max(1.0, group[0].explainer.card.cost)))), 0
+    size, first = first_size(group[0].explainer.card.cost), 0
     keys, writing = [target.key for target in targets], list[Future[None]]()
     with ThreadPoolExecutor(len(group)) as writers:
         while first < len(rows):
-            began, part = working_time(), slice(first, first + size)
+            began, part = working_time(), slice(first, _whole(group, rows, first + size))
             results = _compute(bench, request, group, rows[part], targets[part])
-            first, size = part.stop, _next_size(size, working_time() - began)
+            first, size = part.stop, next_size(size, working_time() - began)
             _settled(writing)
             # While the disk takes these, the next ones are computed.
             writing = [
@@ -138,6 +142,13 @@ def _fill(
             if first >= len(rows):
                 _settled(writing)
             yield len(rows[part]) * len(group)
+
+
+def _whole(group: Sequence[Wanted], rows: NDArray[np.int64], stop: int) -> int:
+    """Where a step that would end at `stop` ends, so that targets that share a sample's pass are not parted."""
+    while group[0].explainer.formula and stop < len(rows) and rows[stop] == rows[stop - 1]:
+        stop += 1
+    return stop
 
 
 def _settled(writing: Sequence[Future[None]]) -> None:
@@ -167,13 +178,6 @@ def _check_study(run: Run, explainer: Explainer, params: Any) -> None:
         if need != "cam_layer":
             remedy = f"{explainer.card_for(params).title} cannot do without: choose another method."
             raise NotApplicable(sentence.removesuffix("."), value=run.study.name, remedy=remedy)
-
-
-def _next_size(size: int, seconds: float) -> int:
-    """Twice or half as many rows where a step of `size` rows took far less or more time than a step should."""
-    if seconds < SECONDS_PER_STEP / 2:
-        return min(2 * size, MOST_ROWS)
-    return max(1, size // 2) if seconds > SECONDS_PER_STEP * 2 else size
 
 
 def _wanted(run: Run, key: str, values: Mapping[str, Any], weights: str, made_with: Mapping[str, Any]) -> Wanted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,78 +15,65 @@ from xai_core import __version__
 from xai_core.errors import BadInput
 from xai_core.files import locked, storage_errors
 from xai_core.models.architectures import ARCHITECTURES, Architecture
+from xai_core.models.architectures.base import IMAGENET_MEAN, IMAGENET_STD
 from xai_core.models.build import pick_device
 from xai_core.models.preprocess import Preprocess, check_scale
 from xai_core.models.weights import fingerprint, save_weights
+from xai_core.pipeline.asked import Given, existing
+from xai_core.pipeline.pictures import training_data
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
-from xai_core.training.data import PictureArrays, load_pictures
+from xai_core.training.data import load_pictures
 from xai_core.training.loop import starting_module, train
 from xai_core.triage.ordering import drawn
 from xai_core.types import CancelToken, Progress, silent
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MEASURED_ON = 2000
 """Training pictures that mean and std are taken from where nobody gave them."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """What the command line may say of the input; None where it says nothing."""
-
-    size: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
 
 
 def train_run(
     study: Study,
     name: str,
     config: TrainConfig,
-    given: Input,
+    given: Given | None = None,
     *,
-    parent: str | None = None,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
-    device: str = "auto",
 ) -> Run:
     """Train a model and add it to the study as a run, or go on with an unfinished training of that name.
 
+    A run of that name that was trained just so is returned as it is: the same call again does nothing.
+
     Raises:
-        BadParameter: not a name, taken, or a configuration that does not fit.
-        BadInput: pictures that cannot be read, an empty split, another unfinished training of that name, or one that
-            goes on right now.
+        BadParameter: not a name, or a configuration that does not fit.
+        BadInput: a run of that name that came about otherwise, pictures or masks that cannot be read, an empty split,
+            another unfinished training of that name, or one that goes on right now.
         Cancelled: asked to stop; finished epochs are kept.
     """
     checked_name(name, "run")
-    _check_free(study, name)
+    given = given or Given()
     config = config.resolved()
+    if run := existing(study, name, config, given):
+        return run
     folder = study.path / "training" / name
     with _alone(folder):
-        _check_free(study, name)  # who trained it until now may just have finished
+        if run := existing(study, name, config, given):  # who trained it until now may just have finished
+            return run
         preprocess = chosen_preprocess(study, config, given)
         module, notes = starting_module(config, len(study.class_names), preprocess)
-        training, validation = (pictures(study, split, preprocess, cancel) for split in ("train", "validation"))
-        result = train(
-            module,
-            training,
-            validation,
-            config,
-            study.class_names,
-            preprocess,
-            folder=folder,
-            progress=progress,
-            cancel=cancel,
-            device=pick_device(device),
-        )
+        masks = "mask" in config.needs
+        data = training_data(study, preprocess, masks=masks, progress=progress, cancel=cancel)
+        device = pick_device(given.device)
+        result = train(module, data, config, folder=folder, progress=progress, cancel=cancel, device=device)
         info = RunInfo(
             architecture=config.architecture,
             preprocess=preprocess.as_dict(),
             cam_layer=ARCHITECTURES[config.architecture].cam_layer,
             fingerprint=fingerprint(module, config.architecture, preprocess),
-            parent=parent,
+            parent=given.parent,
             training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
             provenance={"trained_by": f"second-look {__version__}", "notes": notes},
             seconds=result.seconds,
@@ -96,11 +83,6 @@ def train_run(
             run.write_history(result.history)
         shutil.rmtree(folder, ignore_errors=True)
         return study.run(name)
-
-
-def _check_free(study: Study, name: str) -> None:
-    if name in study.runs():
-        raise BadInput("this run exists already", value=name, remedy="Choose another name.")
 
 
 @contextlib.contextmanager
@@ -127,13 +109,7 @@ def _alone(folder: Path) -> Iterator[None]:
                     empty.rmdir()
 
 
-def pictures(study: Study, split: str, preprocess: Preprocess, cancel: CancelToken | None = None) -> PictureArrays:
-    """A whole split in memory, resized."""
-    rows = study.rows(split)
-    return PictureArrays(load_pictures(study.picture, rows, preprocess, cancel=cancel), study.labels[rows])
-
-
-def chosen_preprocess(study: Study, config: TrainConfig, given: Input) -> Preprocess:
+def chosen_preprocess(study: Study, config: TrainConfig, given: Given) -> Preprocess:
     """What was given; else ImageNet's mean and std for pretrained weights, and the training pictures' own for new."""
     member = ARCHITECTURES[config.architecture]
     rows = drawn(study.rows("train"), MEASURED_ON, study.info.seed)

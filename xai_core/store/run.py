@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, NotApplicable, NotFound
@@ -21,6 +20,7 @@ from xai_core.metrics.base import METRICS
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
 from xai_core.store import files
+from xai_core.store.history import HISTORY_FILE, read_history, write_history
 from xai_core.store.identity import Origin, identity, metric_identity
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
@@ -31,11 +31,8 @@ if TYPE_CHECKING:
     from xai_core.store.study import Study
 
 INFO_FILE = "run.json"
-HISTORY_COLUMNS = ("epoch", "split", "loss", "accuracy", "seconds", "learning_rate")
-_HISTORY_TYPES = (pa.int64(), pa.string(), pa.float64(), pa.float64(), pa.float64(), pa.float64())
 LARGEST_INPUT = 16_384
 """Pixels of a side beyond which nothing could be computed: such a number is damage."""
-_HISTORY_SCHEMA = pa.schema(list(zip(HISTORY_COLUMNS, _HISTORY_TYPES, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Run:
         self.study, self.name = study, name
         self.path = path or study.path / "runs" / name
         self._info = files.Cached(self.path / INFO_FILE, _read_info)
-        self._history = files.Cached(self.path / "history.parquet", _read_history)
+        self._history = files.Cached(self.path / HISTORY_FILE, read_history)
         self._predictions = PredictionFiles(study, self.path, lambda: self.info.fingerprint)
 
     @property
@@ -109,13 +106,13 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame | None:
-        """HISTORY_COLUMNS, one line per epoch and split, or None."""
+        """What training measured, a line for each epoch, split and measure (`training.history`), or None."""
         history = self._history.get()
         return None if history is None else history.copy(deep=False)
 
     def write_history(self, history: pd.DataFrame) -> None:
         """Replace the history. Raises StorageFull, and BadInput where a column is missing."""
-        files.write_table(self.path / "history.parquet", files.to_table(history, _HISTORY_SCHEMA, "the history"))
+        write_history(self.path / HISTORY_FILE, history)
 
     @property
     def predictions(self) -> Predictions | None:
@@ -284,11 +281,6 @@ def _broken(info: RunInfo) -> str:
         return f"preprocess is {error.problem}: {error.value}"
     sides = (preprocess.height, preprocess.width) if preprocess else ()
     return "" if all(type(side) is int and side <= LARGEST_INPUT for side in sides) else "an input of no real size"
-
-
-def _read_history(path: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = files.read_table(path, _HISTORY_SCHEMA).to_pandas(use_threads=False)
-    return frame
 
 
 _INFO_TYPES: Mapping[str, tuple[type, ...]] = {

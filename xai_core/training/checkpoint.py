@@ -30,7 +30,7 @@ class Standing:
         identity: digest of everything that decides the outcome; only the same training may go on from here.
         epoch: the last finished epoch, from 1; 0 before the first.
         best_epoch, best_accuracy: of the checkpoint that is kept; 0 and −1 before the first.
-        history: one row per epoch and split.
+        history: one line for each epoch, split and measure, see `training.history`.
     """
 
     identity: str

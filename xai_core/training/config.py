@@ -12,6 +12,9 @@ from xai_core.params import build, param, specs
 from xai_core.training.augmentations import chosen
 from xai_core.training.losses import LOSSES
 
+PROVIDED = frozenset({"mask", "cam_layer", "gradients"})
+"""What a loss or an augmentation may need: masks are read for them, the others every registered architecture has."""
+
 FROM_SCRATCH, FINE_TUNING, HEAD_FACTOR = 6e-3, 3e-4, 10.0
 """Default peak learning rates; while the head alone is trained, the rate is ten times that of fine-tuning."""
 
@@ -51,6 +54,12 @@ class TrainConfig(TrainParams):
     loss_params: Mapping[str, Any] = field(default_factory=dict)
     augmentations: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"flip": {}})
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the loss and the augmentations need of model and data. Raises NotFound for one that is unknown."""
+        cards = [LOSSES[self.loss].card, *(member.card for member, _ in chosen(self.augmentations))]
+        return frozenset().union(*(card.needs for card in cards))
+
     def resolved(self) -> TrainConfig:
         """The same with every default filled in; two configurations that mean the same are then equal.
 
@@ -64,6 +73,9 @@ class TrainConfig(TrainParams):
             remedy = "Give at least as many epochs as head epochs."
             raise BadParameter("more head epochs than epochs", value=scalars.head_epochs, remedy=remedy)
         loss = LOSSES[self.loss]
+        if missing := self.needs - PROVIDED:
+            remedy = "Choose another loss or augmentation."
+            raise BadParameter("training does not provide what this needs", value=", ".join(missing), remedy=remedy)
         values = asdict(scalars) | {
             "architecture": ARCHITECTURES[self.architecture].card.key,
             "batch_size": scalars.batch_size or (32 if tuned else 128),

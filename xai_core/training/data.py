@@ -1,10 +1,8 @@
-"""Pictures in memory, as training reads them."""
+"""Pictures as training reads them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,31 +13,77 @@ from torch import Tensor
 
 from xai_core.errors import BadInput
 from xai_core.models.preprocess import Preprocess
+from xai_core.params import digest
+from xai_core.training.batch import Batch
+from xai_core.training.rows import Rows, checksums, in_order
 from xai_core.types import CancelToken, Progress, silent
 
 if TYPE_CHECKING:
     from PIL import Image
 
-LIMIT_BYTES = 4 * 2**30
-"""Pictures are held in memory; more than this is refused."""
-
 
 @dataclass(frozen=True)
 class PictureArrays:
-    """Resized pictures of one split.
+    """Resized pictures of one split, in memory or in files.
 
     Attributes:
         pixels: `(n, H, W, C)` uint8.
         labels: `(n,)` int64 class indices.
-        masks: `(n, H, W)` bool on the same pixels, or None.
+        masks: `(n, H, W)` uint8, 1 on the object, on the same pixels; or None where nobody asks for masks.
+        has_mask: `(n,)` bool: which samples have one at all; None where `masks` is.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Rows
     labels: NDArray[np.int64]
-    masks: NDArray[np.bool_] | None = None
+    masks: Rows | None = None
+    has_mask: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def digest(self) -> str:
+        """Of shapes, labels, and each picture's and mask's pixels: the same in memory and in files."""
+        content = [digest(checksums(self.pixels).tolist()), digest(self.labels.tolist())]
+        if self.masks is not None and self.has_mask is not None:
+            content += [digest(checksums(self.masks).tolist()), digest(self.has_mask.tolist())]
+        return digest([list(self.pixels.shape), content])
+
+    def batch(self, rows: NDArray[np.int64], classes: int, device: torch.device) -> Batch:
+        """Some samples, before augmentation."""
+        labels = torch.from_numpy(self.labels[rows]).to(device)
+        targets = torch.nn.functional.one_hot(labels, classes).float()
+        has_mask, masks = torch.zeros(len(rows), dtype=torch.bool, device=device), None
+        if self.masks is not None and self.has_mask is not None:
+            masks = torch.from_numpy(self.masks[rows]).to(device) > 0
+            has_mask = torch.from_numpy(self.has_mask[rows]).to(device)
+        return Batch(scaled(self.pixels, rows, device), targets, masks, has_mask)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model is trained on.
+
+    Attributes:
+        training: what it learns from.
+        validation: what chooses the best epoch; its masks are not used.
+        class_names: K names, which labels index.
+        preprocess: how the pictures were resized, and how they are normalised.
+    """
+
+    training: PictureArrays
+    validation: PictureArrays
+    class_names: Sequence[str]
+    preprocess: Preprocess
+
+    def check(self) -> None:
+        """Raise BadInput for an empty split, or a label that no class has."""
+        for name, arrays in (("training", self.training), ("validation", self.validation)):
+            if not len(arrays):
+                remedy = "Make the study with a split that has pictures in both training and validation."
+                raise BadInput(f"the {name} split is empty", remedy=remedy)
+            if arrays.labels.min() < 0 or arrays.labels.max() >= len(self.class_names):
+                remedy = "Check the classes of the study."
+                raise BadInput(f"a label of the {name} split has no class name", remedy=remedy)
 
 
 def load_pictures(
@@ -49,7 +93,7 @@ def load_pictures(
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> NDArray[np.uint8]:
-    """Read and resize pictures in threads (decoding and resizing release Python's lock).
+    """Read and resize pictures.
 
     Args:
         read: the picture of a row; may raise BadInput.
@@ -58,30 +102,17 @@ def load_pictures(
         `(n, H, W, C)` uint8, in the order of `rows`.
 
     Raises:
-        BadInput: a picture that cannot be read, or more than 4 GiB in all.
+        BadInput: a picture that cannot be read.
         Cancelled: asked to stop.
     """
-    shape = (len(rows), preprocess.height, preprocess.width, preprocess.channels)
-    if (size := int(np.prod(shape, dtype=np.int64))) > LIMIT_BYTES:
-        remedy = "Use a smaller input size or fewer pictures (4 GiB is the limit)."
-        raise BadInput("the pictures do not fit in memory", value=f"{size / 2**30:.1f} GiB", remedy=remedy)
-    pixels = np.empty(shape, dtype=np.uint8)
-
-    def fill(place: int) -> None:
-        pixels[place] = preprocess.pixels(read(int(rows[place])))
-
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
-    try:
-        for done, _ in enumerate(pool.map(fill, range(len(rows))), start=1):
-            if cancel is not None:
-                cancel.check()
-            progress(done, len(rows), "pictures")
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pixels = np.empty((len(rows), preprocess.height, preprocess.width, preprocess.channels), dtype=np.uint8)
+    made = in_order(lambda row: preprocess.pixels(read(row)), rows, "pictures", progress, cancel)
+    for place, picture in enumerate(made):
+        pixels[place] = picture
     return pixels
 
 
-def scaled(pixels: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device) -> Tensor:
+def scaled(pixels: Rows, rows: NDArray[np.int64], device: torch.device) -> Tensor:
     """Some pictures as `(N, C, H, W)` float32 on the 0…1 scale."""
     return torch.from_numpy(pixels[rows]).to(device).permute(0, 3, 1, 2).float().div_(255)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
@@ -13,10 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
-from xai_core.errors import BadInput, XaiError
+from xai_core.errors import XaiError
 from xai_core.files import storage_errors
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import fresh_module
@@ -26,14 +26,15 @@ from xai_core.params import build, digest
 from xai_core.training import checkpoint
 from xai_core.training.augmentations import augment, chosen
 from xai_core.training.config import TrainConfig
-from xai_core.training.data import PictureArrays, batches, class_weights, normaliser, scaled
+from xai_core.training.data import TrainingData, batches, class_weights, normaliser, scaled
+from xai_core.training.history import entries, frame, values
 from xai_core.training.losses import LOSSES
-from xai_core.training.losses.base import LossInput
+from xai_core.training.losses.base import LossInput, LossOutput, cross_entropy
+from xai_core.training.model import TrainingModel
 from xai_core.training.schedule import Stage, one_cycle, stages
 from xai_core.types import CancelToken, Progress, silent
 
 WEIGHTS = "weights.safetensors"
-COLUMNS = ("epoch", "split", "loss", "accuracy", "seconds", "learning_rate")
 EVALUATION_BATCH = 256
 
 
@@ -42,9 +43,7 @@ class TrainResult:
     """What came of a training.
 
     Attributes:
-        history: COLUMNS, one row per epoch (from 1) and split (`train`, `validation`). `loss` is plain cross-entropy
-            whatever the training loss, so that runs compare; of `train`, over the augmented batches as they came.
-            `seconds` of the whole epoch; `learning_rate` of its last step.
+        history: see `training.history`; epochs from 1, splits `train` and `validation`.
         best_epoch, best_accuracy: by validation accuracy, 0…1; the first of equals.
         seconds: over all epochs, those before an interruption included.
     """
@@ -69,11 +68,8 @@ def starting_module(config: TrainConfig, classes: int, preprocess: Preprocess) -
 
 def train(
     module: nn.Module,
-    training: PictureArrays,
-    validation: PictureArrays,
+    data: TrainingData,
     config: TrainConfig,
-    class_names: Sequence[str],
-    preprocess: Preprocess,
     *,
     folder: Path,
     progress: Progress = silent,
@@ -88,57 +84,48 @@ def train(
     nothing left to do.
 
     Args:
-        validation: chooses the best epoch.
         progress: called per batch, over all epochs.
 
     Raises:
-        BadInput: an empty split, or another unfinished training in `folder`.
+        BadInput: an empty split, or another unfinished training in `folder`: other settings, pictures or masks.
         Cancelled: asked to stop; finished epochs are kept.
         XaiError: training diverged.
         StorageFull: no room for a checkpoint; BadInput where the folder cannot be written.
     """
-    _check(training, validation, class_names)
-    session = _Session(module, training, validation, config.resolved(), class_names, preprocess, torch.device(device))
+    data.check()
+    session = _Session(module, data, config.resolved(), torch.device(device))
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with _kept_state(module, session.device):
         standing = session.run(folder, progress, cancel or CancelToken())
     module.eval()
     load_into(module, read_weights(folder / WEIGHTS))
-    history = pd.DataFrame(standing.history, columns=list(COLUMNS))
-    seconds = float(history.loc[history["split"] == "train", "seconds"].sum())
+    history = frame(standing.history)
+    seconds = float(values(history, "train", "seconds").sum())
     return TrainResult(history, standing.best_epoch, standing.best_accuracy, seconds)
 
 
 class _Session:
     """One call of `train`: what its epochs share."""
 
-    def __init__(
-        self,
-        module: nn.Module,
-        training: PictureArrays,
-        validation: PictureArrays,
-        config: TrainConfig,
-        class_names: Sequence[str],
-        preprocess: Preprocess,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, module: nn.Module, data: TrainingData, config: TrainConfig, device: torch.device) -> None:
         # Channels last takes 0.8 of the time of a step on a CPU (small_resnet, batch 128).
         self.module = module.to(device).to(memory_format=torch.channels_last)
-        self.training, self.validation, self.config, self.device = training, validation, config, device
-        self.normalise = normaliser(preprocess, device)
+        self.data, self.training, self.config, self.device = data, data.training, config, device
+        self.architecture = ARCHITECTURES[config.architecture]
+        self.model = TrainingModel(self.module, self.architecture.cam_layer, self.architecture.restore_grid)
+        self.normalise = normaliser(data.preprocess, device)
         self.augmentations = chosen(config.augmentations)
         self.loss = LOSSES[config.loss]
         self.loss_params: Any = build(self.loss.params, config.loss_params)
-        weights = class_weights(training.labels, len(class_names)) if config.class_weights else None
+        weights = class_weights(self.training.labels, len(data.class_names)) if config.class_weights else None
         self.class_weights = None if weights is None else torch.from_numpy(weights).to(device)
         self.optimiser = _optimiser(module, config.weight_decay)
-        self.identity = _identity(training, validation, config, class_names, preprocess)
-        self.steps = len(list(batches(np.arange(len(training)), config.batch_size, training=True)))
+        self.steps = len(list(batches(np.arange(len(self.training)), config.batch_size, training=True)))
 
     def run(self, folder: Path, progress: Progress, cancel: CancelToken) -> checkpoint.Standing:
         """All epochs that are left."""
-        standing = checkpoint.restore(folder, self.identity, self.module, self.optimiser)
+        standing = checkpoint.restore(folder, _identity(self.data, self.config), self.module, self.optimiser)
         if standing.epoch and standing.best_epoch == standing.epoch:
             save_weights(self.module, folder / WEIGHTS)  # killed between the two files
         for epoch in range(standing.epoch + 1, self.config.epochs + 1):
@@ -151,58 +138,60 @@ class _Session:
     def _epoch(self, epoch: int, standing: checkpoint.Standing, progress: Progress, cancel: CancelToken) -> None:
         start = time.perf_counter()
         stage = next(s for s in stages(self.config) if s.first <= epoch < s.first + s.epochs)
-        with _trainable(self.module, self._head() if stage.head_only else None):
-            loss, accuracy, rate = self._pass(epoch, stage, progress, cancel)
-        row = {"epoch": epoch, "learning_rate": rate}
+        head = self.module.get_submodule(self.architecture.head) if stage.head_only else None
+        with _trainable(self.module, head):
+            learned, rate = self._pass(epoch, stage, progress, cancel)
         checked = self._evaluate()
-        self._require_finite(checked[0], epoch)  # the last step of an epoch may have been the one too many
-        row["seconds"] = time.perf_counter() - start
-        standing.history.append({**row, "split": "train", "loss": loss, "accuracy": accuracy})
-        standing.history.append({**row, "split": "validation", "loss": checked[0], "accuracy": checked[1]})
+        self._require_finite(checked["loss"], epoch)  # the last step of an epoch may have been the one too many
+        both = {"seconds": time.perf_counter() - start, "learning_rate": rate}
+        standing.history += entries(epoch, "train", learned | both) + entries(epoch, "validation", checked | both)
         standing.epoch = epoch
-        if checked[1] > standing.best_accuracy:
-            standing.best_epoch, standing.best_accuracy = epoch, checked[1]
+        if checked["accuracy"] > standing.best_accuracy:
+            standing.best_epoch, standing.best_accuracy = epoch, checked["accuracy"]
 
-    def _pass(self, epoch: int, stage: Stage, progress: Progress, cancel: CancelToken) -> tuple[float, float, float]:
-        """One epoch of steps: mean cross-entropy, accuracy, last learning rate."""
+    def _pass(
+        self, epoch: int, stage: Stage, progress: Progress, cancel: CancelToken
+    ) -> tuple[dict[str, float], float]:
+        """One epoch of steps: what was measured, and the last learning rate."""
         # Seeded by epoch, so that a resumed training draws what an uninterrupted one would have drawn.
         seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0])
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.training), generator=generator).numpy()
-        total, right, seen, rate = 0.0, 0, 0, 0.0
+        means, rate = _Means(), 0.0
         before = (epoch - 1) * self.steps
         for step, rows in enumerate(batches(order, self.config.batch_size, training=True)):
             cancel.check()
             rate = one_cycle((epoch - stage.first) * self.steps + step, stage.epochs * self.steps, stage.peak)
             batch = self._batch(rows, generator)
-            logits = self._step(batch, rate, epoch)
-            total += float(functional.cross_entropy(logits, batch.labels, reduction="sum"))
-            right += int((logits.argmax(1) == batch.labels).sum())
-            seen += len(rows)
+            output = self._step(batch, rate, epoch)
+            logits = output.logits.detach().float()
+            right = logits.argmax(1) == batch.targets.argmax(1)
+            means.add("loss", float(cross_entropy(logits, batch.targets, reduction="sum")), len(rows))
+            means.add("accuracy", int(right.sum()), len(rows))
+            for name, part in output.parts.items():
+                means.add(name, float(part.detach()) * len(rows), len(rows))
             progress(before + step + 1, self.config.epochs * self.steps, "batches")
-        return total / seen, right / seen, rate
+        return means.by_name(), rate
 
     def _batch(self, rows: Any, generator: torch.Generator) -> LossInput:
-        x, masks = scaled(self.training.pixels, rows, self.device), None
-        if self.training.masks is not None:
-            masks = torch.from_numpy(self.training.masks[rows]).to(self.device)
-        x, masks = augment(x, masks, self.augmentations, generator)
-        labels = torch.from_numpy(self.training.labels[rows]).to(self.device)
-        x = self.normalise(x).contiguous(memory_format=torch.channels_last)
-        return LossInput(self.module, x, labels, self.class_weights, masks)
+        batch = self.training.batch(rows, len(self.data.class_names), self.device)
+        batch = augment(batch, self.augmentations, generator)
+        x = self.normalise(batch.x).contiguous(memory_format=torch.channels_last)
+        has_mask = None if batch.masks is None else batch.has_mask
+        return LossInput(self.model, x, batch.targets, self.class_weights, batch.masks, has_mask)
 
-    def _step(self, batch: LossInput, rate: float, epoch: int) -> Tensor:
-        """One update; the logits before it."""
+    def _step(self, batch: LossInput, rate: float, epoch: int) -> LossOutput:
+        """One update; what the loss said before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with self._autocast():
-            value, logits = self.loss.compute(batch, self.loss_params)
-        self._require_finite(float(value.detach()), epoch)
+            output = self.loss.compute(batch, self.loss_params)
+        self._require_finite(float(output.value.detach()), epoch)
         self.optimiser.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
+        output.value.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        return logits.detach().float()
+        return output
 
     def _require_finite(self, loss: float, epoch: int) -> None:
         if not isfinite(loss):
@@ -210,32 +199,36 @@ class _Session:
             raise XaiError("training diverged: the loss is not a number", value=f"epoch {epoch}", remedy=remedy)
 
     @torch.no_grad()
-    def _evaluate(self) -> tuple[float, float]:
+    def _evaluate(self) -> dict[str, float]:
         """Cross-entropy and accuracy on the validation split."""
         self.module.eval()
-        total, right = 0.0, 0
-        for rows in batches(np.arange(len(self.validation)), EVALUATION_BATCH):
-            x = self.normalise(scaled(self.validation.pixels, rows, self.device))
-            labels = torch.from_numpy(self.validation.labels[rows]).to(self.device)
+        split, means = self.data.validation, _Means()
+        for rows in batches(np.arange(len(split)), EVALUATION_BATCH):
+            x = self.normalise(scaled(split.pixels, rows, self.device))
+            labels = torch.from_numpy(split.labels[rows]).to(self.device)
             logits = self.module(x.contiguous(memory_format=torch.channels_last))
-            total += float(functional.cross_entropy(logits, labels, reduction="sum"))
-            right += int((logits.argmax(1) == labels).sum())
-        return total / len(self.validation), right / len(self.validation)
-
-    def _head(self) -> nn.Module:
-        return self.module.get_submodule(ARCHITECTURES[self.config.architecture].head)
+            entropy = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
+            means.add("loss", float(entropy), len(rows))
+            means.add("accuracy", int((logits.argmax(1) == labels).sum()), len(rows))
+        return means.by_name()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
 
 
-def _check(training: PictureArrays, validation: PictureArrays, class_names: Sequence[str]) -> None:
-    for name, arrays in (("training", training), ("validation", validation)):
-        if not len(arrays):
-            remedy = "Make the study with a split that has pictures in both training and validation."
-            raise BadInput(f"the {name} split is empty", remedy=remedy)
-        if arrays.labels.min() < 0 or arrays.labels.max() >= len(class_names):
-            raise BadInput(f"a label of the {name} split has no class name", remedy="Check the classes of the study.")
+class _Means:
+    """Means over the samples of the batches that had something to say."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = defaultdict(float)
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def add(self, name: str, total: float, count: int) -> None:
+        self._sums[name] += total
+        self._counts[name] += count
+
+    def by_name(self) -> dict[str, float]:
+        return {name: total / self._counts[name] for name, total in self._sums.items()}
 
 
 def _optimiser(module: nn.Module, weight_decay: float) -> torch.optim.AdamW:
@@ -248,18 +241,11 @@ def _optimiser(module: nn.Module, weight_decay: float) -> torch.optim.AdamW:
     )
 
 
-def _identity(
-    training: PictureArrays,
-    validation: PictureArrays,
-    config: TrainConfig,
-    names: Sequence[str],
-    preprocess: Preprocess,
-) -> str:
-    """Digest of what decides the outcome; pictures by shape and labels, which is quick and tells splits apart."""
-    data = [(list(a.pixels.shape), digest(a.labels.tolist())) for a in (training, validation)]
-    return digest(
-        {"config": config.as_dict(), "classes": list(names), "preprocess": preprocess.as_dict(), "data": data}
-    )
+def _identity(data: TrainingData, config: TrainConfig) -> str:
+    """Digest of what decides the outcome, the pixels of pictures and masks included."""
+    content = [arrays.digest() for arrays in (data.training, data.validation)]
+    about = {"config": config.as_dict(), "classes": list(data.class_names), "preprocess": data.preprocess.as_dict()}
+    return digest(about | {"data": content})
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from xai_core.params import digest
+from xai_core.types import Specs, several
 from xai_core.worker.jobs import Job, State, WorkerStatus
 
 REMEMBERED = 200
@@ -38,7 +39,7 @@ class Worker(Protocol):
         study: Path,
         run: str,
         rows: Sequence[int],
-        target: str,
+        target: Specs,
         methods: Sequence[tuple[str, Mapping[str, Any]]],
         weights: str = "trained",
         urgent: bool = True,
@@ -107,7 +108,7 @@ class WorkerClient:
         study: Path,
         run: str,
         rows: Sequence[int],
-        target: str,
+        target: Specs,
         methods: Sequence[tuple[str, Mapping[str, Any]]],
         weights: str = "trained",
         urgent: bool = True,
@@ -122,7 +123,7 @@ class WorkerClient:
             "study": str(study),
             "run": run,
             "rows": [int(row) for row in rows],
-            "target": target,
+            "targets": list(several(target)),
             "methods": [[key, dict(values)] for key, values in methods],
             "weights": weights,
             "urgent": urgent,
@@ -137,7 +138,7 @@ class WorkerClient:
             self._count += 1
             # A name of its own, so that late words about an earlier, cancelled one are not taken for words about this.
             job = self._latest[identity] = f"{identity}-{self._count}"
-            self._jobs[job] = Job(job, f"Heatmaps of {run}", total=len(rows) * len(methods))
+            self._jobs[job] = Job(job, f"Heatmaps of {run}", total=len(rows) * len(methods) * len(several(target)))
             self._forget_old()
             self._send({**request, "id": job, "owner": owner})
         return job

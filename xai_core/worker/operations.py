@@ -20,7 +20,7 @@ def explain(bench: Bench, message: Mapping[str, Any]) -> Steps:
     """Heatmaps into the study's store."""
     run = bench.study(Path(message["study"])).run(message["run"])
     methods = [(key, values) for key, values in message["methods"]]
-    yield from explain_steps(bench, Request(run, message["rows"], message["target"], methods, message["weights"]))
+    yield from explain_steps(bench, Request(run, message["rows"], message["targets"], methods, message["weights"]))
 
 
 OPERATIONS: dict[str, Operation] = {"explain": explain}

@@ -70,7 +70,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         for done, total in explain_steps(bench, request):
             progress(done, total, "maps")
             cancel.check()
-    return {"study": run.study.name, "run": run.name, "samples": len(rows), "methods": _states(request)}
+    return {"study": run.study.name, "run": run.name, "samples": len(rows), "methods": _states(request, target)}
 
 
 def _arguments(run: Run, args: argparse.Namespace, target: str, methods: Sequence[Any]) -> dict[str, Any]:
@@ -118,13 +118,13 @@ def by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.array([position[name] for name in ids], dtype=np.int64)
 
 
-def _states(request: Request) -> dict[str, dict[str, Any]]:
+def _states(request: Request, target: str) -> dict[str, dict[str, Any]]:
     from xai_core.answers.reasons import counted_reasons
     from xai_core.explainers import EXPLAINERS
     from xai_core.params import build
 
     rows = np.asarray(request.rows, dtype=np.int64)
-    keys = [target.key for target in request.run.targets(rows, request.target)]
+    keys = [target.key for target in request.run.targets(rows, target)]
     result: dict[str, dict[str, Any]] = {}
     for key, values in request.methods:
         maps = request.run.maps(key, build(EXPLAINERS[key].params, values), weights=request.weights)

@@ -9,9 +9,7 @@ from typing import Any
 from xai_core.cli.command import Command
 from xai_core.params import specs
 from xai_core.registry import FAMILIES, family
-from xai_core.types import Card
-
-_DIRECTIONS = {1: "higher is better", -1: "lower is better", 0: "neither end is better"}
+from xai_core.words import reading
 
 INTRODUCTION = """# Reference
 
@@ -43,19 +41,12 @@ def _described(member: Any) -> dict[str, Any]:
         "paper": card.paper,
         "needs": sorted(card.needs),
         "cost": card.cost,
-        "reading": _reading(card),
+        "reading": reading(card.unit, card.direction),
         "params": [
             {"name": p.name, "default": p.default, "help": p.help, "choices": list(p.choices or ())}
             for p in (specs(params) if params else [])
         ],
     }
-
-
-def _reading(card: Card) -> str:
-    """How a value of a metric is read, or ""."""
-    if not card.unit:
-        return ""
-    return f"{card.unit}; {_DIRECTIONS[card.direction]}"
 
 
 def _show(result: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ def serve(studies: list[Path], settings: Settings) -> dict[str, Any]:
             raise BadParameter("two studies have one name", value=name, remedy="Rename one folder.")
     app = ROOT / "dashboard" / "main.py"
     if not app.is_file():
-        raise NotFound("the dashboard is not installed beside the library", remedy="Install with pip install -e .")
+        raise NotFound("the dashboard is not installed beside the library", remedy="Install the project anew.")
     allowed_hosts(settings.allow_hosts)
     check_port(settings.address, settings.port)
     host = of_address(settings.address) or Host(settings.address)

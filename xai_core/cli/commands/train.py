@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.background import absolute, background_argument, begun
@@ -20,6 +19,7 @@ from xai_core.cli.command import (
     run_argument,
     study_argument,
 )
+from xai_core.cli.flags import given_parameters, parameter_flags
 from xai_core.errors import BadParameter
 from xai_core.params import assignments
 from xai_core.text import comma_list
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from xai_core.store.study import Study
     from xai_core.training.config import TrainConfig
 
-SCALARS = ("epochs", "batch_size", "learning_rate", "weight_decay", "head_epochs", "class_weights", "precision", "seed")
-
 
 def _configure(parser: argparse.ArgumentParser) -> None:
+    from xai_core.training.config import TrainParams
+
     study_argument(parser)
     run_argument(parser)
     parser.add_argument("--arch", metavar="KEY", help="xai list architectures (default: the parent's)")
@@ -47,20 +47,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--augment", metavar="A,B", help="xai list augmentations; added to the parent's, or begin with none, to replace"
     )
-    for name in SCALARS:
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=_help(name))
+    parameter_flags(parser, TrainParams)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
     )
     device_argument(parser)
     background_argument(parser)
-
-
-def _help(name: str) -> str:
-    from xai_core.params import specs
-    from xai_core.training.config import TrainParams
-
-    return next(f"{s.help} (default {s.default})" for s in specs(TrainParams) if s.name == name)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
@@ -69,21 +61,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = configuration(args, parent)
     if args.background:
         return begun(args, "train", _arguments(args, config, parent))
-    from xai_core.pipeline.train import Input, train_run
+    from xai_core.pipeline.asked import Given
+    from xai_core.pipeline.train import train_run
 
-    given = _input(args, parent)
-    with long_work("training") as (progress, cancel):
-        run = train_run(
-            study,
-            args.run_name,
-            config,
-            Input(*given),
-            parent=args.parent,
-            progress=progress,
-            cancel=cancel,
-            device=in_force(args).device,
-        )
-    return summary(study, run) | {"next": next_command("predict", args)}
+    given = Given(*_input(args, parent), parent=args.parent, device=in_force(args).device)
+    before = args.run_name in study.runs()
+    with long_work("training", quiet=before) as (progress, cancel):
+        run = train_run(study, args.run_name, config, given, progress=progress, cancel=cancel)
+    return summary(study, run) | {"existed": before, "next": next_command("predict", args)}
 
 
 def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None) -> dict[str, Any]:
@@ -95,7 +80,6 @@ def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None
 
 def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     """The parent's configuration, or the defaults, with what the flags say in its place."""
-    from xai_core.params import build
     from xai_core.training.config import TrainConfig, TrainParams
 
     values: dict[str, Any] = dict(parent.info.training) if parent else {}
@@ -104,8 +88,7 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     if parent and values.get("init") and not args.init:
         remedy = f"Give --init again: {values['init']}."
         raise BadParameter("the parent started from a weights file", value=parent.name, remedy=remedy)
-    given = {name: getattr(args, name) for name in SCALARS if getattr(args, name) is not None}
-    values |= {name: value for name, value in asdict(build(TrainParams, given)).items() if name in given}
+    values |= given_parameters(args, TrainParams)
     if args.arch is None and "architecture" not in values:
         raise BadParameter("which architecture?", remedy="Give --arch KEY (xai list architectures) or --parent RUN.")
     options = {"architecture": args.arch, "init": str(args.init) if args.init else None, "loss": args.loss}
@@ -143,6 +126,9 @@ def _input(args: argparse.Namespace, parent: Run | None) -> tuple[Any, Any, Any]
 
 def summary(study: Study, run: Run) -> dict[str, Any]:
     """What came of it, JSON-able."""
+    from xai_core.pipeline.pictures import cache_bytes
+    from xai_core.training.history import by_epoch
+
     history = run.history
     assert history is not None
     return {
@@ -153,16 +139,22 @@ def summary(study: Study, run: Run) -> dict[str, Any]:
         "augmentations": list(run.info.training["augmentations"]),
         "best_epoch": run.info.training["best_epoch"],
         "seconds": run.info.seconds,
-        "history": history.to_dict("records"),
+        "history": by_epoch(history),
+        "cache_bytes": cache_bytes(study),
     }
 
 
 def _show(result: dict[str, Any]) -> str:
-    lines = [f"{result['run']}: {result['architecture']}, {result['seconds']:.0f} s"]
+    seconds = f"{result['seconds']:.0f} s"
+    lines = [f"{result['run']}: {result['architecture']}, {seconds}"]
+    if result["existed"]:
+        lines = [f"{result['run']} is there already, trained with these settings ({result['architecture']}, {seconds})"]
     for row in result["history"]:
         if row["split"] == "validation":
             best = "  ← kept" if row["epoch"] == result["best_epoch"] else ""
             lines.append(f"  epoch {row['epoch']:>3}  validation accuracy {row['accuracy']:.2%}{best}")
+    if size := result["cache_bytes"]:
+        lines.append(f"Resized pictures take {size / 2**30:.2g} GiB in the study's folder cache, which you may delete.")
     return "\n".join([*lines, f"Next: {result['next']}"])
 
 

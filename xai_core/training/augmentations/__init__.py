@@ -5,10 +5,21 @@ from xai_core.training.augmentations.base import (
     COLOUR,
     ERASING,
     GEOMETRY,
+    MIXING,
     Augmentation,
     augment,
     augmentation,
     chosen,
 )
 
-__all__ = ["AUGMENTATIONS", "COLOUR", "ERASING", "GEOMETRY", "Augmentation", "augment", "augmentation", "chosen"]
+__all__ = [
+    "AUGMENTATIONS",
+    "COLOUR",
+    "ERASING",
+    "GEOMETRY",
+    "MIXING",
+    "Augmentation",
+    "augment",
+    "augmentation",
+    "chosen",
+]

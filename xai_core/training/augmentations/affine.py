@@ -7,12 +7,13 @@ from math import pi
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
-from xai_core.training.augmentations.base import augmentation, draw, resample, sometimes
+from xai_core.training.augmentations.base import augmentation, draw, moved, resample, sometimes
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+
+    from xai_core.training.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,15 @@ class AffineParams:
     ),
     AffineParams,
 )
-def affine(x: Tensor, params: AffineParams, generator: torch.Generator) -> Tensor:
+def affine(batch: Batch, params: AffineParams, generator: torch.Generator) -> Batch:
     """Turn by an angle, shift both ways, scale, in one resampling."""
     import torch
 
-    angle = draw(x, -params.degrees, params.degrees, generator) * (pi / 180)
-    size = 1 / (1 + draw(x, -params.scale, params.scale, generator))
-    across, down = (2 * draw(x, -params.shift, params.shift, generator) for _ in range(2))
-    ratio = x.shape[-1] / x.shape[-2]  # a turn must stay a turn in pixels where the sides differ
+    angle = draw(batch, -params.degrees, params.degrees, generator) * (pi / 180)
+    size = 1 / (1 + draw(batch, -params.scale, params.scale, generator))
+    across, down = (2 * draw(batch, -params.shift, params.shift, generator) for _ in range(2))
+    ratio = batch.x.shape[-1] / batch.x.shape[-2]  # a turn must stay a turn in pixels where the sides differ
     cosine, sine = size * angle.cos(), size * angle.sin()
     theta = torch.cat([cosine, -sine / ratio, across, sine * ratio, cosine, down], dim=1).reshape(-1, 2, 3)
-    return sometimes(x, resample(x, theta.to(x.dtype)), params.probability, generator)
+    turned = moved(batch, lambda planes: resample(planes, theta.to(planes.dtype)))
+    return sometimes(batch, turned, params.probability, generator)

@@ -1,40 +1,39 @@
-"""The contract of an augmentation: a seeded change of a batch of pictures during training only.
-
-Where the data has masks, geometry must move picture and mask alike. So a geometry augmentation (order 0) may be given
-the mask as one more channel of 0 and 1, and has to treat all channels alike; colour and erasing get the picture alone.
-"""
+"""The contract of an augmentation: a seeded change of a batch during training only."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xai_core.params import NoParams, build
 from xai_core.registry import Registry
+from xai_core.training.batch import Batch
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-GEOMETRY, COLOUR, ERASING = 0, 1, 2
+GEOMETRY, COLOUR, ERASING, MIXING = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """A registered augmentation.
 
-    `apply(x, params, generator) -> x'`: `x` is `(N, C, H, W)` float32 on the 0…1 scale, before normalising; the
-    result has the same shape and scale, and `x` is not changed. Randomness comes from `generator` only (on the CPU,
-    so that every device draws the same), one draw per sample, so that a seed gives the same training run. `params`
-    have a `probability` per sample. `order` says where it stands when several are chosen: GEOMETRY before COLOUR
-    before ERASING.
+    `apply(batch, params, generator) -> batch'`: a new batch of as many samples, pictures of the same shape and scale,
+    targets that still add up to 1, masks that still lie on their objects; what it was given is not changed. Randomness
+    comes from `generator` only (on the CPU, so that every device draws the same), with draws of its own for each
+    sample, so that a seed gives the same training run. `params` have a `probability` per sample. `order` says where it
+    stands when several are chosen: GEOMETRY moves pixels (and the masks with them, see `moved`), COLOUR and ERASING
+    change them in place, MIXING puts samples together. A card that `needs` masks has them read; samples that have none
+    (`has_mask`) are left as they are.
     """
 
     card: Card
     params: type
-    apply: Callable[[Tensor, Any, torch.Generator], Tensor]
+    apply: Callable[[Batch, Any, torch.Generator], Batch]
     order: int = GEOMETRY
 
 
@@ -62,37 +61,49 @@ def chosen(wanted: Mapping[str, Mapping[str, Any]]) -> Chosen:
     return [(member, build(member.params, wanted[member.card.key])) for member in members]
 
 
-def augment(x: Tensor, masks: Tensor | None, steps: Chosen, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-    """All steps on a batch.
+def augment(batch: Batch, steps: Chosen, generator: torch.Generator) -> Batch:
+    """All steps on a batch."""
+    for member, params in steps:
+        batch = member.apply(batch, params, generator)
+    return batch
+
+
+def draw(batch: Batch, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """`(N, 1, 1, 1)`: one number for each sample, uniform between `low` and `high`."""
+    import torch
+
+    return (torch.rand(len(batch), 1, 1, 1, generator=generator) * (high - low) + low).to(batch.x.device)
+
+
+def sometimes(batch: Batch, changed: Batch, probability: float, generator: torch.Generator) -> Batch:
+    """Each sample of `changed` with this probability, else the one of `batch`, untouched."""
+    import torch
+
+    picked = draw(batch, 0.0, 1.0, generator) < probability
+
+    def either(new: Tensor, old: Tensor) -> Tensor:
+        return old if new is old else torch.where(picked.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+    masks = batch.masks
+    if masks is not None and changed.masks is not None:
+        masks = either(changed.masks, masks)
+    return Batch(
+        either(changed.x, batch.x),
+        either(changed.targets, batch.targets),
+        masks,
+        either(changed.has_mask, batch.has_mask),
+    )
+
+
+def moved(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
+    """Pictures and masks moved alike.
 
     Args:
-        x: `(N, C, H, W)` float32, 0…1.
-        masks: `(N, H, W)` bool, moved along with the geometry; or None.
-
-    Returns:
-        Both, of the same shapes; masks are cut at one half again.
+        move: gets `(N, channels, H, W)` float32, the pictures and then the masks as one channel of 0 and 1, which are
+            cut at one half again; it treats all channels alike.
     """
-    for member, params in steps:
-        if masks is None or member.order != GEOMETRY:
-            x = member.apply(x, params, generator)
-            continue
-        both = member.apply(_with_mask(x, masks), params, generator)
-        x, masks = both[:, :-1], both[:, -1] > 0.5
-    return x, masks
-
-
-def draw(x: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
-    """`(N, 1, 1, 1)`: one number for each sample of `x`, uniform between `low` and `high`."""
-    import torch
-
-    return (torch.rand(len(x), 1, 1, 1, generator=generator) * (high - low) + low).to(x.device)
-
-
-def sometimes(x: Tensor, changed: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Each sample of `changed` with this probability, else the one of `x`, untouched."""
-    import torch
-
-    return torch.where(draw(x, 0.0, 1.0, generator) < probability, changed, x)
+    masks = None if batch.masks is None else move(batch.masks[:, None].to(batch.x.dtype))[:, 0] > 0.5
+    return replace(batch, x=move(batch.x), masks=masks)
 
 
 def resample(x: Tensor, theta: Tensor) -> Tensor:
@@ -104,9 +115,3 @@ def resample(x: Tensor, theta: Tensor) -> Tensor:
 
     grid = affine_grid(theta, list(x.shape), align_corners=False)
     return grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def _with_mask(x: Tensor, masks: Tensor) -> Tensor:
-    import torch
-
-    return torch.cat([x, masks[:, None].to(x.dtype)], dim=1)

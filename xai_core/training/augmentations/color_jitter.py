@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
@@ -12,6 +12,8 @@ from xai_core.types import Card
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from xai_core.training.batch import Batch
 
 LUMA = (0.299, 0.587, 0.114)
 """Share of red, green and blue in grey (ITU-R BT.601)."""
@@ -37,18 +39,18 @@ class ColorJitterParams:
     ColorJitterParams,
     order=COLOUR,
 )
-def color_jitter(x: Tensor, params: ColorJitterParams, generator: torch.Generator) -> Tensor:
+def color_jitter(batch: Batch, params: ColorJitterParams, generator: torch.Generator) -> Batch:
     """Brightness scales towards black, contrast towards the mean grey, saturation towards each pixel's grey."""
     bright, contrast, saturation = (
-        1 + draw(x, -limit, limit, generator) for limit in (params.brightness, params.contrast, params.saturation)
+        1 + draw(batch, -limit, limit, generator) for limit in (params.brightness, params.contrast, params.saturation)
     )
-    y = x * bright
+    y = batch.x * bright
     mean = _grey(y).mean(dim=(-2, -1), keepdim=True)
     y = mean + (y - mean) * contrast
-    if x.shape[1] == 3:
+    if y.shape[1] == 3:
         grey = _grey(y)
         y = grey + (y - grey) * saturation
-    return sometimes(x, y.clamp(0, 1), params.probability, generator)
+    return sometimes(batch, replace(batch, x=y.clamp(0, 1)), params.probability, generator)
 
 
 def _grey(x: Tensor) -> Tensor:

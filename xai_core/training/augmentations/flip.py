@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
-from xai_core.training.augmentations.base import augmentation, sometimes
+from xai_core.training.augmentations.base import augmentation, moved, sometimes
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+
+    from xai_core.training.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class FlipParams:
     ),
     FlipParams,
 )
-def flip(x: Tensor, params: FlipParams, generator: torch.Generator) -> Tensor:
+def flip(batch: Batch, params: FlipParams, generator: torch.Generator) -> Batch:
     """Mirror along one axis."""
-    return sometimes(x, x.flip(-2 if params.vertical else -1), params.probability, generator)
+    mirrored = moved(batch, lambda planes: planes.flip(-2 if params.vertical else -1))
+    return sometimes(batch, mirrored, params.probability, generator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from xai_core.types import Card
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from xai_core.training.batch import Batch
 
 NARROW, WIDE = log(0.3), log(1 / 0.3)
 """Range of the rectangle's log aspect ratio (Zhong et al. 2020, section 4)."""
@@ -38,25 +40,26 @@ class RandomErasingParams:
     RandomErasingParams,
     order=ERASING,
 )
-def random_erasing(x: Tensor, params: RandomErasingParams, generator: torch.Generator) -> Tensor:
+def random_erasing(batch: Batch, params: RandomErasingParams, generator: torch.Generator) -> Batch:
     """A rectangle of drawn area, aspect ratio and place, cut to the picture, filled with uniform noise."""
     import torch
 
+    x = batch.x
     low, high = sorted((params.area_low, params.area_high))
-    area = draw(x, low, high, generator)
-    aspect = draw(x, NARROW, WIDE, generator).exp()
-    inside_rows = _span(x, (area * aspect).sqrt(), x.shape[-2], generator)
-    inside_columns = _span(x, (area / aspect).sqrt(), x.shape[-1], generator)
+    area = draw(batch, low, high, generator)
+    aspect = draw(batch, NARROW, WIDE, generator).exp()
+    inside_rows = _span(batch, (area * aspect).sqrt(), x.shape[-2], generator)
+    inside_columns = _span(batch, (area / aspect).sqrt(), x.shape[-1], generator)
     noise = torch.rand(x.shape, generator=generator).to(x)
     inside = inside_rows.transpose(-2, -1) & inside_columns
-    return sometimes(x, torch.where(inside, noise, x), params.probability, generator)
+    return sometimes(batch, replace(batch, x=torch.where(inside, noise, x)), params.probability, generator)
 
 
-def _span(x: Tensor, share: Tensor, length: int, generator: torch.Generator) -> Tensor:
+def _span(batch: Batch, share: Tensor, length: int, generator: torch.Generator) -> Tensor:
     """`(N, 1, 1, length)` bool: a stretch of this share of the pixels, anywhere."""
     import torch
 
     share = share.clamp(max=1)
-    start = (1 - share) * draw(x, 0.0, 1.0, generator)
-    centres = (torch.arange(length, device=x.device) + 0.5) / length
+    start = (1 - share) * draw(batch, 0.0, 1.0, generator)
+    centres = (torch.arange(length, device=batch.x.device) + 0.5) / length
     return (centres >= start) & (centres < start + share)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
-from xai_core.training.augmentations.base import augmentation, draw, resample, sometimes
+from xai_core.training.augmentations.base import augmentation, draw, moved, resample, sometimes
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+
+    from xai_core.training.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class TopBiasedCropParams:
     ),
     TopBiasedCropParams,
 )
-def top_biased_crop(x: Tensor, params: TopBiasedCropParams, generator: torch.Generator) -> Tensor:
+def top_biased_crop(batch: Batch, params: TopBiasedCropParams, generator: torch.Generator) -> Batch:
     """A window of the full width and a drawn share of the height.
 
     The rows left over lie above and below it; of them, a share drawn evenly from 0 … 1 − `top_bias` lies above.
@@ -42,9 +43,10 @@ def top_biased_crop(x: Tensor, params: TopBiasedCropParams, generator: torch.Gen
     import torch
 
     low, high = sorted((params.keep_low, params.keep_high))
-    kept = draw(x, low, high, generator)
-    top = (1 - kept) * draw(x, 0.0, 1.0 - params.top_bias, generator)
+    kept = draw(batch, low, high, generator)
+    top = (1 - kept) * draw(batch, 0.0, 1.0 - params.top_bias, generator)
     # In the coordinates of `resample`, the picture reaches from -1 to 1: the window's centre is 2·(top + kept/2) − 1.
     zero, one = torch.zeros_like(kept), torch.ones_like(kept)
     theta = torch.cat([one, zero, zero, zero, kept, 2 * top + kept - 1], dim=1).reshape(-1, 2, 3)
-    return sometimes(x, resample(x, theta.to(x.dtype)), params.probability, generator)
+    cropped = moved(batch, lambda planes: resample(planes, theta.to(planes.dtype)))
+    return sometimes(batch, cropped, params.probability, generator)

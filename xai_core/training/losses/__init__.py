@@ -1,5 +1,5 @@
 """Losses: one file each."""
 
-from xai_core.training.losses.base import LOSSES, Loss, loss
+from xai_core.training.losses.base import LOSSES, Loss, LossInput, LossOutput, loss
 
-__all__ = ["LOSSES", "Loss", "loss"]
+__all__ = ["LOSSES", "Loss", "LossInput", "LossOutput", "loss"]

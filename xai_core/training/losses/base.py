@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from xai_core.params import NoParams
@@ -11,7 +11,9 @@ from xai_core.registry import Registry
 from xai_core.types import Card
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    from xai_core.training.model import TrainingModel
 
 
 @dataclass(frozen=True)
@@ -19,27 +21,51 @@ class LossInput:
     """One batch as a loss sees it.
 
     Attributes:
-        module: the model in training; call it for the forward pass (a loss may need several).
+        model: the model in training; `model(x)` is the forward pass (a loss may need several).
         x: `(N, C, H, W)` augmented, normalised.
-        labels: `(N,)` int64.
+        targets: `(N, K)` float32, each row ≥ 0 with sum 1: all of it at the label, but for mixed samples.
         class_weights: `(K,)` float32, inverse class frequency with mean 1, or None.
-        masks: `(N, H, W)` bool after the same augmentation, or None where the dataset has none.
+        masks: `(N, H, W)` bool on the pixels of `x`, moved along with them; None unless the loss or an augmentation
+            needs masks.
+        has_mask: `(N,)` bool: whether a sample has a mask. Its plane is all false without one, and also where it is
+            empty. None where `masks` is.
     """
 
-    module: nn.Module
+    model: TrainingModel
     x: Tensor
-    labels: Tensor
-    class_weights: Tensor | None
+    targets: Tensor
+    class_weights: Tensor | None = None
     masks: Tensor | None = None
+    has_mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """What a loss gives back.
+
+    Attributes:
+        value: the scalar that is minimised.
+        logits: `(N, K)` of the pictures as given, for the accuracy in the history.
+        parts: named scalars, means over the batch, that the history keeps as measures of the training split. One that
+            cannot be told of this batch is left out of it.
+    """
+
+    value: Tensor
+    logits: Tensor
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A registered loss: `compute(batch, params) -> (loss scalar, logits (N,K))`."""
+    """A registered loss.
+
+    Its card's `needs`: `mask` has masks read; `cam_layer` and `gradients` are always there, also while the head alone
+    is trained, when weights below it are frozen but nothing keeps a gradient from passing.
+    """
 
     card: Card
     params: type
-    compute: Callable[[LossInput, Any], tuple[Tensor, Tensor]]
+    compute: Callable[[LossInput, Any], LossOutput]
 
 
 LOSSES: Registry[Loss] = Registry("loss", "xai_core.training.losses")
@@ -53,3 +79,36 @@ def loss(card: Card, params: type = NoParams) -> Callable[..., Any]:
         return compute
 
     return register
+
+
+def weighted_mean(terms: Tensor, batch: LossInput) -> Tensor:
+    """The mean over samples, weighted by the classes of their targets.
+
+    Args:
+        terms: `(N, K)`, of each class as if it were the label; those of the targets count.
+    """
+    shares = batch.targets if batch.class_weights is None else batch.targets * batch.class_weights
+    return (shares * terms).sum() / shares.sum()
+
+
+def cross_entropy(
+    logits: Tensor, targets: Tensor, weights: Tensor | None = None, *, smoothing: float = 0.0, reduction: str = "mean"
+) -> Tensor:
+    """Cross-entropy in nats with soft targets; to the bit torch's with class indices where every target is one class.
+
+    Args:
+        logits, targets: `(N, K)`.
+        weights: `(K,)` of the classes, or None. The mean is weighted by the classes of the targets.
+        smoothing: share of each target that is spread evenly over all classes.
+        reduction: `mean` or `sum`.
+    """
+    from torch.nn import functional
+
+    labels = targets.argmax(1)
+    if bool((targets.gather(1, labels[:, None]) == 1).all()):
+        return functional.cross_entropy(logits, labels, weights, reduction=reduction, label_smoothing=smoothing)
+    surprise = -logits.log_softmax(1) if weights is None else -logits.log_softmax(1) * weights
+    total = (1 - smoothing) * (targets * surprise).sum() + smoothing * surprise.mean(1).sum()
+    if reduction == "sum":
+        return total
+    return total / (len(logits) if weights is None else (targets * weights).sum())

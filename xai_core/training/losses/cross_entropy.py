@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from xai_core.params import param
-from xai_core.training.losses.base import LossInput, loss
+from xai_core.training.losses.base import LossInput, LossOutput, cross_entropy, loss
 from xai_core.types import Card
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -31,12 +27,8 @@ class CrossEntropyParams:
     ),
     CrossEntropyParams,
 )
-def cross_entropy(batch: LossInput, params: CrossEntropyParams) -> tuple[Tensor, Tensor]:
-    """Mean over the batch, weighted by the classes of its labels."""
-    from torch.nn import functional
-
-    logits = batch.module(batch.x)
-    value = functional.cross_entropy(
-        logits, batch.labels, weight=batch.class_weights, label_smoothing=params.label_smoothing
-    )
-    return value, logits
+def cross_entropy_loss(batch: LossInput, params: CrossEntropyParams) -> LossOutput:
+    """Mean over the batch, weighted by the classes of its targets."""
+    logits = batch.model(batch.x)
+    value = cross_entropy(logits, batch.targets, batch.class_weights, smoothing=params.label_smoothing)
+    return LossOutput(value, logits)

@@ -1,0 +1,108 @@
+"""What training costs beside the model: reading, augmenting, normalising and counting, as a share of its steps.
+
+`python -m benchmarks.training --json [SETTING…]`: epochs of the training loop itself on pictures of noise, from memory
+and from a file of rows on the disk, in turns. Key: `share_outside_model` by setting, the part of the time of the steps
+that is neither forward, backward nor the optimiser's step; the median over the repetitions. Also `step_ms`. A setting
+is `ARCHITECTURE-PIXELS-PLACE`; the small networks take at most 128 px as registered, and are built for 224 all the
+same, since nothing is quicker there. `--long` takes more pictures and repetitions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.dataset import Stopwatch
+from benchmarks.report import run
+from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures.base import ModelSpec
+from xai_core.models.preprocess import Preprocess
+from xai_core.training.config import TrainConfig
+from xai_core.training.data import PictureArrays, TrainingData
+from xai_core.training.loop import train
+from xai_core.training.rows import FileRows, Rows, write_rows
+
+ARCHITECTURE_NAMES, SIZES, PLACES = ("small_cnn", "small_resnet"), (64, 224), ("memory", "disk")
+SETTINGS = [f"{name}-{size}-{place}" for size in SIZES for name in ARCHITECTURE_NAMES for place in PLACES]
+CLASSES, BATCH, VALIDATION = 10, 32, 2
+STEPS = {64: 12, 224: 4}
+"""Of one epoch; a step of a small network at 224 px takes a second or two on two cores."""
+
+
+@contextmanager
+def time_in_model(module: nn.Module) -> Iterator[Stopwatch]:
+    """Of forwards, backwards and the optimiser's steps."""
+    watch = Stopwatch()
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(module, "forward", watch.wrap(module.forward)))
+        for owner, name in ((torch.Tensor, "backward"), (torch.optim.AdamW, "step")):
+            stack.enter_context(patch.object(owner, name, watch.wrap(getattr(owner, name))))
+        yield watch
+
+
+def rows(pixels: np.ndarray, folder: Path, place: str) -> Rows:
+    """The pictures in memory, or in a file of rows."""
+    if place == "memory":
+        return pixels
+    path = folder / "rows.bin"
+    path.unlink(missing_ok=True)
+    return FileRows(path, pixels.shape, write_rows(path, pixels))
+
+
+def measured(setting: str, steps: int) -> tuple[float, float]:
+    """Share of the time outside of the model, and milliseconds of a step, after a first epoch that warms up."""
+    name, size, place = setting.split("-")
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (steps * BATCH, int(size), int(size), 3), np.uint8)
+    preprocess = Preprocess(int(size), int(size), 3, (0.5,) * 3, (0.25,) * 3)
+    labels = rng.integers(0, CLASSES, len(pixels))
+    config = TrainConfig(architecture=name, epochs=2, batch_size=BATCH)
+    module = ARCHITECTURES[name].build(ModelSpec(CLASSES, 3, int(size)))
+    marks: list[tuple[float, float]] = []
+    with TemporaryDirectory() as folder, time_in_model(module) as watch:
+        arrays = PictureArrays(rows(pixels, Path(folder), place), labels)
+        few = PictureArrays(pixels[:VALIDATION], labels[:VALIDATION])
+        data = TrainingData(arrays, few, [f"class {index}" for index in range(CLASSES)], preprocess)
+
+        def mark(*_: object) -> None:
+            marks.append((time.perf_counter(), watch.seconds))
+
+        train(module, data, config, folder=Path(folder) / "training", progress=mark)
+    (begun, model_begun), (ended, model_ended) = marks[steps], marks[-1]  # after the second epoch's first step
+    seconds = ended - begun
+    return 1 - (model_ended - model_begun) / seconds, 1000 * seconds / (steps - 1)
+
+
+def measure(args: argparse.Namespace) -> Mapping[str, Any]:
+    """All settings, in turns."""
+    settings = args.settings or SETTINGS
+    factor, repetitions = (4, 5) if args.long else (1, 3)
+    found: dict[str, list[tuple[float, float]]] = {setting: [] for setting in settings}
+    for _ in range(repetitions):
+        for setting, taken in found.items():
+            taken.append(measured(setting, factor * STEPS[int(setting.split("-")[1])]))
+    shares, steps = ({key: np.median(np.array(v)[:, column]) for key, v in found.items()} for column in (0, 1))
+    return {
+        "share_outside_model": {key: round(float(value), 3) for key, value in shares.items()},
+        "step_ms": {key: round(float(value), 1) for key, value in steps.items()},
+        "batch": BATCH,
+        "repetitions": repetitions,
+        "threads": torch.get_num_threads(),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"only these: {', '.join(SETTINGS)}")
+    parser.add_argument("--long", action="store_true", help="more pictures and repetitions: some 20 minutes")
+    run(measure, parser)

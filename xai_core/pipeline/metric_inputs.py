@@ -1,0 +1,163 @@
+"""What metrics are given of some samples, each read when a metric first needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.errors import XaiError
+from xai_core.explainers.base import ExplainerInput
+from xai_core.metrics import MetricInput, ModelInput
+from xai_core.models.preprocess import Preprocess
+from xai_core.store.identity import sample_seed
+from xai_core.store.maps import StoredMaps
+from xai_core.types import Card, Explanation, Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xai_core.explainers.base import Explainer
+    from xai_core.metrics.base import Again
+    from xai_core.models.classifier import Classifier
+    from xai_core.pipeline.load import Bench
+    from xai_core.store.run import Run
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of a request, with its parameters and what these make of its card."""
+
+    explainer: Explainer
+    params: Any
+    values: Mapping[str, Any]
+    card: Card
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Of N samples: `pixels` `(N, H, W)` on the input's grid, `there` `(N,)`, and why some cannot be read, by place."""
+
+    pixels: NDArray[np.bool_]
+    there: NDArray[np.bool_]
+    unread: Mapping[int, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """N samples of a run whose maps are scored.
+
+    Attributes:
+        rows: `(N,)` row numbers.
+        targets: N of them: what the maps explain.
+    """
+
+    bench: Bench
+    run: Run
+    weights: str
+    rows: NDArray[np.int64]
+    targets: Sequence[Target]
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The targets as maps and scores are kept by."""
+        return [target.key for target in self.targets]
+
+    @cached_property
+    def seeds(self) -> NDArray[np.int64]:
+        """`(N,)`, the same that the maps were made with."""
+        study = self.run.study
+        ids = study.samples["id"].iloc[self.rows]
+        return np.array([sample_seed(study.info.seed, str(each)) for each in ids], dtype=np.int64)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """`(H, W)` of the model's input."""
+        return input_size(self.run)
+
+    @cached_property
+    def no_masks(self) -> Masks:
+        """For a metric that needs none."""
+        count = len(self.rows)
+        return Masks(np.broadcast_to(np.False_, (count, *self.size)), np.zeros(count, dtype=bool), {})
+
+    @cached_property
+    def masks(self) -> Masks:
+        """Of all samples. One that cannot be read costs no other."""
+        pixels = np.zeros((len(self.rows), *self.size), dtype=bool)
+        there, unread = np.zeros(len(self.rows), dtype=bool), {}
+        preprocess = preprocess_of(self.run)
+        for place, row in enumerate(self.rows.tolist()):
+            try:
+                mask = self.run.study.mask(row)
+            except XaiError as error:
+                unread[place] = str(error)
+                continue
+            if mask is not None:
+                pixels[place], there[place] = preprocess.mask(mask), True
+        return Masks(pixels, there, unread)
+
+    @cached_property
+    def model(self) -> tuple[Classifier, Tensor]:
+        """The classifier, and the samples as its input."""
+        from xai_core.pipeline.load import inputs
+
+        classifier = self.bench.classifier(self.run, self.weights)
+        return classifier, inputs(self.run.study, classifier, self.rows.tolist())
+
+    def given(self, method: Method, stored: StoredMaps, needs: frozenset[str]) -> MetricInput:
+        """What a metric with these needs gets of a method's maps of all samples."""
+        masks = self.masks if "mask" in needs else self.no_masks
+        asked = self._asked(method) if "model" in needs else None
+        return MetricInput(
+            stored.maps, method.card, self.targets, self.seeds, masks.pixels, masks.there, stored.refusals, asked
+        )
+
+    def _asked(self, method: Method) -> ModelInput:
+        from xai_core.explainers.engine.output import weights_of
+
+        classifier, x = self.model
+        return ModelInput(classifier, x, weights_of(classifier, self.targets), self._again(method))
+
+    def _again(self, method: Method) -> Again:
+        """The method, asked once more of any inputs, for the targets and with the seeds of these samples."""
+        from xai_core.explainers.engine.plan import explain
+
+        background = self._background(method) if "background" in method.card.needs else None
+
+        def again(classifier: Classifier, x: Tensor, rows: NDArray[np.int64], /) -> Explanation:
+            given = ExplainerInput(
+                classifier,
+                x,
+                [self.targets[row] for row in rows],
+                self.seeds[rows],
+                masks=self._as_tensor(rows) if "mask" in method.card.needs else None,
+                background=background,
+            )
+            return explain(given, [(method.explainer.card.key, method.params)])[0]
+
+        return again
+
+    def _background(self, method: Method) -> Tensor:
+        study, count = self.run.study, method.explainer.background_count(method.params)
+        return self.bench.background(study, self.model[0], study.background(count).tolist())
+
+    def _as_tensor(self, rows: NDArray[np.int64]) -> Tensor:
+        import torch
+
+        return torch.from_numpy(self.masks.pixels[rows]).to(self.model[0].device)
+
+
+def preprocess_of(run: Run) -> Preprocess:
+    """Of the run's model. Raises BadInput where `run.json` does not tell it."""
+    return Preprocess.from_dict(run.info.preprocess or {})
+
+
+def input_size(run: Run) -> tuple[int, int]:
+    """`(H, W)` of the model's input."""
+    preprocess = preprocess_of(run)
+    return preprocess.height, preprocess.width
