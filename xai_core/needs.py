@@ -38,11 +38,14 @@ NEEDS: Mapping[str, Need] = {
     ),
     "mask": Need(
         "the object's mask on the model's input grid; samples without one are refused",
-        {"explainers": "xai_core.pipeline.explain:masks_of", "metrics": "xai_core.metrics.base:MetricInput"},
+        {
+            "explainers": "xai_core.pipeline.explain:masks_of",
+            "metrics": "xai_core.pipeline.metric_inputs:Samples.given",
+        },
     ),
     "model": Need(
         "the classifier, its inputs, and a way to explain again",
-        {"metrics": "xai_core.metrics.base:ModelInput"},
+        {"metrics": "xai_core.pipeline.metric_inputs:Samples.given"},
     ),
 }
 """By the name that stands in a card."""

@@ -19,14 +19,17 @@ from tests.conftest import ROOT
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.answers.scores import Summary, summaries
 from xai_core.datasets import DATASETS
-from xai_core.errors import NotApplicable, NotFound
+from xai_core.errors import NotApplicable, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS
+from xai_core.jobs.operations import OPERATIONS, Work
+from xai_core.jobs.values import record
 from xai_core.metrics import METRICS, Metric, MetricInput
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import NoParams, as_dict, build
 from xai_core.pipeline import score as scoring
 from xai_core.pipeline.load import Bench
 from xai_core.pipeline.score import ScoreRequest, score_steps
+from xai_core.settings import Settings
 from xai_core.store.maps import REFUSED, STORED
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
@@ -278,6 +281,28 @@ def test_a_mistake_is_one_line(run: Run, capsys: pytest.CaptureFixture[str], wor
     methods = [] if "--methods" in words else ["--methods", "gradcam"]
     assert told in fails(capsys, "score", run.study.path, "--run", "run", *methods, *words)
     assert not (run.path / "scores").exists()
+
+
+def test_scoring_as_a_job_is_checked_at_once_and_does_the_same(run: Run) -> None:
+    job = OPERATIONS["score"]
+    words = {"run": "run", "methods": [["gradcam", {}]], "metrics": [[SPARSENESS, {"side": "0"}], [POINTING, {}]]}
+    for wrong, told in (
+        ({"metrics": []}, "no metric is named"),
+        ({"metrics": [["sparsenes", {}]]}, "no metric of this name|Did you mean sparseness"),
+        ({"metrics": [[SPARSENESS, {"sid": 1}]]}, "no parameter"),
+        ({"methods": []}, "no method is named"),
+    ):
+        with pytest.raises(XaiError, match=told):
+            job.check(run.study, record(job.params, words | wrong))
+    arguments = record(job.params, words)
+    job.check(run.study, arguments)
+    seen: list[tuple[int, int]] = []
+    work = Work(Settings(device="cpu"), lambda done, total, _: seen.append((done, total)))
+    assert job.run(run.study, arguments, work) == {"samples": 16, "scores": 32}
+    assert seen[0] == (0, 32)
+    assert seen[-1] == (32, 32)
+    assert summary(run).n == 8
+    assert job.title(arguments) == f"Scores of run: {SPARSENESS}, {POINTING} of gradcam"
 
 
 def test_parameters_are_kept_apart(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,5 +145,5 @@ def test_many_masks_are_not_looked_at_on_every_call(study: Study, monkeypatch: p
 
 def test_a_study_whose_data_is_gone_says_so(study: Study) -> None:
     shutil.rmtree(study.data)
-    with pytest.raises(BadInput, match="no such data folder"):
+    with pytest.raises(BadInput, match="not where they were"):
         Study.open(study.path).digest_masks()

@@ -46,9 +46,37 @@ class Command:
     show: Callable[[dict[str, Any]], str]
 
 
-def study_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the positional study folder."""
+def study_argument(parser: argparse.ArgumentParser, *, made: bool = True) -> None:
+    """Add the positional study folder; `made` where it is there already, and its pictures may lie elsewhere."""
     parser.add_argument("study", type=path, metavar="STUDY", help="the study's folder")
+    if made:
+        elsewhere_argument(parser)
+
+
+def elsewhere_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--data`; `look_elsewhere` heeds it."""
+    words = "where the study's pictures lie now, this time; xai move says it for good"
+    parser.add_argument("--data", dest="elsewhere", type=path, metavar="FOLDER", help=words)
+
+
+def look_elsewhere(args: argparse.Namespace) -> None:
+    """What `--data` says, for this process and all that it starts.
+
+    Raises:
+        BadInput: other pictures are there, or none.
+        BadParameter: there are several studies.
+    """
+    folder = getattr(args, "elsewhere", None)
+    if folder is None:
+        return
+    from xai_core.store.data_folder import use
+    from xai_core.store.study import Study
+
+    studies = getattr(args, "studies", None) or [args.study]
+    if len(studies) > 1:
+        remedy = "Say it for good, for each study: xai move STUDY --data FOLDER."
+        raise BadParameter("--data is for one study", value=folder, remedy=remedy)
+    use(Study.open(studies[0]), folder)
 
 
 def run_argument(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from xai_core import __version__
 from xai_core.cli import background, commands
-from xai_core.cli.command import Command
+from xai_core.cli.command import Command, look_elsewhere
 from xai_core.errors import BadInput, BadParameter, Cancelled, XaiError, printable
 from xai_core.files import finite, state_folder, told
 
@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as ended:  # after --help
             return int(ended.code or 0)
         with contextlib.redirect_stdout(sys.stderr):  # what code of the user's prints: the result is for programs, too
+            look_elsewhere(args)
             result = args.chosen.run(args)
         show = background.show if background.JOB in result else args.chosen.show
         _print(json.dumps(finite(result), allow_nan=False) if args.json else show(_printable(result)))

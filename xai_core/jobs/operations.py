@@ -86,6 +86,17 @@ class ExplainArguments:
 
 
 @dataclass(frozen=True)
+class ScoreArguments(ExplainArguments):
+    """Which scores are wanted: every metric on the maps of every method.
+
+    Attributes:
+        metrics: keys of metrics with their parameters.
+    """
+
+    metrics: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True)
 class TrainArguments:
     """What `train_run` takes: `config` is the JSON form of a TrainConfig; size, mean and std where they are given."""
 
@@ -180,6 +191,29 @@ def _explain(study: Study, wanted: ExplainArguments, work: Work) -> dict[str, An
     return {"samples": len(rows), "maps": total}
 
 
+def _check_score(study: Study, wanted: ScoreArguments) -> None:
+    from xai_core.metrics import METRICS
+
+    if not wanted.metrics:
+        raise BadParameter("no metric is named", remedy="xai list metrics names them.")
+    for key, values in wanted.metrics:
+        build(METRICS[key].params, values)
+    _check_explain(study, wanted)
+
+
+def _score(study: Study, wanted: ScoreArguments, work: Work) -> dict[str, Any]:
+    from xai_core.pipeline.load import Bench
+    from xai_core.pipeline.score import ScoreRequest, score_steps
+
+    run = study.run(wanted.run)
+    rows = rows_of(run, wanted)
+    request = ScoreRequest(run, rows.tolist(), wanted.target, wanted.methods, wanted.metrics, wanted.weights)
+    for done, total in score_steps(Bench(work.settings.device), request):
+        work.progress(done, total, "maps and scores")
+        work.cancel.check()
+    return {"samples": len(rows), "scores": len(rows) * len(wanted.methods) * len(wanted.metrics)}
+
+
 def _check_train(study: Study, wanted: TrainArguments) -> None:
     from xai_core.training.config import TrainConfig
 
@@ -203,8 +237,14 @@ def _explaining(wanted: ExplainArguments) -> str:
     return f"Heatmaps of {wanted.run}: {methods}"
 
 
+def _scoring(wanted: ScoreArguments) -> str:
+    metrics, methods = (", ".join(key for key, _ in named) for named in (wanted.metrics, wanted.methods))
+    return f"Scores of {wanted.run}: {metrics} of {methods}"
+
+
 PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.run}", _check_predict, _predict)
 EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _explain)
+SCORE = Operation("score", ScoreArguments, _scoring, _check_score, _score)
 TRAIN = Operation("train", TrainArguments, lambda a: f"Training of {a.run}", _check_train, _train)
 
-OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN)}
+OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE)}

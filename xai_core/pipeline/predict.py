@@ -20,6 +20,7 @@ from xai_core.errors import BadInput, StorageFull, XaiError
 from xai_core.models.classifier import Classifier
 from xai_core.models.user_code import user_code
 from xai_core.pipeline.load import as_input
+from xai_core.store.data_folder import MissingData
 from xai_core.store.run import Run
 from xai_core.types import CancelToken, Progress, silent
 
@@ -127,6 +128,8 @@ class _Work:
             try:
                 pixels.append(self.classifier.preprocess.pixels(next(pictures)))
                 readable.append(row)
+            except MissingData:
+                raise
             except Exception as error:  # so may a dataset from anywhere
                 self._leave_out(row, error)
         return readable, pixels

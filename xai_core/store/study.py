@@ -20,7 +20,7 @@ from xai_core.datasets.base import DATASETS, Dataset, Scan
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import damaged
 from xai_core.params import build, digest
-from xai_core.store import files, samples, study_info
+from xai_core.store import data_folder, files, samples, study_info
 from xai_core.store.annotations import Annotations
 from xai_core.store.identity import background_rows
 from xai_core.store.masks import MaskDigest
@@ -78,7 +78,7 @@ class Study:
             task=task,
             dataset=dataset,
             dataset_params={**params, **scan.params},
-            data=_stored_data(path, data),
+            data=data_folder.stored(path, data),
             class_names=tuple(scan.class_names),
             seed=int(seed),
             created=now(),
@@ -171,13 +171,28 @@ class Study:
 
     @cached_property
     def _dataset(self) -> Dataset:
+        return self.dataset_in(self.data)
+
+    def dataset_in(self, folder: Path) -> Dataset:
+        """The dataset with its pictures in this folder. Raises NotFound where its key is unknown here."""
         member = DATASETS[self.info.dataset]
-        return member.make(self.data, build(member.params, self.info.dataset_params))
+        params = data_folder.rebased(self.info.dataset_params, self.path / self.info.data, folder)
+        return member.make(folder, build(member.params, params))
 
     @property
     def data(self) -> Path:
-        """The data folder."""
-        return self.path / self.info.data
+        """The data folder: where the study says, or elsewhere: see `data_folder`."""
+        return data_folder.elsewhere(self.path) or self.path / self.info.data
+
+    @contextmanager
+    def _pictures_there(self) -> Iterator[None]:
+        """What a dataset says of a file is beside the point where the whole folder is gone."""
+        try:
+            yield
+        except (BadInput, BadParameter) as error:
+            if self.data.exists():
+                raise
+            raise data_folder.MissingData(self.path, self.data) from error
 
     def dataset(self) -> Dataset:
         """The dataset that reads the pictures. Raises NotFound where its key is unknown here."""
@@ -189,12 +204,17 @@ class Study:
 
     def pictures(self, rows: Sequence[int]) -> Iterator[Image.Image]:
         """The same of several samples, one after the other."""
-        return map(self._dataset.picture, self._samples_at(rows))
+        return map(self._picture, self.records(rows))  # a map goes on after a picture that failed
+
+    def _picture(self, sample: Mapping[str, Any]) -> Image.Image:
+        with self._pictures_there():
+            return self._dataset.picture(sample)
 
     def mask(self, row: int) -> NDArray[np.bool_] | None:
         """A sample's object mask `(height, width)`, or None where it has none."""
-        (sample,) = self._samples_at([row])
-        return self._dataset.mask(sample) if sample["has_mask"] else None
+        (sample,) = self.records([row])
+        with self._pictures_there():
+            return self._dataset.mask(sample) if sample["has_mask"] else None
 
     def background(self, count: int) -> NDArray[np.int64]:
         """`(≤ count,)` rows of the training split (of all samples where there is none), ascending, classes in turn."""
@@ -218,18 +238,20 @@ class Study:
 
         Of many masks the first call takes minutes, later ones and later processes milliseconds: see `digest_masks`.
         """
-        return self._masks.get()
+        return self.digest_masks()
 
     def digest_masks(self, progress: Progress = silent, cancel: CancelToken | None = None) -> str:
         """`masks_digest`, by somebody who waits for it; what is finished is kept when it is cancelled."""
-        return self._masks.get(progress, cancel)
+        with self._pictures_there():
+            return self._masks.get(progress, cancel)
 
     @cached_property
     def _masks(self) -> MaskDigest:
         rows = np.flatnonzero(self._table["has_mask"].to_numpy())
-        return MaskDigest(self.path, rows, self._samples_at, self.dataset)
+        return MaskDigest(self.path, rows, self.records, self.dataset)
 
-    def _samples_at(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+    def records(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """The lines of the sample table at these rows. Raises BadParameter for a row that does not exist."""
         for row in rows:
             if not 0 <= row < len(self._labels):
                 raise BadParameter("no such row", value=row, remedy=f"Give a row from 0 to {len(self._labels) - 1}.")
@@ -305,8 +327,3 @@ def _created(run: Run) -> str:
         return run.info.created
     except BadInput:
         return ""
-
-
-def _stored_data(study: Path, data: Path) -> str:
-    absolute = Path(os.path.abspath(data))
-    return absolute.relative_to(study).as_posix() if absolute.is_relative_to(study) else str(absolute)

@@ -58,7 +58,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     methods = settings(args, args.methods)
     target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
     if args.background:
-        return begun(args, "explain", _arguments(run, args, target, methods))
+        arguments = job_arguments(run, args, target, methods) | {"weights": args.weights}
+        return begun(args, "explain", arguments)
     from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
 
@@ -73,10 +74,10 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     return {"study": run.study.name, "run": run.name, "samples": len(rows), "methods": _states(request, target)}
 
 
-def _arguments(run: Run, args: argparse.Namespace, target: str, methods: Sequence[Any]) -> dict[str, Any]:
-    """The same for a job."""
+def job_arguments(run: Run, args: argparse.Namespace, target: str, methods: Sequence[Any]) -> dict[str, Any]:
+    """The samples, target and methods that the command line names, as a job takes them."""
     rows = by_id(run, args.ids).tolist() if args.ids is not None else []
-    words = {"run": run.name, "methods": methods, "target": target, "weights": args.weights, "limit": args.limit}
+    words = {"run": run.name, "methods": methods, "target": target, "limit": args.limit}
     return words | {"split": args.split, "cell": cell(run.study, args), "rows": rows}
 
 

@@ -13,7 +13,7 @@ SHOWN = 5
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    study_argument(parser)
+    study_argument(parser, made=False)
     parser.add_argument("--dataset", required=True, metavar="KEY", help="xai list datasets")
     parser.add_argument("--data", required=True, type=path, metavar="PATH", help="the folder with the data")
     parser.add_argument("--classes", metavar="A,B,…", help="only these classes, in this order")

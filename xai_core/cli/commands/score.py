@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
     cell_arguments,
@@ -21,7 +22,7 @@ from xai_core.cli.command import (
     some,
     study_argument,
 )
-from xai_core.cli.commands.explain import chosen_rows
+from xai_core.cli.commands.explain import chosen_rows, job_arguments
 from xai_core.errors import BadInput
 from xai_core.types import TARGET_SPECS
 from xai_core.words import NO_NUMBER, reading
@@ -38,17 +39,20 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", default="predicted", help="predicted (default), true, difference or a class")
     settings_argument(parser)
     device_argument(parser)
+    background_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.answers.scores import as_json, summaries
-    from xai_core.pipeline.load import Bench
-    from xai_core.pipeline.score import ScoreRequest, score_steps
-
     run = open_run(args)
     given = dict(settings(args, [*args.methods, *args.metrics]))
     methods, metrics = ([(key, given[key]) for key in keys] for keys in (args.methods, args.metrics))
     target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
+    if args.background:
+        return begun(args, "score", {**job_arguments(run, args, target, methods), "metrics": metrics})
+    from xai_core.answers.scores import as_json, summaries
+    from xai_core.pipeline.load import Bench
+    from xai_core.pipeline.score import ScoreRequest, score_steps
+
     rows = chosen_rows(run, args)
     if not len(rows):
         raise BadInput("no samples", remedy="Choose another cell or split.")

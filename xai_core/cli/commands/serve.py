@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xai_core.cli.command import Command, path, port
+from xai_core.cli.command import Command, elsewhere_argument, path, port
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import ROOT
 from xai_core.hosts import Host, allowed_hosts, of_address
@@ -29,6 +29,7 @@ from xai_core.settings import load as load_settings
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("studies", nargs="+", type=path, metavar="STUDY", help="study folders; no other is shown")
+    elsewhere_argument(parser)
     parser.add_argument("--port", type=port, help="default 8501")
     parser.add_argument("--address", help="default 127.0.0.1: this machine only")
     parser.add_argument(
