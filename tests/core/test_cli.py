@@ -129,7 +129,7 @@ def test_aggregate_sanity_and_compare_give_numbers(study: Path, capsys: Capture)
     result = xai_json(capsys, "aggregate", study, "--run", "baseline", "--method", "gradcam", "--cell", "red:green")
     assert set(result["groups"]) == {"correct_true", "correct_predicted", "confused"}
     result = xai_json(capsys, "sanity", study, "--run", "baseline", "--methods", "gradcam,edges", "--limit", "4")
-    assert result["methods"]["edges"]["spearman"]["median"] == 1.0, "an edge detector ignores the model"
+    assert result["methods"]["edges"]["spearman"]["mean"] == 1.0, "an edge detector ignores the model"
     result = xai_json(capsys, "compare", study, "--baseline", "baseline", "--candidate", "other", "--cell", "0:1")
     assert result["accuracy"]["n"] == 18
     assert len(result["sentences"]) == 2
