@@ -23,8 +23,7 @@ from xai_core.errors import XaiError
 from xai_core.files import ASSETS
 from xai_core.jobs.manage import Jobs
 from xai_core.types import ALL_SPLITS
-
-SPLIT_NAMES = {"train": "Training", "validation": "Validation", "test": "Test", "all": "All"}
+from xai_core.words import SPLIT_WORDS
 
 
 @cache
@@ -105,7 +104,7 @@ def _choices(context: Context) -> None:
     st.selectbox(
         "Split",
         splits,
-        format_func=lambda split: f"{SPLIT_NAMES[split]} · {len(context.study.rows(wanted(split))):,}",
+        format_func=lambda split: f"{SPLIT_WORDS[split].capitalize()} · {len(context.study.rows(wanted(split))):,}",
         help="Which samples are counted. Judge on test; training samples were seen by the model.",
         **session.bound("split", chosen.split),
     )

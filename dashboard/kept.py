@@ -10,7 +10,7 @@ from dashboard.context import Context
 from xai_core.answers import data_card, runs
 from xai_core.answers.scope import Scope
 from xai_core.store.study import Study
-from xai_core.triage.quality import Quality, quality
+from xai_core.triage.quality import Quality
 
 
 def card_of(study: Study) -> data_card.DataCard:
@@ -27,8 +27,7 @@ def runs_of(context: Context) -> runs.Runs:
 def measured(scope: Scope) -> Quality:
     """How good a run is on a split."""
     among = scope.members
-    confidence = scope.predictions.at(among.rows).confidence
-    return _quality(among.labels, among.predicted, confidence, len(scope.names))
+    return _measured(scope, among.rows, among.predicted, scope.predictions.at(among.rows).confidence)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -37,5 +36,5 @@ def _crossing(_study: Study, digest: str) -> pd.DataFrame:  # noqa: ARG001 (the 
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _quality(labels: NDArray, predicted: NDArray, confidence: NDArray, classes: int) -> Quality:
-    return quality(labels, predicted, confidence, classes)
+def _measured(_scope: Scope, rows: NDArray, predicted: NDArray, confidence: NDArray) -> Quality:  # noqa: ARG001 (the cache's key)
+    return runs.measured(_scope)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
+from xai_core.answers.methods import DEFAULT_METHODS
 from xai_core.triage.compare import TRANSITIONS
 from xai_core.types import ALL_SPLITS, TARGET_SPECS
 
-DEFAULT_METHODS = ("gradcam", "gradcam++", "lrp", "ig", "shap")
 RATES = ("count", "true", "predicted")
 ORDERS = ("given", "similar")
 SORTS = ("confidence", "margin", "loss", "disagreement")

@@ -124,7 +124,7 @@ def _look(browser: Browser, address: str, url: str) -> None:
     page.goto(f"{address}/{url}")
     ready(page, seconds=120)
     assert watch.problems == []
-    assert page.locator("[data-testid='stException'], [data-testid='stAlert']").count() == 0
+    assert page.locator("[data-testid='stException'], .problem").count() == 0
     ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert ground == "rgb(252, 252, 250)", "Streamlit's settings were not found"
     icon = page.evaluate(

@@ -10,6 +10,7 @@ from dashboard.text import visible
 from xai_core.answers.confusion import confusions
 from xai_core.answers.scope import Members
 from xai_core.triage.confusion import Cell
+from xai_core.words import cell_name
 
 _LISTED = 300
 _KEY = "select.confusion"
@@ -31,7 +32,7 @@ def confusion_choice(context: Context, among: Members) -> Cell | None:
         "Confusion",
         list(counts),
         index=None,
-        format_func=lambda pair: f"{visible(names[pair[0]])} taken for {visible(names[pair[1]])} · {counts[pair]:,}",
+        format_func=lambda pair: f"{visible(cell_name(names[pair[0]], names[pair[1]]))} · {counts[pair]:,}",
         placeholder="Choose a confusion",
         key=_KEY,
         on_change=_take,

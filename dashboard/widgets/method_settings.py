@@ -104,8 +104,8 @@ def _names(column: Column) -> list[str]:
 
 
 def _layers(context: Context) -> list[str]:
-    assert context.run is not None
-    return _layers_of(context.run.info.fingerprint, context.run)
+    run = context.scope.run
+    return _layers_of(run.info.fingerprint, run)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

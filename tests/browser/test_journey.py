@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from dashboard.app import found_views
-from dashboard.state import DEFAULT_METHODS
 from tests.browser.driving import click_cell, gallery_shows, title_of
 from tests.browser.serving import Watch, ready
+from xai_core.answers.methods import DEFAULT_METHODS
 from xai_core.explainers import EXPLAINERS
 from xai_core.store.study import Study
 from xai_core.triage.confusion import confusion_counts

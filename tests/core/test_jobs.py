@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.core import job_fakes
 from tests.dashboard.fakes import add_run, make_study
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound, XaiError
@@ -47,7 +48,7 @@ def begin(jobs: Jobs, **arguments: Any) -> StoredJob:
 
 
 def until(jobs: Jobs, name: str, true: Callable[[StoredJob], bool]) -> StoredJob:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not true(job := jobs.job(name)):
         assert time.monotonic() < deadline, job
         time.sleep(0.02)
@@ -338,3 +339,43 @@ def test_operations_check_before_anything_is_loaded(jobs: Jobs) -> None:
     with pytest.raises(NotFound, match="no class"):
         rows_of(net, replace(cell, cell=(0, 3)))
     assert rows_of(net, ExplainArguments("net", (), rows=(5, 1), limit=1)).tolist() == [5]
+
+
+_STARTER = """
+import sys, time
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.conftest import ROOT
+from tests.core import job_fakes
+from xai_core.jobs import process
+from xai_core.jobs.manage import Jobs
+from xai_core.jobs.operations import OPERATIONS
+from xai_core.settings import Settings
+OPERATIONS["count"] = job_fakes.COUNT
+process.COMMAND = [sys.executable, job_fakes.__file__]
+print(Jobs(Path(sys.argv[1])).start("count", {{"to": 100_000}}, Settings()).id, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_job_outlives_whoever_began_it_killed_with_all_it_began(jobs: Jobs) -> None:
+    """As a server that is restarted: another one sees the job, and stops it."""
+    words = [sys.executable, "-c", _STARTER.format(root=str(ROOT)), str(jobs.study)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as server:
+        assert server.stdout is not None
+        name = server.stdout.readline().strip()
+        os.killpg(server.pid, signal.SIGHUP)
+        os.killpg(server.pid, signal.SIGKILL)
+    until(jobs, name, lambda job: job.state == "running" and job.done >= 1)
+    jobs.stop(name)
+    assert ended(jobs, name).state == "stopped"
+
+
+@pytest.mark.slow
+def test_an_ended_job_is_no_zombie_of_whoever_began_it(jobs: Jobs) -> None:
+    job = ended(jobs, begin(jobs).id)
+    pid, deadline = job.standing.pid, time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

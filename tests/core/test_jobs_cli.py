@@ -42,14 +42,16 @@ def test_long_commands_can_be_begun_as_jobs(begun: Jobs, capsys: Capture, monkey
     explain = xai_json(
         capsys, "explain", study, *run, "--methods", "ig,gradcam", "--set", "ig.steps=9", "--cell", "cat:<b>dog</b>"
     )
+    score = xai_json(capsys, "score", study, *run, "--methods", "gradcam", "--metrics", "sparseness")
     predict = xai_json(capsys, "predict", study, *run, "--splits", "test", "--device", "cpu")
     monkeypatch.chdir(begun.study.parent)
     words = ["--arch", "small_resnet", "--epochs", "2", "--init", "weights.pth", "--size", "32"]
     train = xai_json(capsys, "train", study, "--run", "new", "--background", *words)
     jobs = {job["id"]: job for job in xai_json(capsys, "jobs", study)["jobs"]}
-    assert set(jobs) == {each["job"] for each in (explain, predict, train)}
+    assert set(jobs) == {each["job"] for each in (explain, score, predict, train)}
     assert jobs[explain["job"]]["arguments"]["methods"] == [["ig", {"steps": "9"}], ["gradcam", {}]]
     assert jobs[explain["job"]]["arguments"]["cell"] == [0, 1]
+    assert jobs[score["job"]]["arguments"]["metrics"] == [["sparseness", {}]]
     assert jobs[predict["job"]]["arguments"] == {"run": "net", "splits": ["test"]}
     assert jobs[predict["job"]]["settings"]["device"] == "cpu"
     config = jobs[train["job"]]["arguments"]["config"]
@@ -116,7 +118,7 @@ def test_a_study_is_trained_predicted_and_explained_in_the_background(tmp_path: 
     jobs = Jobs(folder)
     words = ["--arch", "small_resnet", "--epochs", "200", "--batch-size", "8", "--background"]
     train = xai_json(capsys, "train", folder, "--run", "baseline", *words)["job"]
-    job = until(jobs, train, lambda job: job.done > 40)
+    job = until(jobs, train, lambda job: job.done > 0)
     assert job.process
     jobs.stop(train, kill=True)
     unfinished = folder / "training" / "baseline"
@@ -137,6 +139,10 @@ def test_a_study_is_trained_predicted_and_explained_in_the_background(tmp_path: 
     if stopped.state == "stopped":  # a fast machine may be done
         xai_json(capsys, "jobs", folder, "resume", explain)
         assert main(["jobs", str(folder), "follow", explain]) == 0
+    words = ["--methods", "gradcam", "--metrics", "sparseness", "--background"]
+    score = xai_json(capsys, "score", folder, "--run", "quick", *words)["job"]
+    assert main(["jobs", str(folder), "follow", score]) == 0
+    assert list((folder / "runs" / "quick" / "scores").iterdir())
     run = Study.open(folder).run("quick")
     rows = run.study.rows("train")
     maps = run.maps("ig", EXPLAINERS["ig"].params(steps=100))

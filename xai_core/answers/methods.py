@@ -9,6 +9,9 @@ from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
 from xai_core.types import Card
 
+DEFAULT_METHODS = ("gradcam", "gradcam++", "lrp", "ig", "shap")
+"""What is looked at where nobody chose."""
+
 FAMILIES = ("From a layer that can be chosen", "From the whole model", "Controls, which ignore the model")
 
 

@@ -10,14 +10,13 @@ from typing import Any, Literal, Protocol
 
 from xai_core import answers
 from xai_core.answers.maps import Column, columns
+from xai_core.answers.methods import DEFAULT_METHODS
 from xai_core.answers.scope import Scope, best_split, newest_run
 from xai_core.errors import BadParameter, NotFound
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.confusion import Cell
 from xai_core.triage.normalise import Scaling
-
-DEFAULT_METHODS = ("gradcam", "gradcam++", "lrp", "ig", "shap")
 
 Choice = Literal["run", "split", "cell", "sample", "methods", "target", "scale", "sort", "page", "rates", "other"]
 """What a question may be narrowed by; a command has a flag for each, a page a widget."""
