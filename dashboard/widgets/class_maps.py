@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 from PIL import Image
 
@@ -15,7 +14,7 @@ from dashboard.text import plain
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
-from xai_core.answers.aggregate import UNITS, Aggregate
+from xai_core.answers.aggregate import UNITS, Aggregate, mean_known
 from xai_core.errors import XaiError
 
 
@@ -88,19 +87,14 @@ def resemblances(found: Aggregate) -> None:
         return
     st.markdown(f"**{plain(found.resembles)}**")
     strips = [
-        Strip(f"with {true}, recognised", result.to_true, _mean(result.true_own)),
-        Strip(f"with {predicted}, recognised", result.to_predicted, _mean(result.predicted_own)),
+        Strip(f"with {true}, recognised", result.to_true, mean_known(result.true_own)),
+        Strip(f"with {predicted}, recognised", result.to_predicted, mean_known(result.predicted_own)),
     ]
     name = "what recognised samples reach with the others of their class"
     chart, words = st.columns([3, 2], gap="large", vertical_alignment="center")
     with chart:
         plot(similarity.strips(strips, page_theme(), null_name=name), key="resemblance", alt="Similarities")
     words.caption(plain(found.read_as))
-
-
-def _mean(values: np.ndarray) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None
 
 
 def _alt(found: Aggregate) -> str:

@@ -17,7 +17,7 @@ from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage import compare
 from xai_core.triage.compare import CAVEATS, TRANSITIONS, PairedChange, Verdict
-from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
+from xai_core.triage.confusion import Cell, Per, confusion_counts, rates, worst_pairs
 from xai_core.words import of_split, percent
 
 MEANING = {
@@ -133,6 +133,11 @@ class Comparison:
     def transition_table(self) -> pd.DataFrame:
         """Transitions per true class: one row per class, then `n`."""
         return compare.transition_table(self.codes, self.labels, self.classes)
+
+    def matrices(self, per: Per) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """`(K, K)` of the baseline, of the candidate, and the difference of both."""
+        before, after = (rates(counts, per) for counts in self.counts)
+        return before, after, compare.matrix_difference(self.labels, self.before, self.after, self.classes, per)
 
     def numbers(self, members: NDArray[np.bool_] | None = None) -> dict[str, int]:
         """How many of these samples (of all) made each transition."""
