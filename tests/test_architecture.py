@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,49 @@ def test_the_dashboard_computes_nothing(path: Path) -> None:
         assert not dotted.startswith(("torch", "captum", "shap")), f"{dotted} belongs to the worker"
         assert room(dotted) not in ("pipeline", "cli", "demo"), f"the dashboard imports {dotted}"
         assert not dotted.startswith(TRAINING_ITSELF), f"{dotted} belongs to a job"
+
+
+DRAWING = ("figures", "colours.py", "tiles.py")
+"""What turns numbers into pixels and axes; everything else in the dashboard only places what an answer gave it."""
+
+STATISTICS = {"mean", "nanmean", "average", "sum", "nansum", "median", "nanmedian", "std", "var", "quantile", "trace"}
+STATISTICS |= {"percentile", "bincount", "histogram", "cumsum", "corr", "corrcoef", "cov", "unique", "nunique"}
+STATISTICS |= {"value_counts", "groupby", "argsort", "sort_values", "argmax", "argmin", "isin", "intersect1d"}
+STATISTICS |= {"union1d", "setdiff1d", "searchsorted", "default_rng", "permutation"}
+"""Calls by which a number, a choice or an order of samples comes about. Extremes place an axis: they are free."""
+
+UNTIL_MOVED = {"agreement.py", "class_maps.py", "comparison.py", "sanity_maps.py", "views/compare.py"}
+UNTIL_MOVED |= {"widgets/before_after.py", "widgets/cell_gallery.py", "widgets/class_maps.py"}
+UNTIL_MOVED |= {"widgets/matrix_change.py", "widgets/movement.py", "widgets/transitions.py"}
+"""Files whose answers are on their way to `xai_core.answers`. The list may shrink, never grow."""
+
+METHODS = ("xai_core.triage", "xai_core.sanity", "xai_core.similarities", "xai_core.metrics")
+
+
+def _not_drawing() -> list[Path]:
+    here = {path: path.relative_to(ROOT / "dashboard") for path in DASHBOARD}
+    return [path for path, at in here.items() if at.parts[0] not in DRAWING and at.as_posix() not in UNTIL_MOVED]
+
+
+@pytest.mark.parametrize("path", _not_drawing(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_dashboard_shows_answers_and_makes_none(path: Path) -> None:
+    """A number that a page works out is one that no command gives: it belongs to `xai_core.answers`."""
+    assert not list(_worked_out(path))
+
+
+def _worked_out(path: Path) -> Iterator[str]:
+    """Statistics that a file calls, and functions of the rooms of methods that it imports (records are free)."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STATISTICS:
+            yield f"{node.lineno}: {ast.unparse(node.func)}"
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(METHODS):
+            yield from (f"{node.lineno}: {node.module}.{a.name}" for a in node.names if not a.name[0].isupper())
+
+
+def test_the_walk_sees_what_is_worked_out(tmp_path: Path) -> None:
+    file = tmp_path / "page.py"
+    file.write_text("from xai_core.triage.quality import Quality, quality\nx = rates.mean(axis=0) + sum(parts)\n")
+    assert list(_worked_out(file)) == ["1: xai_core.triage.quality.quality", "2: rates.mean"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "dashboard" / "figures").glob("*.py")), ids=lambda p: p.name)

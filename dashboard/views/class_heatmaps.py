@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import session
-from dashboard.class_maps import group_rows, groups, interleaved
+from dashboard.cached import measured
 from dashboard.context import Context
 from dashboard.evidence import columns
 from dashboard.widgets.class_maps import differences, means, places, resemblances
@@ -13,8 +13,8 @@ from dashboard.widgets.confusion_choice import confusion_choice
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.one_method import one_method
 from dashboard.widgets.pending import ask, live
+from xai_core.answers.aggregate import aggregate, group_rows, interleaved
 from xai_core.answers.maps import Column
-from xai_core.answers.scope import Members
 from xai_core.triage.confusion import Cell
 
 TITLE = "Class heatmaps"
@@ -52,7 +52,7 @@ def render(context: Context) -> None:
         true, predicted = (context.study.class_names[index] for index in cell)
         empty("This cell is empty", f"No {true} was taken for {predicted} in this split: choose from the list above.")
         return
-    _maps(context, among, cell, column, spec, over_picture)
+    _maps(context, cell, column, spec, over_picture)
 
 
 def _ways(context: Context) -> tuple[str, bool]:
@@ -79,17 +79,19 @@ def _ways(context: Context) -> tuple[str, bool]:
     return spec, over_picture
 
 
-def _maps(context: Context, among: Members, cell: Cell, column: Column, spec: str, over_picture: bool) -> None:
-    rows = interleaved(group_rows(context, among, cell))
+def _maps(context: Context, cell: Cell, column: Column, spec: str, over_picture: bool) -> None:
+    rows = interleaved(group_rows(context.scope, cell))
     job = ask(context, [column], rows, spec, urgent=False)
 
     def draw() -> None:
         """From what is stored by now."""
-        found = groups(context, among, cell, columns(context, [column.card.key])[0], spec)
-        means(context, found, column.card, over_picture)
-        if any(len(group.maps) for group in found):
-            places(context, found)
-            differences(context, found)
-            resemblances(context, found, cell)
+        now = columns(context, [column.card.key])[0]  # its store may exist by now
+        scale = context.selection.normalise
+        found = aggregate(context.scope, cell, now, spec, scale=scale, measured=measured)
+        means(context, found, over_picture)
+        if any(len(group.maps) for group in found.groups):
+            places(found)
+            differences(found)
+            resemblances(found)
 
     live(context, [job], draw, what=f"{column.card.title} of the three groups")

@@ -7,27 +7,25 @@ import shlex
 import streamlit as st
 
 from dashboard import session
-from dashboard.comparison import Comparison, comparison
 from dashboard.context import Context
-from dashboard.text import Markdown
+from dashboard.text import Markdown, plain
 from dashboard.widgets.before_after import before_after
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.matrix_change import matrices
 from dashboard.widgets.transitions import flows, totals
 from dashboard.widgets.two_runs import cell_choice, two_runs
 from dashboard.widgets.verdicts import caveats, verdict_card
+from xai_core.answers.compare import Comparison, comparison
 from xai_core.store.run import Run
-from xai_core.triage import compare
+from xai_core.triage.compare import CAVEATS
 from xai_core.triage.confusion import Cell
+from xai_core.words import COUNTED_AS
 
 TITLE = "Compare"
 QUESTION = "Did the fix work?"
 ICON = "compare"
 URL = "compare"
 ORDER = 60
-
-_SPLITS = {"train": "training ", "validation": "validation ", "test": "test ", "all": ""}
-_MODES = {"count": "Samples", "true": "% of true class", "predicted": "% of predicted class"}
 
 
 def render(context: Context) -> None:
@@ -60,8 +58,7 @@ def _found(context: Context, baseline: Run) -> Comparison | None:
         line = f"xai predict {shlex.quote(str(context.study.path))} --run {shlex.quote(baseline.name)}"
         empty(f"{baseline.name} has no predictions yet", "Let it look at the samples first.", command=line)
         return None
-    assert context.predictions is not None, "the candidate has predictions"
-    found = comparison(context, baseline.predictions, context.predictions)
+    found = comparison(baseline, context.scope.run, context.selection.split)
     if not len(found.rows):
         empty("No common samples", "No sample of this split was predicted by both runs. Choose another split.")
         return None
@@ -69,45 +66,35 @@ def _found(context: Context, baseline: Run) -> Comparison | None:
 
 
 def _page(context: Context, baseline: Run, found: Comparison) -> None:
-    st.markdown(_counted(context, found))
+    st.markdown(_counted(found))
     cell = cell_choice(context, found)
     with st.container(key="verdicts"):
-        _verdicts(context, found, cell)
+        _verdicts(found, cell)
     totals(found)
     st.segmented_control(
-        "Cells show", list(_MODES), format_func=_MODES.__getitem__, **session.bound("rates", context.selection.rates)
+        "Cells show",
+        list(COUNTED_AS),
+        format_func=lambda mode: plain(COUNTED_AS[mode]),
+        **session.bound("rates", context.selection.rates),
     )
     matrices(context, found, baseline.name)
     if cell is not None:
         with st.container(key="gallery"):
             st.subheader("The same samples, before and after", anchor=False)
-            flows(context, found, cell)
+            flows(found, cell)
             before_after(context, found, baseline, cell)
 
 
-def _counted(context: Context, found: Comparison) -> Markdown:
-    words = f"**{len(found.rows):,} {_SPLITS[context.selection.split]}samples** that both runs predicted."
-    if found.left_out:
-        words += f" {found.left_out:,} that only one of them predicted are left out."
-    if context.selection.split in ("train", "all"):
-        words += " The models have seen the training samples: judge a fix on others."
-    return Markdown(words)
+def _counted(found: Comparison) -> Markdown:
+    rest = found.counted.removeprefix(found.subject).strip()
+    return Markdown(f"**{plain(found.subject)}** {plain(rest)}")
 
 
-def _verdicts(context: Context, found: Comparison, cell: Cell | None) -> None:
+def _verdicts(found: Comparison, cell: Cell | None) -> None:
     left, right = st.columns(2, gap="medium")
-    change = compare.accuracy_change(found.labels, found.before, found.after)
     with left:
-        verdict_card("Accuracy", change, compare.verdict(change, "Accuracy"))
+        verdict_card(found.accuracy)
     if cell is not None:
         with right:
-            _cell_verdict(context, found, cell)
-    caveats(compare.CAVEATS)
-
-
-def _cell_verdict(context: Context, found: Comparison, cell: Cell) -> None:
-    change = compare.cell_change(found.labels, found.before, found.after, cell)
-    true, predicted = (context.study.class_names[i] for i in cell)
-    wrong = cell[0] != cell[1]
-    what = f"{true} taken for {predicted}" if wrong else f"{true} recognised"
-    verdict_card(what, change, compare.verdict(change, what, lower_is_better=wrong), lower_is_better=wrong)
+            verdict_card(found.cell(cell))
+    caveats(CAVEATS)

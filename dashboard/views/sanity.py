@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from dashboard import session
+from dashboard.cached import compared
 from dashboard.context import Context
 from dashboard.evidence import columns
-from dashboard.sanity_maps import CONTROL, COUNT, checked
 from dashboard.text import plain
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.pending import ask, live
 from dashboard.widgets.sanity import conclusions, pairs, similarities
+from xai_core.answers import sanity
 from xai_core.answers.maps import Column
-from xai_core.answers.scope import Members, drawn
+from xai_core.answers.sanity import LEAST, SPEC, Samples
 
 TITLE = "Sanity check"
 QUESTION = "Do these heatmaps depend on what the model learned?"
@@ -30,8 +29,7 @@ SEEDS = (0, 1, 2)
 
 def render(context: Context) -> None:
     """Draw the page."""
-    among = context.members
-    if not len(among.rows):
+    if not len(context.members.rows):
         no_predictions(context)
         return
     method_picker(context)
@@ -40,32 +38,26 @@ def render(context: Context) -> None:
         empty("No heatmaps to check", "Choose a run with a model, and a method that holds for it.")
         return
     settings_in_force(context, trained)
-    rows, whence = _choices(context, among)
-    seed = context.selection.seed
-    st.markdown(
-        f"{len(rows)} {'picture' if len(rows) == 1 else 'pictures'} {plain(whence)}. Each map is made twice: from the "
-        f"trained model, and from one of the same shape with random weights (seed {seed:d}). A map that stays the same "
-        "cannot show what was learned. This is one randomisation of all layers at once; the cascade, layer by layer, "
-        "is not part of this check."
-    )
-    if len(rows) < 2:
+    samples, seed = _choices(context), context.selection.seed
+    st.markdown(plain(sanity.about(samples, seed)))
+    if len(samples.rows) < LEAST:
         empty("Too few pictures", "The comparison needs at least two. Choose the whole split, or another cell.")
         return
     jobs = [
-        ask(context, randomised, rows, "predicted", weights=_weights(context), urgent=False),
-        ask(context, trained, rows, "predicted", urgent=False),
+        ask(context, randomised, samples.rows, SPEC, weights=sanity.randomised(seed), urgent=False),
+        ask(context, trained, samples.rows, SPEC, urgent=False),
     ]
-    live(context, jobs, lambda: _results(context, rows), what="Heatmaps of both models")
+    live(context, jobs, lambda: _results(context, samples), what="Heatmaps of both models")
 
 
-def _choices(context: Context, among: Members) -> tuple[NDArray[np.int64], str]:
-    """The samples that are compared, and where they come from, in words."""
+def _choices(context: Context) -> Samples:
+    """Draw what may be chosen; gives the samples that are compared."""
     chosen = context.selection
-    cell = among.cell(*chosen.cell) if chosen.cell else np.empty(0, np.int64)
-    sources = {"split": "Of the split"} | ({"cell": "Of the chosen cell"} if len(cell) else {})
+    cell = chosen.cell if chosen.cell and len(context.members.cell(*chosen.cell)) else None
+    sources = {"split": "Of the split"} | ({"cell": "Of the chosen cell"} if cell else {})
     with st.container(horizontal=True, gap="medium"):
         source = "split"
-        if len(sources) > 1:
+        if cell:
             chosen_source = st.segmented_control(
                 "Pictures",
                 list(sources),
@@ -81,25 +73,19 @@ def _choices(context: Context, among: Members) -> tuple[NDArray[np.int64], str]:
             help="Each seed is another randomised model. What holds should hold for all of them.",
             **session.bound("seed", chosen.seed),
         )
-    seed = context.study.info.seed
-    if source == "cell":
-        return drawn(cell, COUNT, seed), "of the chosen cell, drawn by the study's seed"
-    return drawn(among.rows, COUNT, seed), "of the split, drawn by the study's seed"
-
-
-def _weights(context: Context) -> str:
-    return f"randomised:{context.selection.seed}"
+    return sanity.samples(context.scope, cell if source == "cell" else None)
 
 
 def _both(context: Context) -> tuple[list[Column], list[Column]]:
     """The chosen methods and the control, on the trained and on the randomised model."""
-    keys = tuple(dict.fromkeys([*context.selection.methods, CONTROL]))
-    return columns(context, keys), columns(context, keys, weights=_weights(context))
+    keys, weights = sanity.with_control(context.selection.methods), sanity.randomised(context.selection.seed)
+    return columns(context, keys), columns(context, keys, weights=weights)
 
 
-def _results(context: Context, rows: NDArray[np.int64]) -> None:
-    found = [checked(context, *both, rows) for both in zip(*_both(context), strict=True)]
-    conclusions(found, len(rows))
-    if any(one.checks for one in found):
+def _results(context: Context, samples: Samples) -> None:
+    both = list(zip(*_both(context), strict=True))
+    found = sanity.sanity(context.scope, samples, both, context.selection.seed, compared=compared)
+    conclusions(found)
+    if any(one.checks for one in found.methods):
         similarities(found)
-    pairs(context, found, rows)
+    pairs(context, both, samples.rows)

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import evidence, session
-from dashboard.comparison import Comparison, moved, seen_by
+from dashboard.comparison import seen_by
 from dashboard.context import Context
 from dashboard.evidence import Panel
 from dashboard.text import plain
@@ -18,16 +18,15 @@ from dashboard.tiles import picture_tile
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import ClassLine, gallery
-from dashboard.widgets.movement import MEASURED_UP_TO, movement
+from dashboard.widgets.movement import movement_card
 from dashboard.widgets.one_method import one_method
 from xai_core.answers.cell import PAGE
+from xai_core.answers.compare import MEANING, Comparison, outcome_name
 from xai_core.answers.maps import Column
+from xai_core.answers.movement import MEASURED_UP_TO, Side, moved, movement
 from xai_core.store.run import Run
-from xai_core.triage.compare import TRANSITIONS
 from xai_core.triage.confusion import Cell
 
-_TELLING = (1, 2, 4, 3, 0)
-"""Transitions in the order of reading: what changed comes first."""
 _SCALES = {"each": "Per picture", "shared": "Per run"}
 
 
@@ -77,8 +76,8 @@ def before_after(context: Context, found: Comparison, baseline: Run, cell: Cell)
 def _rows(context: Context, found: Comparison, cell: Cell) -> NDArray[np.int64]:
     """Draw the choice of group and transition; gives the rows, what changed first."""
     true, predicted = (context.study.class_names[i] for i in cell)
-    own = f"{true} recognised" if cell[0] == cell[1] else f"{true} taken for {predicted}"
-    groups, chosen = {"cell": own, "class": f"All {true}", "all": "All samples"}, context.selection
+    own, chosen = outcome_name(true, predicted), context.selection
+    groups = {"cell": own, "class": f"All {true}", "all": "All samples"}
     with st.container(horizontal=True, gap="medium"):
         st.segmented_control(
             "Samples",
@@ -89,17 +88,14 @@ def _rows(context: Context, found: Comparison, cell: Cell) -> NDArray[np.int64]:
         )
         members = found.among(chosen.among, cell)
         counts = {"": int(members.sum())} | found.numbers(members)
-        fates = ["", *(TRANSITIONS[i] for i in _TELLING)]
+        fates = ["", *MEANING]
         st.segmented_control(
             "What became of them",
             [fate for fate in fates if counts[fate] or fate in ("", chosen.transition)],
             format_func=lambda fate: f"{plain((fate or 'any').capitalize())} · {counts[fate]:,}",
             **session.bound("transition", chosen.transition),
         )
-    if chosen.transition:
-        members = members & (found.codes == TRANSITIONS.index(chosen.transition))
-    order = np.argsort(np.argsort(_TELLING)[found.codes], kind="stable")
-    return found.rows[order][members[order]]
+    return found.listed(chosen.among, cell, chosen.transition)
 
 
 def _listed(context: Context, baseline: Run, cell: Cell, rows: NDArray[np.int64], shown: NDArray[np.int64]) -> Listed:
@@ -173,8 +169,9 @@ def _drawn(context: Context, found: Comparison, listed: Listed) -> None:
     ready = [(side, column) for side, column in sides if column is not None]
     distance = np.full(len(listed.shown), np.nan)
     if len(ready) == 2:
-        movement(found, ready[0], ready[1], listed.rows, listed.spec, listed.target)
-        distance = moved(ready[0], ready[1], listed.shown, listed.spec)
+        before, after = (_side(side, column) for side, column in ready)
+        movement_card(movement(found, before, after, listed.rows, listed.spec))
+        distance = moved(before, after, listed.shown, listed.spec)
     panels = [_panels(side, column, listed) for side, column in ready]
     if len(panels) == 2:
         panels[1] = [replace(p, note=_note(value)) for p, value in zip(panels[1], distance, strict=True)]
@@ -188,6 +185,10 @@ def _drawn(context: Context, found: Comparison, listed: Listed) -> None:
     )
     if opened is not None:
         session.go("sample", sample=opened)
+
+
+def _side(side: Context, column: Column) -> Side:
+    return side.scope.run, column
 
 
 def _panels(side: Context, column: Column, listed: Listed) -> list[Panel]:

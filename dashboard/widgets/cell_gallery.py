@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import streamlit as st
 
 from dashboard import evidence, session
-from dashboard.agreement import disagreement
 from dashboard.context import Context
 from dashboard.export import cell_csv
 from dashboard.sheet import cell_sheet
-from dashboard.text import escaped
+from dashboard.text import escaped, plain
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.explain_more import explain_more
@@ -20,10 +18,10 @@ from dashboard.widgets.gallery import gallery
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_in_force
 from dashboard.widgets.said import said_of_maps
+from xai_core.answers.agreement import agreement
 from xai_core.answers.cell import SORTS, CellFacts, page_of
 from xai_core.answers.maps import Column, refreshed
 from xai_core.answers.scope import Rows, in_order
-from xai_core.triage.ordering import order_by
 
 _TARGETS = {"predicted": "Predicted", "true": "True", "difference": "Difference"}
 _SCALES = {"each": "Per picture", "shared": "Per method"}
@@ -104,13 +102,9 @@ def _sorted(context: Context, columns: Sequence[Column], rows: Rows) -> tuple[Ro
     by = context.selection.sort
     if by == "disagreement" and columns:
         job = pending.ask(context, columns, rows, urgent=False)
-        scores = disagreement(context, columns, rows)
-        unknown = int(np.isnan(scores).sum())
-        if unknown:
-            st.caption(
-                f"{unknown:,} of {len(rows):,} samples come last: not enough of their heatmaps are there to say."
-            )
-        return rows[order_by(scores, descending=True)], job
+        found = agreement(context.scope, columns, rows, context.selection.target)
+        st.caption(plain(" ".join(found.sentences)))
+        return found.rows, job
     return in_order(context.scope, rows, by), None
 
 

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import numpy as np
 import streamlit as st
 
 from dashboard import session
-from dashboard.comparison import Comparison
 from dashboard.context import Context
 from dashboard.figures import confusion, transitions
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
+from xai_core.answers.compare import MATRIX_UP_TO, Comparison
 from xai_core.triage.compare import matrix_difference
 from xai_core.triage.confusion import Per, rates
 
-DRAWN_UP_TO = 60
-"""With more classes than this the matrices say nothing at their size: the cells that changed most are listed."""
 NUMBERED_UP_TO = 20
 """Up to here every cell says its number, and a scale beside it would say nothing more."""
-_LISTED = 15
 _BARS = "compare.bars"
 
 
 def matrices(context: Context, found: Comparison, baseline: str) -> None:
     """Draw both matrices on one scale, and the change; a list of cells where there are too many classes."""
-    if found.classes > DRAWN_UP_TO:
-        _largest_changes(context, found)
+    if found.classes > MATRIX_UP_TO:
+        _largest_changes(found)
         return
     names, theme = context.study.class_names, page_theme()
     per = cast(Per, context.selection.rates)
@@ -81,12 +77,8 @@ def _take(found: Comparison, cell: tuple[int, int] | None) -> None:
         session.update(true=keep[0], predicted=keep[1], among="class", transition=kind)
 
 
-def _largest_changes(context: Context, found: Comparison) -> None:
-    before, after = found.counts
-    change = after - before
-    order = np.argsort(-np.abs(change), axis=None, kind="stable")[:_LISTED]
-    names = context.study.class_names
-    cells = [np.unravel_index(place, change.shape) for place in order if change.flat[place]]
-    lines = [(names[t], names[p], f"{before[t, p]:,}", f"{after[t, p]:,}", f"{change[t, p]:+,}") for t, p in cells]
+def _largest_changes(found: Comparison) -> None:
+    changes = found.largest_changes()
+    lines = [(true, said, f"{was:,}", f"{now:,}", f"{now - was:+,}") for true, said, was, now in changes]
     st.markdown(f"**The {len(lines)} cells that changed most** (of {found.classes:,} × {found.classes:,})")
     table(("True class", "Predicted", "Before", "After", "Change"), lines)

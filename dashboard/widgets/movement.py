@@ -4,68 +4,30 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from dashboard.comparison import Comparison, moved
-from dashboard.context import Context
 from dashboard.text import escaped
-from xai_core.answers.maps import Column
-from xai_core.triage.compare import TRANSITIONS
-from xai_core.triage.intervals import bootstrap_mean
-
-MEASURED_UP_TO = 400
-"""Samples whose maps are compared for one view."""
-_WHY = (
-    "1: both maps order the places of the picture alike; 0: unrelated; below 0: reversed. Two trainings of one recipe "
-    "differ too: compare the lines with each other. Samples that stayed right show how far maps move anyway."
-)
+from xai_core.answers.movement import READ_AS, Line, Movement
 
 
-def movement(
-    found: Comparison,
-    before: tuple[Context, Column],
-    after: tuple[Context, Column],
-    rows: NDArray[np.int64],
-    spec: str,
-    target: str,
-) -> None:
+def movement_card(found: Movement) -> None:
     """Draw one line per transition: mean rank correlation with its interval, and n."""
-    rows = rows[:MEASURED_UP_TO]
-    values = moved(before, after, rows, spec)
-    known = np.isfinite(values)
-    codes = found.codes[np.searchsorted(found.rows, rows)]
-    lines = [_line(name, values[known & (codes == code)]) for code, name in enumerate(TRANSITIONS)]
-    title = f"How alike are the heatmaps before and after? {before[1].card.title}, evidence for {target}"
+    lines = "".join(map(_line, found.lines))
     st.html(
-        f'<div class="movement"><p class="figure-title">{escaped(title)}</p>'
-        f"<p class=quiet>{_counted(len(rows), int(known.sum()))}</p>{''.join(lines)}<p class=quiet>{_WHY}</p></div>"
+        f'<div class="movement"><p class="figure-title">{escaped(found.title)}</p>'
+        f"<p class=quiet>{escaped(found.counted)}</p>{lines}<p class=quiet>{escaped(READ_AS)}</p></div>"
     )
 
 
-def _counted(n: int, known: int) -> str:
-    missing = (
-        "" if known == n else f" ({n - known:,} are not computed, refused, without any variation, or cropped apart)"
-    )
-    return f"Mean rank correlation (Spearman) with 95 % interval, {known:,} of {n:,} samples{missing}."
-
-
-def _line(name: str, values: NDArray[np.float64]) -> str:
-    if not len(values):
-        return ""
-    mean = bootstrap_mean(values, seed=0)
-    low, high = float(mean.low), float(mean.high)
-    bounds, bar = "too few for an interval", ""
+def _line(line: Line) -> str:
+    value, low, high = (float(number) for number in (line.alike.value, line.alike.low, line.alike.high))
+    bar = ""
     if math.isfinite(low):
-        bounds = f"{low:+.2f} to {high:+.2f}".replace("-", "−")
         bar = f'<i class="range" style="left:{_place(low):.2f}%;width:{_place(high) - _place(low):.2f}%"></i>'
-    value = f"{float(mean.value):+.2f}".replace("-", "−")
     return (
-        f'<div class="pair"><span class="who">{escaped(name.capitalize())} (n = {len(values):,})</span>'
-        f"<b>{value}</b>"
-        f'<div class="track zero">{bar}<i class="point" style="left:{_place(float(mean.value)):.2f}%"></i></div>'
-        f'<span class="quiet">{bounds}</span></div>'
+        f'<div class="pair"><span class="who">{escaped(line.name)}</span><b>{line.value}</b>'
+        f'<div class="track zero">{bar}<i class="point" style="left:{_place(value):.2f}%"></i></div>'
+        f'<span class="quiet">{line.bounds}</span></div>'
     )
 
 

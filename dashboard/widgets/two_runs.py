@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import session
-from dashboard.comparison import Comparison, baseline_of
+from dashboard.comparison import baseline_of
 from dashboard.context import Context
 from dashboard.text import escaped, plain, visible
+from xai_core.answers.compare import CHOSEN_FOR_YOU, Comparison
 from xai_core.store.run import Run
 from xai_core.triage.confusion import Cell
 
@@ -65,7 +66,7 @@ def cell_choice(context: Context, found: Comparison) -> Cell | None:
     left.selectbox("The cell: true class", classes, format_func=shown, key=_KEYS[0], on_change=_take)
     right.selectbox("Predicted as", classes, format_func=shown, key=_KEYS[1], on_change=_take)
     if chosen is None:
-        note.caption("Chosen for you: the largest confusion of the baseline. Mind the second caveat below.")
+        note.caption(plain(CHOSEN_FOR_YOU))
     return cell
 
 

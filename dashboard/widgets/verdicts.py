@@ -8,29 +8,18 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.text import escaped
-from xai_core.triage.compare import PairedChange, Verdict
-
-_HEADS = {
-    "better": "Improved",
-    "worse": "Got worse",
-    "undecided": "No change can be claimed",
-    "empty": "Nothing to compare",
-}
+from xai_core.answers.compare import Outcome
+from xai_core.triage.compare import PairedChange
+from xai_core.words import points
 
 
-def verdict_card(title: str, change: PairedChange, verdict: Verdict, *, lower_is_better: bool = False) -> None:
-    """Draw one outcome: the verdict, the change with its interval around zero, the sentence with all numbers.
-
-    Args:
-        title: what changed.
-        lower_is_better: for a confusion.
-    """
-    head = escaped(_HEADS[verdict.kind])
-    sentence = escaped(verdict.sentence).replace(" %", "&nbsp;%")
-    drawn = _change(change, lower_is_better) if change.n else ""
+def verdict_card(outcome: Outcome) -> None:
+    """Draw one outcome: the verdict, the change with its interval around zero, the sentence with all numbers."""
+    sentence = escaped(outcome.verdict.sentence).replace(" %", "&nbsp;%")
+    drawn = _change(outcome.change, outcome.lower_is_better) if outcome.change.n else ""
     st.html(
-        f'<div class="verdict {verdict.kind}"><header><h3>{escaped(title)}</h3><em>{head}</em></header>'
-        f"{drawn}<p>{sentence}</p></div>"
+        f'<div class="verdict {outcome.verdict.kind}"><header><h3>{escaped(outcome.name)}</h3>'
+        f"<em>{escaped(outcome.head)}</em></header>{drawn}<p>{sentence}</p></div>"
     )
 
 
@@ -53,11 +42,6 @@ def _reach(largest: float) -> float:
         return 0.01
     decade = 10 ** math.floor(math.log10(largest))
     return next(step * decade for step in (1, 2, 5, 10) if step * decade >= largest * 0.999)
-
-
-def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+.1f}".replace("-", "−") if share else "0"
 
 
 def caveats(sentences: Sequence[str]) -> None:

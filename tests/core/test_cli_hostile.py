@@ -98,6 +98,7 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 BASES = {
     "aggregate": ["{study}", "--run", "baseline", "--method", "edges", "--cell", "red:green"],
+    "agreement": ["{study}", "--run", "baseline", "--methods", "edges,random", "--limit", "2"],
     "compare": ["{study}", "--baseline", "baseline", "--candidate", "other"],
     "demo": [],
     "explain": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
@@ -493,9 +494,9 @@ def test_refusals_are_given_with_their_reasons(study: Path, capsys: Capture) -> 
     assert groups["confused"]["reasons"] == {"it is zero": len(rows) // 3}
     xai(*words)
     shown = capsys.readouterr().out
-    assert f"no maps\n                     {len(rows) // 3} × it is zero" in shown
-    assert "correct_true       no samples" in shown
-    words = ["sanity", study, "--run", "baseline", "--methods", "edges"]
+    assert f"no maps\n                      {len(rows) // 3} × it is zero" in shown
+    assert "red, recognised     no samples" in shown
+    words = ["sanity", study, "--run", "baseline", "--methods", "edges", "--limit", "99"]
     refused = xai_json(capsys, *words)["refused"]["edges"]
     assert refused == {"trained": {"it is zero": len(rows)}, "randomised:0": {"it is zero": 1}}
     xai(*words)

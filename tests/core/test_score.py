@@ -188,6 +188,15 @@ def test_an_edited_mask_makes_scores_stale_that_read_masks(run: Run) -> None:
     ]
 
 
+def test_a_mask_that_is_edited_meanwhile_is_not_stored_as_the_new_one(run: Run) -> None:
+    """Nor are those that were read before it."""
+    steps = score_steps(Bench("cpu"), request(run, POINTING))
+    next(steps)
+    box(run.study.data / "test" / "a" / "0_mask.png", 9)
+    assert list(steps)[-1] == (32, 32)
+    assert stored(Study.open(run.study.path).run("run")) is None
+
+
 def test_a_mask_that_cannot_be_read_costs_no_other(run: Run) -> None:
     (run.study.data / "test" / "b" / "1_mask.png").write_bytes(b"no picture")
     again = Study.open(run.study.path).run("run")

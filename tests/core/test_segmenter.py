@@ -17,6 +17,7 @@ from xai_core.explainers.engine.plan import explain
 from xai_core.explainers.lrp import LrpParams
 from xai_core.explainers.scorecam import ScoreCamParams
 from xai_core.models.classifier import Classifier
+from xai_core.models.probe import KEPT, answers, check_logits
 from xai_core.types import Target
 
 SIZE = SHAPE[1:]
@@ -112,6 +113,15 @@ def test_probabilities_of_a_segmenter_are_those_of_each_place() -> None:
                 seen = here.x * (channel - low) / (high - low)
                 expected += (here.classifier.module(seen).softmax(1)[0, 0] * regions()[0]).sum() * channel
     np.testing.assert_allclose(found.maps[0], expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_what_a_segmenter_answers_is_checked_as_a_classifiers_is() -> None:
+    check_logits(segmenter())
+    assert np.shape(answers(segmenter())) == (KEPT, CLASSES)
+    with pytest.raises(BadInput, match="returns probabilities, not logits"):
+        check_logits(replace(segmenter(), module=nn.Sequential(segmenter().module, nn.Softmax(1)).eval()))
+    with pytest.raises(BadInput, match=r"shape \(1, 5, 16, 12\) instead of \(1, 5, 8, 6\)"):
+        check_logits(replace(segmenter(), output_size=(8, 6)))
 
 
 @pytest.mark.parametrize("key", ["gradcam", "saliency"])

@@ -12,13 +12,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dashboard import evidence
-from dashboard.agreement import disagreement
 from dashboard.app import found_views
 from dashboard.context import Services, Studies, resolve, use_services
 from dashboard.export import cell_csv
 from dashboard.sheet import cell_sheet
 from dashboard.state import Selection
 from tests.dashboard.fakes import FakeWorker, add_run, make_study
+from xai_core.answers.agreement import agreement
 from xai_core.store.run import Run
 
 SCRIPT = """
@@ -200,11 +200,15 @@ def test_cells_of_a_table_are_no_formulas(tmp_path: Path) -> None:
 def test_disagreement_is_zero_for_equal_maps_and_unknown_without_maps(served: Services) -> None:
     context, _ = resolve(Selection(run="net", methods=("gradcam", "gradcam++")), served)
     rows = np.array([0, 4])
-    assert np.isnan(disagreement(context, evidence.columns(context), rows)).all()
+
+    def scores(context: Any) -> np.ndarray:
+        return agreement(context.scope, evidence.columns(context), rows, "predicted").scores
+
+    assert np.isnan(scores(context)).all()
     fake(served).finish(evidence.request(context, evidence.columns(context), rows))
-    np.testing.assert_allclose(disagreement(context, evidence.columns(context), rows), 0, atol=1e-6)
+    np.testing.assert_allclose(scores(context), 0, atol=1e-6)
     alone = replace(context, selection=replace(context.selection, methods=("gradcam",)))
-    assert np.isnan(disagreement(context, evidence.columns(alone), rows)).all()
+    assert np.isnan(scores(alone)).all()
 
 
 def test_panels_know_what_is_missing_refused_and_doubtful(served: Services) -> None:

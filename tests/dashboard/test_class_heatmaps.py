@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dashboard import class_maps
-from dashboard.class_maps import Group, Groups, group_rows, interleaved
 from dashboard.context import Services
 from dashboard.evidence import columns
-from dashboard.widgets.class_maps import counted
 from tests.dashboard.pages import context, finish_all, opened, words, worker
+from xai_core.answers.aggregate import Aggregate, Group, Groups, aggregate, interleaved
 from xai_core.answers.confusion import confusions
-from xai_core.cli.commands.aggregate import group_rows as rows_of_the_command
 from xai_core.explainers import EXPLAINERS
 from xai_core.triage.aggregates import pooled
 from xai_core.triage.groups import confusion_groups
@@ -51,7 +47,7 @@ def test_what_is_there_so_far_is_shown_with_its_n(served: Services) -> None:
     (name,) = worker(served).asked
     worker(served).asked[name]["rows"] = worker(served).asked[name]["rows"][:5]
     worker(served).finish(name)
-    found = _groups(served)
+    found = _answer(served).groups
     assert sum(len(group.maps) for group in found) == 5
     assert sum(group.coming for group in found) == 12
 
@@ -78,8 +74,9 @@ def test_large_maps_are_said_to_be_averaged(served: Services) -> None:
     finish_all(served)
     app.run()
     assert "is averaged" not in words(app)
-    fine = [replace(group, native=(224, 112), maps=np.ones((2, 14, 28))) for group in _groups(served)]
-    assert counted(Groups(*fine)).endswith(
+    found = _answer(served)
+    fine = [replace(group, native=(224, 112), maps=np.ones((2, 14, 28))) for group in found.groups]
+    assert replace(found, groups=Groups(*fine)).counted[-1] == (
         "Each map of 224 × 112 pixels is averaged to a grid of 28 × 14: single pixels are too noisy to compare."
     )
 
@@ -93,9 +90,9 @@ def test_maps_are_shown_also_where_the_pictures_are_gone(served: Services) -> No
     assert "n = 3 and 7" in words(app)
 
 
-def _groups(served: Services) -> Groups:
+def _answer(served: Services) -> Aggregate:
     here = context(served, run="net", methods=("gradcam",))
-    return class_maps.groups(here, here.members, (0, 1), columns(here)[0], "predicted")
+    return aggregate(here.scope, (0, 1), columns(here)[0])
 
 
 def test_another_method_and_confusion_travel_in_the_link(served: Services) -> None:
@@ -127,13 +124,6 @@ def test_where_nothing_is_confused_there_is_nothing_to_show(served: Services) ->
 def test_without_a_model_or_predictions_it_says_what_is_missing(served: Services, run: str, expected: str) -> None:
     app = opened(PAGE, run=run)
     assert expected in words(app) + "".join(info.value for info in app.info)
-
-
-def test_page_and_command_take_the_same_samples(served: Services) -> None:
-    here = context(served, run="net")
-    of_page = group_rows(here, here.members, (0, 1))
-    of_command = rows_of_the_command(here.run, "test", (0, 1), class_maps.LIMIT)
-    assert {name: rows.tolist() for name, rows in of_page.items()} == {n: r.tolist() for n, r in of_command.items()}
 
 
 def test_groups_are_limited_drawn_by_the_seed_and_ascending() -> None:
@@ -168,13 +158,5 @@ def test_pooling_keeps_the_mean_and_uses_whole_pixels() -> None:
 
 
 def test_a_group_without_maps_has_no_mean() -> None:
-    nothing = Group("none", np.arange(2), 2, np.empty((0, 1, 1)), 2, 0, (1, 1))
+    nothing = Group("confused", "none", np.arange(2), 2, np.empty((0, 1, 1)), 2, 0, (1, 1))
     assert np.isnan(nothing.mean).all()
-
-
-def test_the_command_still_takes_its_arguments() -> None:
-    from xai_core.cli.commands.aggregate import COMMAND
-
-    parser = argparse.ArgumentParser()
-    COMMAND.configure(parser)
-    assert parser.parse_args(["s", "--run", "r", "--method", "lrp"]).limit == 100

@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.comparison import baseline_of, comparison, moved, seen_by
+from dashboard.comparison import baseline_of, seen_by
 from dashboard.context import Context, Services, Studies, resolve
 from dashboard.evidence import columns
 from dashboard.state import Selection
 from tests.dashboard.fakes import add_run, make_study
 from tests.dashboard.test_app import fake, opened, words
+from xai_core.answers.compare import comparison
+from xai_core.answers.movement import moved
 from xai_core.triage.compare import CAVEATS, TRANSITIONS
 
 
@@ -45,21 +47,17 @@ def test_only_samples_that_both_predicted_are_compared(fixed: Services) -> None:
     study.run("alone").write_predictions(half.rows[::2], half.probabilities[::2])
     context = view(fixed, run="better", other="alone")
     assert context.other is not None
-    assert context.other.predictions is not None
-    assert context.predictions is not None
-    found = comparison(context, context.other.predictions, context.predictions)
+    found = comparison(context.other, context.scope.run, "test")
     assert found.rows.tolist() == list(range(0, 30, 2))
     assert found.left_out == 15
-    assert set(found.numbers(np.ones(15, bool))) == set(TRANSITIONS)
+    assert set(found.numbers()) == set(TRANSITIONS)
 
 
 def test_groups_of_samples(fixed: Services) -> None:
     context = view(fixed, run="better")
     baseline = baseline_of(context)
     assert baseline is not None
-    assert baseline.predictions is not None
-    assert context.predictions is not None
-    found = comparison(context, baseline.predictions, context.predictions)
+    found = comparison(baseline, context.scope.run, "test")
     assert found.largest() == (0, 1)
     # Wrong before: every 4th, after: every 10th; class 0 is every 3rd, so 0, 12, 24 before and 0 after.
     assert found.rows[found.among("cell", (0, 1))].tolist() == [0, 12, 24]
@@ -110,13 +108,13 @@ def test_the_same_map_has_not_moved(fixed: Services) -> None:
     for name in ("net", "better"):
         side = seen_by(context, fixed.studies["pets"].run(name))
         column = columns(side, ["gradcam"])[0]
-        assert np.isnan(moved((side, column), (side, column), rows, "1")).all()
+        assert np.isnan(moved((side.scope.run, column), (side.scope.run, column), rows, "1")).all()
         values = {"layer": ""}
         fake(fixed).explain(
             study=context.study.path, run=name, rows=rows.tolist(), target="1", methods=[("gradcam", values)]
         )
         fake(fixed).finish(f"job{len(sides)}")
-        sides.append((side, columns(side, ["gradcam"])[0]))
+        sides.append((side.scope.run, columns(side, ["gradcam"])[0]))
     assert moved(sides[0], sides[1], rows, "1") == pytest.approx(np.ones(3))
     fixed.studies["pets"].run("better").set_info(
         preprocess={"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "squash"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dashboard.context import Services
-from dashboard.sanity_maps import Reading, sentence
 from tests.dashboard.pages import finish_all, opened, words, worker
+from xai_core.answers.sanity import Reading, verdict
 from xai_core.explainers import EXPLAINERS
 
 
@@ -73,14 +73,17 @@ def test_without_a_model_or_predictions_it_says_what_is_missing(served: Services
 
 def readings(*marks: str, value: float = 0.5, null: float = 0.1) -> dict[str, Reading]:
     names = ("ssim", "spearman", "spearman-absolute")
-    return {name: Reading(value, null, mark, 12) for name, mark in zip(names, marks, strict=True)}
+    return {
+        name: Reading(value, null, value - null, value - null, value - null, mark, 12)
+        for name, mark in zip(names, marks, strict=True)
+    }
 
 
 def test_sentences_claim_no_more_than_the_numbers() -> None:
-    assert sentence({}) == "Too few maps to say."
-    assert sentence(readings("", "", "")) == "Too few maps to say."
-    assert "same map for any weights" in sentence(readings(">", ">", ">", value=1.0))
-    assert "on every measure" in sentence(readings(">", ">", ">"))
-    assert "on SSIM, but not on Spearman (signed) and Spearman (absolute)" in sentence(readings(">", "≈", "<"))
-    assert "they change with the weights" in sentence(readings("≈", "≈", "<", value=0.1))
-    assert "this says little" in sentence(readings("≈", "≈", "≈", value=0.8, null=0.8))
+    assert verdict({}) == "Too few maps to say."
+    assert verdict(readings("", "", "")) == "Too few maps to say."
+    assert "same map for any weights" in verdict(readings(">", ">", ">", value=1.0))
+    assert "on every measure" in verdict(readings(">", ">", ">"))
+    assert "on SSIM, but not on Spearman (signed) and Spearman (absolute)" in verdict(readings(">", "≈", "<"))
+    assert "they change with the weights" in verdict(readings("≈", "≈", "<", value=0.1))
+    assert "this says little" in verdict(readings("≈", "≈", "≈", value=0.8, null=0.8))

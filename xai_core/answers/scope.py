@@ -100,11 +100,6 @@ def in_order(scope: Scope, rows: Rows, by: str) -> Rows:
     return rows[order_by(sort_scores(known, said), descending=known not in _RISING)]
 
 
-def drawn(rows: Rows, count: int, seed: int) -> Rows:
-    """At most `count` of the rows, drawn by the seed, ascending."""
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
-
-
 def newest_run(study: Study, opened: Callable[[str], Run] | None = None) -> Run | None:
     """The newest run with predictions; the newest of all where none has any; None where there are no runs.
 

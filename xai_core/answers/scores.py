@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from xai_core.answers.reasons import counted_reasons
 from xai_core.answers.scope import Rows
 from xai_core.explainers import EXPLAINERS
 from xai_core.metrics import METRICS
@@ -89,7 +89,7 @@ def _summary(metric: Card, method: Card, stored: StoredScores | None, count: int
         return Summary(metric, method, nan, nan, nan, 0, {}, count, {}, None)
     scored = stored.state == STORED
     estimate = bootstrap_mean(stored.values[scored], seed=seed)
-    reasons = dict(Counter(reason for reason in stored.reasons if reason).most_common())
+    reasons = counted_reasons(stored.reasons)
     return Summary(
         metric,
         method,

@@ -78,10 +78,14 @@ def check_logits(made: Classifier) -> None:
 
 
 def answers(made: Classifier) -> list[list[float]]:
-    """The logits of the first KEPT pictures, to six digits: what `check_answers` compares with later."""
+    """The logits of the first KEPT pictures, to six digits: what `check_answers` compares with later.
+
+    Of a segmenter their means over all places.
+    """
     with buffers_kept(made.module):
         found = _answers(made, probe_pictures(made.preprocess)[:KEPT].to(made.device))
-    return [[float(f"{logit:.6g}") for logit in row] for row in found.tolist()]
+    means = found.mean((2, 3)) if made.output_size else found
+    return [[float(f"{logit:.6g}") for logit in row] for row in means.tolist()]
 
 
 def check_answers(made: Classifier, then: Tensor) -> None:
@@ -106,12 +110,13 @@ def _allowed(made: Classifier, found: Tensor) -> float:
 
 
 def are_probabilities(made: Classifier, x: Tensor, found: Tensor) -> bool:
-    """Whether answers `(N, K)` to `x` come out of a softmax or a sigmoid: not so of a log-softmax, which are logits.
+    """Whether answers `(N, *output)` to `x` come out of a softmax or a sigmoid; those of a log-softmax are logits.
 
     Those of a softmax lie above 0 and add up to 1 (or 100) for every picture, scaled ones to whatever they are scaled
     by: there the pictures' answers must differ, as constant ones prove nothing. Those of sigmoids only lie between 0
     and 1, as small logits may: there the steps that led to them tell, or whether much stronger pictures leave them so.
     """
+    found = found.movedim(1, -1).flatten(0, -2)  # a segmenter answers at every place
     if found.shape[1] < 2 or found.min() < 0:
         return False
     exact = SUMS if made.dtype in (torch.float32, torch.float64) else SUMS_IN_HALF
@@ -144,14 +149,15 @@ def _saturates(made: Classifier, x: Tensor) -> bool:
 
 
 def _answers(made: Classifier, x: Tensor) -> Tensor:
-    """Logits `(N, K)` as float32 on the CPU. Raises BadInput where the model fails, or gives something else."""
+    """Logits `(N, *output)` as float32 on the CPU. Raises BadInput where the model fails, or gives something else."""
     remedy = "Check --size and the number of channels (as many as --mean has numbers)."
     with user_code(made.architecture, "does not take this input", remedy), torch.no_grad():
         out: object = made.logits(x)
     if not isinstance(out, Tensor):
-        remedy = "Wrap it in a module that returns one tensor of logits, (pictures, classes)."
+        axes = "(pictures, classes, height, width)" if made.output_size else "(pictures, classes)"
+        remedy = f"Wrap it in a module that returns one tensor of logits, {axes}."
         raise BadInput(f"{made.architecture} returns no tensor", value=type(out).__name__, remedy=remedy)
-    got, wanted = tuple(out.shape), (len(x), len(made.class_names))
+    got, wanted = tuple(out.shape), (len(x), *made.output_shape)
     if got != wanted:
         remedy = "The model must give one logit per class, and --classes one name per logit."
         raise BadInput(f"the output has shape {got} instead of {wanted}", value=made.architecture, remedy=remedy)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from xai_core.pipeline.metric_inputs import Method, Samples, input_size
 from xai_core.pipeline.steps import MOST_ROWS, first_size, next_size
 from xai_core.store.maps import MISSING, StoredMaps
 from xai_core.store.run import Run
-from xai_core.store.scores import ScoreStore
+from xai_core.store.scores import ScorePlace
 from xai_core.types import Scores, Target
 
 if TYPE_CHECKING:
@@ -60,14 +59,6 @@ class ScoreRequest:
     weights: str = TRAINED
 
 
-class Place(Protocol):
-    """Where scores go: the store of one metric on one method."""
-
-    def __call__(self, *, create: bool) -> ScoreStore | None:
-        """The store, or None where there is none and `create` is false."""
-        ...
-
-
 @dataclass
 class Pair:
     """One metric on one method. Its store is made with the first scores, and not before."""
@@ -75,7 +66,7 @@ class Pair:
     method: Method
     metric: Metric
     params: Any
-    place: Place
+    place: ScorePlace
 
     def missing(self, rows: Rows, keys: Sequence[str]) -> Chosen:
         """Which scores are still to be made."""
@@ -169,8 +160,7 @@ def _method(key: str, values: Mapping[str, Any]) -> Method:
 def _pair(request: ScoreRequest, method: Method, key: str, values: Mapping[str, Any]) -> Pair:
     metric = METRICS[key]
     params: Any = build(metric.params, values)
-    place = partial(
-        request.run.scores,
+    place = request.run.score_place(
         (key, params),
         (method.explainer.card.key, method.params),
         weights=request.weights,

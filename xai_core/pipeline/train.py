@@ -27,6 +27,7 @@ from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import load_pictures
 from xai_core.training.loop import starting_module, train
+from xai_core.triage.ordering import drawn
 from xai_core.types import CancelToken, Progress, silent
 
 MEASURED_ON = 2000
@@ -111,7 +112,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def chosen_preprocess(study: Study, config: TrainConfig, given: Given) -> Preprocess:
     """What was given; else ImageNet's mean and std for pretrained weights, and the training pictures' own for new."""
     member = ARCHITECTURES[config.architecture]
-    rows = _some(study.rows("train"), MEASURED_ON, study.info.seed)
+    rows = drawn(study.rows("train"), MEASURED_ON, study.info.seed)
     if not len(rows):
         raise BadInput("the training split is empty", remedy="Make the study with a split to train on.")
     channels = len(given.mean) if given.mean else _channels(study, rows, pretrained=bool(config.init))
@@ -145,7 +146,3 @@ def _measured(
     pixels = load_pictures(study.picture, rows, preprocess).reshape(-1, preprocess.channels).astype(np.float32) / 255
     mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
     return tuple(np.round(mean, 4).tolist()), tuple(np.round(np.maximum(std, 1e-3), 4).tolist())
-
-
-def _some(rows: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])

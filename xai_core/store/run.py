@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from xai_core.store.history import HISTORY_FILE, read_history, write_history
 from xai_core.store.identity import Origin, identity, metric_identity
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
-from xai_core.store.scores import ScoreStore
+from xai_core.store.scores import ScorePlace, ScoreStore
 from xai_core.types import TARGET_SPECS, Array, Target, resolve_target
 
 if TYPE_CHECKING:
@@ -220,11 +221,25 @@ class Run:
         """
         if self._without_a_model(create):
             return None
+        return self.score_place(metric, method, weights=weights, made_with=made_with)(create=create)
+
+    def score_place(
+        self,
+        metric: tuple[str, Any],
+        method: tuple[str, Any],
+        *,
+        weights: str = "trained",
+        made_with: Mapping[str, Any] | None = None,
+    ) -> ScorePlace:
+        """Where these scores go, by the masks as they are now: who scores for long must not mix two states of them.
+
+        Arguments and errors as of `scores`; the run has a model.
+        """
         maps, member = self._identity(*method, weights), METRICS[metric[0]]
         masks = self.study.masks_digest if "mask" in member.card.needs else None
         about = metric_identity(masks, member, metric[1])
         folder = self.path / "scores" / f"{metric[0]}-{digest(about)[:8]}" / f"{method[0]}-{digest(maps)[:8]}"
-        return ScoreStore.at(folder, {**about, "maps": maps}, create=create, made_with=made_with)
+        return partial(ScoreStore.at, folder, {**about, "maps": maps}, made_with=made_with)
 
     def _identity(self, method_key: str, params: Any, weights: str) -> dict[str, Any]:
         """What maps are known by; raises as `maps`."""

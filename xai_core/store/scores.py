@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from xai_core.store.index import (
 )
 from xai_core.types import Array, Scores
 
-__all__ = ["MISSING", "REFUSED", "STORED", "ScoreStore", "StoredScores"]
+__all__ = ["MISSING", "REFUSED", "STORED", "ScorePlace", "ScoreStore", "StoredScores"]
 
 _FLOAT = np.dtype("<f4")
 
@@ -132,6 +132,14 @@ class ScoreStore(IndexedStore):
 
     def _sound(self, index: sqlite3.Connection, pairs: Sequence[Pair]) -> list[_Found]:
         return self._given_out(_checked(pairs[line[0]], line) for line in self._lines(index, pairs))
+
+
+class ScorePlace(Protocol):
+    """A store that may not be there yet."""
+
+    def __call__(self, *, create: bool) -> ScoreStore | None:
+        """The store, or None where there is none and `create` is false."""
+        ...
 
 
 def _curves(scores: Scores) -> list[bytes | None]:

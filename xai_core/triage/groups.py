@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.triage.confusion import Cell, cell_rows
+from xai_core.triage.ordering import drawn
 
 
 def confusion_groups(
@@ -25,4 +26,4 @@ def confusion_groups(
     cells = {"correct_true": (true, true), "correct_predicted": (taken_for, taken_for), "confused": cell}
     rng = np.random.default_rng(seed)
     found = {name: cell_rows(rows, labels, predicted, one) for name, one in cells.items()}
-    return {name: np.sort(rng.permutation(some)[:limit]) for name, some in found.items()}
+    return {name: drawn(some, limit, rng) for name, some in found.items()}

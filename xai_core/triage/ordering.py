@@ -1,4 +1,4 @@
-"""Orders for a gallery: which samples to look at first."""
+"""Which samples to look at: a few drawn by a seed, or all in an order for a gallery."""
 
 from __future__ import annotations
 
@@ -43,3 +43,8 @@ def order_by(scores: NDArray, *, descending: bool) -> NDArray[np.int64]:
     scores = np.asarray(scores, float)
     keys = np.where(np.isnan(scores), np.inf, -scores if descending else scores)
     return np.argsort(keys, kind="stable")
+
+
+def drawn(rows: NDArray[np.int64], count: int, seed: int | np.random.Generator) -> NDArray[np.int64]:
+    """At most `count` of the rows, drawn by the seed (or by what it has become), ascending."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])

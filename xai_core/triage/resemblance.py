@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.triage.intervals import LEVEL, MIN_BOOTSTRAP, expanded_bounds, resample_weights
+from xai_core.triage.ordering import drawn
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ class Resemblance:
         """What follows from the numbers, and no more."""
         if not self.n or not self.references:
             return "There are no maps to compare."
-        numbers = f"{self.difference:+.2f}, 95 % interval {self.low:+.2f} to {self.high:+.2f}, n = {self.n}"
+        difference, low, high = (_two(number) for number in (self.difference, self.low, self.high))
+        numbers = f"{difference}, 95 % interval {low} to {high}, n = {self.n}"
         if np.isnan(self.low):
-            return f"Too few maps to say (difference {self.difference:+.2f}, n = {self.n})."
+            return f"Too few maps to say (difference {difference}, n = {self.n})."
         if self.low > 0 and self.p < 1 - LEVEL:
             return f"Their maps look more like those of the predicted class than of the true one ({numbers})."
         if self.high < 0 and self.p < 1 - LEVEL:
@@ -90,6 +92,10 @@ def resemblance(
     )
 
 
+def _two(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def _varied(maps: NDArray) -> NDArray[np.float64]:
     """`(n, h·w)` centred maps of length 1, so that a correlation is a dot product; flat and missing maps dropped."""
     flat = np.asarray(maps, float).reshape(len(maps), -1) if len(maps) else np.empty((0, 1))
@@ -105,7 +111,7 @@ def _unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _same_size(first: NDArray, second: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
     size = min(len(first), len(second))
-    thinned = [group[np.sort(rng.permutation(len(group))[:size])] for group in (first, second)]
+    thinned = [group[drawn(np.arange(len(group)), size, rng)] for group in (first, second)]
     return thinned[0], thinned[1]
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xai_core.cli.command import Command, cell, cell_arguments, open_study, predictions_of, study_argument
-from xai_core.errors import BadInput
+from xai_core.cli.command import (
+    Command,
+    cell,
+    cell_arguments,
+    count,
+    device_argument,
+    open_study,
+    settings,
+    settings_argument,
+    study_argument,
+)
+from xai_core.cli.filling import Wanted, columns_of, fill, scope_of
+from xai_core.errors import BadInput, BadParameter
 
 if TYPE_CHECKING:
-    from xai_core.store.predictions import Predictions
-    from xai_core.store.study import Study
+    from xai_core.answers.compare import Comparison
+    from xai_core.triage.confusion import Cell
+
+_TRANSITIONS = ("fixed", "broken", "still wrong", "changed its mistake", "still right")
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -23,53 +31,55 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", required=True, metavar="RUN", help="the run before")
     parser.add_argument("--candidate", required=True, metavar="RUN", help="the run after")
     cell_arguments(parser)
+    parser.add_argument("--method", metavar="KEY", help="also how far the heatmaps of a method moved")
+    settings_argument(parser)
+    parser.add_argument(
+        "--target", choices=("predicted", "true"), default="predicted", help="the class of the cell that maps explain"
+    )
+    parser.add_argument(
+        "--among",
+        choices=("cell", "class", "all"),
+        default="cell",
+        help="whose maps: samples in the cell before or after (default), of its true class, or all",
+    )
+    parser.add_argument("--transition", choices=_TRANSITIONS, default="", help="of these, what became of them")
+    parser.add_argument("--limit", type=count, metavar="N", help="maps of the first N of these (default 400)")
+    device_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.triage import compare
+    from xai_core.answers.compare import comparison
 
     study = open_study(args)
-    chosen = cell(study, args)
-    runs = [study.run(name) for name in (args.baseline, args.candidate)]
-    rows, (before, after) = common_predictions(study, args.split, [predictions_of(run, args.study) for run in runs])
-    labels = study.labels[rows]
-    accuracy = compare.accuracy_change(labels, before, after)
-    table = compare.transition_table(compare.transitions(labels, before, after), np.zeros(len(rows), int), 1)
-    result = {
-        "study": study.name,
-        "baseline": args.baseline,
-        "candidate": args.candidate,
-        "split": args.split,
-        "accuracy": asdict(accuracy),
-        "transitions": {str(name): int(count) for name, count in table.iloc[0].items()},
-        "sentences": [compare.verdict(accuracy, "Accuracy").sentence],
-    }
-    if chosen is not None:
-        change = compare.cell_change(labels, before, after, chosen)
-        true, predicted = (study.class_names[index] for index in chosen)
-        wrong = true != predicted
-        what = f"{true} taken for {predicted}" if wrong else f"{true} recognised"
-        sentence = compare.verdict(change, what, lower_is_better=wrong).sentence
-        result["cell"] = {"true": true, "predicted": predicted, **asdict(change)}
-        result["sentences"].append(sentence)  # type: ignore[attr-defined]
-    return result
+    named = cell(study, args)
+    baseline, candidate = (scope_of(study.run(name), args).run for name in (args.baseline, args.candidate))
+    found = comparison(baseline, candidate, args.split)
+    if not len(found.rows):
+        raise BadInput("no samples that both runs predicted", value=args.split, remedy="Choose another split.")
+    return found.as_json(named) | (_moved(args, found, named or found.largest()) if args.method else {})
 
 
-def common_predictions(
-    study: Study, split: str, found: Sequence[Predictions]
-) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
-    """Rows of the split that all runs have predictions for, and each run's predicted classes there."""
-    rows = study.rows(split)
-    for predictions in found:
-        rows = np.intersect1d(rows, predictions.rows)
-    if not len(rows):
-        raise BadInput("no samples that both runs predicted", value=split, remedy="Choose another split.")
-    return rows, [predictions.at(rows).predicted for predictions in found]
+def _moved(args: argparse.Namespace, found: Comparison, chosen: Cell | None) -> dict[str, Any]:
+    from xai_core.answers.movement import MEASURED_UP_TO, movement
+
+    if chosen is None:
+        raise BadParameter("which class do the maps explain?", remedy="Name a cell: --cell TRUE:PREDICTED.")
+    methods, runs = settings(args, [args.method]), (found.baseline, found.candidate)
+    for run in runs:
+        columns_of(run, methods)  # a method that cannot be used is told before anything is done
+    spec = str(chosen[0] if args.target == "true" else chosen[1])
+    rows = found.listed(args.among, chosen, args.transition)[: args.limit or MEASURED_UP_TO]
+    fill(args, [Wanted(run, rows, spec, methods) for run in runs])
+    before, after = ((run, columns_of(run, methods)[0]) for run in runs)
+    moved = movement(found, before, after, rows, spec)
+    return {"movement": moved.as_json(found.study.samples["id"].iloc[moved.rows].tolist())}
 
 
 def _show(result: dict[str, Any]) -> str:
-    counts = ", ".join(f"{name} {count}" for name, count in result["transitions"].items())
-    return "\n".join([f"{result['baseline']} → {result['candidate']}, {result['split']}", *result["sentences"], counts])
+    from xai_core.answers import compare, movement
+
+    parts = [compare.text(result), *([movement.text(result["movement"])] if "movement" in result else [])]
+    return "\n\n".join(parts)
 
 
 COMMAND = Command("compare", "compare two runs on the same samples", _configure, _run, _show)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,11 +33,10 @@ from xai_core.text import comma_list, nfc, places
 from xai_core.types import TARGET_SPECS
 
 if TYPE_CHECKING:
+    from xai_core.pipeline.explain import Request
     from xai_core.store.run import Run
 
 LOG = logging.getLogger("xai.explain")
-_SHOWN = 3
-"""Reasons for refusals that are listed for each method."""
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -73,12 +71,12 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         for done, total in explain_steps(bench, request):
             progress(done, total, "maps")
             cancel.check()
-    return {"study": run.study.name, "run": run.name, "samples": len(rows), "methods": _states(request)}
+    return {"study": run.study.name, "run": run.name, "samples": len(rows), "methods": _states(request, target)}
 
 
 def job_arguments(run: Run, args: argparse.Namespace, target: str, methods: Sequence[Any]) -> dict[str, Any]:
     """The samples, target and methods that the command line names, as a job takes them."""
-    rows = _by_id(run, args.ids).tolist() if args.ids is not None else []
+    rows = by_id(run, args.ids).tolist() if args.ids is not None else []
     words = {"run": run.name, "methods": methods, "target": target, "limit": args.limit}
     return words | {"split": args.split, "cell": cell(run.study, args), "rows": rows}
 
@@ -86,7 +84,7 @@ def job_arguments(run: Run, args: argparse.Namespace, target: str, methods: Sequ
 def chosen_rows(run: Run, args: argparse.Namespace) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Row numbers that the command line names: ids, else a cell within the split, else the whole split."""
     if args.ids is not None:
-        return with_predictions(run, _by_id(run, args.ids))[: args.limit]
+        return with_predictions(run, by_id(run, args.ids))[: args.limit]
     rows = run.study.rows(args.split)
     chosen = cell(run.study, args)
     if chosen is not None:
@@ -108,7 +106,8 @@ def with_predictions(run: Run, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return rows[have]
 
 
-def _by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+def by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Row numbers of a list of ids. Raises BadParameter for an empty one, and NotFound."""
     position = places(run.study.samples["id"].astype(str))
     ids = [text] if text in position else comma_list(text)  # a single id may hold a comma
     ids = [name if name in position else nfc(name) for name in ids]
@@ -120,12 +119,13 @@ def _by_id(run: Run, text: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.array([position[name] for name in ids], dtype=np.int64)
 
 
-def _states(request: Any) -> dict[str, dict[str, Any]]:
+def _states(request: Request, target: str) -> dict[str, dict[str, Any]]:
+    from xai_core.answers.reasons import counted_reasons
     from xai_core.explainers import EXPLAINERS
     from xai_core.params import build
 
     rows = np.asarray(request.rows, dtype=np.int64)
-    keys = [target.key for target in request.run.targets(rows, request.target)]
+    keys = [target.key for target in request.run.targets(rows, target)]
     result: dict[str, dict[str, Any]] = {}
     for key, values in request.methods:
         maps = request.run.maps(key, build(EXPLAINERS[key].params, values), weights=request.weights)
@@ -133,28 +133,19 @@ def _states(request: Any) -> dict[str, dict[str, Any]]:
         result[key] = {"stored": int((state == 1).sum()), "refused": int((state == 2).sum())}
         if maps is not None and (state == 2).any():
             refused = [k for k, s in zip(keys, state, strict=True) if s == 2]
-            result[key]["reasons"] = reasons(maps.get(rows[state == 2], refused).refusals)
+            result[key]["reasons"] = counted_reasons(maps.get(rows[state == 2], refused).refusals)
     return result
 
 
-def reasons(refusals: Sequence[str | None]) -> dict[str, int]:
-    """Why maps are refused, and how many of them for each reason; the most frequent first."""
-    return dict(Counter(reason for reason in refusals if reason).most_common())
-
-
-def shown_reasons(found: Mapping[str, int]) -> list[str]:
-    """The most frequent reasons, a line each."""
-    lines = [f"{count} × {reason}" for reason, count in list(found.items())[:_SHOWN]]
-    return lines + ([f"and {len(found) - _SHOWN} more reasons; all with --json"] if len(found) > _SHOWN else [])
-
-
 def _show(result: dict[str, Any]) -> str:
+    from xai_core.answers.reasons import reason_lines
+
     lines = [f"{result['run']}: maps of {result['samples']} {'sample' if result['samples'] == 1 else 'samples'}"]
     width = max(len(key) for key in result["methods"])
     for key, state in result["methods"].items():
         refused = f", {state['refused']} refused" if state["refused"] else ""
         lines.append(f"  {key:<{width}} {state['stored']} stored{refused}")
-        lines += [f"  {'':<{width}} {line}" for line in shown_reasons(state.get("reasons", {}))]
+        lines += [f"  {'':<{width}} {line}" for line in reason_lines(state.get("reasons", {}))]
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ from xai_core.cli.command import (
     some,
     study_argument,
 )
-from xai_core.cli.commands.explain import chosen_rows, job_arguments, shown_reasons
+from xai_core.cli.commands.explain import chosen_rows, job_arguments
 from xai_core.errors import BadInput
 from xai_core.types import TARGET_SPECS
 from xai_core.words import NO_NUMBER, reading
@@ -93,13 +93,15 @@ def _show(result: dict[str, Any]) -> str:
 
 
 def _lines(each: dict[str, Any], width: int) -> list[str]:
+    from xai_core.answers.reasons import reason_lines
+
     interval = "" if each["low"] is None else f"{_shown(each['low'])} to {_shown(each['high'])}"
     line = (
         f"  {each['method']:<{width}}  {_shown(each['mean']):>7}  {interval:<18} {each['n']:>6}  {each['not_scored']}"
     )
     line += f", {each['missing']} missing" if each["missing"] else ""
     line += "".join(f"  ({name.replace('_', ' ')} {_shown(value)})" for name, value in each["beside"].items())
-    return [line, *(f"  {'':<{width}}  {reason}" for reason in shown_reasons(each["reasons"]))]
+    return [line, *(f"  {'':<{width}}  {reason}" for reason in reason_lines(each["reasons"]))]
 
 
 def _shown(value: float | None) -> str:

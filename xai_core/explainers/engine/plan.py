@@ -71,7 +71,7 @@ def groups(classifier: Classifier, methods: Sequence[Method]) -> list[list[int]]
 
 
 def checked(given: ExplainerInput, rows: NDArray[np.int64]) -> ExplainerInput:
-    """The same with `x` detached, float32, on the classifier's device.
+    """The same with `x` detached and float32, and with the masks, on the classifier's device.
 
     Raises:
         BadInput: a wrong shape, a number that is not finite, a class that does not exist, or unequal lengths.
@@ -98,7 +98,8 @@ def checked(given: ExplainerInput, rows: NDArray[np.int64]) -> ExplainerInput:
     _check_places("regions", given.regions, (len(rows), *classifier.output_size))
     if given.regions is None and (unknown := next(filter(None, (target.region for target in given.targets)), "")):
         raise BadInput("nobody says where this region is", value=unknown, remedy="Give regions, a place's share each.")
-    return replace(given, x=x.detach().to(classifier.device, torch.float32))
+    masks = None if given.masks is None else given.masks.to(classifier.device)
+    return replace(given, x=x.detach().to(classifier.device, torch.float32), masks=masks)
 
 
 def _check_target(target: Target, classes: int) -> None:

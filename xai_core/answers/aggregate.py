@@ -1,0 +1,380 @@
+"""What does the model look at, on the whole? The maps of a confusion's three groups, and what they have in common.
+
+Up to LIMIT samples of each group are drawn by the study's seed, which seeds the intervals and tests as well. Large maps
+are averaged to a coarse grid first: single pixels of gradients are noise, and a test of each finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.answers.maps import Column, target_keys
+from xai_core.answers.reasons import counted_reasons, reason_lines
+from xai_core.answers.scope import Rows, Scope
+from xai_core.store.maps import MISSING, REFUSED
+from xai_core.text import counted
+from xai_core.triage.aggregates import (
+    MeanDifference,
+    centre_of_mass,
+    comparable,
+    mean_difference,
+    pooled,
+    vertical_profile,
+)
+from xai_core.triage.confusion import Cell
+from xai_core.triage.groups import confusion_groups
+from xai_core.triage.intervals import Estimate
+from xai_core.triage.resemblance import Resemblance, resemblance
+from xai_core.words import NO_NUMBER, cell_name, percent
+
+Maps = NDArray[np.float64]
+
+LIMIT = 60
+"""Samples of a group, at most: enough for a mean, and soon computed."""
+FEW = 10
+"""Below this many maps a mean is said to be of few."""
+SCALES = ("each", "shared")
+UNITS = {"each": "share of each map's maximum", "shared": "evidence, in the method's unit"}
+"""What the numbers of a mean map are, by scale: each map divided by its own maximum, or as it is."""
+TARGETS = ("predicted", "true")
+"""Whose evidence the maps show: one class for all of a group."""
+GROUPS = ("correct_true", "confused", "correct_predicted")
+_DIGITS = 5
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group and its maps.
+
+    Attributes:
+        name: one of GROUPS.
+        title: what its samples are.
+        rows: of the samples, at most `limit` of them.
+        total: how many there are in the split.
+        maps: `(n, h, w)` comparable maps of those that have one.
+        coming, refused: how many are still to be computed, and how many the method refused.
+        native: width and height of the maps before they were averaged to the size of `maps`.
+        reasons: why maps are refused, and how many for each reason.
+    """
+
+    name: str
+    title: str
+    rows: Rows
+    total: int
+    maps: Maps
+    coming: int
+    refused: int
+    native: tuple[int, int]
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> Maps:
+        """`(h, w)`; NaN where there is no map."""
+        return self.maps.mean(axis=0) if len(self.maps) else np.full(self.maps.shape[1:], np.nan)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of a confusion: `true` and `predicted` recognised, and `confused`."""
+
+    true: Group
+    confused: Group
+    predicted: Group
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter((self.true, self.confused, self.predicted))
+
+    @property
+    def maps(self) -> tuple[Maps, Maps, Maps]:
+        """The maps of each group."""
+        return self.true.maps, self.confused.maps, self.predicted.maps
+
+    @property
+    def references(self) -> list[Group]:
+        """The recognised groups that have maps."""
+        return [group for group in (self.true, self.predicted) if len(group.maps)]
+
+
+def group_rows(scope: Scope, cell: Cell, limit: int = LIMIT) -> dict[str, Rows]:
+    """The samples of each of GROUPS that the answer speaks of, drawn by the study's seed."""
+    among, seed = scope.members, scope.study.info.seed
+    return confusion_groups(among.rows, among.labels, among.predicted, cell, limit=limit, seed=seed)
+
+
+def interleaved(rows: Mapping[str, Rows]) -> Rows:
+    """All samples in turns, the confused first, so that an unfinished job has some of every group."""
+    queues = [rows[name] for name in ("confused", "correct_true", "correct_predicted")]
+    longest = max(map(len, queues))
+    return np.array([queue[i] for i in range(longest) for queue in queues if i < len(queue)], np.int64)
+
+
+def groups(
+    scope: Scope, cell: Cell, column: Column, spec: str = "predicted", *, scale: str = "each", limit: int = LIMIT
+) -> Groups:
+    """The groups with what is stored of their maps by now."""
+    rows = group_rows(scope, cell, limit)
+    true, predicted = cell
+    cells = {"correct_true": (true, true), "confused": cell, "correct_predicted": (predicted, predicted)}
+    found = [_group(scope, column, spec, scale, name, rows[name], one) for name, one in cells.items()]
+    return Groups(*found)
+
+
+def _group(scope: Scope, column: Column, spec: str, scale: str, name: str, rows: Rows, cell: Cell) -> Group:
+    title, total = cell_name(*(scope.names[index] for index in cell)), len(scope.members.cell(*cell))
+    if column.maps is None:
+        return Group(name, title, rows, total, np.empty((0, 1, 1)), len(rows), 0, (1, 1))
+    stored = column.maps.get(rows, target_keys(scope.run, rows, spec))
+    present = stored.maps[np.isfinite(stored.maps).all(axis=(1, 2))] if stored.maps.size else np.empty((0, 1, 1))
+    normalise: Literal["none", "per image"] = "none" if scale == "shared" else "per image"
+    maps = comparable(pooled(present), signed=column.card.signed, normalise=normalise)
+    coming, refused = (int((stored.state == state).sum()) for state in (MISSING, REFUSED))
+    height, width = present.shape[1:]
+    return Group(name, title, rows, total, maps, coming, refused, (width, height), counted_reasons(stored.refusals))
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What the maps of the groups say, in the order of GROUPS.
+
+    Attributes:
+        profiles: `(h,)` evidence from the top to the bottom.
+        centres: `(2,)` (down, right) in [0, 1]: the mean of the maps' centres of mass.
+        differences: the confused against the recognised of the true and of the predicted class; None without maps.
+        resemblance: which class the maps of the confused look like.
+    """
+
+    profiles: tuple[Estimate, Estimate, Estimate]
+    centres: tuple[Estimate, Estimate, Estimate]
+    differences: tuple[MeanDifference | None, MeanDifference | None]
+    resemblance: Resemblance
+
+
+def measure(maps: tuple[Maps, Maps, Maps], seed: int) -> Measures:
+    """All numbers about the maps of the groups, `(n, h, w)` each; takes about a second for three times 60 maps."""
+    true, confused, predicted = maps
+    return Measures(
+        profiles=_three(vertical_profile(each, seed=seed) for each in maps),
+        centres=_three(centre_of_mass(each, seed=seed) for each in maps),
+        differences=(_difference(confused, true, seed), _difference(confused, predicted, seed)),
+        resemblance=resemblance(confused, true, predicted, seed=seed),
+    )
+
+
+def _three(estimates: Iterator[Estimate]) -> tuple[Estimate, Estimate, Estimate]:
+    first, second, third = estimates
+    return first, second, third
+
+
+def _difference(confused: Maps, recognised: Maps, seed: int) -> MeanDifference | None:
+    return mean_difference(confused, recognised, seed=seed) if len(confused) and len(recognised) else None
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The answer: the groups, what is measured of them, and the sentences that follow."""
+
+    scope: Scope
+    cell: Cell
+    column: Column
+    spec: str
+    scale: str
+    groups: Groups
+    measures: Measures
+
+    @property
+    def counted(self) -> list[str]:
+        """How many samples were drawn; how many maps are missing, and why; at what grid they are compared."""
+        reasons = list(dict.fromkeys(reason for group in self.groups for reason in group.reasons))
+        return [*_drawn(self.groups), *_left_out(self.groups), *_several(reasons), *_coarser(self.groups)]
+
+    @property
+    def few(self) -> str:
+        """A warning where a mean is of few maps, or ""."""
+        few = [f"{group.title}: {len(group.maps)}" for group in self.groups if 0 < len(group.maps) < FEW]
+        return f"Few pictures ({'; '.join(few)}): a single one can change such a mean." if few else ""
+
+    @property
+    def centres(self) -> list[tuple[str, str, str, int]]:
+        """Of each group with maps: title, how far down and how far right its evidence lies (with interval), and n."""
+        known = zip(self.groups, self.measures.centres, strict=True)
+        return [(group.title, _percent(one, 0), _percent(one, 1), one.n) for group, one in known if len(group.maps)]
+
+    @property
+    def differences(self) -> list[tuple[Group, MeanDifference, str]]:
+        """The recognised groups that the confused are compared with, the difference, and what follows from it."""
+        pairs = zip((self.groups.true, self.groups.predicted), self.measures.differences, strict=True)
+        return [(group, one, _significance(group, one)) for group, one in pairs if one is not None]
+
+    @property
+    def resembles(self) -> str:
+        """Which class the maps of the confused look like, in a sentence with its numbers."""
+        found = self.measures.resemblance
+        true, predicted = (self.scope.names[index] for index in self.cell)
+        if not found.n or not found.references:
+            return f"There is nothing to compare: both {true} and {predicted} need recognised samples with maps."
+        p = "" if np.isnan(found.low) else " p < 0.001." if found.p < 0.001 else f" p = {found.p:.3f}."
+        return found.sentence + p
+
+    @property
+    def read_as(self) -> str:
+        """What the similarities behind `resembles` are, and on how many maps they stand."""
+        found = self.measures.resemblance
+        true, predicted = (self.scope.names[index] for index in self.cell)
+        left_out = f" {found.left_out} maps without any variation are left out." if found.left_out else ""
+        return (
+            f"Each dot is one picture of {true} that was taken for {predicted}: how its map correlates, pixel by "
+            f"pixel, with the mean map of each class. Both means are of {counted(found.references, 'map')}.{left_out}"
+        )
+
+    @property
+    def sentences(self) -> list[str]:
+        """All that is said, in the order of the page."""
+        said = [*self.counted, self.few, *(sentence for _, _, sentence in self.differences)]
+        return [*filter(None, said), *([self.resembles] if any(len(group.maps) for group in self.groups) else [])]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, JSON-able; NaN where there is no number."""
+        true, predicted = (self.scope.names[index] for index in self.cell)
+        seed = self.scope.study.info.seed
+        about = {"study": self.scope.study.name, "run": self.scope.run.name, "split": self.scope.split, "seed": seed}
+        about |= {"method": self.column.card.key, "title": self.column.card.title, "target": self.spec}
+        parts = zip(self.groups, self.measures.profiles, self.measures.centres, strict=True)
+        return about | {
+            "scale": self.scale,
+            "true": true,
+            "predicted": predicted,
+            "groups": {group.name: _group_json(group, profile, centre) for group, profile, centre in parts},
+            "centres": [list(line) for line in self.centres],
+            "differences": {group.name: _difference_json(one, said) for group, one, said in self.differences},
+            "resemblance": _rounded(asdict(self.measures.resemblance)) | {"sentence": self.resembles},
+            "sentences": self.sentences,
+        }
+
+
+def aggregate(
+    scope: Scope,
+    cell: Cell,
+    column: Column,
+    spec: str = "predicted",
+    *,
+    scale: str = "each",
+    limit: int = LIMIT,
+    measured: Callable[[tuple[Maps, Maps, Maps], int], Measures] = measure,
+) -> Aggregate:
+    """Read what is stored of a confusion's maps by now, and answer from it.
+
+    Args:
+        scope: run and split.
+        cell: a confusion, off the diagonal.
+        column: the method.
+        spec: one of TARGETS.
+        scale: one of SCALES. `each` divides each map by its maximum, so that every sample counts alike; `shared`
+            takes them as they are, so that strong evidence counts for more.
+        limit: samples of each group, at most.
+        measured: `measure`, for who keeps its results.
+    """
+    found = groups(scope, cell, column, spec, scale=scale, limit=limit)
+    return Aggregate(scope, cell, column, spec, scale, found, measured(found.maps, scope.study.info.seed))
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """The answer's JSON form as lines for people."""
+    lines = [f"{result['title']} on {result['run']}: {result['true']} taken for {result['predicted']}"]
+    centres = {title: (down, right) for title, down, right, _ in result["centres"]}
+    width = max(len(group["title"]) for group in result["groups"].values())
+    for group in result["groups"].values():
+        begin = f"  {group['title']:<{width}} "
+        if group["n"]:
+            down, right = centres[group["title"]]
+            lines.append(f"{begin}n = {group['n']}, centre of the evidence {down} from the top, {right} from the left")
+        else:
+            lines.append(begin + ("no maps" if group["left_out"] else "no samples"))
+        lines += [f"  {'':<{width}} {line}" for line in reason_lines(group["reasons"])]
+    return "\n".join([*lines, *result["sentences"]])
+
+
+def _drawn(found: Groups) -> list[str]:
+    drawn = [group for group in found if group.total > len(group.rows)]
+    words = ", ".join(f"{len(group.rows)} of {group.total:,} ({group.title})" for group in drawn)
+    return [f"Drawn by the study's seed: {words}."] if drawn else []
+
+
+def _left_out(found: Groups) -> list[str]:
+    every = sum(len(group.rows) for group in found)
+    counts = {
+        "not computed yet": sum(group.coming for group in found),
+        "refused by the method": sum(group.refused for group in found),
+    }
+    return [f"{count} of {every} maps {why}." for why, count in counts.items() if count]
+
+
+def _several(reasons: Sequence[str]) -> list[str]:
+    """The first reason; others differ in a number only, or are few."""
+    more = [f"({len(reasons) - 1} more reasons are told at each picture.)"] if len(reasons) > 1 else []
+    return [*(f"{reason[:1].upper()}{reason[1:]}" for reason in reasons[:1]), *more]
+
+
+def _coarser(found: Groups) -> list[str]:
+    """That large maps are averaged to a coarser grid, with both sizes; nothing where they are not."""
+    group = next((group for group in found if len(group.maps)), None)
+    if group is None or group.native == group.maps.shape[:0:-1]:
+        return []
+    (width, height), (columns, rows) = group.native, group.maps.shape[:0:-1]
+    return [
+        f"Each map of {width} × {height} pixels is averaged to a grid of {columns} × {rows}: "
+        "single pixels are too noisy to compare."
+    ]
+
+
+def _percent(estimate: Estimate, axis: int) -> str:
+    value, low, high = (float(numbers[axis]) for numbers in (estimate.value, estimate.low, estimate.high))
+    if not np.isfinite(value):
+        return NO_NUMBER
+    return percent(value, 0) + (f" ({100 * low:.0f}–{100 * high:.0f})" if np.isfinite(low) else "")
+
+
+def _significance(group: Group, result: MeanDifference) -> str:
+    n, m = result.n
+    against = f"Against {group.title} (n = {n} and {m}): "
+    if min(n, m) < 2:
+        return f"{against}too few maps to tell a difference from chance."
+    share = float(result.significant.mean())
+    if not share:
+        return f"{against}nowhere does the difference exceed what chance gives (95 %, the whole map at once)."
+    shown = "less than 1 %" if share < 0.01 else percent(share, 0)
+    return f"{against}outlined, {shown} of the map differs by more than chance (95 %, the whole map at once)."
+
+
+def _group_json(group: Group, profile: Estimate, centre: Estimate) -> dict[str, Any]:
+    about = {"title": group.title, "n": len(group.maps), "drawn": len(group.rows), "total": group.total}
+    about |= {"left_out": len(group.rows) - len(group.maps), "missing": group.coming, "refused": group.refused}
+    about["reasons"] = dict(group.reasons)
+    if not len(group.maps):
+        return about | {"mean": None, "profile": None, "centre": None}
+    return about | {
+        "native": list(group.native),
+        "mean": _rounded(group.mean),
+        "profile": _estimate_json(profile),
+        "centre": _estimate_json(centre) | {"n": centre.n},
+    }
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, Any]:
+    return {name: _rounded(getattr(estimate, name)) for name in ("value", "low", "high")}
+
+
+def _difference_json(found: MeanDifference, sentence: str) -> dict[str, Any]:
+    numbers = {"n": list(found.n), "values": _rounded(found.values), "p": _rounded(found.p)}
+    return numbers | {"significant": found.significant.tolist(), "sentence": sentence}
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers and arrays as JSON has them, to as many digits as anybody reads."""
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    return np.round(value, _DIGITS).tolist()

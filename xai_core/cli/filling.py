@@ -1,0 +1,126 @@
+"""What commands that answer from stored maps do first: compute the maps that are still missing, and no other."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xai_core.cli.command import cell, in_force, long_work, predictions_of
+from xai_core.errors import BadParameter, NotApplicable
+from xai_core.words import SPLIT_WORDS
+
+if TYPE_CHECKING:
+    from xai_core.answers.maps import Column
+    from xai_core.answers.scope import Rows, Scope
+    from xai_core.store.run import Run
+    from xai_core.triage.confusion import Cell
+
+Methods = Sequence[tuple[str, Mapping[str, Any]]]
+"""Keys of explainers with the parameters given for them: see `command.settings`."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Maps that an answer speaks of: `rows` in the order of importance, what they explain, and of which model."""
+
+    run: Run
+    rows: Rows
+    spec: str
+    methods: Methods
+    weights: str = "trained"
+
+
+def scope_of(run: Run, args: argparse.Namespace) -> Scope:
+    """The run on the split that the command line names.
+
+    Raises:
+        BadInput: the run has no predictions yet.
+        BadParameter: no such split.
+    """
+    from xai_core.answers.scope import Scope
+
+    if args.split not in SPLIT_WORDS:
+        raise BadParameter("not a split", value=args.split, remedy=f"Choose from {', '.join(SPLIT_WORDS)}.")
+    predictions_of(run, args.study)
+    return Scope(run, args.split)
+
+
+def samples(scope: Scope, args: argparse.Namespace) -> Rows:
+    """The samples that the command line names, all of them with predictions: ids, else a cell, else the split."""
+    from xai_core.cli.commands.explain import by_id, with_predictions
+
+    if args.ids is not None:
+        return with_predictions(scope.run, by_id(scope.run, args.ids))
+    chosen = cell(scope.study, args)
+    return scope.members.cell(*chosen) if chosen else with_predictions(scope.run, scope.rows)
+
+
+def confusion(scope: Scope, args: argparse.Namespace) -> Cell:
+    """The cell that the command line names, off the diagonal.
+
+    Raises:
+        BadParameter: there is none, or it is on the diagonal.
+    """
+    chosen = cell(scope.study, args)
+    if chosen is None or chosen[0] == chosen[1]:
+        raise BadParameter("which confusion?", remedy="Name a cell off the diagonal: --cell TRUE:PREDICTED.")
+    return chosen
+
+
+def columns_of(run: Run, methods: Methods, weights: str = "trained") -> list[Column]:
+    """The methods with the place of their maps.
+
+    Raises:
+        NotFound, BadParameter: an unknown method or parameter.
+        NotApplicable: the run has no model, or a method cannot be used with it.
+    """
+    from xai_core.answers.maps import columns, params_of
+    from xai_core.explainers import EXPLAINERS
+    from xai_core.store.obstacles import obstacle
+
+    params = {key: params_of(EXPLAINERS[key], values) for key, values in methods}
+    if not run.info.fingerprint:
+        raise NotApplicable("a run without a model", value=run.name, remedy="Choose a run that has a model.")
+    for key, chosen in params.items():
+        if reason := obstacle(run, EXPLAINERS[key], chosen):
+            raise NotApplicable("a method that cannot be used here", value=key, remedy=reason.capitalize())
+    return columns(run, list(params), dict(methods), weights=weights)
+
+
+def fill(args: argparse.Namespace, wanted: Sequence[Wanted], title: str = "explaining") -> None:
+    """Compute what is missing of these maps, with a bar of progress; where nothing is, no model is loaded.
+
+    Raises:
+        NotFound: an unknown layer; nothing is computed then.
+    """
+    wanted = [one for one in wanted if _missing(one)]
+    settings = in_force(args)
+    if not wanted:
+        return
+    from xai_core.pipeline.explain import Request, check_methods, explain_steps
+    from xai_core.pipeline.load import Bench
+
+    bench = Bench(settings.device)
+    requests = [Request(one.run, one.rows.tolist(), one.spec, one.methods, one.weights) for one in wanted]
+    for request in requests:
+        check_methods(bench, request)
+    every, before = sum(len(one.rows) * len(one.methods) for one in wanted), 0
+    with long_work(title) as (progress, cancel):
+        for request in requests:
+            for done, _ in explain_steps(bench, request):
+                progress(before + done, every, "maps")
+                cancel.check()
+            before += len(request.rows) * len(request.methods)
+
+
+def _missing(one: Wanted) -> bool:
+    from xai_core.answers.maps import target_keys
+    from xai_core.store.maps import MISSING
+
+    if not len(one.rows):
+        return False
+    keys, columns = target_keys(one.run, one.rows, one.spec), columns_of(one.run, one.methods, one.weights)
+    stores = [column.maps for column in columns]
+    return any(store is None or (store.state(one.rows, keys) == MISSING).any() for store in stores)
