@@ -35,7 +35,7 @@ from xai_core.training.rows import FileRows, Rows, write_rows
 ARCHITECTURE_NAMES, SIZES, PLACES = ("small_cnn", "small_resnet"), (64, 224), ("memory", "disk")
 SETTINGS = [f"{name}-{size}-{place}" for size in SIZES for name in ARCHITECTURE_NAMES for place in PLACES]
 CLASSES, BATCH, VALIDATION = 10, 32, 2
-STEPS = {64: 12, 224: 4}
+STEPS = {64: 8, 224: 3}
 """Of one epoch; a step of a small network at 224 px takes a second or two on two cores."""
 
 
@@ -86,7 +86,7 @@ def measured(setting: str, steps: int) -> tuple[float, float]:
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
     """All settings, in turns."""
     settings = args.settings or SETTINGS
-    factor, repetitions = (4, 5) if args.long else (1, 3)
+    factor, repetitions = (4, 5) if args.long else (1, 2)
     found: dict[str, list[tuple[float, float]]] = {setting: [] for setting in settings}
     for _ in range(repetitions):
         for setting, taken in found.items():

@@ -26,21 +26,29 @@ class Need:
 NEEDS: Mapping[str, Need] = {
     "cam_layer": Need(
         "a layer whose output is a grid over the picture: the one that is asked for, or that the model declares",
-        {"explainers": "xai_core.models.classifier:Classifier.layer"},
+        {
+            "explainers": "xai_core.models.classifier:Classifier.layer",
+            "losses": "xai_core.training.model:TrainingModel.with_activations",
+        },
     ),
     "gradients": Need(
         "a gradient comes back through the model to the picture",
-        {"explainers": "xai_core.explainers.engine.guard:untouched"},
+        {
+            "explainers": "xai_core.explainers.engine.guard:untouched",
+            "losses": "xai_core.training.model:TrainingModel.with_activations",
+        },
     ),
     "background": Need(
         "model inputs of the training split, classes in turn",
         {"explainers": "xai_core.pipeline.explain:background_of"},
     ),
     "mask": Need(
-        "the object's mask on the model's input grid; samples without one are refused",
+        "the object's mask on the model's input grid; samples without one are refused, in training named",
         {
             "explainers": "xai_core.pipeline.explain:masks_of",
             "metrics": "xai_core.pipeline.metric_inputs:Samples.given",
+            "losses": "xai_core.pipeline.pictures:training_data",
+            "augmentations": "xai_core.pipeline.pictures:training_data",
         },
     ),
     "model": Need(

@@ -18,9 +18,13 @@ import torch
 from tests import tiny_study
 from tests.conftest import ROOT
 from tests.tiny_study import fails, xai, xai_json
+from xai_core.cli.flags import given_parameters
 from xai_core.cli.main import all_commands, main, parser
+from xai_core.errors import BadParameter
 from xai_core.explainers.base import EXPLAINERS, CamParams
+from xai_core.params import specs
 from xai_core.store.study import Study
+from xai_core.training.config import TrainParams
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
 Capture = pytest.CaptureFixture[str]
@@ -147,6 +151,37 @@ def test_a_child_run_takes_its_parents_configuration(study: Path, capsys: Captur
     assert info.parent == "baseline"
     assert info.preprocess == parent.preprocess
     assert {k for k in info.training if info.training[k] != parent.training[k]} <= {"augmentations", "best_epoch"}
+
+
+def test_training_again_is_done_already_and_another_training_of_that_name_is_refused(
+    study: Path, capsys: Capture
+) -> None:
+    words = ["train", study, "--run", "baseline", "--arch", "small_resnet", "--epochs", "1", "--batch-size", "8"]
+    before = sorted((path, path.stat().st_mtime_ns) for path in study.rglob("*"))
+    result = xai_json(capsys, *words)
+    assert result["existed"]
+    assert result["history"][-1]["split"] == "validation"
+    assert 0 <= result["history"][-1]["accuracy"] <= 1
+    xai(*words, "--size", "32")
+    assert "baseline is there already, trained with these settings (small_resnet" in capsys.readouterr().out
+    line = fails(capsys, *words, "--learning-rate", "0.001")
+    assert "exists already, and is another: baseline (learning_rate: 0.006, not 0.001)" in line
+    assert "(width: 32, not 64)" in fails(capsys, *words, "--size", "64")
+    assert sorted((path, path.stat().st_mtime_ns) for path in study.rglob("*")) == before
+
+
+def test_every_number_of_a_training_is_a_flag(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for spec in specs(TrainParams):
+        assert f"--{spec.name.replace('_', '-')} " in told, spec.name
+    assert "float32|bfloat16" in told
+    args = parser().parse_args(["train", "s", "--run", "r", "--epochs", "7", "--class-weights", "no"])
+    assert given_parameters(args, TrainParams) == {"epochs": 7, "class_weights": False}
+    args = parser().parse_args(["train", "s", "--run", "r", "--epochs", "many"])
+    with pytest.raises(BadParameter, match="epochs"):
+        given_parameters(args, TrainParams)
 
 
 def test_predictions_from_a_table(study: Path, tmp_path: Path, capsys: Capture) -> None:

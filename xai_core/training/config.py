@@ -8,12 +8,11 @@ from typing import Any
 
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
+from xai_core.needs import NEEDS
 from xai_core.params import build, param, specs
 from xai_core.training.augmentations import chosen
 from xai_core.training.losses import LOSSES
-
-PROVIDED = frozenset({"mask", "cam_layer", "gradients"})
-"""What a loss or an augmentation may need: masks are read for them, the others every registered architecture has."""
+from xai_core.types import Card
 
 FROM_SCRATCH, FINE_TUNING, HEAD_FACTOR = 6e-3, 3e-4, 10.0
 """Default peak learning rates; while the head alone is trained, the rate is ten times that of fine-tuning."""
@@ -57,8 +56,12 @@ class TrainConfig(TrainParams):
     @property
     def needs(self) -> frozenset[str]:
         """What the loss and the augmentations need of model and data. Raises NotFound for one that is unknown."""
-        cards = [LOSSES[self.loss].card, *(member.card for member, _ in chosen(self.augmentations))]
-        return frozenset().union(*(card.needs for card in cards))
+        return frozenset(need for _, card in self._cards() for need in card.needs)
+
+    def _cards(self) -> list[tuple[str, Card]]:
+        """With the name of their family."""
+        members = chosen(self.augmentations)
+        return [("losses", LOSSES[self.loss].card), *(("augmentations", member.card) for member, _ in members)]
 
     def resolved(self) -> TrainConfig:
         """The same with every default filled in; two configurations that mean the same are then equal.
@@ -73,9 +76,11 @@ class TrainConfig(TrainParams):
             remedy = "Give at least as many epochs as head epochs."
             raise BadParameter("more head epochs than epochs", value=scalars.head_epochs, remedy=remedy)
         loss = LOSSES[self.loss]
-        if missing := self.needs - PROVIDED:
-            remedy = "Choose another loss or augmentation."
-            raise BadParameter("training does not provide what this needs", value=", ".join(missing), remedy=remedy)
+        for family, card in self._cards():
+            for need in sorted(card.needs):
+                if need not in NEEDS or family not in NEEDS[need].providers:
+                    remedy = f"Train without {card.key}."
+                    raise BadParameter("training does not provide what this needs", value=need, remedy=remedy)
         values = asdict(scalars) | {
             "architecture": ARCHITECTURES[self.architecture].card.key,
             "batch_size": scalars.batch_size or (32 if tuned else 128),
