@@ -14,7 +14,7 @@ from dashboard.text import plain
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
-from xai_core.answers.aggregate import UNITS, Aggregate, mean_known
+from xai_core.answers.aggregate import UNITS, Aggregate
 from xai_core.errors import XaiError
 
 
@@ -87,8 +87,8 @@ def resemblances(found: Aggregate) -> None:
         return
     st.markdown(f"**{plain(found.resembles)}**")
     strips = [
-        Strip(f"with {true}, recognised", result.to_true, mean_known(result.true_own)),
-        Strip(f"with {predicted}, recognised", result.to_predicted, mean_known(result.predicted_own)),
+        Strip(f"with {true}, recognised", result.to_true, result.own_means[0]),
+        Strip(f"with {predicted}, recognised", result.to_predicted, result.own_means[1]),
     ]
     name = "what recognised samples reach with the others of their class"
     chart, words = st.columns([3, 2], gap="large", vertical_alignment="center")

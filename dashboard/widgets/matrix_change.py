@@ -26,7 +26,7 @@ def matrices(context: Context, found: Comparison, baseline: str) -> None:
         return
     names, theme = context.study.class_names, page_theme()
     per = cast(Per, context.selection.rates)
-    before, after, change = found.matrices(per)
+    before, after, change = found.rates(per)
     units = "samples" if per == "count" else f"share of the {per} class"
     top = 1.0 if per != "count" else float(max(before.max(), after.max()))
     left, right = st.columns(2, gap="medium")

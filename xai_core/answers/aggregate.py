@@ -378,9 +378,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _rounded(one) for name, one in value.items()}
     return np.round(value, _DIGITS).tolist()
-
-
-def mean_known(values: NDArray[np.floating[Any]]) -> float | None:
-    """The mean of the numbers among these; None where there is none."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None

@@ -134,15 +134,15 @@ class Comparison:
         """Transitions per true class: one row per class, then `n`."""
         return compare.transition_table(self.codes, self.labels, self.classes)
 
-    def matrices(self, per: Per) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """`(K, K)` of the baseline, of the candidate, and the difference of both."""
-        before, after = (rates(counts, per) for counts in self.counts)
-        return before, after, compare.matrix_difference(self.labels, self.before, self.after, self.classes, per)
-
     def numbers(self, members: NDArray[np.bool_] | None = None) -> dict[str, int]:
         """How many of these samples (of all) made each transition."""
         codes = self.codes if members is None else self.codes[members]
         return dict(zip(TRANSITIONS, np.bincount(codes, minlength=len(TRANSITIONS)).tolist(), strict=True))
+
+    def rates(self, per: Per) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Both confusion matrices and their difference, in samples or in shares: see `confusion.rates`."""
+        before, after = (rates(counts, per) for counts in self.counts)
+        return before, after, compare.matrix_difference(self.labels, self.before, self.after, self.classes, per)
 
     def flows(self, cell: Cell) -> pd.DataFrame:
         """Where the cell's samples went to and came from: see `compare.cell_flows`."""
