@@ -85,17 +85,12 @@ STATISTICS |= {"value_counts", "groupby", "argsort", "sort_values", "argmax", "a
 STATISTICS |= {"union1d", "setdiff1d", "searchsorted", "default_rng", "permutation"}
 """Calls by which a number, a choice or an order of samples comes about. Extremes place an axis: they are free."""
 
-UNTIL_MOVED = {"agreement.py", "class_maps.py", "comparison.py", "sanity_maps.py", "views/compare.py"}
-UNTIL_MOVED |= {"widgets/before_after.py", "widgets/cell_gallery.py", "widgets/class_maps.py"}
-UNTIL_MOVED |= {"widgets/matrix_change.py", "widgets/movement.py", "widgets/transitions.py"}
-"""Files whose answers are on their way to `xai_core.answers`. The list may shrink, never grow."""
-
 METHODS = ("xai_core.triage", "xai_core.sanity", "xai_core.similarities", "xai_core.metrics")
 
 
 def _not_drawing() -> list[Path]:
     here = {path: path.relative_to(ROOT / "dashboard") for path in DASHBOARD}
-    return [path for path, at in here.items() if at.parts[0] not in DRAWING and at.as_posix() not in UNTIL_MOVED]
+    return [path for path, at in here.items() if at.parts[0] not in DRAWING]
 
 
 @pytest.mark.parametrize("path", _not_drawing(), ids=lambda p: str(p.relative_to(ROOT)))

@@ -1,4 +1,5 @@
-"""Files that are either whole or absent, and storage errors that a person can act on."""
+"""Plain files for every room: read only where they are ordinary, replaced as a whole, locked; and what the system
+says of them as an error that a person can act on."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _rows(context: Context, found: Comparison, cell: Cell) -> NDArray[np.int64]:
             **session.bound("among", chosen.among),
         )
         members = found.among(chosen.among, cell)
-        counts = {"": int(members.sum())} | found.numbers(members)
+        counts = {"": sum(found.numbers(members).values())} | found.numbers(members)
         fates = ["", *MEANING]
         st.segmented_control(
             "What became of them",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 from PIL import Image
 
@@ -88,19 +87,14 @@ def resemblances(found: Aggregate) -> None:
         return
     st.markdown(f"**{plain(found.resembles)}**")
     strips = [
-        Strip(f"with {true}, recognised", result.to_true, _mean(result.true_own)),
-        Strip(f"with {predicted}, recognised", result.to_predicted, _mean(result.predicted_own)),
+        Strip(f"with {true}, recognised", result.to_true, result.own_means[0]),
+        Strip(f"with {predicted}, recognised", result.to_predicted, result.own_means[1]),
     ]
     name = "what recognised samples reach with the others of their class"
     chart, words = st.columns([3, 2], gap="large", vertical_alignment="center")
     with chart:
         plot(similarity.strips(strips, page_theme(), null_name=name), key="resemblance", alt="Similarities")
     words.caption(plain(found.read_as))
-
-
-def _mean(values: np.ndarray) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None
 
 
 def _alt(found: Aggregate) -> str:

@@ -12,8 +12,7 @@ from dashboard.figures import confusion, transitions
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
 from xai_core.answers.compare import MATRIX_UP_TO, Comparison
-from xai_core.triage.compare import matrix_difference
-from xai_core.triage.confusion import Per, rates
+from xai_core.triage.confusion import Per
 
 NUMBERED_UP_TO = 20
 """Up to here every cell says its number, and a scale beside it would say nothing more."""
@@ -27,8 +26,7 @@ def matrices(context: Context, found: Comparison, baseline: str) -> None:
         return
     names, theme = context.study.class_names, page_theme()
     per = cast(Per, context.selection.rates)
-    before, after = (rates(counts, per) for counts in found.counts)
-    change = matrix_difference(found.labels, found.before, found.after, found.classes, per)
+    before, after, change = found.rates(per)
     units = "samples" if per == "count" else f"share of the {per} class"
     top = 1.0 if per != "count" else float(max(before.max(), after.max()))
     left, right = st.columns(2, gap="medium")

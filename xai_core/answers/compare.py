@@ -17,7 +17,7 @@ from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage import compare
 from xai_core.triage.compare import CAVEATS, TRANSITIONS, PairedChange, Verdict
-from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
+from xai_core.triage.confusion import Cell, Per, confusion_counts, rates, worst_pairs
 from xai_core.words import of_split, percent
 
 MEANING = {
@@ -138,6 +138,11 @@ class Comparison:
         """How many of these samples (of all) made each transition."""
         codes = self.codes if members is None else self.codes[members]
         return dict(zip(TRANSITIONS, np.bincount(codes, minlength=len(TRANSITIONS)).tolist(), strict=True))
+
+    def rates(self, per: Per) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Both confusion matrices and their difference, in samples or in shares: see `confusion.rates`."""
+        before, after = (rates(counts, per) for counts in self.counts)
+        return before, after, compare.matrix_difference(self.labels, self.before, self.after, self.classes, per)
 
     def flows(self, cell: Cell) -> pd.DataFrame:
         """Where the cell's samples went to and came from: see `compare.cell_flows`."""

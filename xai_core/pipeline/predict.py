@@ -22,6 +22,7 @@ from xai_core.models.user_code import user_code
 from xai_core.pipeline.load import as_input
 from xai_core.store.data_folder import MissingData
 from xai_core.store.run import Run
+from xai_core.task import CLASSIFICATION, TASKS
 from xai_core.types import CancelToken, Progress, silent
 
 LOG = logging.getLogger("xai.predict")
@@ -146,7 +147,7 @@ class _Work:
         if isinstance(why, Exception) and not isinstance(why, XaiError):
             LOG.info("row %d", row, exc_info=why)
             why = f"{type(why).__name__}: {why}"
-        self.left_out[str(self.run.study.samples["id"].iat[row])] = " ".join(str(why).split())[:200]
+        self.left_out[self.run.study.ids(np.array([row]))[0].as_py()] = " ".join(str(why).split())[:200]
 
     def save(self) -> None:
         """Add what is waiting."""
@@ -158,7 +159,7 @@ class _Work:
 def _probabilities(classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     x = as_input(classifier, pixels)
     with user_code(classifier.architecture, "fails", MEND), torch.no_grad():
-        return classifier.logits(x).float().softmax(1).cpu().numpy()
+        return TASKS[CLASSIFICATION].probabilities(classifier.logits(x)).cpu().numpy()
 
 
 def _nothing(left_out: Mapping[str, str]) -> BadInput:

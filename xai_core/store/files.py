@@ -1,4 +1,5 @@
-"""Files that are either whole or absent, and storage errors that a person can act on."""
+"""The files of a study: names that are safe, folders that appear whole, JSON and Parquet that carry a checksum, and
+what a file holds, kept until it is replaced."""
 
 from __future__ import annotations
 

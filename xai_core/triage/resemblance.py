@@ -42,6 +42,13 @@ class Resemblance:
     left_out: int
 
     @property
+    def own_means(self) -> tuple[float | None, float | None]:
+        """Means of `true_own` and `predicted_own`; None where there is none."""
+        known = (own[np.isfinite(own)] for own in (self.true_own, self.predicted_own))
+        true, predicted = (float(own.mean()) if len(own) else None for own in known)
+        return true, predicted
+
+    @property
     def sentence(self) -> str:
         """What follows from the numbers, and no more."""
         if not self.n or not self.references:

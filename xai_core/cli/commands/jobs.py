@@ -86,7 +86,7 @@ def _followed(jobs: Jobs, name: str) -> StoredJob:
     if job.state != "done":
         remedy = f"See {jobs.command('show', name)}, and {jobs.command('resume', name)} goes on."
         problem = "this job is damaged" if job.state == "damaged" else f"this job {job.state}"
-        raise XaiError(problem, value=job.error, remedy=remedy)
+        raise XaiError(problem, value=(job.error or "").rstrip("."), remedy=remedy)
     return job
 
 
