@@ -4,7 +4,7 @@
 and from a file of rows on the disk, in turns. Key: `share_outside_model` by setting, the part of the time of the steps
 that is neither forward, backward nor the optimiser's step; the median over the repetitions. Also `step_ms`. A setting
 is `ARCHITECTURE-PIXELS-PLACE`; the small networks take at most 128 px as registered, and are built for 224 all the
-same, since nothing is quicker there. `--long` takes more pictures and repetitions.
+same, since nothing is quicker there. `--full` takes more pictures and repetitions.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def measured(setting: str, steps: int) -> tuple[float, float]:
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
     """All settings, in turns."""
     settings = args.settings or SETTINGS
-    factor, repetitions = (4, 5) if args.long else (1, 2)
+    factor, repetitions = (4, 5) if args.full else (1, 2)
     found: dict[str, list[tuple[float, float]]] = {setting: [] for setting in settings}
     for _ in range(repetitions):
         for setting, taken in found.items():
@@ -104,5 +104,4 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"only these: {', '.join(SETTINGS)}")
-    parser.add_argument("--long", action="store_true", help="more pictures and repetitions: some 20 minutes")
     run(measure, parser)
