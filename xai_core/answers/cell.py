@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xai_core.answers.agreement import agreement
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.maps import MapFacts, found, target_keys
 from xai_core.answers.question import Asked, Choice, Question
@@ -179,7 +180,9 @@ def answer(asked: Asked) -> CellAnswer:
     among = scope.members
     sort = asked.sort if asked.sort in SORTS else "confidence"
     rows, columns = among.cell(*cell), asked.columns(scope.run)
-    ordered = in_order(scope, rows, sort)
+    by_maps = sort == "disagreement" and len(rows) and columns
+    ordered = agreement(scope, columns, rows, asked.target).rows if by_maps else in_order(scope, rows, sort)
+    sort = "confidence" if sort == "disagreement" and not by_maps else sort
     page = page_of(ordered, asked.page)
     keys = target_keys(scope.run, page.rows, asked.target) if len(rows) else []
     facts = [found(column, page.rows, keys, asked.scale) for column in columns] if len(rows) else []
