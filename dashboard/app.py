@@ -11,9 +11,10 @@ from typing import Any, cast
 
 import streamlit as st
 
-from dashboard import session, views
-from dashboard.context import Context, Services, View, resolve, services, wanted
+from dashboard import views
 from dashboard.figures.theme import theme_of
+from dashboard.frame import session
+from dashboard.frame.context import Context, Services, View, resolve, services, wanted
 from dashboard.text import plain, visible
 from dashboard.widgets.empty import empty
 from dashboard.widgets.pending import newest_first, shown_jobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.context import Context
+from dashboard.frame.context import Context
 from xai_core.answers.cell import members_table
 from xai_core.answers.scope import Rows
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.access import KnownHosts, authority
-from dashboard.context import Services, services
+from dashboard.frame.context import Services, services
 from xai_core.errors import XaiError
 from xai_core.hosts import allowed_hosts
 from xai_core.settings import load

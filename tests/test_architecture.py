@@ -148,7 +148,7 @@ def _registers(path: Path) -> bool:
         "from xai_core.cli.main import parser; parser()",
         "import xai_core.store.study, xai_core.store.maps, xai_core.worker.client",
         "import xai_core.jobs.manage, xai_core.jobs.run, xai_core.training.config",
-        "import dashboard.app, dashboard.tiles",
+        "import dashboard.app, dashboard.heat.tiles",
     ],
 )
 def test_light_things_load_no_torch(statement: str) -> None:

@@ -6,8 +6,8 @@ import shlex
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.context import Context
+from dashboard.frame import session
+from dashboard.frame.context import Context
 from dashboard.text import Markdown, plain
 from dashboard.widgets.before_after import before_after
 from dashboard.widgets.empty import empty, no_predictions

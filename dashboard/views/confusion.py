@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import session
-from dashboard.context import Context
+from dashboard.frame import session
+from dashboard.frame.context import Context
 from dashboard.text import plain
 from dashboard.widgets.cell_gallery import cell_gallery
 from dashboard.widgets.confusion_matrix import confusion_matrix

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard.context import Context
 from dashboard.figures import history, reliability
-from dashboard.kept import measured, runs_of
+from dashboard.frame.cached import measured, runs_of
+from dashboard.frame.context import Context
 from dashboard.text import escaped, plain
 from dashboard.widgets.data_card import data_card
 from dashboard.widgets.empty import empty, no_predictions

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import evidence, session
-from dashboard.context import Context
 from dashboard.figures import probabilities
-from dashboard.sample_maps import rows, shape_of
+from dashboard.frame import session
+from dashboard.frame.context import Context
+from dashboard.heat import evidence
+from dashboard.heat.sample_maps import rows, shape_of
+from dashboard.heat.tiles import picture_tile
 from dashboard.text import escaped
-from dashboard.tiles import picture_tile
 from dashboard.widgets.annotate import annotate
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.heat_grid import heat_grid

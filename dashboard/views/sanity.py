@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.cached import compared
-from dashboard.context import Context
-from dashboard.evidence import columns
+from dashboard.frame import session
+from dashboard.frame.cached import compared
+from dashboard.frame.context import Context
+from dashboard.heat.evidence import columns
 from dashboard.text import plain
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.method_picker import method_picker

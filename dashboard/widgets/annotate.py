@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.context import Context
+from dashboard.frame.context import Context
 from dashboard.text import plain, visible
 from xai_core.errors import XaiError
 from xai_core.store.annotations import LONGEST_NOTE, Annotations

@@ -9,12 +9,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import evidence, session
-from dashboard.comparison import seen_by
-from dashboard.context import Context
-from dashboard.evidence import Panel
+from dashboard.frame import session
+from dashboard.frame.comparison import seen_by
+from dashboard.frame.context import Context
+from dashboard.heat import evidence
+from dashboard.heat.evidence import Panel
+from dashboard.heat.tiles import picture_tile
 from dashboard.text import plain
-from dashboard.tiles import picture_tile
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import ClassLine, gallery

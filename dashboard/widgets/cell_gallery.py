@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import evidence, session
-from dashboard.context import Context
 from dashboard.export import cell_csv
-from dashboard.sheet import cell_sheet
+from dashboard.frame import session
+from dashboard.frame.context import Context
+from dashboard.heat import evidence
+from dashboard.heat.sheet import cell_sheet
 from dashboard.text import escaped, plain
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty

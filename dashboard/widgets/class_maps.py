@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 from PIL import Image
 
-from dashboard.cached import mean_picture
-from dashboard.context import Context
 from dashboard.figures import lines, maps, similarity
 from dashboard.figures.lines import Line
 from dashboard.figures.similarity import Strip
+from dashboard.frame.cached import mean_picture
+from dashboard.frame.context import Context
 from dashboard.text import plain
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.context import Context
+from dashboard.frame import session
+from dashboard.frame.context import Context
 from dashboard.text import visible
 from xai_core.answers.confusion import confusions
 from xai_core.answers.scope import Members

@@ -6,7 +6,7 @@ import shlex
 
 import streamlit as st
 
-from dashboard.context import Context
+from dashboard.frame.context import Context
 from dashboard.text import escaped
 from dashboard.widgets.jobs import begin_button
 from xai_core.store.run import Run

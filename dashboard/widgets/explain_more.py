@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.context import Context
+from dashboard.frame.context import Context
 from dashboard.widgets.jobs import begin_button
 from xai_core.answers.maps import Column, explain_many_line
 from xai_core.params import as_dict

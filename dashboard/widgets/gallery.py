@@ -12,12 +12,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import session
-from dashboard.colours import css_gradient, sign_scale, strength_scale
-from dashboard.context import Context
-from dashboard.evidence import Panel
+from dashboard.frame import session
+from dashboard.frame.context import Context
+from dashboard.heat.colours import css_gradient, sign_scale, strength_scale
+from dashboard.heat.evidence import Panel
+from dashboard.heat.tiles import picture_tile
 from dashboard.text import visible
-from dashboard.tiles import picture_tile
 from xai_core.answers.maps import Column
 from xai_core.words import percent
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.colours import css_gradient, sign_scale, strength_scale
-from dashboard.map_grid import Frame, Row, Stack
+from dashboard.heat.colours import css_gradient, sign_scale, strength_scale
+from dashboard.heat.map_grid import Frame, Row, Stack
 from dashboard.text import visible
 from xai_core.types import Card
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.context import Context
+from dashboard.frame.context import Context
 from dashboard.text import escaped, visible
 from dashboard.widgets.problem import problem_box
 from dashboard.widgets.progress import progress_html

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.context import Context
 from dashboard.figures import confusion, transitions
+from dashboard.frame import session
+from dashboard.frame.context import Context
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
 from xai_core.answers.compare import MATRIX_UP_TO, Comparison

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.context import Context
+from dashboard.frame import session
+from dashboard.frame.context import Context
 from dashboard.text import Markdown, plain
 from xai_core.answers.maps import no_heatmaps
 from xai_core.answers.methods import FAMILIES, family, in_menus

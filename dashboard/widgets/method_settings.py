@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.context import Context
+from dashboard.frame import session
+from dashboard.frame.context import Context
 from dashboard.text import plain, visible
 from dashboard.widgets.param_form import param_form
 from xai_core.answers.maps import Column

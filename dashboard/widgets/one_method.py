@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.context import Context
-from dashboard.evidence import columns
+from dashboard.frame import session
+from dashboard.frame.context import Context
+from dashboard.heat.evidence import columns
 from dashboard.text import plain
 from dashboard.widgets.method_settings import settings_in_force
 from xai_core.answers.maps import Column

@@ -11,9 +11,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import evidence
-from dashboard.context import Context, Services
-from dashboard.session import connection
+from dashboard.frame.context import Context, Services
+from dashboard.frame.session import connection
+from dashboard.heat import evidence
 from dashboard.text import escaped
 from dashboard.widgets.problem import guarded
 from dashboard.widgets.progress import progress_html

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.context import Context
+from dashboard.frame.context import Context
 from dashboard.widgets.table import table
 from xai_core.answers.maps import Column, explain_line
 from xai_core.answers.sample import Sample, specs

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import session
-from dashboard.context import Context
 from dashboard.figures import quality
+from dashboard.frame import session
+from dashboard.frame.context import Context
 from dashboard.text import plain
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.problem import problem_box

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.context import Context
-from dashboard.evidence import Panel
+from dashboard.frame.context import Context
+from dashboard.heat.evidence import Panel
 from dashboard.text import plain
 from xai_core.answers.maps import ONE_MAP_WHY, Column, one_map, refusals, same, same_for_every_class
 from xai_core.answers.scope import Rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import session
-from dashboard.context import Context
+from dashboard.frame import session
+from dashboard.frame.context import Context
 from dashboard.text import escaped, plain, searched, visible
 from xai_core.answers.sample import Series, series
 

@@ -8,13 +8,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import evidence
-from dashboard.context import Context
 from dashboard.figures import similarity
 from dashboard.figures.similarity import Strip
-from dashboard.map_grid import Frame, Row, Stack
+from dashboard.frame.context import Context
+from dashboard.heat import evidence
+from dashboard.heat.map_grid import Frame, Row, Stack
+from dashboard.heat.tiles import picture_tile
 from dashboard.text import plain
-from dashboard.tiles import picture_tile
 from dashboard.widgets.heat_grid import heat_grid
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot

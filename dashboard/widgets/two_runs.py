@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.comparison import baseline_of
-from dashboard.context import Context
+from dashboard.frame import session
+from dashboard.frame.comparison import baseline_of
+from dashboard.frame.context import Context
 from dashboard.text import escaped, plain, visible
 from xai_core.answers.compare import CHOSEN_FOR_YOU, Comparison
 from xai_core.store.run import Run

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import session
+from dashboard.frame import session
 from dashboard.text import plain
 from xai_core.answers.confusion import PAIRS_NOTE, pair_words
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.context import Services, Studies, use_services
+from dashboard.frame.context import Services, Studies, use_services
 from tests.dashboard.fakes import FakeWorker, add_run, make_study
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from dashboard.context import Context, Services, resolve
-from dashboard.state import Selection
+from dashboard.frame.context import Context, Services, resolve
+from dashboard.frame.state import Selection
 from tests.dashboard.fakes import FakeWorker
 
 _SCRIPT = """

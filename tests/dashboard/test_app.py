@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dashboard import evidence
 from dashboard.app import found_views
-from dashboard.context import Services, Studies, resolve, use_services
 from dashboard.export import cell_csv
-from dashboard.sheet import cell_sheet
-from dashboard.state import Selection
+from dashboard.frame.context import Services, Studies, resolve, use_services
+from dashboard.frame.state import Selection
+from dashboard.heat import evidence
+from dashboard.heat.sheet import cell_sheet
 from tests.dashboard.fakes import FakeWorker, add_run, make_study
 from xai_core.answers.agreement import agreement
 from xai_core.store.run import Run

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.context import Services, Studies, use_services
+from dashboard.frame.context import Services, Studies, use_services
 from dashboard.widgets.confusion_matrix import pack
 from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import pytest
 from numpy.typing import NDArray
 
-from dashboard.context import Services, Studies, use_services
+from dashboard.frame.context import Services, Studies, use_services
 from dashboard.widgets import cell_gallery, class_maps, sanity
 from tests.conftest import ROOT
 from tests.dashboard.fakes import FakeWorker

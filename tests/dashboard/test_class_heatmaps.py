@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dashboard.context import Services
-from dashboard.evidence import columns
+from dashboard.frame.context import Services
+from dashboard.heat.evidence import columns
 from tests.dashboard.pages import context, finish_all, opened, words, worker
 from xai_core.answers.aggregate import Aggregate, Group, Groups, aggregate, interleaved
 from xai_core.answers.confusion import confusions

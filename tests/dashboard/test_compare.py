@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.comparison import baseline_of, seen_by
-from dashboard.context import Context, Services, Studies, resolve
-from dashboard.evidence import columns
-from dashboard.state import Selection
+from dashboard.frame.comparison import baseline_of, seen_by
+from dashboard.frame.context import Context, Services, Studies, resolve
+from dashboard.frame.state import Selection
+from dashboard.heat.evidence import columns
 from tests.dashboard.fakes import add_run, make_study
 from tests.dashboard.test_app import fake, opened, words
 from xai_core.answers.compare import comparison

@@ -12,8 +12,8 @@ from PIL import ImageDraw
 from streamlit.testing.v1 import AppTest
 
 from dashboard.app import found_views
-from dashboard.context import Services, Studies, use_services
-from dashboard.sheet import cell_sheet
+from dashboard.frame.context import Services, Studies, use_services
+from dashboard.heat.sheet import cell_sheet
 from tests.dashboard.fakes import FakeWorker, add_run, make_study
 from tests.dashboard.pages import context, finish_all, opened, words
 

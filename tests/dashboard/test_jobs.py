@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.context import Services
+from dashboard.frame.context import Services
 from dashboard.widgets.jobs import LISTED, listed
 from tests.dashboard.pages import opened, words
 from xai_core.jobs import process, record

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.context import Services
-from dashboard.evidence import columns
+from dashboard.frame.context import Services
+from dashboard.heat.evidence import columns
 from tests.dashboard.pages import context, opened, words
 from xai_core.answers.methods import FAMILIES, family, in_menus, takes_layer
 from xai_core.explainers import EXPLAINERS

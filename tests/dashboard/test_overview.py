@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.context import Services, Studies, resolve
-from dashboard.kept import runs_of
-from dashboard.state import Selection
+from dashboard.frame.cached import runs_of
+from dashboard.frame.context import Services, Studies, resolve
+from dashboard.frame.state import Selection
 from tests.dashboard.fakes import CLASSES, add_run, make_study
 from tests.dashboard.test_app import opened, words
 from xai_core.answers.data_card import class_counts, crossing, data_card, examples, shown_classes

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.context import Services
-from dashboard.evidence import columns
-from dashboard.sample_maps import rows
-from dashboard.state import Selection, from_query, to_query
+from dashboard.frame.context import Services
+from dashboard.frame.state import Selection, from_query, to_query
+from dashboard.heat.evidence import columns
+from dashboard.heat.sample_maps import rows
 from tests.dashboard.pages import context, finish_all, opened, words, worker
 from xai_core.answers.diagnostics import notes
 from xai_core.answers.maps import explain_line

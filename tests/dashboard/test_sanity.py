@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.context import Services
+from dashboard.frame.context import Services
 from tests.dashboard.pages import finish_all, opened, words, worker
 from xai_core.answers.sanity import Reading, verdict
 from xai_core.explainers import EXPLAINERS

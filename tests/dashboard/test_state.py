@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.state import NORMALISE, ORDERS, RATES, SORTS, TARGETS, Selection, from_query, to_query
+from dashboard.frame.state import NORMALISE, ORDERS, RATES, SORTS, TARGETS, Selection, from_query, to_query
 
 NAMES = st.text(string.ascii_letters + string.digits, min_size=1, max_size=20)
 INDICES = st.integers(0, 10**9 - 1)

@@ -14,10 +14,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from dashboard.colours import heat_layer, sign_scale, strength_scale
-from dashboard.context import Services
+from dashboard.frame.context import Services
+from dashboard.heat.colours import heat_layer, sign_scale, strength_scale
+from dashboard.heat.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile
 from dashboard.main import SecurityHeaders, tile
-from dashboard.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile
 from xai_core.explainers.base import CamParams
 
 SEES_CENTRE = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "crop"}

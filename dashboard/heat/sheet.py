@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from dashboard import evidence
-from dashboard.context import Context
+from dashboard.frame.context import Context
+from dashboard.heat import evidence
+from dashboard.heat.tiles import picture_tile
 from dashboard.text import visible
-from dashboard.tiles import picture_tile
 from xai_core.words import percent
 
 TILE, GAP, HEAD, LEGEND = 168, 8, 26, 40

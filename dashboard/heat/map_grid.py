@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dashboard.evidence import Panel
+from dashboard.heat.evidence import Panel
 from xai_core.answers.diagnostics import Note
 from xai_core.types import Card
 

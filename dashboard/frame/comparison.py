@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dashboard.context import Context
+from dashboard.frame.context import Context
 from xai_core.store.run import Run
 
 

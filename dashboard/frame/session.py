@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dashboard.state import Selection, from_query, to_query
+from dashboard.frame.state import Selection, from_query, to_query
 
 _SELECTION = "selection"
 _QUERY = "selection.query"
