@@ -50,7 +50,7 @@ def _line(worker: Worker, jobs: Jobs, shown: Container[str], were_running: froze
     if status.alive and status.device:
         state, word = "ready", f"Model worker ready on {status.device}"
     else:
-        state, word = ("waking", "Model worker is starting") if status.alive else ("idle", "Model worker rests")
+        state, word = ("waking", "Model worker is starting") if status.alive else ("idle", "Model worker is idle")
     st.html(f'<div class="status"><span class="dot {state}"></span>{escaped(word)}</div>')
     waited = _elsewhere(worker, shown)
     if waited:
