@@ -44,7 +44,8 @@ def _elsewhere(worker: Worker, shown: Container[str]) -> list[Job]:
 
 
 def _line(worker: Worker, jobs: Jobs, shown: Container[str], were_running: frozenset[str]) -> None:
-    if were_running - _running(worker, jobs, shown):
+    running = _running(worker, jobs, shown)
+    if were_running - running or (running and not were_running):  # the first, as one resumed here: begin to look again
         st.rerun()
     status = worker.status()
     if status.alive and status.device:
