@@ -29,6 +29,16 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"cli"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
+PAGES = [
+    {"text", "drawing", "access"},
+    {"frame"},
+    {"heat", "figures", "export"},
+    {"widgets"},
+    {"views"},
+    {"app"},
+    {"main"},
+]
+"""The same for the dashboard: from pixels and the open view to the page that is served."""
 CORE = sorted((ROOT / "xai_core").rglob("*.py"))
 DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
 TRAINING_ITSELF = tuple(f"xai_core.training.{module}" for module in ("loop", "data", "checkpoint", "model"))
@@ -76,7 +86,19 @@ def test_the_dashboard_computes_nothing(path: Path) -> None:
         assert not dotted.startswith(TRAINING_ITSELF), f"{dotted} belongs to a job"
 
 
-DRAWING = ("figures", "colours.py", "tiles.py")
+@pytest.mark.parametrize("path", DASHBOARD, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_rooms_of_the_dashboard_know_those_below(path: Path) -> None:
+    level = {room: number for number, rooms in enumerate(PAGES) for room in rooms}
+    here = path.relative_to(ROOT / "dashboard").parts[0].removesuffix(".py")
+    if here == "__init__":
+        return
+    for dotted in imports(path):
+        package, *parts = dotted.split(".")
+        if package == "dashboard" and parts and parts[0] in level and parts[0] != here:
+            assert level[parts[0]] < level[here], f"{here} imports {dotted}"
+
+
+DRAWING = ("figures", "drawing")
 """What turns numbers into pixels and axes; everything else in the dashboard only places what an answer gave it."""
 
 STATISTICS = {"mean", "nanmean", "average", "sum", "nansum", "median", "nanmedian", "std", "var", "quantile", "trace"}
@@ -148,7 +170,7 @@ def _registers(path: Path) -> bool:
         "from xai_core.cli.main import parser; parser()",
         "import xai_core.store.study, xai_core.store.maps, xai_core.worker.client",
         "import xai_core.jobs.manage, xai_core.jobs.run, xai_core.training.config",
-        "import dashboard.app, dashboard.heat.tiles",
+        "import dashboard.app, dashboard.drawing.tiles",
     ],
 )
 def test_light_things_load_no_torch(statement: str) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.subplots import make_subplots
 
+from dashboard.drawing.colours import heat_layer
 from dashboard.figures.theme import Theme, colour_bar, empty, heat_scale, safe, style
-from dashboard.heat.colours import heat_layer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.heat.colours import plotly_scale, sign_scale, strength_scale
+from dashboard.drawing.colours import plotly_scale, sign_scale, strength_scale
 from dashboard.text import visible
 
 

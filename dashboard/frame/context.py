@@ -18,9 +18,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.drawing.tiles import Tiles
 from dashboard.frame.interest import Interest
 from dashboard.frame.state import Selection
-from dashboard.heat.tiles import Tiles
 from xai_core.answers.scope import NOBODY, Members, Scope, best_split, newest_run
 from xai_core.errors import BadInput, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS

@@ -1,1 +1,1 @@
-"""Heatmaps on a page: which are there, where their tiles lie, how they are coloured."""
+"""Heatmaps on a page: which are there, what is asked for, how a grid and a sheet of them are laid out."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.drawing.tiles import heat_tile, seen_size
 from dashboard.frame.context import Context
-from dashboard.heat.tiles import heat_tile, seen_size
 from xai_core.answers import maps
 from xai_core.answers.maps import Column, MapFacts
 from xai_core.params import as_dict, assignments

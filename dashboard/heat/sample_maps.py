@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dashboard.drawing.tiles import picture_tile, seen_size
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.map_grid import Frame, Row, Stack
-from dashboard.heat.tiles import picture_tile, seen_size
 from xai_core.answers.maps import Column
 from xai_core.answers.sample import Explained, Sample, explained
 

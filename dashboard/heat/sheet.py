@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from dashboard.drawing.tiles import picture_tile
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
-from dashboard.heat.tiles import picture_tile
 from dashboard.text import visible
 from xai_core.words import percent
 

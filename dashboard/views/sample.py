@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from dashboard.drawing.tiles import picture_tile
 from dashboard.figures import probabilities
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.sample_maps import rows, shape_of
-from dashboard.heat.tiles import picture_tile
 from dashboard.text import escaped
 from dashboard.widgets.annotate import annotate
 from dashboard.widgets.empty import empty, no_predictions

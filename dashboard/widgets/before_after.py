@@ -9,12 +9,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboard.drawing.tiles import picture_tile
 from dashboard.frame import session
 from dashboard.frame.comparison import seen_by
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.evidence import Panel
-from dashboard.heat.tiles import picture_tile
 from dashboard.text import plain
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty

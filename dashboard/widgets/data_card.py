@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboard.drawing.tiles import SMALL_SIDE, picture_tile
 from dashboard.frame.cached import card_of
 from dashboard.frame.context import Context
-from dashboard.heat.tiles import SMALL_SIDE, picture_tile
 from dashboard.text import escaped, plain
 from xai_core.answers.data_card import DataCard, Fact, examples, left_out, present_splits, shown_classes
 from xai_core.words import SPLIT_WORDS

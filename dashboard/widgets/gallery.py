@@ -12,11 +12,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboard.drawing.colours import css_gradient, sign_scale, strength_scale
+from dashboard.drawing.tiles import picture_tile
 from dashboard.frame import session
 from dashboard.frame.context import Context
-from dashboard.heat.colours import css_gradient, sign_scale, strength_scale
 from dashboard.heat.evidence import Panel
-from dashboard.heat.tiles import picture_tile
 from dashboard.text import visible
 from xai_core.answers.maps import Column
 from xai_core.words import percent

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.heat.colours import css_gradient, sign_scale, strength_scale
+from dashboard.drawing.colours import css_gradient, sign_scale, strength_scale
 from dashboard.heat.map_grid import Frame, Row, Stack
 from dashboard.text import visible
 from xai_core.types import Card

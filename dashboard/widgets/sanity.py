@@ -8,12 +8,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboard.drawing.tiles import picture_tile
 from dashboard.figures import similarity
 from dashboard.figures.similarity import Strip
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.map_grid import Frame, Row, Stack
-from dashboard.heat.tiles import picture_tile
 from dashboard.text import plain
 from dashboard.widgets.heat_grid import heat_grid
 from dashboard.widgets.part import part

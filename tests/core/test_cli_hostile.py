@@ -103,14 +103,43 @@ BASES = {
     "demo": [],
     "explain": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
     "import": ["{study}", "--run", "theirs", "--arch", "small_cnn", "--weights", "{study}/none", "--size", "32"],
+    "jobs": ["{study}", "show", "none"],
     "list": [],
+    "move": ["{study}", "--data", "{study}/../none"],
     "new": ["{tmp}/new", "--dataset", "image-folder", "--data", "{study}/../none"],
     "predict": ["{study}", "--run", "baseline"],
     "sanity": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
     "score": ["{study}", "--run", "baseline", "--methods", "edges", "--metrics", "sparseness", "--limit", "2"],
     "serve": ["{study}"],
+    "show": ["{study}", "cell", "--run", "baseline", "--cell", "red:green"],
     "train": ["{study}", "--run", "child", "--arch", "small_cnn", "--epochs", "1"],
 }
+
+
+INSTEAD = {
+    ("show", "sample"): ["{study}", "sample", "--run", "baseline"],
+    ("show", "rates"): ["{study}", "confusion", "--run", "baseline"],
+    ("jobs", "action"): ["{study}", "list"],
+}
+"""Where a value is not read with the words of BASES: flags that a question has no use for are refused unread."""
+OTHER_HALF = {"true_class": ["--predicted", "green"], "predicted_class": ["--true", "red"]}
+
+
+def _base(name: str, action: argparse.Action) -> list[str]:
+    """The words that the value stands among."""
+    words = INSTEAD.get((name, action.dest), BASES[name])
+    if action.dest in OTHER_HALF and "--cell" in words:
+        at = words.index("--cell")
+        words = [*words[:at], *words[at + 2 :], *OTHER_HALF[action.dest]]
+    return words
+
+
+def _with(words: list[str], name: str, action: argparse.Action, value: str) -> list[str]:
+    """The words with the value: behind its flag, or at its place among the positional ones."""
+    if action.option_strings:
+        return [*words, f"{action.option_strings[0]}={value}"]
+    place = [other.dest for command, other in _actions() if command == name and not other.option_strings]
+    return [*words[: place.index(action.dest)], value, *words[place.index(action.dest) + 1 :]]
 
 
 def _actions() -> Iterator[tuple[str, argparse.Action]]:
@@ -143,11 +172,11 @@ def test_every_option_answers_in_one_line(
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").write_text("id,red\n")
     places = {"study": made, "tmp": tmp_path, "loop": tmp_path / "loop", "file": tmp_path / "file"}
-    base = [word.format(**places) for word in BASES[name]]
+    base = [word.format(**places) for word in _base(name, action)]
     before = _everything(made)
     for value in _hostile(action):
         given = value.format(**places) if value in ("{loop}", "{file}", "{file}/below") else value
-        words = [*base, f"{action.option_strings[0]}={given}"] if action.option_strings else [given, *base[1:]]
+        words = _with(base, name, action, given)
         capsys.readouterr()
         status = main([name, *words])
         errors = capsys.readouterr().err
@@ -260,7 +289,7 @@ def test_a_fault_of_ours_is_one_line_and_kept(tmp_path: Path, capsys: Capture, m
     def broken(_: object) -> None:
         raise KeyError("two\nlines")
 
-    monkeypatch.setattr("xai_core.cli.commands.list._members", broken)
+    monkeypatch.setattr("xai_core.cli.commands.list._described", broken)
     assert main(["list"]) == FAULT
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("xai: a fault of ours, not of yours: KeyError: ")
@@ -274,11 +303,11 @@ def test_a_fault_of_ours_is_one_line_and_kept(tmp_path: Path, capsys: Capture, m
 
 
 def test_what_is_printed_on_the_way_is_not_the_result(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xai_core.cli.commands.list._members", lambda _: print("hello") or [])
+    monkeypatch.setattr("xai_core.cli.commands.list._described", lambda _: print("hello"))
     assert main(["list", "explainers", "--json"]) == 0
     printed = capsys.readouterr()
     json.loads(printed.out)
-    assert printed.err == "hello\n"
+    assert set(printed.err.splitlines()) == {"hello"}
 
 
 @pytest.mark.parametrize(
@@ -299,7 +328,7 @@ def test_what_nobody_answered_nearer_to_it(
     def broken(_: object) -> None:
         raise problem
 
-    monkeypatch.setattr("xai_core.cli.commands.list._members", broken)
+    monkeypatch.setattr("xai_core.cli.commands.list._described", broken)
     assert main(["list"]) == status
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line

@@ -14,9 +14,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from dashboard.drawing.colours import heat_layer, sign_scale, strength_scale
+from dashboard.drawing.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile
 from dashboard.frame.context import Services
-from dashboard.heat.colours import heat_layer, sign_scale, strength_scale
-from dashboard.heat.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile
 from dashboard.main import SecurityHeaders, tile
 from xai_core.explainers.base import CamParams
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dashboard.heat.colours import heat_layer
+from dashboard.drawing.colours import heat_layer
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.maps import STORED, MapStore
 from xai_core.store.run import Run

@@ -1,0 +1,1 @@
+"""Pixels for the browser: tiles by sealed addresses, and the colours of heatmaps. Knows no page."""
