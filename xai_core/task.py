@@ -56,7 +56,7 @@ class Task:
         return outputs.float().softmax(1)
 
     def says(self, outputs: Tensor) -> Tensor:
-        """The class that is said, `(N, *P)` int64: the first of the most probable ones."""
+        """The class that is said, `(N, *P)` int64: the first of the most probable ones; of soft targets the largest."""
         return outputs.argmax(1)
 
     def cross_entropy(self, outputs: Tensor, labels: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class Task:
 
         Args:
             outputs: `(N, K, *P)` logits.
-            labels: `(N, *P)` int64.
+            labels: `(N, *P)` int64, or soft targets `(N, K, *P)` that add up to 1 over the classes.
         """
         from torch.nn import functional
 

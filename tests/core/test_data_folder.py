@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.core import job_fakes
 from tests.tiny_study import fails, xai
 from xai_core.errors import BadInput
+from xai_core.jobs import process
+from xai_core.jobs.manage import Jobs
+from xai_core.jobs.operations import OPERATIONS
+from xai_core.jobs.run import work
+from xai_core.settings import Settings
 from xai_core.store import data_folder
 from xai_core.store.study import Study
+from xai_core.types import CancelToken, silent
 
 
 @pytest.fixture
@@ -98,3 +107,21 @@ def test_a_variable_that_holds_nonsense(study: Study, monkeypatch: pytest.Monkey
     for text in ("{", "[]", json.dumps({str(study.path): 5})):
         monkeypatch.setenv(data_folder.VARIABLE, text)
         assert Study.open(study.path).data == study.path.parent / "old"
+
+
+def test_a_job_keeps_it_for_whoever_resumes_it(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(looked_at: Study, *_: Any) -> dict[str, Any]:
+        return {"data": str(looked_at.data), "size": looked_at.picture(0).size}
+
+    monkeypatch.setitem(OPERATIONS, "count", replace(job_fakes.COUNT, run=look))
+    monkeypatch.setattr(process, "launch", lambda *_: None)
+    new, jobs = moved(study), Jobs(study.path)
+    data_folder.use(study, new)
+    job = jobs.start("count", {"to": 3}, Settings())
+    os.environ[data_folder.VARIABLE] = "{}"  # another terminal
+    assert work(job.folder, silent, CancelToken()) == {"data": str(new), "size": (6, 5)}
+    other = new.rename(new.with_name("other"))
+    with pytest.raises(BadInput, match="not where they were"):
+        work(job.folder, silent, CancelToken())
+    data_folder.use(study, other)  # who resumes it knows better
+    assert work(job.folder, silent, CancelToken())["data"] == str(other)

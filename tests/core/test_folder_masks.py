@@ -165,7 +165,7 @@ def test_what_is_odd_about_masks_is_told(tmp_path: Path) -> None:
     mark(folder / "0002.png", LEFT.T)
     mark(folder / "0003.png").write_bytes(b"damaged")
     found = scan(tmp_path / "data", masks="../masks")
-    assert found.samples["has_mask"].sum() == 1
+    assert found.samples["has_mask"].sum() == 2, "an empty mask is one"
     assert told(found, "1 mask is empty", "a/0000.png")
     assert told(found, "1 mask is of another size than their picture", "a/0001.png")
     assert [path for path, _ in found.unreadable] == ["mask of a/0002.png", "mask of a/0003.png"]

@@ -276,19 +276,23 @@ def test_masks_are_found_by_name(tmp_path: Path, masks: str) -> None:
     square = np.zeros((6, 8), np.uint8)
     square[1:3, 2:5] = 1
     Image.fromarray(square).save(folder / "a" / "0000.png")
-    Image.fromarray(square * 0).save(folder / "a" / "0001.bmp")  # empty: nothing to find
+    Image.fromarray(square * 0).save(folder / "a" / "0001.bmp")  # empty: no object is there
     (folder / "a" / "0002.png").write_text("damaged")
     Image.fromarray(square).save(folder / "0003.png")  # no other picture is called so
     data = ImageFolder(root, ImageFolderParams(masks=str(folder) if masks == "absolute" else masks))
     found = data.scan(0)
     rows = found.samples.set_index("id", drop=False)
     assert found.class_names == ("a", "b")
-    assert rows.index[rows["has_mask"]].tolist() == ["a/0000.png", "a/0003.png"]
+    assert rows.index[rows["has_mask"]].tolist() == ["a/0000.png", "a/0001.png", "a/0003.png"]
     assert [path for path, _ in found.unreadable] == ["mask of a/0002.png"]
     mask = data.mask(rows.loc["a/0000.png"].to_dict())
     np.testing.assert_array_equal(mask, square.astype(bool))
     np.testing.assert_array_equal(data.mask({"path": "a/0000.png", "index": -1}), square.astype(bool))
-    assert data.mask(rows.loc["a/0001.png"].to_dict()) is None
+    empty = data.mask(rows.loc["a/0001.png"].to_dict())
+    assert empty is not None
+    assert not empty.any(), "nothing there is not the same as nobody knows"
+    before = rows.loc["a/0001.png"].to_dict() | {"has_mask": False}  # as a study of an earlier version has it
+    assert data.mask(before) is None
     assert data.mask(rows.loc["b/0005.png"].to_dict()) is None
 
 
@@ -373,8 +377,11 @@ def test_brain_mri_leaks_as_much_after_validation_is_made_as_before(data_dir: Pa
 
 @pytest.mark.data
 def test_magnetic_tile_masks(data_dir: Path) -> None:
-    found = scan(data_dir / "magnetic-tile" / "images", masks="../masks")
-    masked = found.samples[found.samples["has_mask"]]
+    data = ImageFolder(data_dir / "magnetic-tile" / "images", ImageFolderParams(masks="../masks"))
+    found = data.scan(0)
+    assert found.samples["has_mask"].all()
+    assert any(note.startswith("957 masks are empty: they say that no object is there") for note in found.notes)
+    masked = found.samples[[data.mask(row).any() for row in found.samples.to_dict("records")]]
     by_class = masked["label"].map(dict(enumerate(found.class_names))).value_counts().to_dict()
     assert by_class == {"MT_Blowhole": 115, "MT_Break": 85, "MT_Crack": 57, "MT_Fray": 32, "MT_Uneven": 98}
     assert len(found.samples) == 1344

@@ -185,10 +185,10 @@ def test_two_predictions_at_once_agree(study: Study, monkeypatch: pytest.MonkeyP
     (run.path / "predictions.parquet").unlink()
     plain = predicting._probabilities
 
-    def with_another(run: Run, *rest: Any) -> NDArray[np.float32]:
+    def with_another(*given: Any) -> NDArray[np.float32]:
         monkeypatch.setattr(predicting, "_probabilities", plain)
         predicting.predict(Study.open(study.path).run("baseline"), classifier, ["test"])
-        return plain(run, *rest)
+        return plain(*given)
 
     monkeypatch.setattr(predicting, "_probabilities", with_another)
     predicting.predict(run, classifier, ["test", "validation", "train"])

@@ -26,6 +26,12 @@ def test_outputs_of_each_task(key: str, pixels: tuple[int, ...]) -> None:
     total = functional.cross_entropy(found, labels, reduction="mean")
     torch.testing.assert_close(made.cross_entropy(found, labels).mean(), total)
     assert made.cross_entropy(found, labels).shape == made.right(found, labels).shape == (5,)
+    sure = functional.one_hot(labels, 4).movedim(-1, 1).float()
+    assert torch.equal(made.says(sure), labels)
+    torch.testing.assert_close(made.cross_entropy(found, sure), made.cross_entropy(found, labels))
+    mixed = made.cross_entropy(found, 0.25 * sure + 0.75 * sure.roll(1, 1))
+    one, other = made.cross_entropy(found, labels), made.cross_entropy(found, (labels + 1) % 4)
+    torch.testing.assert_close(mixed, 0.25 * one + 0.75 * other)
     wrong = made.is_error(made.says(found).numpy(), labels.numpy())
     np.testing.assert_allclose(made.right(found, labels).mean(), 1 - wrong.mean(), atol=1e-6)
 

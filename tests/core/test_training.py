@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors
+import safetensors.torch
 import torch
 from PIL import Image
 from torch import nn
@@ -19,6 +21,7 @@ from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import classifier
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import read_weights, save_weights
+from xai_core.params import digest
 from xai_core.training import loop
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import (
@@ -163,6 +166,24 @@ def test_another_unfinished_training_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "resume.safetensors").write_bytes(b"half a file")
     with pytest.raises(BadInput, match="damaged"):
         run(tmp_path)
+
+
+def test_a_training_that_an_earlier_version_left_unfinished_goes_on(tmp_path: Path) -> None:
+    whole, expected = run(tmp_path / "whole")
+    with pytest.raises(Cancelled):
+        run(tmp_path / "cut", **cancel_after(8))
+    path = tmp_path / "cut" / "resume.safetensors"
+    with safetensors.safe_open(path, framework="pt") as file:
+        standing = json.loads(file.metadata()["standing"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    about = {"config": CONFIG.resolved().as_dict(), "classes": list(NAMES), "preprocess": GREY.as_dict()}
+    splits = [([len(part), 28, 28, 1], digest(part.labels.tolist())) for part in (TRAINING, VALIDATION)]
+    standing["identity"] = digest(about | {"data": splits})
+    standing["history"] = by_epoch(pd.DataFrame(standing["history"]))
+    safetensors.torch.save_file(tensors, path, metadata={"standing": json.dumps(standing)})
+    resumed, result = run(tmp_path / "cut")
+    assert same(whole, resumed)
+    pd.testing.assert_frame_equal(untimed(result.history), untimed(expected.history))
 
 
 def test_fine_tuning_trains_the_head_first(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_maps_are_shown_also_where_the_pictures_are_gone(served: Services) -> No
     app = opened(PAGE, run="net", methods="gradcam")
     finish_all(served)
     app.run()
-    assert "Without the mean pictures: no such picture" in words(app)
+    assert "Without the mean pictures: the pictures of this study are not where they were" in words(app)
     assert "n = 3 and 7" in words(app)
 
 

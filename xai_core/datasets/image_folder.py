@@ -164,14 +164,14 @@ class ImageFolder:
         return read_picture(self._path(row), grey=self._grey(full_range))
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
-        """The object's mask, all its files united; None where there is no file or nothing in it."""
+        """The object's mask, of all its files; None where there is no file. An empty one says that nothing is there."""
         if not row.get("has_mask", True):
             return None
         files = self.mask_files(row)
         if not files:
             return None
         size = (int(row["width"]), int(row["height"])) if "width" in row else self.picture(row).size
-        return _united([read_mask(path, size) for path in files])
+        return np.logical_or.reduce([read_mask(path, size) for path in files])
 
     def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
         """All files of the object's mask."""
@@ -272,7 +272,7 @@ class ImageFolder:
             resized = tuple(shown(mask) for mask in masks if picture_size(mask) != info.full_size)
         except BadInput as error:
             return _Checked(row, info, ((f"mask of {relative}", str(error)),))
-        row["has_mask"] = _united(parts) is not None
+        row["has_mask"] = bool(parts)
         empty = tuple(shown(mask) for mask, part in zip(masks, parts, strict=True) if not part.any())
         return _Checked(row, info, empty_masks=empty, resized_masks=resized)
 
@@ -351,12 +351,6 @@ def _take(
         with suppress(BadInput):
             return take_split_together(samples, split, part, seed, together), True
     return take_split(samples, split, part, seed, names), False
-
-
-def _united(parts: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_] | None:
-    """The union of masks; None where it is empty."""
-    mask = np.logical_or.reduce(parts) if parts else np.zeros(0, dtype=bool)
-    return mask if mask.any() else None
 
 
 def _parsed(classes: str) -> list[str]:

@@ -21,7 +21,7 @@ from xai_core.jobs.operations import OPERATIONS
 from xai_core.jobs.record import LOG, Standing, StoredJob, What
 from xai_core.jobs.values import record as record_of
 from xai_core.settings import Settings
-from xai_core.store import files
+from xai_core.store import data_folder, files
 
 if TYPE_CHECKING:
     from xai_core.store.study import Study
@@ -192,7 +192,8 @@ def _what(study: Study, key: str, arguments: Mapping[str, Any], settings: Settin
     params, operation = _params(key, arguments), OPERATIONS[key]
     operation.check(study, params)
     kept = {name: value for name, value in asdict(settings).items() if name in KEPT_SETTINGS}
-    return What(key, operation.title(params), _plain(params), kept, record.now())
+    data = data_folder.elsewhere(study.path)
+    return What(key, operation.title(params), _plain(params), kept, record.now(), str(data or ""))
 
 
 def _same(one: What, operation: str, arguments: Mapping[str, Any]) -> bool:

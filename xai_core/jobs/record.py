@@ -38,6 +38,7 @@ class What:
         title: what is being done, for people.
         settings: device, threads and batch size.
         created: ISO time, UTC.
+        data: where the pictures lay for whoever began it, if elsewhere than the study says; "" otherwise.
     """
 
     operation: str
@@ -45,6 +46,7 @@ class What:
     arguments: Mapping[str, Any]
     settings: Mapping[str, Any]
     created: str
+    data: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadInput, Cancelled, XaiError
 from xai_core.files import told
@@ -25,6 +25,9 @@ from xai_core.jobs.values import record as record_of
 from xai_core.params import build
 from xai_core.settings import Settings
 from xai_core.types import CancelToken
+
+if TYPE_CHECKING:
+    from xai_core.store.study import Study
 
 SECONDS_BETWEEN_WORDS = 1.0
 GRACE = 30.0
@@ -90,7 +93,7 @@ def run_job(folder: Path, cancel: CancelToken) -> int:
     ending = threading.Thread(target=_give_up, args=(cancel, teller), daemon=True, name="stop")
     ending.start()
     try:
-        result = _work(folder, teller.progress, cancel)
+        result = work(folder, teller.progress, cancel)
     except Cancelled:
         teller.end("stopped")
         return 128 + signal.SIGTERM
@@ -106,7 +109,8 @@ def run_job(folder: Path, cancel: CancelToken) -> int:
     return 0
 
 
-def _work(folder: Path, progress: Callable[[int, int, str], None], cancel: CancelToken) -> dict[str, Any]:
+def work(folder: Path, progress: Callable[[int, int, str], None], cancel: CancelToken) -> dict[str, Any]:
+    """What the job in a folder is, done here and now; returns its result. Raises what the operation raises."""
     from xai_core.jobs.operations import OPERATIONS, Work
     from xai_core.store.study import Study
 
@@ -118,12 +122,21 @@ def _work(folder: Path, progress: Callable[[int, int, str], None], cancel: Cance
     params = record_of(operation.params, what.arguments)
     print(f"{record.now()} {what.title}", file=sys.stderr, flush=True)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    study = Study.open(folder.parent.parent)
+    study = _with_pictures(Study.open(folder.parent.parent), what)
     if settings.threads:
         import torch
 
         torch.set_num_threads(settings.threads)
     return operation.run(study, params, Work(settings, progress, cancel))
+
+
+def _with_pictures(study: Study, what: record.What) -> Study:
+    """Where whoever resumes it says nothing, the pictures lie where they lay for whoever began it, if they still do."""
+    from xai_core.store.data_folder import elsewhere, use
+
+    if not what.data or elsewhere(study.path) or not Path(what.data).is_dir():
+        return study
+    return use(study, Path(what.data))
 
 
 def _fault(error: BaseException) -> XaiError:

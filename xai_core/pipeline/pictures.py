@@ -91,7 +91,7 @@ def training_data(
             remedy = "Make the study with masks (xai new --masks), or train without what needs them."
             raise BadInput("no picture of the training split has a mask", value=study.name, remedy=remedy)
         splits[0] = PictureArrays(splits[0].pixels, splits[0].labels, mask.rows, mask.present)
-    return TrainingData(splits[0], splits[1], study.class_names, preprocess)
+    return TrainingData(splits[0], splits[1], study.class_names, preprocess, study.task)
 
 
 def most_in_memory() -> int:

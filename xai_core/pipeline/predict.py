@@ -22,7 +22,7 @@ from xai_core.models.user_code import user_code
 from xai_core.pipeline.load import as_input
 from xai_core.store.data_folder import MissingData
 from xai_core.store.run import Run
-from xai_core.task import CLASSIFICATION, TASKS
+from xai_core.task import Task
 from xai_core.types import CancelToken, Progress, silent
 
 LOG = logging.getLogger("xai.predict")
@@ -104,7 +104,7 @@ class _Work:
         if not readable:
             return
         try:
-            self._take(readable, _probabilities(self.classifier, pixels))
+            self._take(readable, _probabilities(self.run.study.task, self.classifier, pixels))
         except Exception as error:  # a module from anywhere raises anything
             if len(readable) > 1:
                 self._ask_alone(readable, pixels, error)
@@ -115,7 +115,7 @@ class _Work:
         before = self.new
         for row, picture in zip(rows, pixels, strict=True):
             try:
-                self._take([row], _probabilities(self.classifier, [picture]))
+                self._take([row], _probabilities(self.run.study.task, self.classifier, [picture]))
             except Exception as alone:
                 self._leave_out(row, alone)
         if self.fresh and self.new == before == 0:  # not one of the first batch: it is the model, not a sample
@@ -156,10 +156,10 @@ class _Work:
         self.rows, self.probabilities, self.saved = [], [], monotonic()
 
 
-def _probabilities(classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def _probabilities(task: Task, classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     x = as_input(classifier, pixels)
     with user_code(classifier.architecture, "fails", MEND), torch.no_grad():
-        return TASKS[CLASSIFICATION].probabilities(classifier.logits(x)).cpu().numpy()
+        return task.probabilities(classifier.logits(x)).cpu().numpy()
 
 
 def _nothing(left_out: Mapping[str, str]) -> BadInput:

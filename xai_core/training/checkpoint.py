@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from xai_core.errors import BadInput
 from xai_core.files import open_plain, write_atomic
 from xai_core.models.weights import owned
+from xai_core.training.history import long
 
 FILE = "resume.safetensors"
 
@@ -49,8 +50,10 @@ def save(folder: Path, standing: Standing, module: nn.Module, optimiser: Optimiz
     write_atomic(folder / FILE, safetensors.torch.save(owned(tensors), metadata=metadata))
 
 
-def restore(folder: Path, identity: str, module: nn.Module, optimiser: Optimizer) -> Standing:
+def restore(folder: Path, identity: str, former: str, module: nn.Module, optimiser: Optimizer) -> Standing:
     """Bring module and optimiser to the last finished epoch; a new standing where there is none.
+
+    `former` is what earlier versions called the same training, and is followed by `identity`.
 
     Raises BadInput when the unfinished training is another one, or its file is damaged.
     """
@@ -62,9 +65,9 @@ def restore(folder: Path, identity: str, module: nn.Module, optimiser: Optimizer
         with safetensors.safe_open(path, framework="pt") as file:
             standing = Standing(**json.loads(file.metadata()["standing"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        if standing.identity == identity:
+        if standing.identity in (identity, former):
             _put_back(tensors, module, optimiser)
-            return standing
+            return replace(standing, identity=identity, history=long(standing.history))
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         remedy = f"Delete it to start anew ({type(error).__name__})."
         raise BadInput("the state of the unfinished training is damaged", value=path, remedy=remedy) from None

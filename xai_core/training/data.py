@@ -14,6 +14,7 @@ from torch import Tensor
 from xai_core.errors import BadInput
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
+from xai_core.task import CLASSIFICATION, TASKS, Task
 from xai_core.training.batch import Batch
 from xai_core.training.rows import Rows, checksums, in_order
 from xai_core.types import CancelToken, Progress, silent
@@ -68,12 +69,14 @@ class TrainingData:
         validation: what chooses the best epoch; its masks are not used.
         class_names: K names, which labels index.
         preprocess: how the pictures were resized, and how they are normalised.
+        task: what the model learns to do.
     """
 
     training: PictureArrays
     validation: PictureArrays
     class_names: Sequence[str]
     preprocess: Preprocess
+    task: Task = TASKS[CLASSIFICATION]
 
     def check(self) -> None:
         """Raise BadInput for an empty split, or a label that no class has."""

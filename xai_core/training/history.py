@@ -21,6 +21,15 @@ def entries(epoch: int, split: str, measures: dict[str, float]) -> list[dict[str
     return [{"epoch": epoch, "split": split, "measure": name, "value": value} for name, value in measures.items()]
 
 
+def long(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same where earlier versions kept one line for each epoch and split, with all measures."""
+    found: list[dict[str, Any]] = []
+    for line in lines:
+        wide = {name: line[name] for name in MEASURES if name in line}
+        found += entries(line["epoch"], line["split"], wide) if wide else [line]
+    return found
+
+
 def frame(lines: list[dict[str, Any]]) -> pd.DataFrame:
     """The lines as a table with COLUMNS."""
     return pd.DataFrame(lines, columns=list(COLUMNS)).astype({"epoch": "int64", "value": "float64"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xai_core.errors import XaiError
 from xai_core.files import storage_errors
@@ -29,7 +29,7 @@ from xai_core.training.config import TrainConfig
 from xai_core.training.data import TrainingData, batches, class_weights, normaliser, scaled
 from xai_core.training.history import entries, frame, values
 from xai_core.training.losses import LOSSES
-from xai_core.training.losses.base import LossInput, LossOutput, cross_entropy
+from xai_core.training.losses.base import LossInput, LossOutput
 from xai_core.training.model import TrainingModel
 from xai_core.training.schedule import Stage, one_cycle, stages
 from xai_core.types import CancelToken, Progress, silent
@@ -125,7 +125,8 @@ class _Session:
 
     def run(self, folder: Path, progress: Progress, cancel: CancelToken) -> checkpoint.Standing:
         """All epochs that are left."""
-        standing = checkpoint.restore(folder, _identity(self.data, self.config), self.module, self.optimiser)
+        names = _identity(self.data, self.config), _former_identity(self.data, self.config)
+        standing = checkpoint.restore(folder, *names, self.module, self.optimiser)
         if standing.epoch and standing.best_epoch == standing.epoch:
             save_weights(self.module, folder / WEIGHTS)  # killed between the two files
         for epoch in range(standing.epoch + 1, self.config.epochs + 1):
@@ -165,10 +166,8 @@ class _Session:
             rate = one_cycle((epoch - stage.first) * self.steps + step, stage.epochs * self.steps, stage.peak)
             batch = self._batch(rows, generator)
             output = self._step(batch, rate, epoch)
-            logits = output.logits.detach().float()
-            right = logits.argmax(1) == batch.targets.argmax(1)
-            means.add("loss", float(cross_entropy(logits, batch.targets, reduction="sum")), len(rows))
-            means.add("accuracy", int(right.sum()), len(rows))
+            logits = output.logits.detach()
+            self._compare(means, logits, batch.targets, self.data.task.says(batch.targets))
             for name, part in output.parts.items():
                 means.add(name, float(part.detach()) * len(rows), len(rows))
             progress(before + step + 1, self.config.epochs * self.steps, "batches")
@@ -207,10 +206,14 @@ class _Session:
             x = self.normalise(scaled(split.pixels, rows, self.device))
             labels = torch.from_numpy(split.labels[rows]).to(self.device)
             logits = self.module(x.contiguous(memory_format=torch.channels_last))
-            entropy = torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
-            means.add("loss", float(entropy), len(rows))
-            means.add("accuracy", int((logits.argmax(1) == labels).sum()), len(rows))
+            self._compare(means, logits, labels, labels)
         return means.by_name()
+
+    def _compare(self, means: _Means, logits: Tensor, targets: Tensor, labels: Tensor) -> None:
+        """Add what every run is compared by, whatever it minimises; `targets` may be soft."""
+        task = self.data.task
+        means.add("loss", float(task.cross_entropy(logits, targets).sum()), len(logits))
+        means.add("accuracy", float(task.right(logits, labels).sum()), len(logits))
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
@@ -243,7 +246,16 @@ def _optimiser(module: nn.Module, weight_decay: float) -> torch.optim.AdamW:
 
 def _identity(data: TrainingData, config: TrainConfig) -> str:
     """Digest of what decides the outcome, the pixels of pictures and masks included."""
-    content = [arrays.digest() for arrays in (data.training, data.validation)]
+    return _digest(data, config, [arrays.digest() for arrays in (data.training, data.validation)])
+
+
+def _former_identity(data: TrainingData, config: TrainConfig) -> str:
+    """The same as earlier versions made it: of the pictures their shape and labels."""
+    splits = (data.training, data.validation)
+    return _digest(data, config, [(list(arrays.pixels.shape), digest(arrays.labels.tolist())) for arrays in splits])
+
+
+def _digest(data: TrainingData, config: TrainConfig, content: Sequence[object]) -> str:
     about = {"config": config.as_dict(), "classes": list(data.class_names), "preprocess": data.preprocess.as_dict()}
     return digest(about | {"data": content})
 

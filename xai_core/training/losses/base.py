@@ -91,24 +91,19 @@ def weighted_mean(terms: Tensor, batch: LossInput) -> Tensor:
     return (shares * terms).sum() / shares.sum()
 
 
-def cross_entropy(
-    logits: Tensor, targets: Tensor, weights: Tensor | None = None, *, smoothing: float = 0.0, reduction: str = "mean"
-) -> Tensor:
-    """Cross-entropy in nats with soft targets; to the bit torch's with class indices where every target is one class.
+def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None, *, smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy in nats with soft targets; to the bit torch's with indices where every target is one class.
 
     Args:
         logits, targets: `(N, K)`.
         weights: `(K,)` of the classes, or None. The mean is weighted by the classes of the targets.
         smoothing: share of each target that is spread evenly over all classes.
-        reduction: `mean` or `sum`.
     """
     from torch.nn import functional
 
     labels = targets.argmax(1)
     if bool((targets.gather(1, labels[:, None]) == 1).all()):
-        return functional.cross_entropy(logits, labels, weights, reduction=reduction, label_smoothing=smoothing)
+        return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
     surprise = -logits.log_softmax(1) if weights is None else -logits.log_softmax(1) * weights
     total = (1 - smoothing) * (targets * surprise).sum() + smoothing * surprise.mean(1).sum()
-    if reduction == "sum":
-        return total
     return total / (len(logits) if weights is None else (targets * weights).sum())
