@@ -13,7 +13,10 @@ from dashboard.drawing.tiles import SMALL_SIDE, picture_tile
 from dashboard.frame.cached import card_of
 from dashboard.frame.context import Context
 from dashboard.text import escaped, plain
+from dashboard.widgets.problem import problem_box
 from xai_core.answers.data_card import DataCard, Fact, examples, left_out, present_splits, shown_classes
+from xai_core.store.data_folder import MissingData
+from xai_core.store.study import Study
 from xai_core.words import SPLIT_WORDS
 
 PICTURES = 16
@@ -22,12 +25,22 @@ PICTURES = 16
 
 def data_card(context: Context) -> None:
     """Draw facts, classes, and what to know about the data."""
+    _missing_pictures(context.study)
     card = card_of(context.study)
     st.html(f"<p class='source'>{_source(card)}</p>{_facts(card.facts)}")
     st.html(_classes(context, card.counts, shown_classes(card.counts)))
     if left_out(card.counts):
         st.caption(plain(left_out(card.counts)))
     _details(card)
+
+
+def _missing_pictures(study: Study) -> None:
+    """Where all pictures are gone, the page says once how to find them again."""
+    if not study.data.exists():
+        try:
+            study.picture(0)
+        except MissingData as error:
+            problem_box(error)
 
 
 def _source(card: DataCard) -> str:

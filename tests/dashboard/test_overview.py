@@ -163,3 +163,10 @@ def test_a_run_of_the_wrong_kind_inside_is_told_as_damaged(served: Services, cha
     shown = words(opened("overview", run="alone"))
     assert "run.json" in shown
     assert "damaged" in shown
+
+
+def test_pictures_that_moved_are_told_with_the_remedy(served: Services) -> None:
+    data = served.studies["pets"].data
+    assert "not where they were" not in words(opened("overview"))
+    data.rename(data.with_name("elsewhere"))
+    assert "xai move pets --data FOLDER" in words(opened("overview"))
