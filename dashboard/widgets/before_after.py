@@ -58,7 +58,7 @@ def before_after(context: Context, found: Comparison, baseline: Run, cell: Cell)
     """Draw the choice of samples, their cards, and how far their heatmaps moved."""
     rows = _rows(context, found, cell)
     if not len(rows):
-        empty("No such sample", "Nothing in this group had this fate. Choose another group or transition.")
+        empty("No such sample", "No sample in this group made this transition. Choose another group or transition.")
         return
     page = page_of(rows, context.selection.page)
     listed = _listed(context, baseline, cell, rows, page.rows)
