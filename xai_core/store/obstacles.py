@@ -45,4 +45,4 @@ def _layers(run: Run) -> str:
     names: list[str] = []
     with suppress(XaiError):  # damaged weights are told where they are loaded
         names = convolutional_layers(run)[::-1]
-    return f" Name one of its layers with --layer or --set METHOD.layer=NAME: {listed(names)}." if names else ""
+    return f" Name one of its layers with --set METHOD.layer=NAME: {listed(names)}." if names else ""
