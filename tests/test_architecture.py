@@ -107,6 +107,9 @@ STATISTICS |= {"value_counts", "groupby", "argsort", "sort_values", "argmax", "a
 STATISTICS |= {"union1d", "setdiff1d", "searchsorted", "default_rng", "permutation"}
 """Calls by which a number, a choice or an order of samples comes about. Extremes place an axis: they are free."""
 
+WRITTEN = {"percent", "percent_range", "points"}
+"""What writes a share: it is given one, and none is divided on the way."""
+
 METHODS = ("xai_core.triage", "xai_core.sanity", "xai_core.similarities", "xai_core.metrics")
 
 
@@ -134,6 +137,26 @@ def test_the_walk_sees_what_is_worked_out(tmp_path: Path) -> None:
     file = tmp_path / "page.py"
     file.write_text("from xai_core.triage.quality import Quality, quality\nx = rates.mean(axis=0) + sum(parts)\n")
     assert list(_worked_out(file)) == ["1: xai_core.triage.quality.quality", "2: rates.mean"]
+
+
+@pytest.mark.parametrize("path", DASHBOARD, ids=lambda p: str(p.relative_to(ROOT)))
+def test_shares_that_are_written_come_from_an_answer(path: Path) -> None:
+    assert not list(_divided(path.read_text(encoding="utf-8")))
+
+
+def _divided(text: str) -> Iterator[str]:
+    """Shares and percentages that are worked out where they are written."""
+    for node in ast.walk(ast.parse(text)):
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in WRITTEN
+        form = (
+            isinstance(node, ast.FormattedValue) and node.format_spec and ast.unparse(node.format_spec).endswith("%'")
+        )
+        if (called or form) and any(isinstance(part, ast.BinOp) for part in ast.walk(node)):
+            yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+def test_the_walk_sees_what_is_divided() -> None:
+    assert len(list(_divided("percent(n / 2)\nf'{n / 2:.1%}'\npercent(share)\nf'{100 * share:.1f}%'"))) == 2
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "dashboard" / "figures").glob("*.py")), ids=lambda p: p.name)

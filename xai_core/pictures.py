@@ -223,7 +223,8 @@ def open_picture(path: Path) -> BufferedReader:
             raise BadInput("no such picture", value=shown(path), remedy="Check that the file is still there.")
         return path.open("rb")
     except (OSError, ValueError) as error:
-        raise BadInput("the picture cannot be read", value=shown(path), remedy=f"Mend this: {error}.") from None
+        remedy = f"Check that it can be opened: {error}."
+        raise BadInput("the picture cannot be read", value=shown(path), remedy=remedy) from None
 
 
 def shown(path: Path) -> str:

@@ -81,11 +81,11 @@ def _from_toml(folder: Path | None) -> dict[str, Any]:
     except OSError as error:
         raise _unusable(error.strerror) from None
     except (ValueError, RecursionError) as error:
-        raise BadInput("the settings file is not TOML", value=FILE, remedy=f"Mend it: {error}.") from None
+        raise BadInput("the settings file is not TOML", value=FILE, remedy=f"Correct this: {error}.") from None
 
 
 def _unusable(reason: str | None) -> BadInput:
-    return BadInput("the settings file cannot be read", value=FILE, remedy=f"Mend or remove it: {reason}.")
+    return BadInput("the settings file cannot be read", value=FILE, remedy=f"Correct or remove it: {reason}.")
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:

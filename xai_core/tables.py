@@ -58,7 +58,8 @@ def read_table(path: Path) -> Table:
         text = _decoded(path.read_bytes(), path.name)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise BadInput("the table cannot be read", value=path.name, remedy=f"Mend this: {reason}.") from None
+        remedy = f"Check that it can be opened: {reason}."
+        raise BadInput("the table cannot be read", value=path.name, remedy=remedy) from None
     given, text, skipped = _announced(text)
     records = _records(text, given or _delimiter(text), path.name)
     if not records:

@@ -38,8 +38,21 @@ def percent_range(low: float, high: float, digits: int = 1) -> str:
 
 
 def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign: `+1.2`, `−0.4`, `0`."""
-    return f"{100 * share:+.1f}".replace("-", "−") if share else "0"
+    """A difference of shares in percentage points, with its sign: `+1.2`, `−0.4`, `0`.
+
+    One decimal, but never +0.0 for what is not zero: a bound's sign is the point.
+    """
+    shown = f"{100 * share:+.1f}"
+    if float(shown) == 0:
+        shown = f"{100 * share:+.1g}" if share else "0"
+    return shown.replace("-", "−")
+
+
+def seconds_left(seconds: float) -> str:
+    """How long work will take still, in the unit that a person would use: `40 s left`, `3 min left`, `2 h left`."""
+    if round(seconds) < 90:
+        return f"{round(seconds)} s left"
+    return f"{round(seconds / 60)} min left" if round(seconds) < 5400 else f"{round(seconds / 3600)} h left"
 
 
 def reading(unit: str, direction: int) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from dashboard.drawing.colours import heat_layer
+from xai_core.answers.maps import COARSE
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.maps import STORED, MapStore
 from xai_core.store.run import Run
@@ -185,7 +186,7 @@ def draw_heat(heat: Array, *, signed: bool, scale: float, seen: tuple[float, flo
     Coarse maps (of a layer) are interpolated to 224 pixels, which a browser would do less well; maps with a value per
     pixel keep them, and are averaged down where they are larger than a tile.
     """
-    coarse = max(heat.shape) <= 20
+    coarse = max(heat.shape) <= COARSE
     width, height = _fit(*seen, 224 if coarse else min(max(heat.shape), LARGEST_SIDE), enlarge=True)
     method = Image.Resampling.BILINEAR if coarse else Image.Resampling.BOX
     floats = Image.fromarray(np.nan_to_num(heat).astype(np.float32), mode="F")

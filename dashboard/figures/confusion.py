@@ -10,12 +10,14 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.figures.theme import Theme, class_axis, colour_bar, empty, heat_scale, safe, style
+from xai_core.words import percent, points
 
 Per = Literal["count", "true", "predicted"]
 _UNITS = {"count": "samples", "true": "share of the true class", "predicted": "share of the predicted class"}
 _POINTS = _UNITS | {"true": "points (% of the true class)", "predicted": "points (% of the predicted class)"}
 """Of a difference: a change from 4 % to 6 % is one of 2 percentage points."""
-_ANNOTATED_UP_TO = 20  # classes; beyond, numbers would touch
+NUMBERED_UP_TO = 20
+"""Classes. Up to here every cell says its number, and a scale beside it would say nothing more; beyond, they touch."""
 
 
 def matrix(
@@ -59,7 +61,7 @@ def _heat(values: NDArray, class_names: Sequence[str], per: Per, *, signed: bool
     heat = go.Heatmap(z=values, customdata=[[[t, p] for p in names] for t in names], text=shown, xgap=gap, ygap=gap)
     heat.hovertemplate = "true: %{customdata[0]}<br>predicted: %{customdata[1]}<br>%{text} "
     heat.hovertemplate += f"{_POINTS[per] if signed else _UNITS[per]}<extra></extra>"
-    if len(names) <= _ANNOTATED_UP_TO:
+    if len(names) <= NUMBERED_UP_TO:
         heat.texttemplate = "%{text}"
     return heat
 
@@ -70,9 +72,10 @@ def _number(value: float, per: Per, signed: bool) -> str:
     if signed and value == 0:
         return "0"
     if signed and per != "count":
-        return f"{100 * value:+.1f}".replace("-", "−")
-    sign = "+" if signed else ""
-    return format(value, f"{sign},.0f" if per == "count" else f"{sign}.0%").replace("-", "−")
+        return points(value)
+    if per != "count":
+        return percent(value, 0)
+    return format(value, "+,.0f" if signed else ",.0f").replace("-", "−")
 
 
 def _frame(heat: go.Heatmap, values: NDArray, names: Sequence[str], theme: Theme, title: str) -> go.Figure:

@@ -39,7 +39,7 @@ def render(context: Context) -> None:
     with st.container(key="two-runs"):
         baseline = two_runs(context)
     if baseline is None:
-        empty("Compared with which run?", f"Choose the run that {context.run.name} is to be better than.")
+        empty("Compared with which run?", f"Choose the run to compare {context.run.name} with.")
         return
     found = _found(context, baseline)
     if found is not None:

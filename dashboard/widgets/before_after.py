@@ -21,7 +21,7 @@ from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import ClassLine, gallery
 from dashboard.widgets.movement import movement_card
 from dashboard.widgets.one_method import one_method
-from xai_core.answers.cell import PAGE
+from xai_core.answers.cell import page_of
 from xai_core.answers.compare import MEANING, Comparison, outcome_name
 from xai_core.answers.maps import Column
 from xai_core.answers.movement import MEASURED_UP_TO, Side, moved, movement
@@ -58,20 +58,21 @@ def before_after(context: Context, found: Comparison, baseline: Run, cell: Cell)
     """Draw the choice of samples, their cards, and how far their heatmaps moved."""
     rows = _rows(context, found, cell)
     if not len(rows):
-        empty("No such sample", "Nothing in this group had this fate. Choose another group or transition.")
+        empty("No such sample", "No sample in this group made this transition. Choose another group or transition.")
         return
-    pages = math.ceil(len(rows) / PAGE)
-    page = min(context.selection.page, pages)
-    listed = _listed(context, baseline, cell, rows, rows[(page - 1) * PAGE : page * PAGE])
+    page = page_of(rows, context.selection.page)
+    listed = _listed(context, baseline, cell, rows, page.rows)
     jobs = [pending.ask(side, [column], listed.shown, listed.spec) for side, column in listed.explained]
     if len(rows) > len(listed.shown) and len(listed.explained) == 2 and _measure_all(len(rows)):
         every = rows[:MEASURED_UP_TO]
         jobs += [pending.ask(side, [column], every, listed.spec, urgent=False) for side, column in listed.explained]
     pending.live(context, jobs, lambda: _drawn(context, found, listed), what="Heatmaps of both runs")
-    if pages > 1:
+    if page.pages > 1:
         # Takes no value from outside, so each page has a widget of its own.
-        key = f"compare.page.{page}"
-        st.pagination(pages, default=page, key=key, on_change=lambda: session.update(page=st.session_state[key]))
+        key = f"compare.page.{page.number}"
+        st.pagination(
+            page.pages, default=page.number, key=key, on_change=lambda: session.update(page=st.session_state[key])
+        )
 
 
 def _rows(context: Context, found: Comparison, cell: Cell) -> NDArray[np.int64]:

@@ -64,21 +64,25 @@ class Matrix {
     const numbers = new Uint32Array(bytes.buffer);
     const size = (this.n = data.labels.length);
     Object.assign(this, { cells: data.cells, labels: data.labels, natural: data.labels.map((_, i) => i) });
-    this.entries = []; this.counts = new Map();
+    this.entries = []; this.cellsAt = new Map();
     this.ofTrue = new Float64Array(size); this.ofPredicted = new Float64Array(size);
-    for (let i = 0; i < numbers.length; i += 2) {
+    for (let i = 0; i < numbers.length; i += 4) {
       const [t, p, count] = [Math.floor(numbers[i] / size), numbers[i] % size, numbers[i + 1]];
-      this.entries.push([t, p, count]); this.counts.set(t * size + p, count);
+      this.entries.push([t, p, count]);
+      this.cellsAt.set(t * size + p, { count, true: numbers[i + 2], predicted: numbers[i + 3] });
       this.ofTrue[t] += count; this.ofPredicted[p] += count;
     }
   }
 
-  count(t, p) { return this.counts.get(t * this.n + p) ?? 0; }
+  // Samples, and shares in tenths of a percent: what is read comes from here, rounded as everywhere else.
+  facts(t, p) { return this.cellsAt.get(t * this.n + p) ?? { count: 0, true: 0, predicted: 0 }; }
+
+  // How strong a cell is drawn, and its place in the list.
   value(t, p, count) {
     if (this.mode === "true") return count / this.ofTrue[t];
     return this.mode === "predicted" ? count / this.ofPredicted[p] : count;
   }
-  shown(value) { return this.mode === "count" ? value.toLocaleString("en") : percent(value); }
+  shown(number) { return this.mode === "count" ? number.toLocaleString("en") : percent(number); }
 
   theme() {
     const background = getComputedStyle(this.probe).color;
@@ -91,14 +95,16 @@ class Matrix {
 
   scale() {
     this.most = { error: 0, right: 0 };
+    const read = { error: 0, right: 0 };
     for (const [t, p, count] of this.entries) {
       const kind = t === p ? "right" : "error";
       this.most[kind] = Math.max(this.most[kind], this.value(t, p, count));
+      read[kind] = Math.max(read[kind], this.facts(t, p)[this.mode]);
     }
     const swatch = (kind, name) => {
       const ramp = element("span", "ramp");
       ramp.style.background = `linear-gradient(90deg, ${this.ramps.empty}, ${this.ramps[kind].join(", ")})`;
-      return [element("span", "", name), ramp, element("span", "reach", `0 – ${this.shown(this.most[kind])}`)];
+      return [element("span", "", name), ramp, element("span", "reach", `0 – ${this.shown(read[kind])}`)];
     };
     this.legend.replaceChildren(...swatch("right", "Correct"), ...swatch("error", "Confused"));
   }
@@ -201,7 +207,7 @@ class Matrix {
       const colour = this.colour(t, p, count);
       pen.fillStyle = `rgb(${colour})`;
       this.box(pen, row, column, Math.max(size, 1), round);
-      if (this.cell >= 26) this.number(pen, row, column, size, colour, this.value(t, p, count));
+      if (this.cell >= 26) this.number(pen, row, column, size, colour, this.facts(t, p)[this.mode]);
     }
     pen.globalAlpha = 1;
   }
@@ -224,7 +230,7 @@ class Matrix {
   }
 
   number(pen, row, column, size, [r, g, b], value) {
-    const text = this.mode === "count" ? String(value) : percent(value, "");
+    const text = this.mode === "count" ? String(value) : percent(value, "").replace(/^(0|100)\.0$/, "$1");
     pen.font = `${this.cell >= 38 ? 13 : 11}px ${this.font}`;
     if (pen.measureText(text).width > size - 2) return;
     pen.fillStyle = 0.3 * r + 0.59 * g + 0.11 * b > 135 ? "#1a2422" : "#ffffff";
@@ -290,10 +296,10 @@ class Matrix {
   }
 
   describe(t, p) {
-    const count = this.count(t, p), [of, taken] = [this.ofTrue[t], this.ofPredicted[p]];
-    const share = (whole) => (whole ? `${percent(count / whole)} of ${whole.toLocaleString("en")}` : "none of 0");
+    const { count, ...shares } = this.facts(t, p);
+    const share = (tenths, whole) => (whole ? `${percent(tenths)} of ${whole.toLocaleString("en")}` : "none of 0");
     const what = t === p ? `${this.labels[t]}, recognised` : `${this.labels[t]} → ${this.labels[p]}`;
-    return [what, `${count.toLocaleString("en")} ${count === 1 ? "sample" : "samples"}`, `${share(of)} that are ${this.labels[t]}`, `${share(taken)} predicted ${this.labels[p]}`];
+    return [what, `${count.toLocaleString("en")} ${count === 1 ? "sample" : "samples"}`, `${share(shares.true, this.ofTrue[t])} that are ${this.labels[t]}`, `${share(shares.predicted, this.ofPredicted[p])} predicted ${this.labels[p]}`];
   }
 
   hover(place) {
@@ -342,10 +348,7 @@ function searched(text) {
   return text.replaceAll("\u2060", "").normalize("NFC").toLocaleLowerCase();
 }
 
-function percent(share, unit = " %") {
-  const value = 100 * share;
-  return (value === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)) + unit;
-}
+function percent(tenths, unit = " %") { return (tenths / 10).toFixed(1) + unit; }
 
 function mix(ramp, share) {
   const place = Math.max(0, Math.min(1, share)) * (ramp.length - 1), low = Math.min(Math.floor(place), ramp.length - 2), part = place - low;

@@ -13,6 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.text import visible
+from xai_core.answers.confusion import cells
 from xai_core.triage.confusion import Cell
 
 LIST_FIRST_ABOVE = 200
@@ -71,11 +72,8 @@ def confusion_matrix(
 
 
 def pack(counts: NDArray[np.int64]) -> str:
-    """The cells that are not zero as pairs (flat index, count) of little-endian uint32, in base64."""
-    flat = counts.ravel()
-    places = np.flatnonzero(flat)
-    pairs = np.stack([places, flat[places]], axis=1).astype("<u4")
-    return base64.b64encode(pairs.tobytes()).decode()
+    """The rows of `cells` as little-endian uint32, in base64."""
+    return base64.b64encode(cells(counts).astype("<u4").tobytes()).decode()
 
 
 def _reported(key: str) -> Cell | None:

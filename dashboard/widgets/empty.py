@@ -26,7 +26,7 @@ def no_predictions(context: Context) -> None:
         line = f"xai train {study} --run first --arch small_resnet"
         empty("No run yet", "Train a model on this study, or import a table of predictions.", command=line)
     elif run.predictions is None:
-        empty("This run has no predictions yet", "Let the model look at the samples first; this takes seconds.")
+        empty("This run has no predictions yet", "Let the model look at the samples first.")
         _predict(context, run)
     else:
         empty(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,8 +29,12 @@ _PROBLEM = "jobs.problem"
 def listed(found: Sequence[StoredJob]) -> list[StoredJob]:
     """Those that somebody may want to do something about, the newest first."""
     working = [job for job in found if job.open]
-    ended = [job for job in found if not job.open and job.state != "done"]
+    ended = [job for job in _unfinished(found) if not job.open]
     return working[:LISTED] + ended[:LISTED]
+
+
+def _unfinished(found: Sequence[StoredJob]) -> list[StoredJob]:
+    return [job for job in found if job.state != "done"]
 
 
 def list_jobs(jobs: Jobs, found: Sequence[StoredJob]) -> None:
@@ -44,6 +49,10 @@ def list_jobs(jobs: Jobs, found: Sequence[StoredJob]) -> None:
         st.caption("Jobs of this study")
         for job in shown:
             _job(jobs, job)
+        more = len(_unfinished(found)) - len(shown)
+        if more:
+            st.caption(f"and {more:,} more; all of them in a terminal:")
+            st.code(shlex.join(["xai", "jobs", str(jobs.study)]), language="bash")
 
 
 def _job(jobs: Jobs, job: StoredJob) -> None:

@@ -14,8 +14,6 @@ from dashboard.widgets.table import table
 from xai_core.answers.compare import MATRIX_UP_TO, Comparison
 from xai_core.triage.confusion import Per
 
-NUMBERED_UP_TO = 20
-"""Up to here every cell says its number, and a scale beside it would say nothing more."""
 _BARS = "compare.bars"
 
 
@@ -35,7 +33,7 @@ def matrices(context: Context, found: Comparison, baseline: str) -> None:
         (right, after, f"After: {context.selection.run} ({units})"),
     ):
         figure = confusion.matrix(values, names, theme, per=per, title=title)
-        figure.update_traces(zmax=top, showscale=found.classes > NUMBERED_UP_TO, selector={"type": "heatmap"})
+        figure.update_traces(zmax=top, showscale=found.classes > confusion.NUMBERED_UP_TO, selector={"type": "heatmap"})
         with column:
             plot(figure, key=f"matrix.{title[:5]}", alt=f"Confusion matrix, {title}")
     left, right = st.columns(2, gap="medium")

@@ -9,7 +9,7 @@ from dashboard.frame.context import Context
 from dashboard.heat.evidence import columns
 from dashboard.text import plain
 from dashboard.widgets.method_settings import settings_in_force
-from xai_core.answers.maps import Column
+from xai_core.answers.maps import Column, no_heatmaps
 from xai_core.answers.methods import in_menus
 from xai_core.explainers import EXPLAINERS
 from xai_core.store.obstacles import obstacle
@@ -20,8 +20,7 @@ def one_method(context: Context) -> Column | None:
     reasons = {explainer.card.key: obstacle(context.run, explainer) for explainer in in_menus()}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
-        reason = next(iter(reasons.values()), None) or "no explanation method is installed."
-        st.info(f"There are no heatmaps: {plain(reason)}")
+        st.info(plain(no_heatmaps(context.run)))
         return None
     wanted = (context.selection.method, *context.selection.methods, *usable)
     shown = next(key for key in wanted if key in usable)

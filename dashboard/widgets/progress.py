@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from dashboard.text import escaped
+from xai_core.words import seconds_left
 
 
 class HasProgress(Protocol):
@@ -49,9 +50,4 @@ def progress_html(job: HasProgress) -> str:
 
 
 def _left(job: HasProgress) -> str:
-    if job.seconds_left is None:
-        return ""
-    seconds = round(job.seconds_left)
-    if seconds < 90:
-        return f" · {seconds} s left"
-    return f" · {round(seconds / 60)} min left" if seconds < 5400 else f" · {round(seconds / 3600)} h left"
+    return "" if job.seconds_left is None else f" · {seconds_left(job.seconds_left)}"

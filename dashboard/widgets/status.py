@@ -44,13 +44,14 @@ def _elsewhere(worker: Worker, shown: Container[str]) -> list[Job]:
 
 
 def _line(worker: Worker, jobs: Jobs, shown: Container[str], were_running: frozenset[str]) -> None:
-    if were_running - _running(worker, jobs, shown):
+    running = _running(worker, jobs, shown)
+    if were_running - running or (running and not were_running):  # the first, as one resumed here: begin to look again
         st.rerun()
     status = worker.status()
     if status.alive and status.device:
         state, word = "ready", f"Model worker ready on {status.device}"
     else:
-        state, word = ("waking", "Model worker is starting") if status.alive else ("idle", "Model worker rests")
+        state, word = ("waking", "Model worker is starting") if status.alive else ("idle", "Model worker is idle")
     st.html(f'<div class="status"><span class="dot {state}"></span>{escaped(word)}</div>')
     waited = _elsewhere(worker, shown)
     if waited:

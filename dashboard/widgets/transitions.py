@@ -5,22 +5,20 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.text import escaped
-from xai_core.answers.compare import MEANING, Comparison
+from xai_core.answers.compare import Comparison
 from xai_core.triage.confusion import Cell
 from xai_core.words import percent
 
 
 def totals(found: Comparison) -> None:
     """Draw one stacked bar of all samples with its numbers."""
-    counts = found.numbers()
-    n = len(found.rows)
     parts, words = [], []
-    for kind, meaning in MEANING.items():
+    for kind, meaning, count, share in found.fates:
         style = kind.replace(" ", "-")
-        parts.append(f'<i class="{style}" style="width:{100 * counts[kind] / n:.3f}%"></i>')
+        parts.append(f'<i class="{style}" style="width:{100 * share:.3f}%"></i>')
         words.append(
             f'<div title="{escaped(meaning)}"><span><i class="key {style}"></i>{kind.capitalize()}</span>'
-            f"<b>{counts[kind]:,}</b><em>{percent(counts[kind] / n)}</em></div>"
+            f"<b>{count:,}</b><em>{percent(share)}</em></div>"
         )
     st.html(
         f'<div class="totals"><div class="stack">{"".join(parts)}</div><div class="words">{"".join(words)}</div></div>'

@@ -21,7 +21,7 @@ from tests.dashboard.fakes import add_run, make_study
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound, XaiError
 from xai_core.jobs import process, record, run
 from xai_core.jobs.manage import Jobs
-from xai_core.jobs.operations import OPERATIONS, ExplainArguments, rows_of
+from xai_core.jobs.operations import EXPLAIN, OPERATIONS, ExplainArguments, rows_of
 from xai_core.jobs.record import Standing, StoredJob, What
 from xai_core.jobs.values import record as record_of
 from xai_core.settings import Settings
@@ -379,3 +379,13 @@ def test_an_ended_job_is_no_zombie_of_whoever_began_it(jobs: Jobs) -> None:
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_jobs_on_other_samples_have_other_titles() -> None:
+    def title(**samples: Any) -> str:
+        return EXPLAIN.title(ExplainArguments("net", (("gradcam", {}),), **samples))
+
+    assert title() == "Heatmaps of net: gradcam (test samples)"
+    assert title(split="all", limit=1200) == "Heatmaps of net: gradcam (the first 1,200 of all samples)"
+    assert title(cell=(0, 1)) == "Heatmaps of net: gradcam (a cell of test samples)"
+    assert title(rows=(4,)) == "Heatmaps of net: gradcam (1 sample)"

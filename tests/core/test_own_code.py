@@ -268,7 +268,7 @@ RAISES = {
     "exits": ("import sys; sys.exit(3)", r"model:build failed: it called sys.exit\(3\)"),
     "stops": ("raise KeyboardInterrupt", "model:build failed: KeyboardInterrupt"),
     "own": ("class Odd(BaseException): pass\nraise Odd('so')", "failed: Odd: so"),
-    "mute": ("class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd", "failed: Odd. Mend"),
+    "mute": ("class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd", "failed: Odd. Correct"),
     "endless": ("def f(): return f()\nf()", "failed: RecursionError"),
     "asks": ("input()", "failed: EOFError"),
     "syntax": ("def", "failed: SyntaxError"),

@@ -16,8 +16,11 @@ from dashboard.widgets.confusion_matrix import pack
 from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words
 from tests.tiny_study import xai_json
+from xai_core.answers.cell import cell_facts
+from xai_core.answers.confusion import cells
+from xai_core.answers.scope import Members, Rows
 from xai_core.files import ASSETS
-from xai_core.words import percent_range
+from xai_core.words import percent, percent_range
 
 DEMO = ASSETS / "demo" / "garments"
 METHODS = "gradcam,lrp,shap,eigencam"
@@ -79,6 +82,19 @@ def test_confusion(capsys: Capture) -> None:
     matrix = component(app, "confusion_matrix")
     assert matrix["cells"] == pack(np.array(asked["counts"]))
     assert matrix["labels"] == asked["classes"]
+
+
+def test_the_matrix_rounds_shares_as_sentences_do() -> None:
+    """1 of 16 is 6.2 % in every sentence; a browser by itself would write 6.3 %."""
+    counts = np.array([[15, 1], [0, 3]])
+    assert cells(counts).tolist() == [[0, 15, 938, 1000], [1, 1, 62, 250], [3, 3, 1000, 750]]
+    assert f"{percent(1 / 16)} of the 16" in cell_facts(_members(counts), ("a", "b"), (0, 1)).sentence
+
+
+def _members(counts: Rows) -> Members:
+    """Samples that have this confusion matrix."""
+    places = np.repeat(np.arange(counts.size), counts.ravel())
+    return Members(np.arange(len(places)), places // len(counts), places % len(counts))
 
 
 def test_cell(capsys: Capture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.frame.context import Services
+from dashboard.widgets import status
 from dashboard.widgets.jobs import LISTED, listed
 from tests.dashboard.pages import opened, words
 from xai_core.jobs import process, record
@@ -158,3 +160,30 @@ def test_only_what_may_need_somebody_is_listed(jobs: Jobs) -> None:
     done, failed = replace(job, state="done"), [replace(one, state="failed") for one in many]
     assert len(listed([done, *failed, *many])) == 2 * LISTED
     assert listed([done]) == []
+
+
+def test_jobs_that_are_not_listed_are_counted(jobs: Jobs) -> None:
+    job = jobs.start("predict", PREDICT, Settings())
+    record.write_standing(job.folder, Standing("stopped"))
+    for number in range(LISTED + 1):
+        shutil.copytree(job.folder, job.folder.with_name(f"predict-{number}"))
+    app = opened("overview")
+    assert words(app).count("Predictions of untested") == LISTED
+    assert "and 2 more" in words(app)
+    assert f"xai jobs {jobs.study}" in words(app).splitlines()
+
+
+def test_a_job_that_is_resumed_in_a_quiet_study_is_followed(
+    jobs: Jobs, working: Callable[[StoredJob], None], served: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reruns: list[bool] = []
+    monkeypatch.setattr(status.st, "rerun", lambda: reruns.append(True))
+    status._line(served.worker, jobs, (), frozenset())
+    assert not reruns
+    job = jobs.start("predict", PREDICT, Settings())
+    working(job)
+    status._line(served.worker, jobs, (), frozenset())
+    assert reruns
+    reruns.clear()
+    status._line(served.worker, jobs, (), frozenset([job.id]))
+    assert not reruns

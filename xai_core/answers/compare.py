@@ -139,6 +139,12 @@ class Comparison:
         codes = self.codes if members is None else self.codes[members]
         return dict(zip(TRANSITIONS, np.bincount(codes, minlength=len(TRANSITIONS)).tolist(), strict=True))
 
+    @property
+    def fates(self) -> list[tuple[str, str, int, float]]:
+        """Each transition in the order of reading: its name, what it means, how many samples made it, their share."""
+        counts, n = self.numbers(), len(self.rows)
+        return [(name, meaning, counts[name], counts[name] / n) for name, meaning in MEANING.items()]
+
     def rates(self, per: Per) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Both confusion matrices and their difference, in samples or in shares: see `confusion.rates`."""
         before, after = (rates(counts, per) for counts in self.counts)

@@ -108,6 +108,20 @@ def pair_words(pair: Mapping[Hashable, Any]) -> tuple[str, str, str]:
     return f"{pair['count']:,} of {pair['n']:,}", percent(pair["share"]), percent_range(pair["low"], pair["high"])
 
 
+def cells(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`(C, 4)` of the cells that hold samples: place in the flat matrix, samples, and their share of the true and of
+    the predicted class in tenths of a percent, as `percent` rounds it."""
+    places = np.flatnonzero(counts)
+    tenths = [_tenths(rates(counts, per).ravel()[places]) for per in ("true", "predicted")]
+    return np.stack([places, counts.ravel()[places], *tenths], axis=1)
+
+
+def _tenths(shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    values, which = np.unique(shares, return_inverse=True)
+    written = [int(percent(value).removesuffix(" %").replace(".", "")) for value in values.tolist()]
+    return np.array(written, np.int64)[which]
+
+
 def similar(counts: NDArray[np.int64]) -> list[int]:
     """An order of the classes that puts those often confused next to each other."""
     return [int(i) for i in similarity_order(counts)]

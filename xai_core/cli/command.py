@@ -54,7 +54,7 @@ def study_argument(parser: argparse.ArgumentParser, *, made: bool = True) -> Non
 
 
 def elsewhere_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--data`; `look_elsewhere` heeds it."""
+    """Add `--data`; `look_elsewhere` obeys it."""
     words = "where the study's pictures lie now, this time; xai move says it for good"
     parser.add_argument("--data", dest="elsewhere", type=path, metavar="FOLDER", help=words)
 

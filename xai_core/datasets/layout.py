@@ -187,7 +187,7 @@ def _unreadable(root: Path, error: OSError) -> BadInput:
     if not root.is_dir():
         return BadInput("no such data folder", value=root.name, remedy="Check the path.")
     reason = os.strerror(error.errno or 0)
-    return BadInput("the data folder cannot be read", value=root.name, remedy=f"Mend this: {reason}.")
+    return BadInput("the data folder cannot be read", value=root.name, remedy=f"Check that it can be opened: {reason}.")
 
 
 def _is_system(name: str) -> bool:

@@ -18,7 +18,9 @@ from xai_core.params import build
 from xai_core.pipeline.asked import Given, existing
 from xai_core.settings import Settings
 from xai_core.store.files import checked_name
+from xai_core.text import counted
 from xai_core.types import SPLITS, CancelToken, Progress, silent
+from xai_core.words import of_split
 
 if TYPE_CHECKING:
     from xai_core.store.run import Run
@@ -234,12 +236,20 @@ def _train(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
 
 def _explaining(wanted: ExplainArguments) -> str:
     methods = ", ".join(key for key, _ in wanted.methods)
-    return f"Heatmaps of {wanted.run}: {methods}"
+    return f"Heatmaps of {wanted.run}: {methods} ({_samples(wanted)})"
 
 
 def _scoring(wanted: ScoreArguments) -> str:
     metrics, methods = (", ".join(key for key, _ in named) for named in (wanted.metrics, wanted.methods))
-    return f"Scores of {wanted.run}: {metrics} of {methods}"
+    return f"Scores of {wanted.run}: {metrics} of {methods} ({_samples(wanted)})"
+
+
+def _samples(wanted: ExplainArguments) -> str:
+    """Tells jobs apart that differ in nothing else."""
+    if wanted.rows:
+        return counted(len(wanted.rows), "sample")
+    where = f"{'a cell of ' if wanted.cell else ''}{'all samples' if wanted.split == 'all' else of_split(wanted.split)}"
+    return where if wanted.limit is None else f"the first {wanted.limit:,} of {where}"
 
 
 PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.run}", _check_predict, _predict)

@@ -50,7 +50,7 @@ class ModelInput:
     explain: Again
 
     def take(self, rows: NDArray[np.int64]) -> ModelInput:
-        """The same of some of the samples."""
+        """The same input for some of the samples only."""
         chosen = rows.tolist()
 
         def explain(classifier: Classifier, x: Tensor, inner: NDArray[np.int64]) -> Explanation:
@@ -96,7 +96,7 @@ class MetricInput:
         return self.asked
 
     def take(self, rows: NDArray[np.int64]) -> MetricInput:
-        """The same of some of the samples."""
+        """The same record for some of the samples only."""
         return MetricInput(
             self.maps[rows],
             self.explainer,

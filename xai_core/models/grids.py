@@ -69,7 +69,7 @@ def layout_of(classifier: Classifier, layer: str) -> Layout:
 
 
 def layouts(classifier: Classifier, names: Sequence[str]) -> dict[str, Layout]:
-    """The same of several layers, out of one pass. Kept per model: it is its code that decides, not its weights.
+    """The layouts of several layers, from one pass. Kept per model: it is its code that decides, not its weights.
 
     Two forwards without gradients, of four pictures and of one; the model is left as it was. What its code raises
     comes out.

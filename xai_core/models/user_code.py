@@ -19,7 +19,7 @@ import torch
 from xai_core.errors import BadInput, Cancelled, XaiError
 
 LOG = logging.getLogger("xai.own_code")
-MEND = "Mend the function and try again."
+REPAIR = "Correct the function and try again."
 MEMORY = "Take smaller batches (batch_size in xai.toml, or XAI_BATCH_SIZE), a smaller size, or another device."
 DEVICE = "Let the code use its input's device (x.device), not a fixed one."
 
@@ -27,7 +27,7 @@ _told: set[str] = set()
 
 
 @contextmanager
-def user_code(name: str, problem: str = "failed", remedy: str = MEND) -> Iterator[None]:
+def user_code(name: str, problem: str = "failed", remedy: str = REPAIR) -> Iterator[None]:
     """Within, code of the user's runs: `name` is what it is called in messages.
 
     What it prints goes to standard error, what it warns of becomes one line, told once. It finds no arguments of our

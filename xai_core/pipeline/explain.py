@@ -107,7 +107,7 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
             for count in _fill(bench, request, group, rows[missing], [targets[i] for i in missing]):
                 done += count
                 yield done, total
-        except (NotFound, NotApplicable) as problem:  # the other methods need not wait for it to be mended
+        except (NotFound, NotApplicable) as problem:  # the other methods need not wait until it is corrected
             problems.append(problem)
     if problems:
         raise problems[0]

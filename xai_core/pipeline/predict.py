@@ -27,7 +27,7 @@ from xai_core.types import CancelToken, Progress, silent
 
 LOG = logging.getLogger("xai.predict")
 
-MEND = "Mend the model's code, and import it again under another name."
+REPAIR = "Correct the model's code, and import it again under another name."
 SAVE_EVERY, SAVE_SECONDS = 4096, 10.0
 """Samples and seconds between two writes: what a killed run loses at most."""
 
@@ -158,13 +158,13 @@ class _Work:
 
 def _probabilities(task: Task, classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     x = as_input(classifier, pixels)
-    with user_code(classifier.architecture, "fails", MEND), torch.no_grad():
+    with user_code(classifier.architecture, "fails", REPAIR), torch.no_grad():
         return task.probabilities(classifier.logits(x)).cpu().numpy()
 
 
 def _nothing(left_out: Mapping[str, str]) -> BadInput:
     first, reason = next(iter(left_out.items()))
-    remedy = "The same holds for all that were asked; mend the model or the data and start again."
+    remedy = "The same holds for all that were asked; correct the model or the data and start again."
     return BadInput("no sample could be predicted", value=f"{first}: {reason}", remedy=remedy)
 
 

@@ -128,7 +128,7 @@ def score_steps(bench: Bench, request: ScoreRequest) -> Iterator[tuple[int, int]
     try:
         for made, of in _explain(bench, wanted):
             yield done + made, total + of
-    except NotFound as unknown:  # a layer: scores of the other methods need not wait for it to be mended
+    except NotFound as unknown:  # a layer: scores of the other methods need not wait until it is corrected
         problem = unknown
     for count in _fill(bench, wanted):
         done += count

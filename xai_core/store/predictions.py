@@ -202,7 +202,7 @@ class PredictionFiles:
         else:
             problem = self._wrong_rows(rows) or Dense(probabilities).problem()
         if problem:
-            raise BadInput("predictions that cannot be right", value=problem, remedy="Mend them and write again.")
+            raise BadInput("predictions that cannot be right", value=problem, remedy="Correct them and write again.")
         labels = self._study.labels[rows]
         if losses is None:
             losses = loss_of(probabilities[np.arange(len(rows)), labels])

@@ -31,7 +31,7 @@ def from_scan(scan: Scan) -> pa.Table:
     table = files.to_table(scan.samples, SAMPLE_SCHEMA, "the sample table")
     problem = broken(table, len(scan.class_names))
     if problem:
-        raise BadInput("the sample table cannot be stored", value=problem, remedy="Mend the data or its dataset.")
+        raise BadInput("the sample table cannot be stored", value=problem, remedy="Correct the data or its dataset.")
     return table
 
 

@@ -203,7 +203,7 @@ class Study:
         return next(self.pictures([row]))
 
     def pictures(self, rows: Sequence[int]) -> Iterator[Image.Image]:
-        """The same of several samples, one after the other."""
+        """The pictures of several samples, one after the other."""
         return map(self._picture, self.records(rows))  # a map goes on after a picture that failed
 
     def _picture(self, sample: Mapping[str, Any]) -> Image.Image:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xai_core.triage.confusion import Cell, Per, confusion_counts, rates
 from xai_core.triage.intervals import LEVEL, paired_difference
+from xai_core.words import percent, points
 
 TRANSITIONS = ("still right", "fixed", "broken", "still wrong", "changed its mistake")
 """What can happen to a sample, in the order of the codes of `transitions`."""
@@ -141,9 +142,9 @@ def verdict(change: PairedChange, what: str, *, lower_is_better: bool = False) -
     if not change.n:
         return Verdict("empty", f"{what}: there are no samples to compare.")
     counts = (
-        f"{change.before} of {change.n} ({change.before / change.n:.1%}) before, "
-        f"{change.after} of {change.n} ({change.after / change.n:.1%}) after"
-    ).replace("%", " %")
+        f"{change.before} of {change.n} ({percent(change.before / change.n)}) before, "
+        f"{change.after} of {change.n} ({percent(change.after / change.n)}) after"
+    )
     numbers = f"{counts}; {_interval(change)}; exact McNemar p {_p(change.p)}."
     if change.sure:
         better = (change.difference > 0) != lower_is_better
@@ -154,17 +155,8 @@ def verdict(change: PairedChange, what: str, *, lower_is_better: bool = False) -
 
 
 def _interval(change: PairedChange) -> str:
-    difference, low, high = (_points(value) for value in (change.difference, change.low, change.high))
+    difference, low, high = (points(value) for value in (change.difference, change.low, change.high))
     return f"{difference} percentage points, 95 % interval {low} to {high}"
-
-
-def _points(share: float) -> str:
-    """One decimal, but never +0.0 for what is not zero: a bound's sign is the point."""
-    points = 100 * share
-    shown = f"{points:+.1f}"
-    if float(shown) == 0:
-        shown = "0" if points == 0 else f"{points:+.1g}"
-    return shown.replace("-", "−")
 
 
 def _p(p: float) -> str:

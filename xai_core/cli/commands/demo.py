@@ -16,6 +16,7 @@ from xai_core.cli.commands.serve import serve
 from xai_core.errors import BadParameter
 from xai_core.files import storage_errors
 from xai_core.settings import load as load_settings
+from xai_core.words import percent
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +75,7 @@ def _show(result: dict[str, Any]) -> str:
     if result["former"]:
         lines.append(f"The former one is kept in {result['former']}")
     lines += (
-        f"{name}: accuracy {run['accuracy']:.1%} of {run['n']}, "
+        f"{name}: accuracy {percent(run['accuracy'])} of {run['n']}, "
         f"{run['dress_as_skirt']} of {run['dresses']} dresses taken for skirts "
         f"({run['tight_dress_as_skirt']} of the {run['tight_dresses']} framed tightly), "
         f"{run['skirt_as_dress']} of {run['skirts']} skirts for dresses"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.command import Command, long_work, study_argument
 from xai_core.errors import BadInput, BadParameter, Cancelled, XaiError
+from xai_core.words import seconds_left
 
 if TYPE_CHECKING:
     from xai_core.jobs.manage import Jobs
@@ -110,7 +111,7 @@ def _lines(jobs: list[dict[str, Any]]) -> list[str]:
     for job in jobs:
         far = f"  {job['done']} of {job['total']} {job['unit']}" if job["total"] else ""
         if job["seconds_left"] is not None:
-            far += f", {job['seconds_left']:.0f} s left"
+            far += f", {seconds_left(job['seconds_left'])}"
         lines.append(f"{job['id']:<{width}}  {job['state']:<8}  {job.get('title', '')}{far}")
         if job["error"]:
             lines.append(f"  {job['error']}")

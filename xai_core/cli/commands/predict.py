@@ -18,6 +18,7 @@ from xai_core.cli.command import (
 )
 from xai_core.errors import BadParameter
 from xai_core.types import SPLITS
+from xai_core.words import percent
 
 _SHOWN = 5
 """Samples that are left out and named to people; --json names all."""
@@ -69,7 +70,9 @@ def accuracies(run: Any) -> dict[str, Any]:
 
 def _show(result: dict[str, Any]) -> str:
     lines = [f"{result['run']}: {result['new']} new predictions"]
-    lines += [f"  {split:<11} accuracy {v['accuracy']:.2%} of {v['n']}" for split, v in result["splits"].items()]
+    lines += [
+        f"  {split:<11} accuracy {percent(v['accuracy'], 2)} of {v['n']}" for split, v in result["splits"].items()
+    ]
     left_out = result["left_out"]
     if left_out:
         lines.append(f"  {len(left_out)} left out, in no count; predict asks them again next time")

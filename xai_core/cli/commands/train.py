@@ -23,6 +23,7 @@ from xai_core.cli.flags import given_parameters, parameter_flags
 from xai_core.errors import BadParameter
 from xai_core.params import assignments
 from xai_core.text import comma_list
+from xai_core.words import percent
 
 if TYPE_CHECKING:
     from xai_core.store.run import Run
@@ -152,7 +153,7 @@ def _show(result: dict[str, Any]) -> str:
     for row in result["history"]:
         if row["split"] == "validation":
             best = "  ← kept" if row["epoch"] == result["best_epoch"] else ""
-            lines.append(f"  epoch {row['epoch']:>3}  validation accuracy {row['accuracy']:.2%}{best}")
+            lines.append(f"  epoch {row['epoch']:>3}  validation accuracy {percent(row['accuracy'], 2)}{best}")
     if size := result["cache_bytes"]:
         lines.append(f"Resized pictures take {size / 2**30:.2g} GiB in the study's folder cache, which you may delete.")
     return "\n".join([*lines, f"Next: {result['next']}"])

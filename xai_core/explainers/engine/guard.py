@@ -64,11 +64,11 @@ def _told(error: BaseException, classifier: Classifier) -> NotApplicable:
 
     cause = f"{type(error).__name__}: {error}"
     if not any(frame.f_code.co_name == BACKWARD for frame, _ in walk_tb(error.__traceback__)):
-        remedy = "It must take any number of pictures, also one: mend it, and import the model again."
+        remedy = "It must take any number of pictures, also one: correct it, and import the model again."
         return NotApplicable("the model's own code failed", value=cause, remedy=remedy)
     if not passes_gradients(classifier):
         return no_gradient(classifier)
-    remedy = "Mend it, or use a method that needs no gradient, such as occlusion."
+    remedy = "Correct it, or use a method that needs no gradient, such as occlusion."
     return NotApplicable("the model's own code failed on the way back, for the gradient", value=cause, remedy=remedy)
 
 

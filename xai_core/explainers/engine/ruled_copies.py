@@ -1,7 +1,7 @@
 """Copies of a model on which Captum's DeepLIFT and guided backpropagation do what their papers say.
 
 Both set hooks on modules, and fail in silence where a rectifier is a function call, is used twice or works in place
-(see `rewrite`). DeepLIFT fails in two more places, which its copy mends:
+(see `rewrite`). DeepLIFT fails in two more places, which its copy repairs:
 
 - Where one hooked module feeds another (a rectifier before a max-pooling), Captum reads the gradient between them
   before the second has changed it. So each hooked module gets a copy of its input.
