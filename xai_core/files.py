@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -150,6 +150,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises:
         StorageFull: no room; the old file is untouched.
+        BadInput: the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
     try:
@@ -161,7 +162,8 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.replace(temporary, path)
             sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that cannot be written refuses this too, and the first error says more
+            temporary.unlink()
 
 
 def finite(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from tests.core import store_cases as cases
 from tests.core.store_cases import chances
 from tests.tiny_study import fails, xai_json
 from xai_core.answers.question import questions
-from xai_core.cli.main import main
+from xai_core.cli.commands.show import OTHERS
+from xai_core.cli.main import main, parser
 from xai_core.files import ASSETS
 from xai_core.store.run import RunInfo
 from xai_core.store.study import Study
@@ -38,6 +40,15 @@ def test_every_question_says_what_it_is(name: str) -> None:
     assert question.name == name
     assert question.help
     assert len(set(question.choices)) == len(question.choices)
+
+
+def test_help_names_every_question_and_the_commands_that_answer_others(study: Study, capsys: Capture) -> None:
+    assert main(["show", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert all(name in told for name in [*questions(), *OTHERS])
+    for name, line in OTHERS.items():
+        parser().parse_args(shlex.split(line)[1:])
+        assert line.replace("STUDY", str(study.path)) in fails(capsys, "show", study.path, name)
 
 
 def test_a_table_of_predictions_has_all_but_maps(study: Study, capsys: Capture) -> None:

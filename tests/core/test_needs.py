@@ -193,7 +193,10 @@ def test_a_layer_that_is_asked_for_needs_no_declared_one(study: Study) -> None:
     run = study.run("net")
     run.set_info(cam_layer="")
     gradcam, smoothgrad = EXPLAINERS["gradcam"], EXPLAINERS["smoothgrad"]
-    assert obstacle(run, gradcam) == "this run's model declares no layer for class activation maps."
+    assert obstacle(run, gradcam) == (
+        "this run's model declares no layer for class activation maps. "
+        "Name one of its layers with --set METHOD.layer=NAME: features.8, features.4, features.0, …."
+    )
     assert obstacle(run, gradcam, gradcam.params(layer="features")) is None
     assert obstacle(run, smoothgrad) is None
     assert obstacle(run, smoothgrad, smoothgrad.params(method="gradcam")) == obstacle(run, gradcam)

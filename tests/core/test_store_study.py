@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ import pytest
 from tests.core import store_cases as cases
 from xai_core.datasets.base import SAMPLE_COLUMNS
 from xai_core.errors import BadInput, BadParameter, NewerSchema, NotFound
+from xai_core.files import write_atomic
 from xai_core.store import files
 from xai_core.store.run import RunInfo
 from xai_core.store.samples import SAMPLE_SCHEMA
@@ -300,3 +303,15 @@ def test_a_read_only_study_opens_and_says_so_when_written(read_only: Path) -> No
         with pytest.raises(BadInput, match="cannot be written"):
             write()
     assert again.count() == 2
+
+
+def test_a_disk_that_cannot_be_written_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a disk refuses also to remove what is not there."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("open", "unlink"):
+        monkeypatch.setattr(Path, name, refused)
+    with pytest.raises(BadInput, match=r"cannot be written: .*study\.json \(Read-only file system\)"):
+        write_atomic(tmp_path / "study.json", b"{}")

@@ -24,7 +24,7 @@ OPEN: tuple[State, ...] = ("starting", "running", "stopping")
 RESUMABLE: tuple[State, ...] = ("failed", "stopped", "died")
 _STORED: tuple[State, ...] = (*OPEN, "done", "failed", "stopped")
 
-DIED = "Its process ended without a word: it was killed, or the machine was. Resume goes on from what is stored."
+DIED = "Its process ended without a word: it or the machine was killed, or the disk full. Resume goes on from there."
 _LONGEST = 2**26
 """Bytes of a file that says what a job is."""
 

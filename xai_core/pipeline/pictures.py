@@ -211,7 +211,8 @@ def _fill(folder: Path, about: Mapping[str, Any], rows: Iterator[NDArray[np.uint
         write_atomic(folder / PRESENT, there.tobytes())
         write_json(folder / MANIFEST, {**about, "content": _content(sums, there)})
     except BaseException:
-        (folder / ROWS).unlink(missing_ok=True)  # gives its room back at once
+        with contextlib.suppress(OSError):
+            (folder / ROWS).unlink()  # gives its room back at once
         raise
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from xai_core.files import damaged
-from xai_core.store.run import Run
+
+if TYPE_CHECKING:
+    from xai_core.store.run import Run
 
 
 def convolutional_layers(run: Run) -> list[str]:

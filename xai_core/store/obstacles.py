@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from xai_core.errors import XaiError
 from xai_core.explainers.base import Explainer
+from xai_core.store.layers import convolutional_layers
+from xai_core.text import listed
 
 if TYPE_CHECKING:
     from xai_core.store.run import Run
@@ -30,7 +34,15 @@ def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str
     params = explainer.params() if params is None else params
     found = {}
     if not (run.info.cam_layer or getattr(params, "layer", "")):
-        found["cam_layer"] = "this run's model declares no layer for class activation maps."
+        found["cam_layer"] = f"this run's model declares no layer for class activation maps.{_layers(run)}"
     if not run.study.samples["has_mask"].any():
         found["mask"] = "the study has no masks."
     return {need: found[need] for need in found if need in explainer.card_for(params).needs}
+
+
+def _layers(run: Run) -> str:
+    """The layers that the model could be asked at, those near the decision first; "" where none is known."""
+    names: list[str] = []
+    with suppress(XaiError):  # damaged weights are told where they are loaded
+        names = convolutional_layers(run)[::-1]
+    return f" Name one of its layers with --set METHOD.layer=NAME: {listed(names)}." if names else ""

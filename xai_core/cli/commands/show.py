@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,20 @@ if TYPE_CHECKING:
     from xai_core.store.study import Study
 
 
+OTHERS = {
+    "aggregate": "xai aggregate STUDY --run NAME --method KEY --cell TRUE:PREDICTED",
+    "sanity": "xai sanity STUDY --run NAME --methods A,B",
+    "compare": "xai compare STUDY --baseline NAME --candidate NAME",
+    "agreement": "xai agreement STUDY --run NAME --methods A,B --cell TRUE:PREDICTED",
+    "scores": "xai score STUDY --run NAME --methods A,B --metrics C",
+}
+"""What is not asked here, because maps may have to be computed first or two runs are needed: the line that asks it."""
+
+
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
-    parser.add_argument("question", metavar="QUESTION", help="overview, confusion, cell, sample, …")
+    words = "overview, confusion, cell, sample; commands of their own answer " + ", ".join(OTHERS)
+    parser.add_argument("question", metavar="QUESTION", help=words)
     for flags in _FLAGS.values():
         for add in flags:
             add(parser)
@@ -64,8 +76,11 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.answers.question import questions
 
     known = questions()
+    if args.question in OTHERS:
+        line = OTHERS[args.question].replace("STUDY", shlex.quote(str(args.study)), 1)
+        raise BadParameter("a command of its own answers this", value=args.question, remedy=f"Run {line}.")
     if args.question not in known:
-        raise NotFound.among("question", args.question, known)
+        raise NotFound.among("question", args.question, [*known, *OTHERS])
     question = known[args.question]
     _check_flags(args, question)
     answer = question.answer(_asked(open_study(args), args))
