@@ -218,7 +218,7 @@ def test_a_killed_filling_is_done_again(study: Study) -> None:
         [sys.executable, "-c", FILL, str(study.path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "reading\n"
+        assert process.stdout.readline().startswith("reading")  # two threads may speak at once
         time.sleep(0.7)
         process.kill()
     assert list((study.path / "cache").rglob("rows.bin"))
