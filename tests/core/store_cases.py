@@ -68,7 +68,6 @@ def scan(n: int = 30) -> Scan:
 
 def study(folder: Path, n: int = 30) -> Study:
     """A study of `scan(n)` in `folder/study`."""
-    (folder / "data").mkdir(exist_ok=True)
     return Study.create(folder / "study", dataset="grey", params={}, data=folder / "data", seed=7, scan=scan(n))
 
 

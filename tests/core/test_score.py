@@ -311,7 +311,7 @@ def test_scoring_as_a_job_is_checked_at_once_and_does_the_same(run: Run) -> None
     assert seen[0] == (0, 32)
     assert seen[-1] == (32, 32)
     assert summary(run).n == 8
-    assert job.title(arguments) == f"Scores of run: {SPARSENESS}, {POINTING} of gradcam"
+    assert job.title(arguments) == f"Scores of run: {SPARSENESS}, {POINTING} of gradcam (test samples)"
 
 
 def test_parameters_are_kept_apart(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

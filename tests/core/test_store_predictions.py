@@ -32,6 +32,7 @@ SPLITS = ("test", "train")
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """30 pictures: the grey level of each is its row."""
     cases.register_grey(monkeypatch)
+    (tmp_path / "data").mkdir()
     return cases.study(tmp_path).add_run("run", RunInfo())
 
 
