@@ -221,6 +221,7 @@ def test_a_model_of_ones_own(study: Path, tmp_path: Path, capsys: Capture, monke
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "their_net.py").write_text(OWN_CODE)
     monkeypatch.syspath_prepend(tmp_path)
+    torch.manual_seed(0)
     module = __import__("their_net").net(3)
     torch.save(module.state_dict(), tmp_path / "w.pt")
     words: list[str | Path] = ["import", study, "--run", "own", "--arch", "their_net:net", "--weights", "w.pt"]

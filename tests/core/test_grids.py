@@ -151,6 +151,17 @@ def test_a_grid_one_place_larger_than_the_picture() -> None:
     assert run(wrap(net, "1", shape=SHAPE), "gradcam").maps.shape == (4, 17, 17)
 
 
+@pytest.mark.parametrize("seed", [29, 36, 52, 70, 0])
+def test_pooled_channels_are_no_grid_however_they_change(seed: int) -> None:
+    """Four channels of one place each: with these weights the change happens to move along the channels."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    classifier = wrap(module, "0")
+    assert layout_of(classifier, "2").channels == 1
+    assert [name for name, _ in layer_candidates(classifier)] == ["0", "1"]
+
+
 def test_a_deep_grid_that_each_corner_shows_all_over_is_taken_by_its_aspect() -> None:
     """Of 2 × 2 places, each of which sees the whole picture."""
     parts = [nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.AvgPool2d(8, 1, 4), nn.Conv2d(16, 12, 7, 4, 1), nn.ReLU()]

@@ -221,7 +221,9 @@ class _Fit:
         along = [move for move, shows in zip((downs[down], acrosses[across]), seen, strict=True) if shows]
         most = max(map(abs, (downs[across], acrosses[down], downs[channels], acrosses[channels])))
         least = min(along, default=0.0)
-        self.shown = self.alive and least >= MOVES and most < least / 2
+        # Of one side alone, as of pooled channels, a move may be chance.
+        whole = all(shows or side == 1 for shows, side in zip(seen, shape[1:], strict=True))
+        self.shown = self.alive and whole and least >= MOVES and most < least / 2
         stays = min(sizes) >= WIDE and least < STAYS
         self.elsewhere = self.alive and (stays or least <= -MOVES or most >= MOVES)
         self.stretch = abs(sizes[0] * shape[2] - sizes[1] * shape[1])
