@@ -59,7 +59,8 @@ def click_cell(page: Page, true: int, predicted: int) -> None:
 
 def gallery_shows(page: Page, title: str, *, seconds: float = 60, computed: bool = True) -> None:
     """Wait until the gallery has this heading and its visible pictures are there (and, if computed, all heatmaps)."""
-    page.wait_for_function(_GALLERY_SHOWS, arg=[title, computed], timeout=seconds * 1000)
+    # Four times a second: in each frame, looking would take the core that the worker needs.
+    page.wait_for_function(_GALLERY_SHOWS, arg=[title, computed], polling=250, timeout=seconds * 1000)
 
 
 def timed_click(page: Page, true: int, predicted: int, title: str) -> float:

@@ -90,7 +90,7 @@ def test_what_is_not_there_is_computed_while_one_looks(address: str, demo: Study
     true = names(demo).index("Graphic tee")
     where = f"confusion?study=garments&run=baseline&split=validation&methods=gradcam,lrp&true={true}&predicted={true}"
     page, watch = opened(person, address, where)
-    gallery_shows(page, title_of(names(demo), true, true), seconds=120)
+    gallery_shows(page, title_of(names(demo), true, true), seconds=240)
     expect(page.locator('.st-key-gallery figure[data-state="ready"]').first).to_be_visible()
     assert not watch.problems
 

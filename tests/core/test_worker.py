@@ -32,7 +32,7 @@ def client() -> Iterator[WorkerClient]:
     client.stop()
 
 
-def wait(true: Callable[[], bool], seconds: float = 90) -> None:
+def wait(true: Callable[[], bool], seconds: float = 200) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "too long"

@@ -25,7 +25,7 @@ def main() -> None:
     ended = threading.Event()
     end_with(os.getppid(), ended.set)  # before anything that takes long
     threading.Thread(target=_leave, args=(ended,), daemon=True, name="end").start()
-    os.nice(10)  # whoever looks at a page goes first
+    os.nice(5)  # whoever looks at a page goes first
     # Events get a channel of their own: whatever a library prints goes to standard error instead.
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
