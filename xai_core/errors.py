@@ -2,6 +2,7 @@
 
 XaiError                  a user's mistake: problem, value and remedy in one line
 ├── BadInput              a file, table or picture that cannot be used as it is
+│   └── LeftOut           some samples of many could not be read; all else is done
 ├── BadParameter          an option or parameter outside what it accepts
 ├── NotFound              a name that is not among the known ones
 ├── NotApplicable         a method that does not hold for this model or data
@@ -14,7 +15,7 @@ Cancelled                 not an error: the user stopped the work
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import PurePath
@@ -72,6 +73,23 @@ class XaiError(Exception):
 
 class BadInput(XaiError):
     """A file, table or picture that cannot be used as it is."""
+
+
+class LeftOut(BadInput):
+    """Samples that could not be read, told when all else is done.
+
+    Args:
+        reasons: by the id of the sample.
+        what: of what the others have, in the plural.
+    """
+
+    def __init__(self, reasons: Mapping[str, str], what: str) -> None:
+        self.reasons = dict(reasons)
+        first, reason = next(iter(self.reasons.items()))
+        count = len(self.reasons)
+        problem = "1 sample cannot be read and has" if count == 1 else f"{count:,} samples cannot be read and have"
+        remedy = reason[:1].upper() + reason[1:]
+        super().__init__(f"{problem} no {what}", value=first if count == 1 else f"such as {first}", remedy=remedy)
 
 
 class BadParameter(XaiError):

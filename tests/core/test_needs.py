@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from PIL import Image
 
 from tests.tiny_study import SIDE, fails, write_pictures, xai, xai_json
 from xai_core.answers.maps import columns
-from xai_core.errors import NotApplicable
+from xai_core.errors import BadInput, LeftOut, NotApplicable
 from xai_core.explainers import EXPLAINERS, ExplainerInput, cam_method
 from xai_core.explainers.base import Explainer
 from xai_core.models.preprocess import Preprocess
@@ -25,7 +26,7 @@ from xai_core.params import NoParams, build, specs
 from xai_core.pipeline.explain import NO_MASK, Request, explain_steps
 from xai_core.pipeline.load import Bench
 from xai_core.registry import FAMILIES, family
-from xai_core.store.maps import REFUSED, STORED
+from xai_core.store.maps import MISSING, REFUSED, STORED
 from xai_core.store.obstacles import obstacle
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -160,6 +161,25 @@ def test_samples_without_a_mask_alone_are_refused_too(study: Study) -> None:
     maps = run.maps("toy", NoParams())
     assert maps is not None
     assert maps.get([row], [run.targets([row], "predicted")[0].key]).refusals == [NO_MASK]
+
+
+def test_a_mask_that_cannot_be_read_costs_no_other(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, rows, plain = study.run("net"), study.rows("test"), Study.mask
+    row = int(rows[study.samples["has_mask"].to_numpy()[rows]][0])
+
+    def mask(self: Study, asked: int) -> Any:
+        if asked == row:
+            raise BadInput("not a picture", value="mask.png", remedy="Replace it.")
+        return plain(self, asked)
+
+    monkeypatch.setattr(Study, "mask", mask)
+    with pytest.raises(LeftOut, match="1 sample cannot be read and has no heatmaps") as told:
+        list(explain_steps(Bench("cpu"), Request(run, rows.tolist(), "predicted", [("toy", {})])))
+    assert list(told.value.reasons) == [study.samples["id"][row]]
+    maps = run.maps("toy", NoParams())
+    assert maps is not None
+    missing = maps.state(rows, [target.key for target in run.targets(rows, "predicted")]) == MISSING
+    assert rows[missing].tolist() == [row]
 
 
 def test_an_edited_mask_makes_maps_stale(study: Study) -> None:

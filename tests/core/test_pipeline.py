@@ -21,7 +21,8 @@ from tests import tiny_study
 from tests.conftest import ROOT
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.main import main
-from xai_core.errors import BadInput, BadParameter, NotFound, StorageFull
+from xai_core.datasets.image_folder import ImageFolder
+from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound, StorageFull
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import BACKGROUND, CamParams
 from xai_core.models.weights import read_weights, save_weights
@@ -62,6 +63,46 @@ def explained(run: Run, rows: NDArray[np.int64], *methods: tuple[str, dict[str, 
     list(explain_steps(Bench("cpu"), Request(run, rows.tolist(), "predicted", methods)))
 
 
+@pytest.fixture
+def gone(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Ids of samples whose pictures cannot be read."""
+    ids, plain = set[str](), ImageFolder.picture
+
+    def picture(self: ImageFolder, row: Any) -> Any:
+        if row["id"] in ids:
+            raise BadInput("no such picture", value=row["path"], remedy="Check that the file is still there.")
+        return plain(self, row)
+
+    monkeypatch.setattr(ImageFolder, "picture", picture)
+    return ids
+
+
+def test_a_picture_that_cannot_be_read_costs_no_other(
+    study: Study, gone: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = study.rows("test")
+    name = str(study.samples["id"][rows[1]])
+    words = ["explain", study.path, "--run", "baseline", "--methods", "gradcam,saliency"]
+    gone.add(name)
+    said = xai_json(capsys, *words, "--split", "test")
+    assert {state["stored"] for state in said["methods"].values()} == {len(rows) - 1}
+    assert [each["id"] for each in said["left_out"]] == [name]
+    assert "no such picture" in said["left_out"][0]["reason"]
+    assert "1 sample cannot be read and has no heatmaps" in fails(capsys, *words, "--ids", name)
+    gone.clear()
+    said = xai_json(capsys, *words, "--split", "test")
+    assert {state["stored"] for state in said["methods"].values()} == {len(rows)}
+    assert said["left_out"] == []
+
+
+def test_a_background_picture_that_cannot_be_read_costs_no_other_method(study: Study, gone: set[str]) -> None:
+    run, rows = study.run("baseline"), study.rows("test")[:3]
+    gone |= set(study.samples["id"][study.background(500)])
+    with pytest.raises(NotApplicable, match="a training picture cannot be read"):
+        explained(run, rows, ("shap", {"samples": 4}), ("gradcam", {}))
+    assert np.isfinite(stored(run, rows, "gradcam")).all()
+
+
 def stored(run: Run, rows: NDArray[np.int64], method: str, **values: object) -> NDArray[np.float32]:
     maps = run.maps(method, EXPLAINERS[method].params(**values))
     assert maps is not None
@@ -99,8 +140,8 @@ def test_several_targets_of_a_sample_share_its_picture_and_its_pass(study: Study
     asked, forwards, read = [("gradcam", {}), ("hirescam", {})], list[int](), list[int]()
     bench.classifier(run).module.register_forward_hook(lambda _, given, __: forwards.append(len(given[0])))
     with pytest.MonkeyPatch.context() as patch:
-        plain = explaining.inputs
-        patch.setattr(explaining, "inputs", lambda *given: (read.extend(given[2]), plain(*given))[1])
+        plain = explaining.read
+        patch.setattr(explaining, "read", lambda *given: (read.extend(given[2]), plain(*given))[1])
         steps = list(explain_steps(bench, Request(run, rows, specs, asked)))
     assert forwards == [3], "one forward of three pictures, whatever is asked of them"
     assert sorted(read) == rows

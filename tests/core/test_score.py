@@ -307,7 +307,7 @@ def test_scoring_as_a_job_is_checked_at_once_and_does_the_same(run: Run) -> None
     job.check(run.study, arguments)
     seen: list[tuple[int, int]] = []
     work = Work(Settings(device="cpu"), lambda done, total, _: seen.append((done, total)))
-    assert job.run(run.study, arguments, work) == {"samples": 16, "scores": 32}
+    assert job.run(run.study, arguments, work) == {"samples": 16, "scores": 32, "left_out": 0, "such_as": {}}
     assert seen[0] == (0, 32)
     assert seen[-1] == (32, 32)
     assert summary(run).n == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from xai_core.store.run import Run
     from xai_core.triage.confusion import Cell
 
+LOG = logging.getLogger("xai")
 Methods = Sequence[tuple[str, Mapping[str, Any]]]
 """Keys of explainers with the parameters given for them: see `command.settings`."""
 
@@ -101,6 +103,7 @@ def fill(args: argparse.Namespace, wanted: Sequence[Wanted], title: str = "expla
         return
     from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
+    from xai_core.pipeline.steps import noted
 
     bench = Bench(settings.device)
     requests = [Request(one.run, one.rows.tolist(), one.spec, one.methods, one.weights) for one in wanted]
@@ -109,9 +112,12 @@ def fill(args: argparse.Namespace, wanted: Sequence[Wanted], title: str = "expla
     every, before = sum(len(one.rows) * len(one.methods) for one in wanted), 0
     with long_work(title) as (progress, cancel):
         for request in requests:
-            for done, _ in explain_steps(bench, request):
+            left_out: dict[str, str] = {}
+            for done, _ in noted(explain_steps(bench, request), len(request.rows), left_out):
                 progress(before + done, every, "maps")
                 cancel.check()
+            for name, reason in left_out.items():  # the answer counts them among the missing
+                LOG.warning("left out %s: %s", name, reason)
             before += len(request.rows) * len(request.methods)
 
 

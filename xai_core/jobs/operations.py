@@ -160,7 +160,12 @@ def _predict(study: Study, wanted: PredictArguments, work: Work) -> dict[str, An
     classifier = load_classifier(run, device=work.settings.device)
     size = work.settings.batch_size
     made = predict(run, classifier, wanted.splits, batch_size=size, progress=work.progress, cancel=work.cancel)
-    return {"new": made.new, "left_out": len(made.left_out), "such_as": dict(list(made.left_out.items())[:3])}
+    return {"new": made.new} | _said(made.left_out)
+
+
+def _said(left_out: Mapping[str, str]) -> dict[str, Any]:
+    """How many samples could not be read, and why the first few could not."""
+    return {"left_out": len(left_out), "such_as": dict(list(left_out.items())[:3])}
 
 
 def _check_explain(study: Study, wanted: ExplainArguments) -> None:
@@ -180,17 +185,18 @@ def _check_explain(study: Study, wanted: ExplainArguments) -> None:
 def _explain(study: Study, wanted: ExplainArguments, work: Work) -> dict[str, Any]:
     from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
+    from xai_core.pipeline.steps import noted
 
     run = study.run(wanted.run)
     rows = rows_of(run, wanted)
     bench = Bench(work.settings.device)
     request = Request(run, rows.tolist(), wanted.target, wanted.methods, wanted.weights)
     check_methods(bench, request)
-    total = 0
-    for done, total in explain_steps(bench, request):
+    total, left_out = 0, dict[str, str]()
+    for done, total in noted(explain_steps(bench, request), len(rows), left_out):
         work.progress(done, total, "maps")
         work.cancel.check()
-    return {"samples": len(rows), "maps": total}
+    return {"samples": len(rows), "maps": total} | _said(left_out)
 
 
 def _check_score(study: Study, wanted: ScoreArguments) -> None:
@@ -206,14 +212,17 @@ def _check_score(study: Study, wanted: ScoreArguments) -> None:
 def _score(study: Study, wanted: ScoreArguments, work: Work) -> dict[str, Any]:
     from xai_core.pipeline.load import Bench
     from xai_core.pipeline.score import ScoreRequest, score_steps
+    from xai_core.pipeline.steps import noted
 
     run = study.run(wanted.run)
     rows = rows_of(run, wanted)
     request = ScoreRequest(run, rows.tolist(), wanted.target, wanted.methods, wanted.metrics, wanted.weights)
-    for done, total in score_steps(Bench(work.settings.device), request):
+    left_out: dict[str, str] = {}
+    for done, total in noted(score_steps(Bench(work.settings.device), request), len(rows), left_out):
         work.progress(done, total, "maps and scores")
         work.cancel.check()
-    return {"samples": len(rows), "scores": len(rows) * len(wanted.methods) * len(wanted.metrics)}
+    scores = len(rows) * len(wanted.methods) * len(wanted.metrics)
+    return {"samples": len(rows), "scores": scores} | _said(left_out)
 
 
 def _check_train(study: Study, wanted: TrainArguments) -> None:

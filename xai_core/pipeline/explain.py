@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xai_core import __version__
-from xai_core.errors import NotApplicable, NotFound, XaiError
+from xai_core.errors import BadInput, LeftOut, NotApplicable, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS, Explainer, ExplainerInput
 from xai_core.explainers.engine.pauses import working_time
 from xai_core.explainers.engine.plan import explain
 from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
-from xai_core.pipeline.load import TRAINED, Bench, inputs, seed_of
+from xai_core.pipeline.load import TRAINED, Bench, as_input, note, read, seed_of, seeds_of
 from xai_core.pipeline.steps import first_size, next_size
-from xai_core.store.identity import sample_seed
+from xai_core.store.data_folder import MissingData
 from xai_core.store.maps import MISSING, MapStore
 from xai_core.store.obstacles import lacking
 from xai_core.store.run import Run
@@ -85,6 +85,7 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
         BadInput: samples without predictions, or a run without a model.
         NotFound, BadParameter: an unknown method, parameter or device; an unknown layer once all else is done.
         NotApplicable: what a method needs and the study lacks; once all else is done.
+        LeftOut: pictures or masks that cannot be read; once all else is done. Nothing is stored of them.
     """
     run = request.run
     if not run.info.fingerprint:
@@ -99,18 +100,20 @@ def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
     total = len(rows) * len(wanted)
     done = total - sum(len(group) * len(missing) for group, missing in groups)
     yield done, total  # what is stored already counts at once: the time left is about the rest
-    problems = list[XaiError]()
+    problems, left_out = list[XaiError](), dict[str, str]()
     for group, missing in groups:
         try:
             for item in group:
                 _check_study(run, item.explainer, item.params)
-            for count in _fill(bench, request, group, rows[missing], [targets[i] for i in missing]):
+            for count in _fill(bench, request, group, rows[missing], [targets[i] for i in missing], left_out):
                 done += count
                 yield done, total
         except (NotFound, NotApplicable) as problem:  # the other methods need not wait until it is corrected
             problems.append(problem)
     if problems:
         raise problems[0]
+    if left_out:
+        raise LeftOut(left_out, "heatmaps")
 
 
 def _pairs(run: Run, rows: NDArray[np.int64], specs: Specs) -> tuple[NDArray[np.int64], list[Target]]:
@@ -123,20 +126,25 @@ def _pairs(run: Run, rows: NDArray[np.int64], specs: Specs) -> tuple[NDArray[np.
 
 
 def _fill(
-    bench: Bench, request: Request, group: Sequence[Wanted], rows: NDArray[np.int64], targets: list[Target]
+    bench: Bench,
+    request: Request,
+    group: Sequence[Wanted],
+    rows: NDArray[np.int64],
+    targets: list[Target],
+    left_out: dict[str, str],
 ) -> Iterator[int]:
-    """Maps of these rows, in steps of about a second; yields how many maps each gave."""
+    """Maps of these rows, in steps of about a second; yields how many maps each step was to give."""
     size, first = first_size(group[0].explainer.card.cost), 0
     keys, writing = [target.key for target in targets], list[Future[None]]()
     with ThreadPoolExecutor(len(group)) as writers:
         while first < len(rows):
             began, part = working_time(), slice(first, _whole(group, rows, first + size))
-            results = _compute(bench, request, group, rows[part], targets[part])
+            stored, results = _compute(bench, request, group, rows[part], targets[part], left_out)
             first, size = part.stop, next_size(size, working_time() - began)
             _settled(writing)
             # While the disk takes these, the next ones are computed.
             writing = [
-                writers.submit(wanted.put, rows[part], keys[part], each)
+                writers.submit(wanted.put, rows[part][stored], [keys[part][i] for i in stored], each)
                 for wanted, each in zip(group, results, strict=True)
             ]
             if first >= len(rows):
@@ -204,45 +212,76 @@ def _missing(group: Sequence[Wanted], rows: NDArray[np.int64], targets: Sequence
 
 
 def _compute(
-    bench: Bench, request: Request, group: Sequence[Wanted], rows: NDArray[np.int64], targets: list[Target]
-) -> list[Explanation]:
-    study = request.run.study
+    bench: Bench,
+    request: Request,
+    group: Sequence[Wanted],
+    rows: NDArray[np.int64],
+    targets: list[Target],
+    left_out: dict[str, str],
+) -> tuple[NDArray[np.int64], list[Explanation]]:
+    """The places, among N targets, of those whose samples can be read; and what each method makes of these."""
+    study, every = request.run.study, np.unique(rows).tolist()
     classifier = bench.classifier(request.run, request.weights)
     needs = frozenset[str]().union(*(wanted.card.needs for wanted in group))
-    pictures, masks = np.unique(rows), None
-    if "mask" in needs:
-        masks = masks_of(study, classifier, pictures)
-        pictures = np.array(list(masks), dtype=np.int64)
-    fit = np.flatnonzero(np.isin(rows, pictures))
+    background = background_of(bench, study, classifier, group) if "background" in needs else None
+    masks, without = masks_of(study, classifier, every, left_out) if "mask" in needs else ({}, [])
+    pictures = read(study, classifier.preprocess, list(masks) if "mask" in needs else every, left_out)
+    places = np.flatnonzero(np.isin(rows, [*pictures, *without]))
+    fit = np.flatnonzero(np.isin(rows[places], list(pictures)))
     if not len(fit):
-        return [_refused(len(rows), NO_MASK)] * len(group)
-    ids = study.samples["id"].iloc[rows[fit]]
+        return places, [_refused(len(places), NO_MASK)] * len(group)
     given = ExplainerInput(
         classifier,
-        inputs(study, classifier, pictures.tolist()),
-        [targets[i] for i in fit],
-        np.array([sample_seed(study.info.seed, str(i)) for i in ids], dtype=np.int64),
-        masks=None if masks is None else torch.from_numpy(np.stack(list(masks.values()))),
-        background=background_of(bench, study, classifier, group) if "background" in needs else None,
+        as_input(classifier, list(pictures.values())),
+        [targets[i] for i in places[fit]],
+        seeds_of(study, rows[places[fit]]),
+        masks=torch.from_numpy(np.stack([masks[row] for row in pictures])) if masks else None,
+        background=background,
     )
     methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]
     try:
-        found = explain(given, methods, np.searchsorted(pictures, rows[fit]))
+        found = explain(given, methods, np.searchsorted(list(pictures), rows[places[fit]]))
     except NotApplicable as refusal:
         found = [_refused(len(fit), str(refusal))] * len(group)
-    return [each if len(fit) == len(rows) else _among(each, fit, len(rows), NO_MASK) for each in found]
+    return places, [each if len(fit) == len(places) else _among(each, fit, len(places), NO_MASK) for each in found]
 
 
-def masks_of(study: Study, classifier: Classifier, rows: NDArray[np.int64]) -> dict[int, NDArray[np.bool_]]:
-    """By row, of those samples that have one, the mask `(H, W)` on the model's input grid."""
-    masks = ((row, study.mask(row)) for row in rows.tolist())
-    return {row: classifier.preprocess.mask(mask) for row, mask in masks if mask is not None}
+def masks_of(
+    study: Study, classifier: Classifier, rows: Sequence[int], left_out: dict[str, str]
+) -> tuple[dict[int, NDArray[np.bool_]], list[int]]:
+    """By row the masks `(H, W)` on the model's input grid, and the rows of samples without one.
+
+    One that cannot be read costs no other: why is noted in `left_out`. Raises MissingData where all are gone.
+    """
+    found, without = dict[int, NDArray[np.bool_]](), list[int]()
+    for row in rows:
+        try:
+            mask = study.mask(row)
+        except MissingData:
+            raise
+        except XaiError as error:
+            note(left_out, study, row, error)
+            continue
+        if mask is None:
+            without.append(row)
+        else:
+            found[row] = classifier.preprocess.mask(mask)
+    return found, without
 
 
 def background_of(bench: Bench, study: Study, classifier: Classifier, group: Sequence[Wanted]) -> Tensor:
-    """`(B, C, H, W)`: as many training pictures as the method asks for that takes most."""
+    """`(B, C, H, W)`: as many training pictures as the method asks for that takes most.
+
+    Raises NotApplicable where one cannot be read: fewer would be another background.
+    """
     count = max(wanted.explainer.background_count(wanted.params) for wanted in group)
-    return bench.background(study, classifier, study.background(count).tolist())
+    try:
+        return bench.background(study, classifier, study.background(count).tolist())
+    except MissingData:
+        raise
+    except BadInput as error:
+        remedy = f"{error.remedy} {group[0].card.title} compares with it."
+        raise NotApplicable("a training picture cannot be read", value=error.value, remedy=remedy) from None
 
 
 def _refused(count: int, reason: str) -> Explanation:

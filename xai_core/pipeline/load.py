@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core import trust
-from xai_core.errors import BadInput, BadParameter
+from xai_core.errors import BadInput, BadParameter, XaiError, one_line
 from xai_core.files import damaged
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
+from xai_core.store.data_folder import MissingData
 from xai_core.store.files import Cached
+from xai_core.store.identity import sample_seed
 from xai_core.store.run import INFO_FILE, Run
 from xai_core.store.study import Study
 from xai_core.store.study_info import STUDY_FILE
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from xai_core.models.classifier import Classifier
 
+LOG = logging.getLogger("xai.pipeline")
 TRAINED = "trained"
 MOST_SEED = 2**63 - 1
 KEPT = 4
@@ -141,6 +145,37 @@ class Bench:
         while len(self._backgrounds) > KEPT:
             self._backgrounds.popitem(last=False)
         return self._backgrounds[key]
+
+
+def read(
+    study: Study, preprocess: Preprocess, rows: Sequence[int], left_out: dict[str, str]
+) -> dict[int, NDArray[np.uint8]]:
+    """By row, in the order given, the pictures as the model sees them, `(H, W, C)`.
+
+    One that cannot be read costs no other: why is noted in `left_out`. Raises MissingData where all are gone.
+    """
+    found, pictures = dict[int, NDArray[np.uint8]](), study.pictures(rows)  # goes on after a picture that failed
+    for row in rows:
+        try:
+            found[row] = preprocess.pixels(next(pictures))
+        except MissingData:
+            raise
+        except Exception as error:  # a dataset from anywhere raises anything
+            note(left_out, study, row, error)
+    return found
+
+
+def note(left_out: dict[str, str], study: Study, row: int, why: Exception | str) -> None:
+    """Say, by the sample's id and in one line, why there is nothing of it."""
+    if isinstance(why, Exception) and not isinstance(why, XaiError):
+        LOG.info("row %d", row, exc_info=why)
+        why = f"{type(why).__name__}: {why}"
+    left_out[study.ids(np.array([row]))[0].as_py()] = one_line(why)
+
+
+def seeds_of(study: Study, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`(N,)`, what random methods draw from for these samples: the same whenever and wherever they are explained."""
+    return np.array([sample_seed(study.info.seed, each) for each in study.ids(rows).to_pylist()], dtype=np.int64)
 
 
 def inputs(study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:

@@ -14,7 +14,7 @@ from xai_core.errors import XaiError
 from xai_core.explainers.base import ExplainerInput
 from xai_core.metrics import MetricInput, ModelInput
 from xai_core.models.preprocess import Preprocess
-from xai_core.store.identity import sample_seed
+from xai_core.pipeline.load import seeds_of
 from xai_core.store.maps import StoredMaps
 from xai_core.types import Card, Explanation, Target
 
@@ -70,9 +70,7 @@ class Samples:
     @cached_property
     def seeds(self) -> NDArray[np.int64]:
         """`(N,)`, the same that the maps were made with."""
-        study = self.run.study
-        ids = study.samples["id"].iloc[self.rows]
-        return np.array([sample_seed(study.info.seed, str(each)) for each in ids], dtype=np.int64)
+        return seeds_of(self.run.study, self.rows)
 
     @cached_property
     def size(self) -> tuple[int, int]:

@@ -6,7 +6,6 @@ no number) costs no other: it is left out, named with its reason, and asked agai
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,13 +18,10 @@ from numpy.typing import NDArray
 from xai_core.errors import BadInput, StorageFull, XaiError
 from xai_core.models.classifier import Classifier
 from xai_core.models.user_code import user_code
-from xai_core.pipeline.load import as_input
-from xai_core.store.data_folder import MissingData
+from xai_core.pipeline.load import as_input, note, read
 from xai_core.store.run import Run
 from xai_core.task import Task
 from xai_core.types import CancelToken, Progress, silent
-
-LOG = logging.getLogger("xai.predict")
 
 REPAIR = "Correct the model's code, and import it again under another name."
 SAVE_EVERY, SAVE_SECONDS = 4096, 10.0
@@ -100,16 +96,17 @@ class _Work:
 
     def ask(self, rows: NDArray[np.int64]) -> None:
         """Predict a batch; where the model fails on it, each sample alone, to find the one that it fails on."""
-        readable, pixels = self._pixels(rows)
-        if not readable:
+        pictures = read(self.run.study, self.classifier.preprocess, rows.tolist(), self.left_out)
+        if not pictures:
             return
+        readable, pixels = list(pictures), list(pictures.values())
         try:
             self._take(readable, _probabilities(self.run.study.task, self.classifier, pixels))
         except Exception as error:  # a module from anywhere raises anything
             if len(readable) > 1:
                 self._ask_alone(readable, pixels, error)
             else:
-                self._leave_out(readable[0], error)
+                note(self.left_out, self.run.study, readable[0], error)
 
     def _ask_alone(self, rows: list[int], pixels: list[NDArray[np.uint8]], error: Exception) -> None:
         before = self.new
@@ -117,37 +114,17 @@ class _Work:
             try:
                 self._take([row], _probabilities(self.run.study.task, self.classifier, [picture]))
             except Exception as alone:
-                self._leave_out(row, alone)
+                note(self.left_out, self.run.study, row, alone)
         if self.fresh and self.new == before == 0:  # not one of the first batch: it is the model, not a sample
             raise error if isinstance(error, XaiError) else _nothing(self.left_out) from error
-
-    def _pixels(self, rows: NDArray[np.int64]) -> tuple[list[int], list[NDArray[np.uint8]]]:
-        """The rows whose pictures can be read, and these."""
-        readable, pixels = [], []
-        pictures = self.run.study.pictures(rows.tolist())  # a map: it goes on after a picture that failed
-        for row in rows.tolist():
-            try:
-                pixels.append(self.classifier.preprocess.pixels(next(pictures)))
-                readable.append(row)
-            except MissingData:
-                raise
-            except Exception as error:  # so may a dataset from anywhere
-                self._leave_out(row, error)
-        return readable, pixels
 
     def _take(self, rows: list[int], probabilities: NDArray[np.float32]) -> None:
         fine = np.flatnonzero(np.isfinite(probabilities).all(axis=1))
         for place in np.setdiff1d(np.arange(len(rows)), fine):
-            self._leave_out(rows[place], "the model's output is not a number")
+            note(self.left_out, self.run.study, rows[place], "the model's output is not a number")
         self.rows += [rows[place] for place in fine]
         self.probabilities.append(probabilities[fine])
         self.new += len(fine)
-
-    def _leave_out(self, row: int, why: Exception | str) -> None:
-        if isinstance(why, Exception) and not isinstance(why, XaiError):
-            LOG.info("row %d", row, exc_info=why)
-            why = f"{type(why).__name__}: {why}"
-        self.left_out[self.run.study.ids(np.array([row]))[0].as_py()] = " ".join(str(why).split())[:200]
 
     def save(self) -> None:
         """Add what is waiting."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core import __version__
-from xai_core.errors import NotApplicable, NotFound
+from xai_core.errors import LeftOut, NotApplicable, NotFound
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.engine.pauses import working_time
 from xai_core.metrics import METRICS, Metric, score
@@ -120,6 +120,7 @@ def score_steps(bench: Bench, request: ScoreRequest) -> Iterator[tuple[int, int]
         BadInput: samples without predictions, or a data folder that is gone where masks or pictures are needed.
         NotApplicable: a run without a model.
         NotFound, BadParameter: an unknown method, metric, parameter or device; an unknown layer once all else is done.
+        LeftOut: pictures or masks that cannot be read, which maps need; once all else is done.
     """
     wanted = _look_up(request)
     done, total = int((~wanted.lacking).sum()), wanted.lacking.size
@@ -128,8 +129,8 @@ def score_steps(bench: Bench, request: ScoreRequest) -> Iterator[tuple[int, int]
     try:
         for made, of in _explain(bench, wanted):
             yield done + made, total + of
-    except NotFound as unknown:  # a layer: scores of the other methods need not wait until it is corrected
-        problem = unknown
+    except (NotFound, LeftOut) as short:  # a layer, a picture: what else there is need not wait until it is corrected
+        problem = short
     for count in _fill(bench, wanted):
         done += count
         yield done + made, total + of

@@ -1,6 +1,13 @@
-"""How much work a step of something long is."""
+"""Long work in steps: how much one is, and what goes on although some samples cannot be read."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xai_core.errors import LeftOut
+
+Steps = Iterator[tuple[int, int]]
+"""Yields (units done, units in all) after each step; what a step stored stays."""
 
 FIRST_FORWARDS, FIRST_ROWS = 256, 32
 """A first step: at most so much work, in forward passes, and so many rows."""
@@ -19,3 +26,16 @@ def next_size(size: int, seconds: float, most: int = MOST_ROWS) -> int:
     if seconds < SECONDS_PER_STEP / 2:
         return min(2 * size, most)
     return max(1, size // 2) if seconds > SECONDS_PER_STEP * 2 else size
+
+
+def noted(steps: Steps, samples: int, left_out: dict[str, str]) -> Steps:
+    """The steps; why some of the `samples` could not be read is noted by id in `left_out` at their end.
+
+    Raises LeftOut where none could, and what the steps raise.
+    """
+    try:
+        yield from steps
+    except LeftOut as error:
+        if len(error.reasons) >= samples:
+            raise
+        left_out.update(error.reasons)

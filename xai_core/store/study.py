@@ -255,7 +255,7 @@ class Study:
         for row in rows:
             if not 0 <= row < len(self._labels):
                 raise BadParameter("no such row", value=row, remedy=f"Give a row from 0 to {len(self._labels) - 1}.")
-        return self._table.take(list(rows)).to_pylist()  # a data frame takes far longer
+        return self._table.take(np.asarray(rows, dtype=np.int64)).to_pylist()  # a data frame takes far longer
 
     @property
     def annotations(self) -> Annotations:

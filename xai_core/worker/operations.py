@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from xai_core.errors import BadInput
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench
-
-Steps = Iterator[tuple[int, int]]
-"""Yields (units done, units in all) after each step; what a step stored stays."""
+from xai_core.pipeline.steps import Steps
 
 Operation = Callable[[Bench, Mapping[str, Any]], Steps]
 

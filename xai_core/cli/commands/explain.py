@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core.cli import left_out
 from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from xai_core.store.run import Run
 
 LOG = logging.getLogger("xai.explain")
+LATER = "nothing is stored of them; the same command asks again"
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -62,16 +64,19 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         return begun(args, "explain", arguments)
     from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
+    from xai_core.pipeline.steps import noted
 
     rows = chosen_rows(run, args)
     request = Request(run, rows.tolist(), target, methods, args.weights)
     bench = Bench(in_force(args).device)
     check_methods(bench, request)
+    unread: dict[str, str] = {}
     with long_work("explaining") as (progress, cancel):
-        for done, total in explain_steps(bench, request):
+        for done, total in noted(explain_steps(bench, request), len(rows), unread):
             progress(done, total, "maps")
             cancel.check()
-    return {"study": run.study.name, "run": run.name, "samples": len(rows), "methods": _states(request, target)}
+    about = {"study": run.study.name, "run": run.name, "samples": len(rows)}
+    return about | {"methods": _states(request, target), "left_out": left_out.as_json(unread)}
 
 
 def job_arguments(run: Run, args: argparse.Namespace, target: str, methods: Sequence[Any]) -> dict[str, Any]:
@@ -146,6 +151,7 @@ def _show(result: dict[str, Any]) -> str:
         refused = f", {state['refused']} refused" if state["refused"] else ""
         lines.append(f"  {key:<{width}} {state['stored']} stored{refused}")
         lines += [f"  {'':<{width}} {line}" for line in reason_lines(state.get("reasons", {}))]
+    lines += left_out.lines(result["left_out"], LATER)
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from xai_core.cli import left_out
 from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
@@ -20,7 +21,6 @@ from xai_core.errors import BadParameter
 from xai_core.types import SPLITS
 from xai_core.words import percent
 
-_SHOWN = 5
 """Samples that are left out and named to people; --json names all."""
 
 
@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "study": run.study.name,
         "run": run.name,
         "new": made.new,
-        "left_out": [{"id": name, "reason": reason} for name, reason in made.left_out.items()],
+        "left_out": left_out.as_json(made.left_out),
         "splits": accuracies(run),
     }
 
@@ -73,12 +73,7 @@ def _show(result: dict[str, Any]) -> str:
     lines += [
         f"  {split:<11} accuracy {percent(v['accuracy'], 2)} of {v['n']}" for split, v in result["splits"].items()
     ]
-    left_out = result["left_out"]
-    if left_out:
-        lines.append(f"  {len(left_out)} left out, in no count; predict asks them again next time")
-        lines += [f"    {each['id']}: {each['reason']}" for each in left_out[:_SHOWN]]
-        if len(left_out) > _SHOWN:
-            lines.append(f"    and {len(left_out) - _SHOWN} more; all with --json")
+    lines += left_out.lines(result["left_out"], "in no count; predict asks them again next time")
     return "\n".join(lines)
 
 

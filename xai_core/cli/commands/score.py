@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from xai_core.cli import left_out
 from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
@@ -22,7 +23,7 @@ from xai_core.cli.command import (
     some,
     study_argument,
 )
-from xai_core.cli.commands.explain import chosen_rows, job_arguments
+from xai_core.cli.commands.explain import LATER, chosen_rows, job_arguments
 from xai_core.errors import BadInput
 from xai_core.types import TARGET_SPECS
 from xai_core.words import NO_NUMBER, reading
@@ -52,14 +53,16 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.answers.scores import as_json, summaries
     from xai_core.pipeline.load import Bench
     from xai_core.pipeline.score import ScoreRequest, score_steps
+    from xai_core.pipeline.steps import noted
 
     rows = chosen_rows(run, args)
     if not len(rows):
         raise BadInput("no samples", remedy="Choose another cell or split.")
     request = ScoreRequest(run, rows.tolist(), target, methods, metrics)
     bench = Bench(in_force(args).device)
+    unread: dict[str, str] = {}
     with long_work("scoring") as (progress, cancel):
-        for done, total in score_steps(bench, request):
+        for done, total in noted(score_steps(bench, request), len(rows), unread):
             progress(done, total, "maps and scores")
             cancel.check()
     found = summaries(run, rows, target, methods, metrics)
@@ -70,6 +73,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "target": target if target in TARGET_SPECS else run.study.class_names[int(target)],
         "seed": run.study.info.seed,
         "scores": [as_json(summary) for summary in found],
+        "left_out": left_out.as_json(unread),
         "cards": {summary.metric.key: _about(summary.metric) for summary in found},
     }
 
@@ -89,6 +93,7 @@ def _show(result: dict[str, Any]) -> str:
             if each["metric"] == key:
                 lines += _lines(each, width)
         lines.append(f"  Does not show: {card['blind_spot']}")
+    lines += left_out.lines(result["left_out"], LATER)
     return "\n".join(lines)
 
 

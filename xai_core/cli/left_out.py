@@ -1,0 +1,21 @@
+"""Samples that a long command had to leave out: how it tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+SHOWN = 5
+
+
+def as_json(reasons: Mapping[str, str]) -> list[dict[str, str]]:
+    """One record a sample."""
+    return [{"id": name, "reason": reason} for name, reason in reasons.items()]
+
+
+def lines(left_out: Sequence[Mapping[str, str]], note: str) -> list[str]:
+    """For people: how many, the note, and the first few with their reasons; nothing where there are none."""
+    if not left_out:
+        return []
+    shown = [f"    {each['id']}: {each['reason']}" for each in left_out[:SHOWN]]
+    more = [f"    and {len(left_out) - SHOWN} more; all with --json"] if len(left_out) > SHOWN else []
+    return [f"  {len(left_out)} left out, {note}", *shown, *more]
