@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests import tiny_study
+from tests.run_info import rewrite
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.errors import BadInput
 from xai_core.pipeline.load import Bench
@@ -149,13 +150,13 @@ def test_edited_code_is_refused_by_command_and_by_a_warm_process_until_it_is_put
     assert says in fails(capsys, "predict", study, "--run", "own")
     with pytest.raises(BadInput, match="not the code that this run was imported with"):
         bench.classifier(run)
-    run.set_info(code={}, probe=run.info.probe)
+    rewrite(run, code={}, probe=run.info.probe)
     with pytest.raises(BadInput, match="does not answer as it did"):
         bench.classifier(run)
-    run.set_info(code={}, probe=[["a"]])
+    rewrite(run, code={}, probe=[["a"]])
     with pytest.raises(BadInput, match=r"damaged: own/run.json"):
         bench.classifier(run)
-    run.set_info(code={}, probe=[])  # as a run of an earlier version
+    rewrite(run, code={}, probe=[])  # as a run of an earlier version
     bench.classifier(run)
     (folder / "own_nets.py").write_text(CODE)
     bench.classifier(run)

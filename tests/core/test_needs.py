@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.run_info import rewrite
 from tests.tiny_study import SIDE, fails, write_pictures, xai, xai_json
 from xai_core.answers.maps import columns
 from xai_core.errors import BadInput, LeftOut, NotApplicable
@@ -211,7 +212,7 @@ def test_without_any_mask_command_worker_and_page_say_the_same(
 
 def test_a_layer_that_is_asked_for_needs_no_declared_one(study: Study) -> None:
     run = study.run("net")
-    run.set_info(cam_layer="")
+    rewrite(run, cam_layer="")
     gradcam, smoothgrad = EXPLAINERS["gradcam"], EXPLAINERS["smoothgrad"]
     assert obstacle(run, gradcam) == (
         "this run's model declares no layer for class activation maps. "

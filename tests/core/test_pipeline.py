@@ -19,6 +19,7 @@ from torch import nn
 
 from tests import tiny_study
 from tests.conftest import ROOT
+from tests.run_info import rewrite
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.main import main
 from xai_core.datasets.image_folder import ImageFolder
@@ -189,7 +190,7 @@ def test_a_study_stays_open_until_another_lies_there(study: Study, tmp_path: Pat
 def test_a_run_imported_again_with_another_layer_is_loaded_again(study: Study) -> None:
     run, bench = study.run("baseline"), Bench("cpu")
     assert bench.classifier(run).cam_layer == "block3"
-    run.set_info(cam_layer="block2")
+    rewrite(run, cam_layer="block2")
     assert bench.classifier(run).cam_layer == "block2"
 
 
@@ -206,11 +207,11 @@ def test_damaged_runs_get_one_line(study: Study, capsys: pytest.CaptureFixture[s
     info = run.info
     assert info.preprocess is not None
     for broken in ({}, info.preprocess | {"mean": [0.5]}, info.preprocess | {"fit": "stretch"}):
-        run.set_info(preprocess=broken)
+        rewrite(run, preprocess=broken)
         assert "not a preprocessing" in fails(capsys, "predict", study.path, "--run", "baseline")
-    run.set_info(preprocess=info.preprocess)
+    rewrite(run, preprocess=info.preprocess)
     for changes in ({"augmentations": [1]}, {"augmentations": {"flip": 5}}, {"architecture": 3}, {"loss_params": 3}):
-        run.set_info(training=info.training | changes)
+        rewrite(run, training=info.training | changes)
         line = fails(capsys, "train", study.path, "--run", "child", "--parent", "baseline")
         assert "not a training configuration" in line
     run.weights.write_bytes(b"\x08\0\0\0\0\0\0\0{broken}")

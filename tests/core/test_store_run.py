@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.core import store_cases as cases
+from tests.run_info import rewrite
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
 from xai_core.explainers.base import EXPLAINERS, CamParams, Explainer
 from xai_core.explainers.gradient_shap import ShapParams
@@ -48,7 +49,7 @@ def test_info_comes_back(study: Study, run: Run) -> None:
     info = study.run("run").info
     assert replace(info, created="") == MODEL
     assert info.created > study.info.created
-    run.set_info(seconds=2.5, training={"epochs": 3, "loss": float("nan")})
+    rewrite(run, seconds=2.5, training={"epochs": 3, "loss": float("nan")})
     again = Study.open(study.path).run("run").info
     assert again.seconds == 2.5
     assert again.training == {"epochs": 3, "loss": None}

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from tests.core import store_cases as cases
+from tests.run_info import rewrite
 from xai_core.datasets.base import SAMPLE_COLUMNS
 from xai_core.errors import BadInput, BadParameter, NewerSchema, NotFound
 from xai_core.files import write_atomic
@@ -296,7 +297,7 @@ def test_a_read_only_study_opens_and_says_so_when_written(read_only: Path) -> No
     np.testing.assert_array_equal(again.get([1], ["0"]).maps, maps.get([1], ["0"]).maps)
     for write in (
         lambda: opened.add_run("other", RunInfo()),
-        lambda: opened.run("run").set_info(seconds=1.0),
+        lambda: rewrite(opened.run("run"), seconds=1.0),
         lambda: again.put([3], ["0"], cases.maps_of([3])),
         lambda: Study.create(read_only / "b", dataset="grey", params={}, data=read_only, seed=0, scan=cases.scan()),
     ):

@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xai_core.cli.command import cell, in_force, long_work, predictions_of
-from xai_core.errors import BadParameter, NotApplicable
-from xai_core.words import SPLIT_WORDS
+from xai_core.cli.command import in_force, long_work
+from xai_core.errors import NotApplicable
 
 if TYPE_CHECKING:
     from xai_core.answers.maps import Column
-    from xai_core.answers.scope import Rows, Scope
+    from xai_core.answers.scope import Rows
     from xai_core.store.run import Run
-    from xai_core.triage.confusion import Cell
 
 LOG = logging.getLogger("xai")
 Methods = Sequence[tuple[str, Mapping[str, Any]]]
@@ -32,43 +30,6 @@ class Wanted:
     spec: str
     methods: Methods
     weights: str = "trained"
-
-
-def scope_of(run: Run, args: argparse.Namespace) -> Scope:
-    """The run on the split that the command line names.
-
-    Raises:
-        BadInput: the run has no predictions yet.
-        BadParameter: no such split.
-    """
-    from xai_core.answers.scope import Scope
-
-    if args.split not in SPLIT_WORDS:
-        raise BadParameter("not a split", value=args.split, remedy=f"Choose from {', '.join(SPLIT_WORDS)}.")
-    predictions_of(run, args.study)
-    return Scope(run, args.split)
-
-
-def samples(scope: Scope, args: argparse.Namespace) -> Rows:
-    """The samples that the command line names, all of them with predictions: ids, else a cell, else the split."""
-    from xai_core.cli.commands.explain import by_id, with_predictions
-
-    if args.ids is not None:
-        return with_predictions(scope.run, by_id(scope.run, args.ids))
-    chosen = cell(scope.study, args)
-    return scope.members.cell(*chosen) if chosen else with_predictions(scope.run, scope.rows)
-
-
-def confusion(scope: Scope, args: argparse.Namespace) -> Cell:
-    """The cell that the command line names, off the diagonal.
-
-    Raises:
-        BadParameter: there is none, or it is on the diagonal.
-    """
-    chosen = cell(scope.study, args)
-    if chosen is None or chosen[0] == chosen[1]:
-        raise BadParameter("which confusion?", remedy="Name a cell off the diagonal: --cell TRUE:PREDICTED.")
-    return chosen
 
 
 def columns_of(run: Run, methods: Methods, weights: str = "trained") -> list[Column]:

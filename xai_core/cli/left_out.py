@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 SHOWN = 5
+ASKED_AGAIN = "nothing is stored of them; the same command asks again"
 
 
 def as_json(reasons: Mapping[str, str]) -> list[dict[str, str]]:

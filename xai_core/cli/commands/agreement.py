@@ -7,9 +7,6 @@ from typing import Any
 
 from xai_core.cli.command import (
     Command,
-    cell_arguments,
-    class_index,
-    count,
     device_argument,
     methods_argument,
     open_run,
@@ -18,9 +15,9 @@ from xai_core.cli.command import (
     settings_argument,
     study_argument,
 )
-from xai_core.cli.filling import Wanted, columns_of, fill, samples, scope_of
-from xai_core.errors import BadInput, BadParameter
-from xai_core.types import TARGET_SPECS
+from xai_core.cli.filling import Wanted, columns_of, fill
+from xai_core.cli.samples import samples_arguments, scope_of, some_samples, target_argument, target_of
+from xai_core.errors import BadParameter
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +25,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     run_argument(parser)
     methods_argument(parser)
     settings_argument(parser)
-    cell_arguments(parser)
-    parser.add_argument("--ids", metavar="A,B", help="samples by id instead of a cell or a whole split")
-    parser.add_argument("--limit", type=count, metavar="N", help="only the first N of them")
-    parser.add_argument("--target", default="predicted", help="predicted (default), true, difference or a class")
+    samples_arguments(parser)
+    target_argument(parser)
     device_argument(parser)
 
 
@@ -44,10 +39,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if len(methods) < 2:
         raise BadParameter("one method alone", value=methods[0][0], remedy="Name two or more: --methods A,B.")
     columns_of(run, methods)  # a method that cannot be used is told before anything else is done
-    spec = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
-    rows = samples(scope, args)[: args.limit]
-    if not len(rows):
-        raise BadInput("no samples", remedy="Choose another cell or split.")
+    spec, rows = target_of(run.study, args), some_samples(scope, args)
     fill(args, [Wanted(run, rows, spec, methods)])
     return agreement(scope, columns_of(run, methods), rows, spec).as_json()
 

@@ -16,7 +16,8 @@ from xai_core.cli.command import (
     settings_argument,
     study_argument,
 )
-from xai_core.cli.filling import Wanted, columns_of, fill, scope_of
+from xai_core.cli.filling import Wanted, columns_of, fill
+from xai_core.cli.samples import scope_of
 from xai_core.errors import BadInput, BadParameter
 
 if TYPE_CHECKING:

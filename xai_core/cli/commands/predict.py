@@ -19,9 +19,6 @@ from xai_core.cli.command import (
 )
 from xai_core.errors import BadParameter
 from xai_core.types import SPLITS
-from xai_core.words import percent
-
-"""Samples that are left out and named to people; --json names all."""
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +37,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
     if args.background:
         return begun(args, "predict", {"run": args.run_name, "splits": args.splits})
+    from xai_core.answers.runs import by_split
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
 
@@ -53,26 +51,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "run": run.name,
         "new": made.new,
         "left_out": left_out.as_json(made.left_out),
-        "splits": accuracies(run),
+        "splits": by_split(run),
     }
 
 
-def accuracies(run: Any) -> dict[str, Any]:
-    """Accuracy and n per split that has predictions, JSON-able."""
-    predictions = run.predictions
-    if predictions is None:
-        return {}
-    frame = run.study.samples.iloc[predictions.rows][["split", "label"]].assign(predicted=predictions.predicted)
-    right = frame["label"] == frame["predicted"]
-    table = right.groupby(frame["split"]).agg(["mean", "size"])
-    return {str(split): {"accuracy": float(row["mean"]), "n": int(row["size"])} for split, row in table.iterrows()}
-
-
 def _show(result: dict[str, Any]) -> str:
-    lines = [f"{result['run']}: {result['new']} new predictions"]
-    lines += [
-        f"  {split:<11} accuracy {percent(v['accuracy'], 2)} of {v['n']}" for split, v in result["splits"].items()
-    ]
+    from xai_core.answers.runs import by_split_lines
+
+    lines = [f"{result['run']}: {result['new']} new predictions", *by_split_lines(result["splits"])]
     lines += left_out.lines(result["left_out"], "in no count; predict asks them again next time")
     return "\n".join(lines)
 

@@ -19,7 +19,8 @@ from xai_core.cli.command import (
     settings_argument,
     study_argument,
 )
-from xai_core.cli.filling import Wanted, columns_of, fill, samples, scope_of
+from xai_core.cli.filling import Wanted, columns_of, fill
+from xai_core.cli.samples import every_sample, ids_argument, scope_of
 from xai_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     methods_argument(parser)
     settings_argument(parser)
     cell_arguments(parser)
-    parser.add_argument("--ids", metavar="A,B", help="samples by id")
+    ids_argument(parser)
     parser.add_argument("--limit", type=count, metavar="N", help="samples, drawn by the study's seed (default 12)")
     parser.add_argument("--seed", type=seed, default=0, help="of the random weights (default 0)")
     device_argument(parser)
@@ -60,7 +61,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 def _samples(scope: Scope, args: argparse.Namespace) -> Samples:
     from xai_core.answers import sanity
 
-    limit, rows = args.limit or sanity.COUNT, samples(scope, args)
+    limit, rows = args.limit or sanity.COUNT, every_sample(scope, args)
     if args.ids is not None:
         return sanity.of_these(scope, rows, limit)
     return sanity.samples(scope, cell(scope.study, args), limit)

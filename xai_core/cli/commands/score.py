@@ -9,9 +9,6 @@ from xai_core.cli import left_out
 from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
-    cell_arguments,
-    class_index,
-    count,
     device_argument,
     in_force,
     long_work,
@@ -23,8 +20,7 @@ from xai_core.cli.command import (
     some,
     study_argument,
 )
-from xai_core.cli.commands.explain import LATER, chosen_rows, job_arguments
-from xai_core.errors import BadInput
+from xai_core.cli.samples import for_a_job, samples_arguments, scope_of, some_samples, target_argument, target_of
 from xai_core.types import TARGET_SPECS
 from xai_core.words import NO_NUMBER, reading
 
@@ -34,10 +30,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     run_argument(parser)
     methods_argument(parser)
     parser.add_argument("--metrics", type=some, required=True, metavar="A,B", help="xai list metrics")
-    cell_arguments(parser)
-    parser.add_argument("--ids", metavar="A,B", help="samples by id instead of a cell or a whole split")
-    parser.add_argument("--limit", type=count, metavar="N", help="only the first N of them")
-    parser.add_argument("--target", default="predicted", help="predicted (default), true, difference or a class")
+    samples_arguments(parser)
+    target_argument(parser)
     settings_argument(parser)
     device_argument(parser)
     background_argument(parser)
@@ -47,17 +41,15 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     run = open_run(args)
     given = dict(settings(args, [*args.methods, *args.metrics]))
     methods, metrics = ([(key, given[key]) for key in keys] for keys in (args.methods, args.metrics))
-    target = args.target if args.target in TARGET_SPECS else str(class_index(run.study, args.target))
+    target = target_of(run.study, args)
     if args.background:
-        return begun(args, "score", {**job_arguments(run, args, target, methods), "metrics": metrics})
+        return begun(args, "score", for_a_job(run, args, methods) | {"metrics": metrics})
     from xai_core.answers.scores import as_json, summaries
     from xai_core.pipeline.load import Bench
     from xai_core.pipeline.score import ScoreRequest, score_steps
     from xai_core.pipeline.steps import noted
 
-    rows = chosen_rows(run, args)
-    if not len(rows):
-        raise BadInput("no samples", remedy="Choose another cell or split.")
+    rows = some_samples(scope_of(run, args), args)
     request = ScoreRequest(run, rows.tolist(), target, methods, metrics)
     bench = Bench(in_force(args).device)
     unread: dict[str, str] = {}
@@ -93,7 +85,7 @@ def _show(result: dict[str, Any]) -> str:
             if each["metric"] == key:
                 lines += _lines(each, width)
         lines.append(f"  Does not show: {card['blind_spot']}")
-    lines += left_out.lines(result["left_out"], LATER)
+    lines += left_out.lines(result["left_out"], left_out.ASKED_AGAIN)
     return "\n".join(lines)
 
 
