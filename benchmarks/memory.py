@@ -75,19 +75,21 @@ def resident(pid: int) -> float:
 
 
 def turn_to(page: Page, number: int) -> None:
-    """The gallery's page of this number, with all its tiles on the screen."""
-    page.evaluate("n => { window.before = n; }", number)
-    control = page.locator('.st-key-gallery [data-testid="stPagination"]')
-    control.get_by_role("button", name=re.compile("next", re.IGNORECASE)).click()
-    ready(page)
-    page.wait_for_function(_SHOWN, arg=CARDS * (1 + len(METHODS)), timeout=60_000)
+    """From the gallery's page before it to the page of this number, with all its tiles on the screen."""
+    first = page.evaluate(f"() => ({_TILES})()[0].src")
+    page.locator('[data-testid="stPaginationNext"]').click()
+    page.locator('[data-testid="stPaginationPageActive"]', has_text=re.compile(f"^{number}$")).wait_for()
+    page.wait_for_function(_SHOWN, arg=[CARDS * (1 + len(METHODS)), first], polling=100, timeout=60_000)
 
 
-_SHOWN = """(count) => {
+_TILES = """() => {
   const all = (root) => [...root.querySelectorAll('*')].flatMap((n) => n.shadowRoot ? [n, ...all(n.shadowRoot)] : [n]);
-  const images = all(document).filter((n) => n.tagName === 'IMG' && n.src.includes('/tiles/'));
-  return images.length >= count && images.every((image) => image.complete && image.naturalWidth);
+  return all(document).filter((n) => n.tagName === 'IMG' && n.src.includes('/tiles/'));
 }"""
+_SHOWN = f"""([count, before]) => {{
+  const tiles = ({_TILES})();
+  return tiles.length >= count && tiles[0].src !== before && tiles.every((tile) => tile.complete && tile.naturalWidth);
+}}"""
 
 
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
@@ -117,7 +119,7 @@ def leafed(page: Page, address: str, pages: int, clock: Clock) -> dict[str, Any]
     methods = f"methods={','.join(METHODS)}"
     page.goto(f"{address}/confusion?study=study&run=net&split=test&true=0&predicted=1&{methods}")
     ready(page)
-    page.wait_for_function(_SHOWN, arg=1, timeout=60_000)
+    page.wait_for_function(_SHOWN, arg=[1, ""], polling=100, timeout=60_000)
     first = list(tiles)
     server, sizes = server_of(address), []
     for turned in clock.rounds(pages - 1, least=FIRST + 1):

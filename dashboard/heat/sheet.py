@@ -13,7 +13,7 @@ from dashboard.drawing.tiles import picture_tile
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.text import visible
-from xai_core.words import percent
+from xai_core.answers.cell import caption
 
 TILE, GAP, HEAD, LEGEND = 168, 8, 26, 40
 _INK, _PAPER, _EMPTY = "#1a2422", "#ffffff", "#eef1ee"
@@ -71,10 +71,7 @@ def _fetched(context: Context, address: str, size: tuple[int, int] | None = None
 
 
 def _caption(context: Context, row: int) -> str:
-    names, said = context.study.class_names, context.scope.predictions.at([row])
-    label, predicted, chances = int(context.study.labels[row]), int(said.predicted[0]), said.probabilities[0]
-    told = f"true {names[label]} {percent(chances[label])}, predicted {names[predicted]} {percent(chances[predicted])}"
-    return visible(f"{context.study.samples['id'].iat[row]}: {told}")
+    return visible(caption(context.scope, row))
 
 
 def _foot(context: Context) -> str:

@@ -19,7 +19,7 @@ from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import layer_choice, settings_form
 from dashboard.widgets.pending import ask, live
 from dashboard.widgets.plot import page_theme, plot
-from dashboard.widgets.provenance import provenance
+from dashboard.widgets.provenance import provenance_of
 from dashboard.widgets.said import said_of_maps
 from dashboard.widgets.sample_picker import sample_picker
 from xai_core.answers.maps import Column, refreshed
@@ -86,7 +86,7 @@ def _evidence(context: Context, sample: Sample) -> None:
         wanted = np.array([sample.row])
         job = ask(context, columns, wanted, specs(sample, context.selection.target))
         live(context, [job], lambda: _maps(context, sample, columns), what="Heatmaps of this picture")
-        provenance(context, columns, sample)
+        provenance_of(context, columns, sample)
 
 
 def _choices(context: Context, columns: list[Column]) -> None:

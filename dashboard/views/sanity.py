@@ -11,7 +11,7 @@ from dashboard.heat.evidence import columns
 from dashboard.text import plain
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.method_picker import method_picker
-from dashboard.widgets.method_settings import settings_in_force
+from dashboard.widgets.method_settings import settings_note
 from dashboard.widgets.pending import ask, live
 from dashboard.widgets.sanity import conclusions, pairs, similarities
 from xai_core.answers import sanity
@@ -37,7 +37,7 @@ def render(context: Context) -> None:
     if not trained:
         empty("No heatmaps to check", "Choose a run with a model, and a method that holds for it.")
         return
-    settings_in_force(context, trained)
+    settings_note(context, trained)
     samples, seed = _choices(context), context.selection.seed
     st.markdown(plain(sanity.about(samples, seed)))
     if len(samples.rows) < LEAST:

@@ -17,7 +17,7 @@ from dashboard.widgets.empty import empty
 from dashboard.widgets.explain_more import explain_more
 from dashboard.widgets.gallery import gallery
 from dashboard.widgets.method_picker import method_picker
-from dashboard.widgets.method_settings import settings_in_force
+from dashboard.widgets.method_settings import settings_note
 from dashboard.widgets.said import said_of_maps
 from xai_core.answers.agreement import agreement
 from xai_core.answers.cell import SORTS, CellFacts, page_of
@@ -72,7 +72,7 @@ def _choices(context: Context, columns: Sequence[Column]) -> None:
     chosen = context.selection
     with st.container(key="gallery-choices"):
         explained = method_picker(context)
-        settings_in_force(context, columns)
+        settings_note(context, columns)
         with st.container(horizontal=True, gap="medium"):
             if explained:
                 _evidence_choices(chosen.target, chosen.normalise)

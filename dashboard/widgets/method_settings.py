@@ -13,6 +13,7 @@ from dashboard.text import plain, visible
 from dashboard.widgets.param_form import param_form
 from xai_core.answers.maps import Column
 from xai_core.answers.methods import takes_layer
+from xai_core.answers.provenance import settings_in_force
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import NoParams, as_dict, build, specs
 from xai_core.store.layers import convolutional_layers
@@ -67,19 +68,13 @@ def settings_form(context: Context, columns: Sequence[Column]) -> None:
             st.rerun()
 
 
-def settings_in_force(context: Context, columns: Sequence[Column]) -> None:
+def settings_note(context: Context, columns: Sequence[Column]) -> None:
     """For pages without a form: what is not at its default for these methods, and a way back; else nothing."""
-    found = []
-    for column in columns:
-        defaults = as_dict(EXPLAINERS[column.card.key].params())
-        given = {name: value for name, value in as_dict(column.params).items() if value != defaults[name]}
-        if given:
-            values = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
-            found.append(f"{EXPLAINERS[column.card.key].card.title}: {values}")
+    found = settings_in_force(columns)
     if not found:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="settings-in-force"):
-        st.caption(f"Not at defaults (set on the page Sample). {plain('; '.join(found))}.")
+        st.caption(f"Not at defaults (set on the page Sample). {plain(found)}.")
         keys = tuple(column.card.key for column in columns)
         st.button("Back to defaults", type="tertiary", on_click=_reset, args=(context.selection.settings, keys))
 

@@ -8,7 +8,7 @@ from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.heat.evidence import columns
 from dashboard.text import plain
-from dashboard.widgets.method_settings import settings_in_force
+from dashboard.widgets.method_settings import settings_note
 from xai_core.answers.maps import Column, no_heatmaps
 from xai_core.answers.methods import in_menus
 from xai_core.explainers import EXPLAINERS
@@ -33,5 +33,5 @@ def one_method(context: Context) -> Column | None:
         **session.bound("method", shown),
     )
     (column,) = columns(context, [shown])
-    settings_in_force(context, [column])
+    settings_note(context, [column])
     return column

@@ -116,6 +116,17 @@ def test_cell(capsys: Capture) -> None:
         assert [card["tiles"][column].get("flag") for card in cards] == [one["caution"] for one in facts]
 
 
+def test_settings_that_are_not_at_their_defaults(capsys: Capture) -> None:
+    words_ = ("--run", "baseline", "--split", "test", "--methods", "gradcam,shap", "--set", "shap.samples=8")
+    asked = xai_json(capsys, "show", DEMO, "cell", "--cell", "Dress:Skirt", *words_)
+    app = opened(
+        "confusion", run="baseline", true="0", predicted="4", methods="gradcam,shap", settings="shap.samples=8"
+    )
+    assert asked["settings"] == "SHAP (expected gradients): samples 8"
+    assert f"Not at defaults: {asked['settings']}." in asked["lines"]
+    assert asked["settings"] in text(app)
+
+
 def test_sample(capsys: Capture) -> None:
     words_ = ("--run", "baseline", "--cell", "Dress:Skirt", "--split", "test", "--methods", METHODS)
     asked = xai_json(capsys, "show", DEMO, "sample", *words_)
@@ -125,6 +136,12 @@ def test_sample(capsys: Capture) -> None:
         assert said in shown, said
     for line in asked["commands"]:
         assert line in shown, line
+    for method in asked["provenance"]["methods"]:
+        assert method["title"] in shown
+        assert method["parameters"] in shown
+    for name, value in asked["provenance"]["common"].items():
+        assert name in shown, name
+        assert value in shown, value
     for chance in asked["probabilities"]:
         assert f"{100 * chance['share']:.1f} %" in shown
     assert ["".join(part["text"] for part in row["title"]) for row in rows] == [

@@ -11,6 +11,7 @@ from dashboard.frame.state import Selection
 from dashboard.heat.evidence import columns
 from tests.dashboard.fakes import add_run, make_study
 from tests.dashboard.test_app import fake, opened, words
+from tests.run_info import rewrite
 from xai_core.answers.compare import comparison
 from xai_core.answers.movement import moved
 from xai_core.triage.compare import CAVEATS, TRANSITIONS
@@ -21,7 +22,7 @@ def fixed(served: Services) -> Services:
     """With a fourth run, `better`, whose parent is `net`: wrong on every 10th sample, where `net` is on every 4th."""
     study = served.studies["pets"]
     run = add_run(study, "better", wrong_every=10, fingerprint="e" * 64)
-    run.set_info(parent="net")
+    rewrite(run, parent="net")
     return served
 
 
@@ -116,8 +117,9 @@ def test_the_same_map_has_not_moved(fixed: Services) -> None:
         fake(fixed).finish(f"job{len(sides)}")
         sides.append((side.scope.run, columns(side, ["gradcam"])[0]))
     assert moved(sides[0], sides[1], rows, "1") == pytest.approx(np.ones(3))
-    fixed.studies["pets"].run("better").set_info(
-        preprocess={"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "squash"}
+    rewrite(
+        fixed.studies["pets"].run("better"),
+        preprocess={"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "squash"},
     )
     assert np.isnan(moved(sides[0], sides[1], rows, "1")).all()  # the crop saw another part of the picture
 

@@ -12,6 +12,7 @@ from dashboard.frame.context import Services, Studies, resolve
 from dashboard.frame.state import Selection
 from tests.dashboard.fakes import CLASSES, add_run, make_study
 from tests.dashboard.test_app import opened, words
+from tests.run_info import rewrite
 from xai_core.answers.data_card import class_counts, crossing, data_card, examples, shown_classes
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan
 from xai_core.store import files
@@ -127,7 +128,7 @@ def test_runs_without_mistakes_have_no_worst_pairs(tmp_path: Path, served: Servi
     run = study.run("perfect")
     chances = np.eye(len(CLASSES), dtype=np.float32)[study.labels]
     run.write_predictions(np.arange(len(study.labels)), chances)
-    run.set_info(training={"augmentations": {"top_biased_crop": {}}}, parent="gone", seconds=3.5)
+    rewrite(run, training={"augmentations": {"top_biased_crop": {}}}, parent="gone", seconds=3.5)
     served.studies = Studies([study.path])
     app = opened("overview")
     assert "No confusions" in words(app)

@@ -12,6 +12,7 @@ import pandas as pd
 from xai_core.answers.agreement import agreement
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.maps import MapFacts, found, target_keys
+from xai_core.answers.provenance import settings_in_force
 from xai_core.answers.question import Asked, Choice, Question
 from xai_core.answers.sample import said_of_maps
 from xai_core.answers.scope import Members, Rows, Scope, in_order
@@ -107,6 +108,14 @@ def members_table(scope: Scope, rows: Rows) -> pd.DataFrame:
     )
 
 
+def caption(scope: Scope, row: int) -> str:
+    """Which sample it is, and how probable its true and its predicted class are."""
+    said, names, label = scope.predictions.at([row]), scope.names, int(scope.study.labels[row])
+    true, predicted = percent(float(said.of(np.array([label]))[0])), percent(float(said.confidence[0]))
+    told = f"true {names[label]} {true}, predicted {names[int(said.predicted[0])]} {predicted}"
+    return f"{scope.study.samples['id'].iat[row]}: {told}"
+
+
 @dataclass(frozen=True)
 class CellAnswer:
     """A cell's samples in order, and the maps of one page of them.
@@ -117,6 +126,7 @@ class CellAnswer:
         page: the page whose maps are spoken of.
         maps: for each method, by its title, what there is for each sample of the page.
         sentences: what must be known of these maps.
+        settings: what is not at its default.
     """
 
     run: str
@@ -127,6 +137,7 @@ class CellAnswer:
     page: Page
     maps: dict[str, list[MapFacts]]
     sentences: tuple[str, ...]
+    settings: str
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -147,6 +158,7 @@ class CellAnswer:
             "page_rows": self.page.rows.tolist(),
             "maps": {title: [one.as_json() for one in facts] for title, facts in self.maps.items()},
             "sentences": list(self.sentences),
+            "settings": self.settings,
         }
 
     def text(self) -> str:
@@ -158,7 +170,8 @@ class CellAnswer:
         lines = [("sample", "true", "predicted", "loss"), *map(_line, shown.to_dict("records"))]
         order = f"{SORTS[self.sort]}, page {self.page.number} of {self.page.pages}"
         maps = [(title, _states(facts)) for title, facts in self.maps.items()]
-        return paragraphs(head, f"{order}\n{table(lines, right=(1, 2, 3))}", table(maps), "\n".join(self.sentences))
+        notes = [*self.sentences, *([f"Not at defaults: {self.settings}."] if self.settings else [])]
+        return paragraphs(head, f"{order}\n{table(lines, right=(1, 2, 3))}", table(maps), "\n".join(notes))
 
 
 def _line(sample: dict[Any, Any]) -> tuple[str, str, str, str]:
@@ -195,6 +208,7 @@ def answer(asked: Asked) -> CellAnswer:
         page=page,
         maps={column.card.title: of_method for column, of_method in zip(columns, facts, strict=False)},
         sentences=tuple(said_of_maps(scope, columns, facts, page.rows, asked.target)) if len(rows) else (),
+        settings=settings_in_force(columns),
     )
 
 

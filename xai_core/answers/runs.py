@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from xai_core.errors import XaiError
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.triage.quality import Quality, quality
+from xai_core.types import SPLITS
 from xai_core.words import percent, percent_range
 
 DIFFERENT_N = "The runs predicted different numbers of samples: their accuracies are not of the same pictures."
@@ -97,6 +98,24 @@ def measured(scope: Scope) -> Quality:
     """How good the run is on the split."""
     among, predictions = scope.members, scope.predictions
     return quality(among.labels, among.predicted, predictions.at(among.rows).confidence, len(scope.names))
+
+
+def by_split(run: Run) -> dict[str, dict[str, float]]:
+    """`accuracy`, its 95 % interval `low` to `high`, and `n`, of each split in which the run has predictions."""
+    scopes = [Scope(run, split) for split in SPLITS]
+    found = {scope.split: measured(scope) for scope in scopes if len(scope.members.rows)}
+    return {
+        split: {"accuracy": good.accuracy, "low": good.low, "high": good.high, "n": good.n}
+        for split, good in found.items()
+    }
+
+
+def by_split_lines(accuracies: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What `by_split` gives, a line a split."""
+    return [
+        f"  {split:<11} accuracy {percent(one['accuracy'])} ({percent_range(one['low'], one['high'])}) of {one['n']:,}"
+        for split, one in accuracies.items()
+    ]
 
 
 def all_runs(

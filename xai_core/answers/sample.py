@@ -20,6 +20,7 @@ from xai_core.answers.maps import (
     same,
     same_for_every_class,
 )
+from xai_core.answers.provenance import Provenance, provenance
 from xai_core.answers.question import Asked, Choice, Question
 from xai_core.answers.scope import Rows, Scope, in_order
 from xai_core.errors import BadInput, NotFound
@@ -219,6 +220,7 @@ class SampleAnswer:
         explained: what maps explain; `maps`: for each method, by its title, what there is for each of them.
         sentences: what must be known of the maps.
         lines: the commands that compute them.
+        provenance: what they are computed with.
     """
 
     run: str
@@ -233,6 +235,7 @@ class SampleAnswer:
     maps: dict[str, list[MapFacts]]
     sentences: tuple[str, ...]
     lines: tuple[str, ...]
+    provenance: Provenance
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -257,6 +260,7 @@ class SampleAnswer:
             "evidence": evidence,
             "sentences": list(self.sentences),
             "commands": list(self.lines),
+            "provenance": self.provenance.as_json(),
         }
 
     def text(self) -> str:
@@ -310,6 +314,7 @@ def answer(asked: Asked) -> SampleAnswer:
         maps={column.card.title: list(of_method) for column, of_method in zip(columns, facts_, strict=True)},
         sentences=tuple(said_of_maps(scope, columns, facts_, np.array([row]), asked.target)),
         lines=tuple(lines) if columns else (),
+        provenance=provenance(scope, columns, row),
     )
 
 

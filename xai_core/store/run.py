@@ -90,11 +90,6 @@ class Run:
             raise damaged(self.path / INFO_FILE, "the file is missing")
         return info
 
-    def set_info(self, **changes: Any) -> None:
-        """Rewrite `run.json` with some fields changed."""
-        path = self.path / INFO_FILE
-        files.write_json(path, files.read_json(path) | changes)
-
     @property
     def weights(self) -> Path:
         """Where the weights are, or will be."""
