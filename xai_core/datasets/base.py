@@ -18,6 +18,7 @@ from xai_core.types import Card, Progress, Split, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from PIL import Image
 
 SAMPLE_COLUMNS = ("id", "split", "label", "path", "index", "width", "height", "has_mask", "sha256")
@@ -40,6 +41,8 @@ class Scan:
         unreadable: (relative path, reason) of files left out.
         notes: facts a person should know (how a missing split was made, …), one sentence each.
         params: parameters that were found by looking, and are kept so that the samples are read alike ever after.
+        data: the folder that paths are relative to, where it is not the one that was given.
+        facts: what is known of each sample beside its label: a table with a line for each, see `xai_core.store.facts`.
     """
 
     samples: pd.DataFrame
@@ -47,6 +50,8 @@ class Scan:
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
     params: Mapping[str, Any] = field(default_factory=dict)
+    data: Path | None = None
+    facts: pa.Table | None = None
 
 
 class Dataset(Protocol):

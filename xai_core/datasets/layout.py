@@ -312,6 +312,11 @@ def _said(name: str) -> tuple[str, str] | None:
     return hits[0], " ".join(rest)
 
 
+def split_named(word: str) -> Split | None:
+    """The split that a word of any case means; None where it means none."""
+    return _SPLIT_WORDS.get(word.strip().casefold())
+
+
 def _meant(word: str, words: list[str]) -> Split:
     """`eval` is the test, unless a test lies beside it and no validation does."""
     others = {_SPLIT_WORDS[other] for other in words if not other.startswith("eval")}
