@@ -17,7 +17,7 @@ from tests.core.test_image_folder import draw
 from xai_core.cli.main import main
 from xai_core.datasets.base import Scan
 from xai_core.datasets.table import TableOfPictures, TableParams
-from xai_core.errors import BadInput, NotFound, XaiError
+from xai_core.errors import BadInput, BadParameter, NotFound, XaiError
 from xai_core.store.data_folder import move
 from xai_core.store.study import Study
 from xai_core.types import SPLITS
@@ -94,8 +94,8 @@ def test_test_samples_alone_make_a_study(tmp_path: Path) -> None:
     assert len(found.class_names) == 40
     assert set(found.samples["split"]) == {"test"}
     bare = listed(tmp_path / "bare", "file,label", *lines)
-    assert set(scan(bare, split="test").samples["split"]) == {"test"}
-    with pytest.raises(BadInput, match=r"test only, without training: --set table.split=test"):
+    assert set(scan(bare, test_only=True).samples["split"]) == {"test"}
+    with pytest.raises(BadInput, match=r"test only, without training: --test-only"):
         scan(bare)
     with pytest.raises(BadInput, match="a class has no readable training picture: b"):
         scan(listed(tmp_path / "part", "file,label,split", "a.png,a,train", "b.png,b,test"))
@@ -105,7 +105,7 @@ def test_labels_as_numbers(tmp_path: Path) -> None:
     table = listed(tmp_path, "file,label", *(f"{i}.png,{(2, 10)[i % 2]}.0" for i in range(10)))
     assert scan(table).class_names == ("2", "10")  # by number, not by letter
     numbered = listed(tmp_path / "n", "file,label", *(f"{i}.png,{i % 2}" for i in range(10)))
-    found = scan(numbered, classes="cat,dog,fox", split="test")
+    found = scan(numbered, classes="cat,dog,fox", test_only=True)
     assert found.class_names == ("cat", "dog", "fox")
     assert found.samples["label"].tolist() == [0, 1] * 5
     assert "The test split has no picture of 1 class: fox." in found.notes
@@ -113,6 +113,22 @@ def test_labels_as_numbers(tmp_path: Path) -> None:
         scan(table, classes="cat,dog,fox")
     with pytest.raises(BadInput, match=r"a label that is no class: 0.5"):
         scan(listed(tmp_path / "r", "file,label", "a.png,0.5", "b.png,1"))
+
+
+def test_a_list_of_classes_in_a_file(tmp_path: Path) -> None:
+    """By number, and by id with names for people."""
+    (tmp_path / "names.txt").write_text("cat\ndog\nfox\n")
+    numbered = listed(tmp_path, "file,label", *(f"{i}.png,{i % 2}" for i in range(10)))
+    found = scan(numbered, classes_file=str(tmp_path / "names.txt"), test_only=True)
+    assert found.class_names == ("cat", "dog", "fox")
+    assert found.params["classes_file"] == "names.txt"
+    (tmp_path / "ids.txt").write_text("n2 elephant\nn1 tench\n")
+    by_id = listed(tmp_path / "ids", "file,label", *(f"{i}.png,n{i % 2 + 1}" for i in range(10)))
+    found = scan(by_id, classes_file=str(tmp_path / "ids.txt"), test_only=True)
+    assert (found.class_names, found.class_ids) == (("elephant", "tench"), ("n2", "n1"))
+    assert found.samples["label"].tolist() == [1, 0] * 5
+    with pytest.raises(BadParameter, match="two lists of classes"):
+        scan(by_id, classes_file=str(tmp_path / "ids.txt"), classes="a,b")
 
 
 def test_some_classes_in_their_order(tmp_path: Path) -> None:
@@ -167,14 +183,14 @@ def test_paths_from_elsewhere(tmp_path: Path) -> None:
         draw(tmp_path / "data" / "pictures" / f"{i}.png", i)
     where = ["../pictures/{i}.png", f"{tmp_path}/data/pictures/{{i}}.png", "..\\pictures\\{i}.png", "../pictures/{i}"]
     lines = [f"{where[i % 4].format(i=i)},{'ab'[i // 4 % 2]}" for i in range(12)]
-    found = scan(listed(tmp_path / "data" / "lists", "path,label", *lines), split="test")
+    found = scan(listed(tmp_path / "data" / "lists", "path,label", *lines), test_only=True)
     assert found.data == tmp_path / "data"
     assert found.samples["path"].tolist() == [f"pictures/{i}.png" for i in range(12)]
     names = listed(tmp_path / "else", "path,label", "0,a", "1,b")
-    rooted = scan(names, root=str(tmp_path / "data" / "pictures"), split="test")
+    rooted = scan(names, root=str(tmp_path / "data" / "pictures"), test_only=True)
     assert rooted.samples["path"].tolist() == ["0.png", "1.png"]
     outside = listed(tmp_path / "out", "path,label", "0,a", "1,b", f"{tmp_path}/else/labels.csv,b")
-    found = scan(outside, root=str(tmp_path / "data" / "pictures"), split="test")
+    found = scan(outside, root=str(tmp_path / "data" / "pictures"), test_only=True)
     assert found.unreadable == ((f"{tmp_path}/else/labels.csv", "outside the data folder"),)
     with pytest.raises(NotFound, match="no such folder"):
         scan(outside, root="nowhere")
@@ -234,7 +250,7 @@ def test_facts_are_typed_simply(tmp_path: Path) -> None:
     for i in range(4):
         draw(tmp_path / f"{i}.png", i)
     frame.to_csv(tmp_path / "t.csv", index=False)
-    facts = scan(tmp_path / "t.csv", split="test").facts
+    facts = scan(tmp_path / "t.csv", test_only=True).facts
     assert facts is not None
     assert facts.to_pydict() == {
         "age": [54.0, None, None, 1.5],
@@ -246,12 +262,12 @@ def test_facts_are_typed_simply(tmp_path: Path) -> None:
         "row": ["<b>1</b>", "=1+1", "ä", "NA"],
         "age (2)": [1.0, 2.0, 3.0, 4.0],
     }
-    only = scan(tmp_path / "t.csv", split="test", facts="row,zip").facts
+    only = scan(tmp_path / "t.csv", test_only=True, facts="row,zip").facts
     assert only is not None
     assert only.column_names == ["row", "zip"]
     with pytest.raises(BadInput, match="two columns have one name: age"):
         scan(tmp_path / "t.csv", facts="age")
-    assert scan(tmp_path / "t.csv", split="test", facts="-").facts is None
+    assert scan(tmp_path / "t.csv", test_only=True, facts="-").facts is None
 
 
 def test_parquet_is_read_alike(tmp_path: Path) -> None:
@@ -268,7 +284,7 @@ def test_parquet_is_read_alike(tmp_path: Path) -> None:
         }
     )
     pq.write_table(table, tmp_path / "t.parquet")
-    found = scan(tmp_path / "t.parquet", split="test", classes="cat,dog")
+    found = scan(tmp_path / "t.parquet", test_only=True, classes="cat,dog")
     assert found.samples["label"].tolist() == [0, 1] * 3
     assert found.facts is not None
     assert found.facts.to_pydict() == {

@@ -102,18 +102,28 @@ def classes_of(labels: Sequence[str], wanted: Sequence[str]) -> tuple[tuple[str,
             classes.
         NotFound: a wanted class that no label names.
     """
-    distinct = list(dict.fromkeys(label for label in labels if label))
-    _refuse_several(distinct)
-    numbers = {label: number(label) for label in distinct}
-    if distinct and all(math.isfinite(value) for value in numbers.values()):
-        return _numbered(numbers, wanted)
+    distinct = distinct_labels(labels)
+    if are_numbers(distinct):
+        return _numbered({label: number(label) for label in distinct}, wanted)
     known = sorted(dict.fromkeys(map(plain_name, distinct)))
     for name in wanted:
         if name not in known:
             raise NotFound.among("class", name, known)
     names = tuple(wanted or known)
     places = {name: index for index, name in enumerate(names)}
-    return _enough(names), {label: places[plain_name(label)] for label in distinct if plain_name(label) in places}
+    return enough(names), {label: places[plain_name(label)] for label in distinct if plain_name(label) in places}
+
+
+def distinct_labels(labels: Sequence[str]) -> list[str]:
+    """Each label once. Raises BadInput for several in one cell."""
+    distinct = list(dict.fromkeys(label for label in labels if label))
+    _refuse_several(distinct)
+    return distinct
+
+
+def are_numbers(labels: Sequence[str]) -> bool:
+    """Whether there are labels, and all are numbers."""
+    return bool(labels) and all(math.isfinite(number(label)) for label in labels)
 
 
 def _numbered(numbers: dict[str, float], wanted: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -121,23 +131,23 @@ def _numbered(numbers: dict[str, float], wanted: Sequence[str]) -> tuple[tuple[s
     if broken is not None:
         raise BadInput("a label that is no class", value=broken, remedy="A class is a name or a whole number.")
     whole = {label: int(value) for label, value in numbers.items()}
-    listed_as_numbers = all(math.isfinite(number(name)) for name in wanted)
-    if wanted and not listed_as_numbers:
+    if wanted and not are_numbers(wanted):
         beyond = next((label for label, value in whole.items() if not 0 <= value < len(wanted)), None)
         if beyond is not None:
             remedy = f"{counted(len(wanted), 'class is', 'classes are')} named, so labels are 0 to {len(wanted) - 1}."
             raise BadInput("a label without a class name", value=beyond, remedy=remedy)
-        return _enough(tuple(wanted)), whole
+        return enough(tuple(wanted)), whole
     known = [str(value) for value in sorted(set(whole.values()))]
     for name in wanted:
         if name not in known:
             raise NotFound.among("class", name, known)
     names = tuple(wanted or known)
     places = {name: index for index, name in enumerate(names)}
-    return _enough(names), {label: places[str(value)] for label, value in whole.items() if str(value) in places}
+    return enough(names), {label: places[str(value)] for label, value in whole.items() if str(value) in places}
 
 
-def _enough(names: tuple[str, ...]) -> tuple[str, ...]:
+def enough(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names. Raises BadInput where there are fewer than two."""
     if len(names) < 2:
         value = names[0] if names else "none"
         raise BadInput("there is one class only", value=value, remedy="A classifier needs two or more.")

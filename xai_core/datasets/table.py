@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.datasets.base import Scan, contradiction_notes, dataset, sample_table, take_split
+from xai_core.datasets.base import NO_TRAINING, Scan, contradiction_notes, dataset, sample_table, take_split
+from xai_core.datasets.class_list import in_order, named
 from xai_core.datasets.columns import (
     NONE,
     Columns,
     alike_notes,
+    are_numbers,
     classes_of,
+    distinct_labels,
+    enough,
     fact_table,
     place_of,
     refuse_labels,
 )
-from xai_core.datasets.layout import LeftOut, split_named
 from xai_core.datasets.look import Wanted, file_inside, look, mask_notes, not_read, picture_notes, white_of
+from xai_core.datasets.split_words import split_named
 from xai_core.datasets.table_files import Files
+from xai_core.datasets.walk import LeftOut
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
 from xai_core.pictures import GreyRange, fixed_range, full_range, own_range, read_mask, read_picture
@@ -45,12 +50,14 @@ class TableParams:
 
     path: str = param("", help="column of the pictures' paths; found where its name is plain")
     label: str = param("", help="column of the labels; found where its name is plain")
-    split: str = param("", help='column of the splits, "-" for none; or train, validation or test for all samples')
+    split: str = param("", help='column of the splits, "-" for none; found where its name is plain')
     mask: str = param("", help='column of the masks\' paths, several parted by ";"; "-" for none')
     id: str = param("", help='column of the samples\' ids, "-" for none: then the path is the id')
     facts: str = param("", help='only these further columns are facts: "a,b"; all by default, "-" for none')
     root: str = param("", help="folder that paths begin at; by default the table's own")
     classes: str = param("", help='only these classes, in this order: "a,b"; names of the classes 0, 1, … for numbers')
+    classes_file: str = param("", help="list of the classes, by number or by their labels, with names for people")
+    test_only: bool = param(False, help="nothing is trained here, all pictures are the test")
     validation: float = param(0.15, help="share split off for validation where no sample is for it", low=0.01, high=0.8)
     test: float = param(0.15, help="share split off for the test where no sample is for it", low=0.01, high=0.8)
     black: float = param(0.0, help="grey value that becomes black, of pictures with more than 8 bits")
@@ -67,6 +74,16 @@ class _Line:
     path: str
     label: int
     split: Split
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Names of the classes, the class index of each label, ids where people have other names, and what is told."""
+
+    names: tuple[str, ...]
+    of: Mapping[str, int]
+    ids: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataset(
@@ -99,7 +116,8 @@ class TableOfPictures:
         table, columns = self._table, self._columns
         left, lost = LeftOut(), list[tuple[str, str]]()
         files, notes = self._files, list[str]()
-        names, lines = self._lines(table, columns, files, left, lost, notes)
+        labels = self._labels(table.column(columns.label))
+        names, lines = labels.names, self._lines(labels, files, left, lost, notes)
         masks = self._masks_of(table, columns, files, lines, lost)
         wanted = [Wanted(line.id, line.split, line.label, line.path) for line in lines]
         found = look(files.root, wanted, masks, grey=self._grey(own_range), progress=progress)
@@ -110,12 +128,15 @@ class TableOfPictures:
         facts, fact_notes = fact_table(table, columns.facts, [rows[path] for path in samples["path"]])
         notes += [*alike_notes(names), *mask_notes(found), *left.notes(), *grey_notes, *picture_notes(found.infos)]
         samples = self._make_splits(samples, notes, seed, names)
+        notes += [] if (samples["split"] == "train").any() else [NO_TRAINING]
         notes += [*fact_notes, *_missing_notes(samples, names), *contradiction_notes(samples)]
-        notes = [_columns_note(table, columns), *notes]
-        kept = {"table": str(self._file), "root": str(files.base), "path": table.columns[columns.path]}
+        notes = [_columns_note(table, columns), *labels.notes, *notes]
+        kept: dict[str, Any] = {"white": white} if white else {}
+        kept |= {"table": str(self._file), "root": str(files.base), "path": table.columns[columns.path]}
+        kept |= {"classes_file": Path(self._params.classes_file).name}  # it has been read, and may be gone tomorrow
         kept |= {"mask": NONE if columns.mask is None else table.columns[columns.mask]}
         unread = (*lost, *found.problems)
-        return Scan(samples, names, unread, tuple(notes), kept | {"white": white}, data=files.root, facts=facts)
+        return Scan(samples, names, unread, tuple(notes), kept, class_ids=labels.ids, data=files.root, facts=facts)
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""
@@ -176,7 +197,7 @@ class TableOfPictures:
             raise BadParameter("a table needs a path and a label", value=NONE, remedy="Name their columns.")
         if not params.id and found["id"] is not None and not _unique(table.column(found["id"])):
             found["id"] = None  # a column of this name that tells no sample from another is a fact
-        split = None if split_named(params.split) else place_of(table, "split", params.split, KEY)
+        split = place_of(table, "split", params.split, KEY)
         if not params.split and split is not None:
             words, plain = table.column(split), table.columns[split].casefold() == "split"
             if not any(words) or not (plain or all(map(split_named, words))):
@@ -188,17 +209,24 @@ class TableOfPictures:
             others = [place for name in chosen if (place := place_of(table, "", name, KEY)) is not None]
         return Columns(path, label, split, found["mask"], found["id"], tuple(others))
 
+    def _labels(self, cells: Sequence[str]) -> _Labels:
+        wanted, file = _parsed(self._params.classes), self._params.classes_file
+        if not file:
+            return _Labels(*classes_of(cells, wanted))
+        if wanted:
+            raise BadParameter("two lists of classes", value=file, remedy="Give --classes or --classes-file.")
+        path, distinct = self._file.parent / file, distinct_labels(cells)
+        if are_numbers(distinct):
+            return _Labels(*classes_of(cells, in_order(path)))
+        found = named(path, distinct)
+        ids = found.folders if tuple(map(plain_name, found.folders)) != found.names else ()
+        return _Labels(enough(found.names), {label: i for i, label in enumerate(found.folders)}, ids, found.notes)
+
     def _lines(
-        self,
-        table: Table,
-        columns: Columns,
-        files: Files,
-        left: LeftOut,
-        lost: list[tuple[str, str]],
-        notes: list[str],
-    ) -> tuple[tuple[str, ...], list[_Line]]:
-        """Names of the classes, and the lines that become samples."""
-        names, label_of = classes_of(table.column(columns.label), _parsed(self._params.classes))
+        self, labels: _Labels, files: Files, left: LeftOut, lost: list[tuple[str, str]], notes: list[str]
+    ) -> list[_Line]:
+        """The lines that become samples."""
+        table, columns, label_of = self._table, self._columns, labels.of
         seen: dict[str, str] = {}
         again, found = 0, list[_Line]()
         for row, (cells, line) in enumerate(zip(table.rows, table.lines, strict=True)):
@@ -223,11 +251,11 @@ class TableOfPictures:
         if again:
             notes.append(f"{counted(again, 'line names', 'lines name')} a picture again: its first line counts.")
         _check_ids(found)
-        return names, found
+        return found
 
     def _split(self, table: Table, columns: Columns, cells: Sequence[str], line: int) -> Split:
-        if columns.split is None:
-            return split_named(self._params.split) or "train"
+        if self._params.test_only or columns.split is None:
+            return "test" if self._params.test_only else "train"
         found = split_named(cells[columns.split])
         if found is None:
             value = f"{table.name}, line {line}: {cells[columns.split] or 'nothing'}"
@@ -269,12 +297,11 @@ class TableOfPictures:
         """With the splits that no sample is for taken from training, where there is any."""
         training = int((samples["split"] == "train").sum())
         shares: dict[Split, float] = {"test": self._params.test, "validation": self._params.validation}
-        asked = split_named(self._params.split) is not None
-        for split in [split for split in shares if training and not asked and split not in set(samples["split"])]:
+        for split in [split for split in shares if training and split not in set(samples["split"])]:
             try:
                 samples = take_split(samples, split, max(1, round(shares[split] * training)), seed, names)
             except BadInput as error:
-                remedy = f"Add pictures, leave it out, or test only, without training: --set {KEY}.split=test."
+                remedy = "Add pictures, leave it out, or test only, without training: --test-only."
                 raise BadInput(error.problem, value=error.value, remedy=remedy) from None
             moved = int((samples["split"] == split).sum())
             notes.append(
@@ -313,7 +340,7 @@ def _require_training(samples: pd.DataFrame, names: tuple[str, ...]) -> None:
     trained = set(samples.loc[samples["split"] == "train", "label"])
     for label, name in enumerate(names):
         if trained and label not in trained:
-            remedy = f"Add some, leave it out, or test only, without training: --set {KEY}.split=test."
+            remedy = "Add some, leave it out, or test only, without training: --test-only."
             raise BadInput("a class has no readable training picture", value=name, remedy=remedy)
 
 
