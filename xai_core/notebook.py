@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from xai_core.datasets.base import Scan
+    from xai_core.models.preprocess import Fit
+    from xai_core.models.resample import Interpolation
     from xai_core.pipeline.load import Bench
     from xai_core.store.run import Run as StoredRun
     from xai_core.store.study import Study as StoredStudy
@@ -163,10 +165,15 @@ class Study:
         model: nn.Module,
         name: str,
         *,
-        size: int,
+        size: int | tuple[int, int],
         mean: Sequence[float],
         std: Sequence[float],
         resize: int | None = None,
+        fit: Fit | None = None,
+        crop_share: float | None = None,
+        interpolation: Interpolation | None = None,
+        antialias: bool | None = None,
+        fill: tuple[int, ...] | None = None,
         classes: Sequence[str] | None = None,
         cam_layer: str | None = None,
         code: str | None = None,
@@ -180,10 +187,11 @@ class Study:
         says so; what it stores is seen everywhere.
 
         Args:
-            model: maps `(N, C, size, size)` to logits `(N, K)`.
+            model: maps `(N, C, H, W)` to logits `(N, K)`.
             name: of the run.
-            size, mean, std: its input, as it was trained; `mean` and `std` on the 0…1 scale.
-            resize: the shorter side before the centre is cut out; without it pictures are squashed to `size`.
+            size, mean, std: its input, as it was trained: a side or height and width; on the 0…1 scale.
+            resize, fit, crop_share, interpolation, antialias, fill: how pictures become that size, see
+                `models.build.make_preprocess`; without them they are squashed.
             classes: names of its outputs in order; left out, they are the study's.
             cam_layer: dotted name of the layer for class activation maps; left out, the architecture's own or the last
                 layer that can hold a map.
@@ -194,22 +202,25 @@ class Study:
             BadParameter: a name, size, class or layer that does not fit, or code that builds another model.
             BadInput: the model does not answer with logits.
         """
+        from xai_core.pipeline.imports import Model
         from xai_core.pipeline.live import add_live
 
-        run = add_live(
-            self.stored,
-            self.bench,
-            name,
-            model,
-            size=size,
-            mean=mean,
-            std=std,
-            resize=resize,
+        look = Model(
+            spec=code or "",
+            weights=Path(),
             classes=tuple(classes) if classes is not None else None,
             cam_layer=cam_layer,
-            code=code,
+            size=size,
+            mean=tuple(mean),
+            std=tuple(std),
+            resize=resize,
+            fit=fit,
+            crop_share=crop_share,
+            interpolation=interpolation,
+            antialias=antialias,
+            fill=fill,
         )
-        added = Run(self, run)
+        added = Run(self, add_live(self.stored, self.bench, name, model, look))
         if predict:
             added.predict(*predict)
         return added

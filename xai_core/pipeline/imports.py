@@ -16,8 +16,9 @@ from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import imported, make_preprocess
 from xai_core.models.layers import other_layer
-from xai_core.models.preprocess import Preprocess
+from xai_core.models.preprocess import Fit, Preprocess
 from xai_core.models.probe import answers, check_answers
+from xai_core.models.resample import Interpolation
 from xai_core.models.weights import save_weights
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -32,16 +33,24 @@ SUM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Model:
-    """What must be known of a model from elsewhere; None where nothing was said."""
+    """What must be known of a model from elsewhere; None where nothing was said.
+
+    From `size` on it is the preprocessing that it was trained with: see `make_preprocess`.
+    """
 
     spec: str
     weights: Path
     classes: tuple[str, ...] | None = None
     cam_layer: str | None = None
-    size: int | None = None
+    size: int | tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     resize: int | None = None
+    fit: Fit | None = None
+    crop_share: float | None = None
+    interpolation: Interpolation | None = None
+    antialias: bool | None = None
+    fill: tuple[int, ...] | None = None
 
 
 def import_model(
@@ -60,7 +69,7 @@ def import_model(
     checked_name(name, "run")
     _check_known(model)
     check_classes(study, model.classes or ())
-    preprocess = make_preprocess(model.size, model.mean, model.std, model.resize)
+    preprocess = preprocess_of(model)
     layer = "" if model.cam_layer in (None, NO_LAYER) else str(model.cam_layer)
     place = folder or Path.cwd()
     made = imported(
@@ -87,12 +96,19 @@ def import_model(
     return study.run(name)
 
 
+def preprocess_of(model: Model) -> Preprocess:
+    """What is known of the model's input. Raises as `make_preprocess`."""
+    names = ("fit", "crop_share", "interpolation", "antialias", "fill")
+    return make_preprocess(
+        model.size, model.mean, model.std, model.resize, **{name: getattr(model, name) for name in names}
+    )
+
+
 def _seen(preprocess: Preprocess) -> str:
-    """What the model is shown of a picture: nothing tells of a wrong guess but a lower accuracy."""
-    size = f"{preprocess.width}×{preprocess.height}"
-    if preprocess.resize is not None:
-        return f"A picture's shorter side becomes {preprocess.resize} pixels; the model sees {size} in the middle."
-    return f"Pictures are squashed to {size}. If the model was trained on their centres, import it with --resize."
+    """What the model is shown of a picture, and what else it may have been trained with."""
+    squashed = preprocess.fit == "squash" and preprocess.resize is None
+    other = " If the model was trained on their centres, import it with --resize." if squashed else ""
+    return preprocess.described() + other
 
 
 def _check_known(model: Model) -> None:

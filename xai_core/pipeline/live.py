@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +15,13 @@ from torch import nn
 from xai_core.errors import XaiError
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.architectures.base import Architecture, ModelSpec
-from xai_core.models.build import held, make_preprocess
+from xai_core.models.build import held
 from xai_core.models.classifier import Classifier
 from xai_core.models.layers import layer_candidates
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.probe import answers
 from xai_core.models.weights import save_weights
-from xai_core.pipeline.imports import NO_LAYER, Model, check_classes, import_model
+from xai_core.pipeline.imports import NO_LAYER, Model, check_classes, import_model, preprocess_of
 from xai_core.pipeline.load import Bench
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -38,42 +38,35 @@ def add_live(
     bench: Bench,
     name: str,
     module: nn.Module,
-    *,
-    size: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    resize: int | None = None,
-    classes: tuple[str, ...] | None = None,
-    cam_layer: str | None = None,
-    code: str | None = None,
+    model: Model,
 ) -> Run:
     """Add the module as it is now, as a run that `bench` can ask.
 
     Args:
-        cam_layer: None for the architecture's own, else the last layer that can hold a map; NO_LAYER for none.
-        code: `package.module:function` that builds it; None to look for one.
+        model: what must be known of it. `spec` is the `package.module:function` that builds it, or "" to look for one;
+            `weights` are not looked at; without `cam_layer` it is the architecture's own, else the last layer that can
+            hold a map.
 
     Raises:
         BadParameter: something does not fit; or `code` builds a model that answers otherwise.
         BadInput: the model does not answer with logits.
     """
     checked_name(name, "run")
-    check_classes(study, classes or study.class_names)
-    preprocess = make_preprocess(size, mean, std, resize)
-    live = held(module, study.class_names, preprocess, device=bench.device)
-    specs = [code] if code else list(_specs(live))
+    check_classes(study, model.classes or study.class_names)
+    live = held(module, study.class_names, preprocess_of(model), device=bench.device)
+    specs = [model.spec] if model.spec else list(_specs(live))
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "weights.safetensors"
         save_weights(live.module, weights)
         for spec in specs:
-            layer = cam_layer or (None if ":" not in spec else _last_layer(live) or NO_LAYER)
-            model = Model(spec, weights, study.class_names, layer, size, tuple(mean), tuple(std), resize)
+            layer = model.cam_layer or (None if ":" not in spec else _last_layer(live) or NO_LAYER)
+            built = replace(model, spec=spec, weights=weights, classes=study.class_names, cam_layer=layer)
             try:
-                return import_model(study, name, model, folder=_folder(live.module, spec), like=answers(live))
+                return import_model(study, name, built, folder=_folder(live.module, spec), like=answers(live))
             except XaiError:
-                if code:
+                if model.spec:
                     raise
-    return _only_here(study, bench, name, live, cam_layer)
+    return _only_here(study, bench, name, live, model.cam_layer)
 
 
 def _specs(live: Classifier) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, get_args
 
 from xai_core.cli.command import (
     Command,
@@ -16,6 +16,8 @@ from xai_core.cli.command import (
     study_argument,
 )
 from xai_core.errors import BadParameter
+from xai_core.models.preprocess import Fit
+from xai_core.models.resample import Interpolation
 from xai_core.text import comma_list
 
 
@@ -26,7 +28,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arch", metavar="KEY|MODULE:FUNCTION", help="an architecture, or your own function")
     parser.add_argument("--weights", type=path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
-    parser.add_argument("--size", type=pixels, metavar="PIXELS", help="input size it was trained with")
+    parser.add_argument("--size", type=_size, metavar="PIXELS|HEIGHTxWIDTH", help="input size it was trained with")
     parser.add_argument(
         "--resize",
         type=pixels,
@@ -34,9 +36,44 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="the shorter side before the centre of --size is cut out, as in Resize(256) and CenterCrop(224); "
         "without it, pictures are squashed to --size",
     )
+    parser.add_argument(
+        "--crop-share", type=float, metavar="SHARE", help="instead of --resize, as timm's crop_pct: 0.875 of 256 is 224"
+    )
+    parser.add_argument(
+        "--fit",
+        choices=get_args(Fit),
+        help="squash both sides, crop the centre (with --resize or --crop-share the default), or pad what is missing",
+    )
+    parser.add_argument(
+        "--interpolation",
+        choices=(*get_args(Interpolation), "area"),
+        help="filter that pictures are resized with (default: bilinear)",
+    )
+    parser.add_argument(
+        "--no-antialias",
+        dest="antialias",
+        action="store_false",
+        default=None,
+        help="resized without averaging, as on tensors in torch and in OpenCV",
+    )
+    parser.add_argument("--fill", type=_colour, metavar="A,B,C", help="0…255, around pictures that are padded")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """`224`, or `320x256` for height and width; an argparse type."""
+    sides = [pixels(side) for side in text.lower().replace("×", "x").split("x", 1)]
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _colour(text: str) -> tuple[int, ...]:
+    """`114` or `124,116,104`; an argparse type."""
+    found = numbers(text)
+    if not all(value.is_integer() and 0 <= value <= 255 for value in found):
+        raise argparse.ArgumentTypeError(f"{text} is not one or three whole numbers from 0 to 255")
+    return tuple(map(int, found))
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
@@ -54,7 +91,21 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.pipeline.imports import Model, import_model
 
     classes = tuple(comma_list(args.classes)) if args.classes else None
-    model = Model(args.arch, args.weights, classes, args.cam_layer, args.size, args.mean, args.std, args.resize)
+    model = Model(
+        args.arch,
+        args.weights,
+        classes,
+        args.cam_layer,
+        args.size,
+        args.mean,
+        args.std,
+        args.resize,
+        args.fit,
+        args.crop_share,
+        "box" if args.interpolation == "area" else args.interpolation,
+        args.antialias,
+        args.fill,
+    )
     run = import_model(study, args.run_name, model)
     return {
         "study": study.name,
