@@ -40,6 +40,7 @@ class Scan:
         unreadable: (relative path, reason) of files left out.
         notes: facts a person should know (how a missing split was made, …), one sentence each.
         params: parameters that were found by looking, and are kept so that the samples are read alike ever after.
+        class_ids: K ids that the data has for its classes (`n01440764`) where people have other names; else ().
     """
 
     samples: pd.DataFrame
@@ -47,6 +48,7 @@ class Scan:
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
     params: Mapping[str, Any] = field(default_factory=dict)
+    class_ids: tuple[str, ...] = ()
 
 
 class Dataset(Protocol):

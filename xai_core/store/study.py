@@ -85,6 +85,7 @@ class Study:
             samples_digest=samples.content_digest(table),
             unreadable=scan.unreadable,
             notes=scan.notes,
+            class_ids=tuple(scan.class_ids),
         )
         with files.new_folder(path, "study") as folder:
             (folder / _RUNS).mkdir()
@@ -138,6 +139,11 @@ class Study:
     def class_names(self) -> tuple[str, ...]:
         """K names."""
         return self.info.class_names
+
+    @property
+    def class_ids(self) -> tuple[str, ...]:
+        """K ids by which the data knows its classes; the names where it has no others."""
+        return self.info.class_ids or self.info.class_names
 
     def ids(self, rows: NDArray[np.int64]) -> pa.Array:
         """The ids of these rows, as Arrow has them: ten times as fast as a data frame."""

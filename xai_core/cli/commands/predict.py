@@ -9,6 +9,7 @@ from xai_core.cli import left_out
 from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
+    count,
     device_argument,
     in_force,
     long_work,
@@ -27,6 +28,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--splits", type=some, default="test,validation,train", metavar="A,B", help="default: test,validation,train"
     )
+    parser.add_argument(
+        "--limit", type=count, metavar="N", help="only N of them, the first split's first, drawn by the study's seed"
+    )
     device_argument(parser)
     background_argument(parser)
 
@@ -36,7 +40,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         if split not in SPLITS:
             raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
     if args.background:
-        return begun(args, "predict", {"run": args.run_name, "splits": args.splits})
+        return begun(args, "predict", {"run": args.run_name, "splits": args.splits, "limit": args.limit})
     from xai_core.answers.runs import by_split, doubts
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
@@ -45,7 +49,15 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     run = open_run(args)
     classifier = load_classifier(run, device=settings.device)
     with long_work("predicting") as (progress, cancel):
-        made = predict(run, classifier, args.splits, batch_size=settings.batch_size, progress=progress, cancel=cancel)
+        made = predict(
+            run,
+            classifier,
+            args.splits,
+            limit=args.limit,
+            batch_size=settings.batch_size,
+            progress=progress,
+            cancel=cancel,
+        )
     found = by_split(run)
     return {
         "study": run.study.name,
