@@ -17,6 +17,7 @@ from dashboard.frame import session
 from dashboard.frame.context import Context, Services, View, resolve, services, wanted
 from dashboard.text import plain, visible
 from dashboard.widgets.empty import empty
+from dashboard.widgets.fact_filter import fact_filter
 from dashboard.widgets.pending import newest_first, shown_jobs
 from dashboard.widgets.problem import guarded, problem_box
 from dashboard.widgets.status import status_line
@@ -86,7 +87,7 @@ def _context(view: View, shared: Services) -> Context:
 
 
 def _choices(context: Context) -> None:
-    """Study, run and split. They apply to every page."""
+    """Study, run, split and facts. They apply to every page."""
     chosen = context.selection
     names = list(context.services.studies)
     st.selectbox(
@@ -109,6 +110,7 @@ def _choices(context: Context) -> None:
         help="Which samples are counted. Judge on test; training samples were seen by the model.",
         **session.bound("split", chosen.split),
     )
+    fact_filter(context)
 
 
 def _colours() -> str:

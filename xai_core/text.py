@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,13 @@ def comma_list(text: str) -> list[str]:
     except csv.Error as error:
         raise BadParameter("not a list", value=text, remedy=f"Write A,B ({error}).") from None
     return [part.strip() for part in parts if part.strip()]
+
+
+def comma_text(entries: Sequence[str]) -> str:
+    """The list that `comma_list` reads: entries with a comma or a quotation mark are quoted."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(entries)
+    return text.getvalue()
 
 
 def counted(number: int, one: str, many: str = "") -> str:

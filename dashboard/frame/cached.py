@@ -28,7 +28,8 @@ def card_of(study: Study) -> data_card.DataCard:
 def runs_of(context: Context) -> runs.Runs:
     """The study's runs on the open split."""
     split, studies = context.selection.split, context.services.studies
-    return runs.all_runs(context.study, split, opened=lambda name: studies.run(context.study, name), measure=measured)
+    opened = lambda name: studies.run(context.study, name)  # noqa: E731
+    return runs.all_runs(context.study, split, where=context.where, opened=opened, measure=measured)
 
 
 def measured(scope: Scope) -> Quality:

@@ -26,6 +26,7 @@ from xai_core.errors import BadInput, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import assignments, build
 from xai_core.settings import load
+from xai_core.store.facts import Condition
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -160,7 +161,12 @@ class Context:
         """
         if self.run is None:
             raise NotFound("the study has no run yet", value=self.study.name, remedy="xai train makes one.")
-        return Scope(self.run, self.selection.split)
+        return Scope(self.run, self.selection.split, self.where)
+
+    @cached_property
+    def where(self) -> tuple[Condition, ...]:
+        """What must hold of the samples. The selection is within the study's facts, see `resolve`."""
+        return tuple(map(self.study.facts.condition, self.selection.where))
 
     @property
     def members(self) -> Members:
@@ -226,10 +232,23 @@ def _within(selection: Selection, study: Study, notes: list[str]) -> Selection:
     if bad:
         notes.append(f"Settings that no method accepts were left out: {', '.join(bad)}.")
         selection = replace(selection, settings=tuple(entry for entry in selection.settings if entry not in bad))
+    selection = _with_facts(selection, study, notes)
     if selection.target.isdigit() and int(selection.target) >= classes:
         notes.append("The study has no such class to explain.")
         selection = replace(selection, target="predicted")
     return selection
+
+
+def _with_facts(selection: Selection, study: Study, notes: list[str]) -> Selection:
+    """Without conditions that the study's facts cannot meet."""
+    kept = []
+    for text in selection.where:
+        try:
+            study.facts.condition(text)
+            kept.append(text)
+        except XaiError as error:
+            notes.append(f"The link asks for samples by a fact that cannot be used. {error}")
+    return replace(selection, where=tuple(kept))
 
 
 def _usable(setting: str) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from xai_core.answers.methods import DEFAULT_METHODS
+from xai_core.errors import BadParameter
+from xai_core.text import comma_list, comma_text
 from xai_core.triage.compare import TRANSITIONS
 from xai_core.types import ALL_SPLITS, TARGET_SPECS
 
@@ -78,6 +80,17 @@ def _settings(text: str) -> tuple[str, ...]:
     return entries
 
 
+def _conditions(text: str) -> tuple[str, ...]:
+    """`camera=A,"site=Graz, Austria"`."""
+    try:
+        entries = tuple(dict.fromkeys(comma_list(text)))
+    except BadParameter:
+        raise ValueError(text) from None
+    if not 0 < len(entries) <= 16 or not all("=" in entry and len(entry) <= 1000 for entry in entries):
+        raise ValueError(text)
+    return entries
+
+
 def _write_keys(names: tuple[str, ...]) -> str:
     return ",".join(names) or "-"
 
@@ -98,6 +111,7 @@ class Selection:
         study: name of a served study; "" for the first.
         run, other: names of the run looked at and of the one it is compared with; "" for the newest, for none.
         split: one of ALL_SPLITS; "" for the best one that has predictions.
+        where: facts that must hold of the samples, as `camera=A`.
         true, predicted: the cell of the confusion matrix, class indices; both or neither.
         sample: row number in the study.
         methods: explainer keys, in the order of the columns.
@@ -119,6 +133,7 @@ class Selection:
     run: str = _entry("", _matching(_RUN), "run")
     other: str = _entry("", _matching(_RUN), "run to compare with")
     split: str = _entry("", _one_of(*ALL_SPLITS), "split")
+    where: tuple[str, ...] = _entry((), _conditions, "choice of facts", comma_text)
     true: int | None = _entry(None, _whole(0), "true class")
     predicted: int | None = _entry(None, _whole(0), "predicted class")
     sample: int | None = _entry(None, _whole(0), "sample")
@@ -154,7 +169,7 @@ class Selection:
             return replace(Selection(**kept), **changes)
         if changes and not changes.keys() <= _KEEP_PAGE:
             changes.setdefault("page", 1)
-        if changes.keys() & {"split", "true", "predicted"}:
+        if changes.keys() & {"split", "where", "true", "predicted"}:
             changes.setdefault("sample", None)
         if "run" in changes and "layer" not in changes:
             changes["layer"] = ""

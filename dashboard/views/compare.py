@@ -58,7 +58,7 @@ def _found(context: Context, baseline: Run) -> Comparison | None:
         line = f"xai predict {shlex.quote(str(context.study.path))} --run {shlex.quote(baseline.name)}"
         empty(f"{baseline.name} has no predictions yet", "Let it look at the samples first.", command=line)
         return None
-    found = comparison(baseline, context.scope.run, context.selection.split)
+    found = comparison(baseline, context.scope.run, context.selection.split, context.where)
     if not len(found.rows):
         empty("No common samples", "No sample of this split was predicted by both runs. Choose another split.")
         return None

@@ -42,7 +42,7 @@ def _runs(context: Context) -> None:
         no_predictions(context)
         return
     runs = runs_of(context)
-    st.caption(plain(f"{seen(context.selection.split)} Choose others at the left."))
+    st.caption(plain(f"{seen(context.selection.split, context.where)} Choose others at the left."))
     runs_table(context, runs)
     runs_figures(runs)
 

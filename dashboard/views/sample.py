@@ -21,6 +21,7 @@ from dashboard.widgets.pending import ask, live
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.provenance import provenance_of
 from dashboard.widgets.said import said_of_maps
+from dashboard.widgets.sample_facts import sample_facts
 from dashboard.widgets.sample_picker import sample_picker
 from xai_core.answers.maps import Column, refreshed
 from xai_core.answers.sample import Sample, chances, facts, sample_of, specs
@@ -73,6 +74,7 @@ def _verdict(context: Context, sample: Sample) -> None:
     with right:
         figure = probabilities.top(chances(context.scope, sample), page_theme())
         plot(figure, key="probabilities", alt="The five largest probabilities")
+        sample_facts(context, sample.row)
         annotate(context, sample.row)
 
 

@@ -29,6 +29,7 @@ def explain_more(context: Context, columns: list[Column]) -> None:
             "target": chosen.target,
             "split": chosen.split,
             "cell": cell,
+            **({"where": list(chosen.where)} if chosen.where else {}),
         }
         line = explain_many_line(context.scope, columns, cell, chosen.target)
         st.caption(f"{count:,} {'sample' if count == 1 else 'samples'}; what is stored is not computed again.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.frame.context import Services, Studies, use_services
 from dashboard.widgets.confusion_matrix import pack
+from tests.core.test_facts import study_with_facts
 from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words
 from tests.tiny_study import xai_json
@@ -20,6 +22,7 @@ from xai_core.answers.cell import cell_facts
 from xai_core.answers.confusion import cells
 from xai_core.answers.scope import Members, Rows
 from xai_core.files import ASSETS
+from xai_core.store.study import Study
 from xai_core.words import percent, percent_range
 
 DEMO = ASSETS / "demo" / "garments"
@@ -157,3 +160,57 @@ def test_what_is_left_open_is_as_on_a_page_just_opened(capsys: Capture) -> None:
     asked = xai_json(capsys, "show", DEMO, "sample")
     assert asked["where"] in text(opened("sample"))
     assert xai_json(capsys, "show", DEMO, "confusion")["sentence"] in text(opened("confusion"))
+
+
+@pytest.fixture
+def with_facts(tmp_path: Path) -> Study:
+    """The fake study's samples with facts that would do harm if they were not shown letter by letter."""
+    study = study_with_facts(tmp_path)
+    use_services(Services(Studies([study.path]), FakeWorker()))
+    return study
+
+
+WHERE = ("--where", "camera=B, <b>", "--where", "site=Graz")
+IN_LINK = '"camera=B, <b>",site=Graz'
+
+
+def test_samples_of_which_a_fact_holds(capsys: Capture, with_facts: Study) -> None:
+    asked = xai_json(capsys, "show", with_facts.path, "confusion", *WHERE)
+    app = opened("confusion", where=IN_LINK)
+    assert asked["sentence"] == "5 of 30 test samples where camera = B, <b> and site = Graz, 3 wrong (60.0 %)."
+    assert asked["sentence"] in text(app)
+    assert component(app, "confusion_matrix")["cells"] == pack(np.array(asked["counts"]))
+    assert app.query_params["where"] == IN_LINK
+    cell = xai_json(capsys, "show", with_facts.path, "cell", "--cell", "0:1", *WHERE)
+    app = opened("confusion", where=IN_LINK, true="0", predicted="1")
+    assert cell["facts"] in text(app)
+    assert [card["row"] for card in component(app, "gallery")["items"]] == cell["page_rows"] == [0]
+    runs = xai_json(capsys, "show", with_facts.path, "overview", *WHERE)
+    app = opened("overview", where=IN_LINK)
+    assert runs["measured_on"] in text(app)
+    assert app.dataframe[0].value["n"].tolist() == [run["n"] for run in runs["runs"]["table"]] == [5]
+
+
+def test_facts_of_a_sample(capsys: Capture, with_facts: Study) -> None:
+    asked = xai_json(capsys, "show", with_facts.path, "sample", *WHERE)
+    app = opened("sample", where=IN_LINK)
+    assert asked["where"] in text(app)
+    drawn = next(element.value for element in app.get("html") if "<table" in str(element.value))
+    assert "B, &lt;b&gt;" in drawn
+    assert list(asked["metadata"].values()) == ["B, <b>", "Graz", 0.0, True]
+    for shown in ("camera", "Graz", "row", "worn", "yes"):
+        assert shown in drawn
+        assert shown in "\n".join(asked["lines"])
+
+
+def test_a_fact_is_chosen_and_given_up(with_facts: Study) -> None:
+    app = opened("confusion")
+    app.selectbox(key="facts.value.camera").select(0).run()
+    assert "15 of 30 test samples where camera = A" in text(app)
+    assert app.query_params["where"] == "camera=A"
+    app.button(key="facts.drop.camera=A").click().run()
+    assert "30 test samples, " in text(app)
+    assert "where" not in app.query_params
+    app = opened("confusion", where="camera=C")
+    assert "no camera of this name: C" in text(app)
+    assert "30 test samples, " in text(app)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xai_core.answers.maps import Column, target_keys
 from xai_core.answers.reasons import counted_reasons, reason_lines
-from xai_core.answers.scope import Rows, Scope
+from xai_core.answers.scope import Rows, Scope, where_words
 from xai_core.store.maps import MISSING, REFUSED
 from xai_core.text import counted
 from xai_core.triage.aggregates import (
@@ -242,6 +242,7 @@ class Aggregate:
         true, predicted = (self.scope.names[index] for index in self.cell)
         seed = self.scope.study.info.seed
         about = {"study": self.scope.study.name, "run": self.scope.run.name, "split": self.scope.split, "seed": seed}
+        about["where"] = where_words(self.scope.where).strip()
         about |= {"method": self.column.card.key, "title": self.column.card.title, "target": self.spec}
         parts = zip(self.groups, self.measures.profiles, self.measures.centres, strict=True)
         return about | {
@@ -285,6 +286,7 @@ def aggregate(
 def text(result: Mapping[str, Any]) -> str:
     """The answer's JSON form as lines for people."""
     lines = [f"{result['title']} on {result['run']}: {result['true']} taken for {result['predicted']}"]
+    lines += [f"Only samples {result['where']}."] if result["where"] else []
     centres = {title: (down, right) for title, down, right, _ in result["centres"]}
     width = max(len(group["title"]) for group in result["groups"].values())
     for group in result["groups"].values():

@@ -15,7 +15,7 @@ from xai_core.answers.maps import MapFacts, found, target_keys
 from xai_core.answers.provenance import settings_in_force
 from xai_core.answers.question import Asked, Choice, Question
 from xai_core.answers.sample import said_of_maps
-from xai_core.answers.scope import Members, Rows, Scope, in_order
+from xai_core.answers.scope import Members, Rows, Scope, in_order, where_words
 from xai_core.triage.confusion import Cell
 from xai_core.words import cell_name, percent
 
@@ -87,11 +87,11 @@ def page_of(rows: Rows, number: int) -> Page:
 
 def members_table(scope: Scope, rows: Rows) -> pd.DataFrame:
     """One line per sample: `id`, `row`, `split`, `path`, `true`, `predicted`, `p_true`, `p_predicted`, `loss`, `tags`,
-    `note`."""
+    `note`, and a column for each fact; one that is called like one of these is `fact row`."""
     study, said = scope.study, scope.predictions.at(rows)
     labels, names = study.labels[rows], np.array(scope.names, dtype=object)
     samples, written = study.samples.iloc[rows], study.annotations.of(rows.tolist())
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "id": samples["id"].to_numpy(),
             "row": rows,
@@ -106,6 +106,13 @@ def members_table(scope: Scope, rows: Rows) -> pd.DataFrame:
             "note": [one.note for one in written],
         }
     )
+    known = {}
+    for name, values in study.facts.columns(rows).items():
+        free = name
+        while free in table or free in known:
+            free = f"fact {free}"
+        known[free] = pd.Series(values, dtype=object)
+    return pd.concat([table, pd.DataFrame(known, index=table.index)], axis=1) if known else table
 
 
 def caption(scope: Scope, row: int) -> str:
@@ -127,6 +134,7 @@ class CellAnswer:
         maps: for each method, by its title, what there is for each sample of the page.
         sentences: what must be known of these maps.
         settings: what is not at its default.
+        where: `where camera = A`, as the samples were chosen by their facts, or "".
     """
 
     run: str
@@ -138,12 +146,14 @@ class CellAnswer:
     maps: dict[str, list[MapFacts]]
     sentences: tuple[str, ...]
     settings: str
+    where: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "run": self.run,
             "split": self.split,
+            "where": self.where,
             "true": self.facts.true,
             "predicted": self.facts.predicted,
             "title": self.facts.title,
@@ -163,7 +173,7 @@ class CellAnswer:
 
     def text(self) -> str:
         """For people."""
-        head = f"{self.facts.title}\n{self.facts.sentence}"
+        head = f"{self.facts.title}\n{self.facts.sentence}" + (f"\nOnly samples {self.where}." if self.where else "")
         if not self.facts.count:
             return paragraphs(head, "No sample of this class was predicted as that one.")
         shown = self.samples[self.samples["row"].isin(self.page.rows)]
@@ -209,8 +219,9 @@ def answer(asked: Asked) -> CellAnswer:
         maps={column.card.title: of_method for column, of_method in zip(columns, facts, strict=False)},
         sentences=tuple(said_of_maps(scope, columns, facts, page.rows, asked.target)) if len(rows) else (),
         settings=settings_in_force(columns),
+        where=where_words(scope.where).strip(),
     )
 
 
-CHOICES: tuple[Choice, ...] = ("run", "split", "cell", "methods", "target", "scale", "sort", "page")
+CHOICES: tuple[Choice, ...] = ("run", "split", "where", "cell", "methods", "target", "scale", "sort", "page")
 QUESTION = Question("cell", "Which samples are in a cell, and what is said of their maps?", CHOICES, answer)

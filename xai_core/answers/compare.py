@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_core.answers.scope import Rows
+from xai_core.answers.scope import Rows, Scope, where_words
+from xai_core.store.facts import Condition
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -71,6 +72,7 @@ class Comparison:
         rows, labels: `(n,)` row numbers and true classes.
         before, after: `(n,)` predicted classes of baseline and candidate.
         left_out: samples of the split that only one of the runs predicted.
+        where: facts that hold of all samples.
     """
 
     study: Study
@@ -82,6 +84,7 @@ class Comparison:
     before: Rows
     after: Rows
     left_out: int
+    where: tuple[Condition, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -170,7 +173,7 @@ class Comparison:
     @property
     def subject(self) -> str:
         """`280 test samples`."""
-        return f"{len(self.rows):,} {of_split(self.split)}"
+        return f"{len(self.rows):,} {of_split(self.split)}{where_words(self.where)}"
 
     @property
     def counted(self) -> str:
@@ -215,6 +218,7 @@ class Comparison:
             "baseline": self.baseline.name,
             "candidate": self.candidate.name,
             "split": self.split,
+            "where": where_words(self.where).strip(),
             "n": len(self.rows),
             "left_out": self.left_out,
             "counted": self.counted,
@@ -245,16 +249,16 @@ class Comparison:
         return {"before": before.tolist(), "after": after.tolist(), "change": (after - before).tolist()}
 
 
-def comparison(baseline: Run, candidate: Run, split: str) -> Comparison:
-    """Of two runs of one study with predictions, on a split (or `all`); may be empty."""
-    study = candidate.study
-    inside = study.rows(None if split == "all" else split)
+def comparison(baseline: Run, candidate: Run, split: str, where: tuple[Condition, ...] = ()) -> Comparison:
+    """Of two runs of one study with predictions, on a split (or `all`) or those of its samples that meet conditions;
+    may be empty."""
+    study, inside = candidate.study, Scope(candidate, split, where).rows
     first, second = (_of(run) for run in (baseline, candidate))
     known = [predictions.rows[np.isin(predictions.rows, inside)] for predictions in (first, second)]
     rows = np.intersect1d(known[0], known[1])
     left_out = len(np.union1d(known[0], known[1])) - len(rows)
     said = first.at(rows).predicted, second.at(rows).predicted
-    return Comparison(study, baseline, candidate, split, rows, study.labels[rows], *said, left_out)
+    return Comparison(study, baseline, candidate, split, rows, study.labels[rows], *said, left_out, where)
 
 
 def _of(run: Run) -> Predictions:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
-from xai_core.answers.scope import Members, Scope
+from xai_core.answers.scope import Members, Scope, where_words
 from xai_core.errors import NotFound
 from xai_core.triage.confusion import Per, confusion_counts, rates, similarity_order, worst_pairs
 from xai_core.words import COUNTED_AS, cell_name, of_split, percent, percent_range
@@ -37,6 +37,8 @@ class ConfusionAnswer:
         counts: `(K, K)`: row = true class, column = predicted class.
         unpredicted: a sentence on samples that are in no count, or "".
         per: what the cells show as text.
+        where: ` where camera = A`, as the samples were chosen by their facts, or "".
+        of: how many samples there are without that choice.
     """
 
     run: str
@@ -45,6 +47,8 @@ class ConfusionAnswer:
     counts: NDArray[np.int64]
     unpredicted: str
     per: Per = "count"
+    where: str = ""
+    of: int | None = None
 
     @cached_property
     def n(self) -> int:
@@ -59,7 +63,9 @@ class ConfusionAnswer:
     @property
     def sentence(self) -> str:
         """How many are wrong."""
-        return f"{self.n:,} {of_split(self.split)}, {self.wrong:,} wrong ({percent(self.wrong / self.n)})."
+        among = "" if self.of is None else f" of {self.of:,}"
+        samples = f"{self.n:,}{among} {of_split(self.split)}{self.where}"
+        return f"{samples}, {self.wrong:,} wrong ({percent(self.wrong / self.n)})."
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
@@ -71,6 +77,8 @@ class ConfusionAnswer:
         return {
             "run": self.run,
             "split": self.split,
+            "where": self.where.strip(),
+            "of": self.n if self.of is None else self.of,
             "n": self.n,
             "wrong": self.wrong,
             "sentence": self.sentence,
@@ -151,10 +159,14 @@ def confusion(scope: Scope, per: Per = "count") -> ConfusionAnswer:
     """
     among = scope.members
     if not len(among.rows):
+        if scope.where:
+            raise NotFound("no such samples", value=f"{scope.run.name}, {scope.samples}", remedy="Ask for other facts.")
         remedy = "Choose another split, or run this first: xai predict."
         raise NotFound("no predictions in this split", value=f"{scope.run.name}, {scope.split}", remedy=remedy)
     counts = confusion_counts(among.labels, among.predicted, len(scope.names))
-    return ConfusionAnswer(scope.run.name, scope.split, scope.names, counts, unpredicted(scope), per)
+    of = len(scope.whole.members.rows) if scope.where else None
+    about = scope.run.name, scope.split, scope.names
+    return ConfusionAnswer(*about, counts, unpredicted(scope), per, where_words(scope.where), of)
 
 
 def answer(asked: Asked) -> ConfusionAnswer:
@@ -162,4 +174,4 @@ def answer(asked: Asked) -> ConfusionAnswer:
     return confusion(asked.scope(), asked.rates)
 
 
-QUESTION = Question("confusion", "Which classes are confused?", ("run", "split", "rates"), answer)
+QUESTION = Question("confusion", "Which classes are confused?", ("run", "split", "where", "rates"), answer)

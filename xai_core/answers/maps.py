@@ -203,7 +203,7 @@ def explain_line(study: str, run: Run, wanted: Sequence[Column], row: int, targe
 
 def explain_many_line(scope: Scope, wanted: Sequence[Column], cell: Cell | None, target: str) -> str:
     """`xai explain … --background` for a cell of the split, or all of it."""
-    samples = ["--split", scope.split]
+    samples = ["--split", scope.split, *(part for one in scope.where for part in ("--where", one.text))]
     if cell is not None:
         true, predicted = (scope.names[index] for index in cell)
         samples += [f"--true={true}", f"--predicted={predicted}"]

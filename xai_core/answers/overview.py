@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,8 @@ from xai_core.answers.data_card import DataCard, data_card
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
 from xai_core.answers.runs import Runs, all_runs, measured
-from xai_core.answers.scope import Scope, best_split, newest_run
+from xai_core.answers.scope import Scope, best_split, newest_run, where_words
+from xai_core.store.facts import Condition
 from xai_core.triage.quality import Quality, reliability
 from xai_core.words import SPLIT_WORDS, percent, percent_range
 
@@ -79,17 +80,19 @@ class OverviewAnswer:
     card: DataCard
     runs: Runs
     run: RunAnswer | None = field(default=None)
+    where: tuple[Condition, ...] = ()
 
     @cached_property
     def seen(self) -> str:
         """What the runs are measured on."""
-        return seen(self.split)
+        return seen(self.split, self.where)
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "study": self.study,
             "split": self.split,
+            "where": where_words(self.where).strip(),
             **self.card.as_json(),
             "measured_on": self.seen,
             "runs": self.runs.as_json(),
@@ -102,9 +105,9 @@ class OverviewAnswer:
         return paragraphs(self.card.text(), runs, self.run.text() if self.run else "")
 
 
-def seen(split: str) -> str:
+def seen(split: str, where: Sequence[Condition] = ()) -> str:
     """What the numbers of runs are measured on, and whether models have seen it."""
-    words = f"Measured on {SPLIT_WORDS[split]} samples."
+    words = f"Measured on {SPLIT_WORDS[split]} samples{where_words(where)}."
     if split in ("train", "all"):
         words += " Models have seen the training samples: expect better numbers than on new pictures."
     return words
@@ -128,8 +131,9 @@ def answer(asked: Asked) -> OverviewAnswer:
     """Of the study, on the split that is asked for."""
     study, run = asked.study, asked.run or newest_run(asked.study)
     split = asked.split or best_split(study, run)
-    chosen = run_answer(Scope(run, split)) if run else None
-    return OverviewAnswer(study.name, split, data_card(study), all_runs(study, split), chosen)
+    chosen = run_answer(Scope(run, split, asked.where)) if run else None
+    runs = all_runs(study, split, where=asked.where)
+    return OverviewAnswer(study.name, split, data_card(study), runs, chosen, asked.where)
 
 
-QUESTION = Question("overview", "What is here, and how good is it?", ("run", "split"), answer)
+QUESTION = Question("overview", "What is here, and how good is it?", ("run", "split", "where"), answer)

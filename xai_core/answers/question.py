@@ -13,12 +13,15 @@ from xai_core.answers.maps import Column, columns
 from xai_core.answers.methods import DEFAULT_METHODS
 from xai_core.answers.scope import Scope, best_split, newest_run
 from xai_core.errors import BadParameter, NotFound
+from xai_core.store.facts import Condition
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.confusion import Cell
 from xai_core.triage.normalise import Scaling
 
-Choice = Literal["run", "split", "cell", "sample", "methods", "target", "scale", "sort", "page", "rates", "other"]
+Choice = Literal[
+    "run", "split", "where", "cell", "sample", "methods", "target", "scale", "sort", "page", "rates", "other"
+]
 """What a question may be narrowed by; a command has a flag for each, a page a widget."""
 
 
@@ -42,6 +45,7 @@ class Asked:
         study: the study.
         run: the run it is about; None for the newest with predictions.
         split: one of ALL_SPLITS; "" for the best one that has predictions.
+        where: facts that must hold of its samples.
         cell: (true class, predicted class).
         sample: row number.
         other: the run that it is compared with.
@@ -57,6 +61,7 @@ class Asked:
     study: Study
     run: Run | None = None
     split: str = ""
+    where: tuple[Condition, ...] = ()
     cell: Cell | None = None
     sample: int | None = None
     other: Run | None = None
@@ -78,7 +83,7 @@ class Asked:
         run = self.run or newest_run(self.study)
         if run is None:
             raise NotFound("the study has no run yet", value=self.study.name, remedy="xai train makes one.")
-        return Scope(run, self.split or best_split(self.study, run))
+        return Scope(run, self.split or best_split(self.study, run), self.where)
 
     def columns(self, run: Run) -> list[Column]:
         """The methods that can be used on the run."""

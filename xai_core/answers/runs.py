@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.scope import Scope
 from xai_core.errors import XaiError
+from xai_core.store.facts import Condition
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.triage.quality import Quality, quality
@@ -130,6 +131,7 @@ def all_runs(
     study: Study,
     split: str,
     *,
+    where: Sequence[Condition] = (),
     opened: Callable[[str], Run] | None = None,
     measure: Callable[[Scope], Quality] = measured,
 ) -> Runs:
@@ -138,20 +140,21 @@ def all_runs(
     Args:
         study: the study.
         split: one of ALL_SPLITS.
+        where: facts that must hold of the samples.
         opened: opens a run by its name, for who keeps them open.
         measure: as `measured`, for who keeps what it gave.
     """
     rows, problems = [], []
     for name in reversed(study.runs()):
         try:
-            rows.append(_run_row((opened or study.run)(name), split, measure))
+            rows.append(_run_row(Scope((opened or study.run)(name), split, tuple(where)), measure))
         except XaiError as error:
             problems.append(error)
     return Runs(pd.DataFrame(rows, columns=list(_COLUMNS)), problems, str(study.path))
 
 
-def _run_row(run: Run, split: str, measure: Callable[[Scope], Quality]) -> dict[str, object]:
-    info = run.info
+def _run_row(scope: Scope, measure: Callable[[Scope], Quality]) -> dict[str, object]:
+    run, info = scope.run, scope.run.info
     row: dict[str, object] = {
         "name": run.name,
         "model": info.architecture or "predictions alone",
@@ -163,7 +166,7 @@ def _run_row(run: Run, split: str, measure: Callable[[Scope], Quality]) -> dict[
     }
     if run.predictions is None:
         return row | dict.fromkeys(Quality.__dataclass_fields__, np.nan)
-    good = measure(Scope(run, split))
+    good = measure(scope)
     return row | asdict(good) | {"state": "measured" if good.n else "elsewhere"}
 
 

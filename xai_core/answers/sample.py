@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,13 @@ from xai_core.answers.maps import (
 )
 from xai_core.answers.provenance import Provenance, provenance
 from xai_core.answers.question import Asked, Choice, Question
-from xai_core.answers.scope import Rows, Scope, in_order
+from xai_core.answers.scope import Rows, Scope, in_order, where_words
 from xai_core.errors import BadInput, NotFound
+from xai_core.store.facts import Value, said
 from xai_core.triage.confusion import Cell
 from xai_core.triage.normalise import Scaling
 from xai_core.types import Array, Target
-from xai_core.words import cell_name, of_split, percent
+from xai_core.words import cell_name, percent
 
 LISTED = 5
 """Classes whose probabilities are shown."""
@@ -112,11 +113,12 @@ def series(scope: Scope, cell: Cell | None, sort: str) -> Series:
     """The samples of the cell; without one, or where it is empty, the mistakes; where there are none, all."""
     among = scope.members
     if cell and len(among.cell(*cell)):
-        rows, name = among.cell(*cell), cell_name(*(scope.names[index] for index in cell))
+        named = cell_name(*(scope.names[index] for index in cell))
+        rows, name = among.cell(*cell), f"{named}{where_words(scope.where)}"
     elif len(among.mistakes):
-        rows, name = among.mistakes, of_split(scope.split, "mistakes")
+        rows, name = among.mistakes, scope.of("mistakes")
     else:
-        rows, name = among.rows, of_split(scope.split)
+        rows, name = among.rows, scope.samples
     return Series(in_order(scope, rows, sort), name, ORDERS.get(sort, ORDERS["confidence"]))
 
 
@@ -139,6 +141,11 @@ def facts(scope: Scope, row: int) -> str:
     table = scope.study.samples
     size = f"{table['width'].iat[row]} × {table['height'].iat[row]} pixels"
     return f"{table['id'].iat[row]} · {table['split'].iat[row]} · {size}"
+
+
+def metadata(scope: Scope, row: int) -> list[tuple[str, str]]:
+    """What else the study's table says of the sample: fact and value in words."""
+    return [(name, said(value)) for name, value in scope.study.facts.of(row).items()]
 
 
 def chances(scope: Scope, sample: Sample, k: int = LISTED) -> list[Chance]:
@@ -221,6 +228,7 @@ class SampleAnswer:
         sentences: what must be known of the maps.
         lines: the commands that compute them.
         provenance: what they are computed with.
+        metadata: facts of the sample by name; None where one is not known. `told` is the same in words.
     """
 
     run: str
@@ -236,6 +244,8 @@ class SampleAnswer:
     sentences: tuple[str, ...]
     lines: tuple[str, ...]
     provenance: Provenance
+    metadata: Mapping[str, Value] = field(default_factory=dict)
+    told: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -255,6 +265,7 @@ class SampleAnswer:
             "where": self.where,
             "title": self.title,
             "facts": self.facts,
+            "metadata": dict(self.metadata),
             "correct": self.correct,
             "probabilities": [asdict(chance) for chance in self.chances],
             "evidence": evidence,
@@ -266,7 +277,7 @@ class SampleAnswer:
     def text(self) -> str:
         """For people."""
         shown = [(percent(one.share), one.name, one.role) for one in self.chances]
-        parts = [f"{self.title}\n{self.facts}\n{self.where}", table(shown, right=(0,))]
+        parts = [f"{self.title}\n{self.facts}\n{self.where}", table(self.told), table(shown, right=(0,))]
         for place, one in enumerate(self.explained):
             lines = [(title, _said(of_method[place])) for title, of_method in self.maps.items()]
             parts.append(f"{''.join(one.title)} ({one.note})\n{table(lines)}".rstrip())
@@ -315,6 +326,8 @@ def answer(asked: Asked) -> SampleAnswer:
         sentences=tuple(said_of_maps(scope, columns, facts_, np.array([row]), asked.target)),
         lines=tuple(lines) if columns else (),
         provenance=provenance(scope, columns, row),
+        metadata=scope.study.facts.of(row),
+        told=tuple(metadata(scope, row)),
     )
 
 
@@ -326,5 +339,5 @@ def _row(scope: Scope, asked: Asked, among: Series) -> int:
     return int(among.rows[0])
 
 
-CHOICES: tuple[Choice, ...] = ("run", "split", "cell", "sample", "methods", "target", "scale", "sort")
+CHOICES: tuple[Choice, ...] = ("run", "split", "where", "cell", "sample", "methods", "target", "scale", "sort")
 QUESTION = Question("sample", "Why this one? Its probabilities, and what each map says", CHOICES, answer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
+from xai_core.store.facts import Condition
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.ordering import SORTS, order_by, sort_scores
+from xai_core.words import of_split
 
 Rows = NDArray[np.int64]
 
@@ -44,15 +46,17 @@ NOBODY = Members(*[np.empty(0, np.int64)] * 3)
 
 @dataclass(frozen=True)
 class Scope:
-    """A run and a split of its study.
+    """A run and a split of its study, or those of its samples of which some facts hold.
 
     Attributes:
         run: the run; its study is the study.
         split: one of ALL_SPLITS.
+        where: conditions that all samples meet.
     """
 
     run: Run
     split: str
+    where: tuple[Condition, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -66,8 +70,23 @@ class Scope:
 
     @cached_property
     def rows(self) -> Rows:
-        """Row numbers of the split."""
-        return self.study.rows(None if self.split == "all" else self.split)
+        """Row numbers of the split, or of those that meet the conditions."""
+        rows = self.study.rows(None if self.split == "all" else self.split)
+        return rows[self.study.facts.hold(self.where)[rows]] if self.where else rows
+
+    @property
+    def whole(self) -> Scope:
+        """The same without conditions."""
+        return Scope(self.run, self.split)
+
+    @property
+    def samples(self) -> str:
+        """What its samples are: `test samples`, `test samples where camera = A`."""
+        return self.of("samples")
+
+    def of(self, noun: str) -> str:
+        """The same of another noun, such as `mistakes`."""
+        return f"{of_split(self.split, noun)}{where_words(self.where)}"
 
     @property
     def predictions(self) -> Predictions:
@@ -85,6 +104,11 @@ class Scope:
         inside = np.isin(predictions.rows, self.rows)
         rows = predictions.rows[inside]
         return Members(rows, self.study.labels[rows], predictions.predicted[inside])
+
+
+def where_words(where: Sequence[Condition]) -> str:
+    """` where camera = A and site = B`; "" without conditions."""
+    return f" where {' and '.join(one.words for one in where)}" if where else ""
 
 
 def in_order(scope: Scope, rows: Rows, by: str) -> Rows:

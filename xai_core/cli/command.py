@@ -27,6 +27,7 @@ from xai_core.text import comma_list, plain_name
 from xai_core.types import CancelToken, Progress
 
 if TYPE_CHECKING:
+    from xai_core.store.facts import Condition
     from xai_core.store.predictions import Predictions
     from xai_core.store.run import Run
     from xai_core.store.study import Study
@@ -236,6 +237,15 @@ def cell_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cell", metavar="TRUE:PREDICTED", help="a cell of the confusion matrix, by names or indices")
     parser.add_argument("--true", dest="true_class", metavar="CLASS", help="the cell's true class, for names with a :")
     parser.add_argument("--predicted", dest="predicted_class", metavar="CLASS", help="the cell's predicted class")
+    parser.add_argument("--where", action="append", metavar="FACT=VALUE", help=WHERE)
+
+
+WHERE = "only samples of which this fact holds, as camera=A; several times: all of them"
+
+
+def conditions(study: Study, args: argparse.Namespace) -> tuple[Condition, ...]:
+    """The facts that the command line asks for. Raises NotFound for a fact or a value that no sample has."""
+    return tuple(study.facts.condition(text) for text in args.where or ())
 
 
 def cell(study: Study, args: argparse.Namespace) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xai_core.cli.command import cell, cell_arguments, class_index, count, predictions_of
+from xai_core.cli.command import cell, cell_arguments, class_index, conditions, count, predictions_of
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.text import comma_list, nfc, places
 from xai_core.types import TARGET_SPECS
@@ -58,12 +58,14 @@ def scope_of(run: Run, args: argparse.Namespace) -> Scope:
     if args.split not in SPLIT_WORDS:
         raise BadParameter("not a split", value=args.split, remedy=f"Choose from {', '.join(SPLIT_WORDS)}.")
     predictions_of(run, args.study)
-    return Scope(run, args.split)
+    return Scope(run, args.split, conditions(run.study, args))
 
 
 def every_sample(scope: Scope, args: argparse.Namespace) -> Rows:
     """The samples that are named, those without a prediction left out with a word: ids, else a cell, else the split."""
     if args.ids is not None:
+        if scope.where:
+            raise BadParameter("samples by id and by a fact", value=args.ids, remedy="Give --ids or --where.")
         return _with_predictions(scope, by_id(scope.run, args.ids))
     chosen = cell(scope.study, args)
     return scope.members.cell(*chosen) if chosen else _with_predictions(scope, scope.rows)
@@ -93,6 +95,8 @@ def for_a_job(run: Run, args: argparse.Namespace, methods: Sequence[tuple[str, M
     """The samples, target and methods that the command line names, as a job takes them."""
     rows = by_id(run, args.ids).tolist() if args.ids is not None else []
     words = {"run": run.name, "methods": methods, "target": target_of(run.study, args), "limit": args.limit}
+    where = [one.text for one in conditions(run.study, args)]
+    words |= {"where": where} if where else {}
     return words | {"split": args.split, "cell": cell(run.study, args), "rows": rows}
 
 

@@ -76,6 +76,7 @@ class ExplainArguments:
         split, cell: the samples: a split (`all` for all), or a cell (true, predicted) within it.
         rows: row numbers instead of these.
         limit: only the first so many of them.
+        where: of split and cell only the samples of which these facts hold, as `camera=A`.
     """
 
     run: str
@@ -86,6 +87,7 @@ class ExplainArguments:
     rows: tuple[int, ...] = ()
     limit: int | None = None
     weights: str = "trained"
+    where: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def rows_of(run: Run, wanted: ExplainArguments) -> NDArray[np.int64]:
     """
     from xai_core.answers.scope import Scope
 
-    scope = Scope(run, wanted.split)
+    scope = Scope(run, wanted.split, tuple(run.study.facts.condition(text) for text in wanted.where))
     for index in wanted.cell or ():
         if not 0 <= index < len(scope.names):
             raise NotFound.among("class", str(index), map(str, range(len(scope.names))))

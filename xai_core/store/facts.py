@@ -117,7 +117,7 @@ class Facts:
     def _checked(self, name: str, text: str) -> Condition:
         value, known = self._read(name, text), [value for value, _ in self.values(name)]
         if value not in known:
-            raise NotFound.among(f"value of {name}", text, [said(one) for one in known])
+            raise NotFound.among(name, text, [said(one) for one in known])
         return Condition(name, value)
 
     def _read(self, name: str, text: str) -> Value:

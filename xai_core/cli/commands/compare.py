@@ -53,8 +53,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
     study = open_study(args)
     named = cell(study, args)
-    baseline, candidate = (scope_of(study.run(name), args).run for name in (args.baseline, args.candidate))
-    found = comparison(baseline, candidate, args.split)
+    baseline, candidate = (scope_of(study.run(name), args) for name in (args.baseline, args.candidate))
+    found = comparison(baseline.run, candidate.run, args.split, candidate.where)
     if not len(found.rows):
         raise BadInput("no samples that both runs predicted", value=args.split, remedy="Choose another split.")
     return found.as_json(named) | (_moved(args, found, named or found.largest()) if args.method else {})

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.command import (
+    WHERE,
     Command,
     cell,
     class_index,
+    conditions,
     count,
     open_study,
     some,
@@ -52,6 +54,7 @@ def _flag(*names: str, **options: Any) -> Callable[[argparse.ArgumentParser], ar
 _FLAGS: dict[str, list[Callable[[argparse.ArgumentParser], argparse.Action]]] = {
     "run": [_flag("--run", dest="run_name", metavar="NAME", help="default: the newest run with predictions")],
     "split": [_flag("--split", choices=ALL_SPLITS, help="default: the first of test, validation, train with any")],
+    "where": [_flag("--where", action="append", metavar="FACT=VALUE", help=WHERE)],
     "cell": [
         _flag("--cell", metavar="TRUE:PREDICTED", help="a cell of the confusion matrix, by names or indices"),
         _flag("--true", dest="true_class", metavar="CLASS", help="the cell's true class, for names with a :"),
@@ -107,6 +110,7 @@ def _asked(study: Study, args: argparse.Namespace) -> Asked:
     given = {
         "run": study.run(args.run_name) if args.run_name else None,
         "split": args.split,
+        "where": conditions(study, args) or None,
         "cell": cell(study, args),
         "sample": None if args.sample is None else _sample(study, args.sample),
         "methods": _methods(args.methods) if args.methods else None,
