@@ -71,10 +71,11 @@ def _verdict(context: Context, sample: Sample) -> None:
     address = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=512)
     shape = shape_of(context, sample.row)
     left.html(f'<div class="portrait" style="aspect-ratio:{shape:.4f}"><img src="{address}" alt="The sample"></div>')
+    with left:
+        sample_facts(context, sample.row)
     with right:
         figure = probabilities.top(chances(context.scope, sample), page_theme())
         plot(figure, key="probabilities", alt="The five largest probabilities")
-        sample_facts(context, sample.row)
         annotate(context, sample.row)
 
 

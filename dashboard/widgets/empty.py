@@ -28,6 +28,8 @@ def no_predictions(context: Context) -> None:
     elif run.predictions is None:
         empty("This run has no predictions yet", "Let the model look at the samples first.")
         _predict(context, run)
+    elif context.where:
+        empty("No such samples", "The run predicted no sample of this split with these facts. Give up one of them.")
     else:
         empty(
             "No predictions in this split",

@@ -184,8 +184,11 @@ def test_paths_from_elsewhere(tmp_path: Path) -> None:
     where = ["../pictures/{i}.png", f"{tmp_path}/data/pictures/{{i}}.png", "..\\pictures\\{i}.png", "../pictures/{i}"]
     lines = [f"{where[i % 4].format(i=i)},{'ab'[i // 4 % 2]}" for i in range(12)]
     found = scan(listed(tmp_path / "data" / "lists", "path,label", *lines), test_only=True)
-    assert found.data == tmp_path / "data"
-    assert found.samples["path"].tolist() == [f"pictures/{i}.png" for i in range(12)]
+    assert found.data == tmp_path / "data" / "pictures"  # what holds all of them
+    assert found.samples["path"].tolist() == [f"{i}.png" for i in range(12)]
+    apart = listed(tmp_path / "apart", "path,label,mask", *(f"{line},../data/m.png" for line in lines[1::4]))
+    draw(tmp_path / "data" / "m.png", 0)
+    assert scan(apart, test_only=True).data == tmp_path / "data"
     names = listed(tmp_path / "else", "path,label", "0,a", "1,b")
     rooted = scan(names, root=str(tmp_path / "data" / "pictures"), test_only=True)
     assert rooted.samples["path"].tolist() == ["0.png", "1.png"]

@@ -186,7 +186,9 @@ class TableOfPictures:
             raise NotFound("no such folder", value=self._params.root, remedy="Give the folder that paths begin at.")
         if self._params.table and self._given.is_dir():  # the data folder is known since the scan
             return Files(base, self._given, fixed=True).with_cells(cells)
-        return Files(base, base, fixed=bool(self._params.root)).with_cells(cells)
+        masks = [] if self._columns.mask is None else self._table.column(self._columns.mask)
+        files = Files(base, base, fixed=bool(self._params.root))
+        return files.with_cells(cells, [part for cell in masks for part in _several(cell)])
 
     @cached_property
     def _columns(self) -> Columns:

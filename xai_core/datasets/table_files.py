@@ -21,19 +21,21 @@ class Files:
     Args:
         base: without links: the folder that relative paths begin at.
         root: the data folder, which all files must lie in.
-        fixed: it is this folder; otherwise it is the smallest above `base` that holds every file of the table.
+        fixed: it is this folder; otherwise it is `base` or, where that does not hold every file of the table, the
+            smallest folder that does.
     """
 
     def __init__(self, base: Path, root: Path, *, fixed: bool) -> None:
         self.base, self.root, self._fixed = base, root, fixed
         self._found: list[tuple[str, str | None]] = []
 
-    def with_cells(self, cells: Sequence[str]) -> Files:
-        """This, with the pictures of these cells found; `picture` tells them by row."""
+    def with_cells(self, cells: Sequence[str], masks: Sequence[str] = ()) -> Files:
+        """This, with the pictures of these cells found; `picture` tells them by row. `masks` must lie in the folder."""
         real = [self._real(cell) for cell in cells]
         if not self._fixed:
-            outside = {os.path.dirname(path) for path in real if path and not Path(path).is_relative_to(self.root)}
-            self.root = Path(os.path.commonpath([str(self.root), *outside])) if outside else self.root
+            folders = {os.path.dirname(path) for path in (*real, *map(self._real, masks)) if path}
+            if not all(Path(folder).is_relative_to(self.root) for folder in folders):
+                self.root = Path(os.path.commonpath(folders))
         self._found = [self._told(cell, path) for cell, path in zip(cells, real, strict=True)]
         return self
 
