@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,10 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.datasets.base import Scan, contradiction_notes, dataset, sample_table, take_split, take_split_together
-from xai_core.datasets.layout import Layout, LeftOut, arrange, groups, nested_notes, walk
-from xai_core.datasets.look import Looked, Wanted, look, mask_notes, not_read, picture_notes, white_of
+from xai_core.datasets.base import (
+    NO_TRAINING,
+    Scan,
+    contradiction_notes,
+    dataset,
+    sample_table,
+    take_split,
+    take_split_together,
+)
+from xai_core.datasets.class_list import named
+from xai_core.datasets.layout import Layout, arrange, groups, nested_notes
+from xai_core.datasets.look import Looked, Wanted, file_inside, look, mask_notes, not_read, picture_notes, white_of
 from xai_core.datasets.masks import Masks, find_masks
+from xai_core.datasets.walk import LeftOut, walk
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
 from xai_core.pictures import (
@@ -43,6 +52,18 @@ class ImageFolderParams:
     test: float = param(0.15, help="share split off for the test where no folder holds it", low=0.01, high=0.8)
     masks: str = param("", help="folder of masks named like the pictures; absolute, or seen from the data folder")
     classes: str = param("", help='only these classes, in this order: "a,b"; all by default')
+    classes_file: str = param("", help="list of the classes by their folders' names, with names for people", later=True)
+    class_folders: str = param(
+        "outer",
+        help="which folders are the classes: those below the split, or the inner ones that hold the pictures",
+        choices=("outer", "inner"),
+        later=True,
+    )
+    test_only: bool = param(
+        False,
+        help="nothing is trained here, all pictures are the test; so it is without a training folder",
+        later=True,
+    )
     black: float = param(0.0, help="grey value that becomes black, of pictures with more than 8 bits", later=True)
     white: float = param(0.0, help="grey value that becomes white; by default found, one for all pictures", later=True)
 
@@ -72,7 +93,9 @@ class ImageFolder:
         relative to the data folder.
 
         Raises:
-            BadInput: no folder, no pictures, one class only, a class without training pictures or with too few.
+            BadInput: no folder, no pictures, one class only, a list of classes that does not fit; where some pictures
+                are for training, a class without such pictures or with too few.
+            NotFound: a class that is not there.
             BadParameter: a folder of masks that fits no picture.
         """
         left = LeftOut()
@@ -83,21 +106,29 @@ class ImageFolder:
         for folder in layout.unlabelled.values():
             left.add(f"{folder.path} has no class folders, so they are without a label", *folder.files)
         self._leave_others(layout, left)
-        names = self._class_names(layout, left)
-        found = self._look(layout, names, masks, progress)
+        classes = self._classes(layout, left)
+        names = tuple(classes.values())
+        found = self._look(layout, tuple(classes), masks, progress)
         samples = sample_table({column: [row[column] for row in found.rows] for column in found.rows[0]})
-        _require_training(samples, names)
+        if layout.trains:
+            _require_training(samples, names)
         white, grey_notes = white_of(found.infos, self._params.black, self._params.white, "image-folder")
         notes = [*layout.notes, *nested_notes(layout), *masks.notes, *mask_notes(found), *left.notes()]
         notes += [*grey_notes, *picture_notes(found.infos)]
-        samples = self._make_splits(samples, layout, notes, seed, names)
+        if layout.trains:
+            samples = self._make_splits(samples, layout, notes, seed, names)
+        else:
+            notes.append(NO_TRAINING)
         notes += [*_missing_notes(samples, names), *contradiction_notes(samples)]
-        kept = {"white": white} if white else {}
-        return Scan(samples, names, (*left.unreadable, *found.problems), tuple(notes), kept)
+        kept: dict[str, Any] = {"white": white} if white else {}
+        if self._params.classes_file:  # it has been read, and may be gone tomorrow
+            kept["classes_file"] = Path(self._params.classes_file).name
+        ids = tuple(classes) if tuple(map(plain_name, classes)) != names else ()
+        return Scan(samples, names, (*left.unreadable, *found.problems), tuple(notes), kept, class_ids=ids)
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""
-        return read_picture(self._path(row), grey=self._grey(full_range))
+        return read_picture(file_inside(self._root, row["path"]), grey=self._grey(full_range))
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask, of all its files; None where there is no file. An empty one says that nothing is there."""
@@ -121,7 +152,8 @@ class ImageFolder:
     def _layout(self, left: LeftOut) -> Layout:
         if not self._root.is_dir():
             raise BadInput("no such data folder", value=self._root.name, remedy="Check the path.")
-        return arrange(walk(self._root, left, without=self._masks_folder), left)
+        inner, test_only = self._params.class_folders == "inner", self._params.test_only
+        return arrange(walk(self._root, left, without=self._masks_folder), left, test_only=test_only, inner=inner)
 
     def _find_masks(self, layout: Layout, left: LeftOut, *, checked: bool) -> Masks:
         folder, shown_as = self._masks_folder, self._params.masks
@@ -142,27 +174,36 @@ class ImageFolder:
         if empty:
             layout.notes.append(f"Folders without pictures were left out: {', '.join(empty)}.")
 
-    def _class_names(self, layout: Layout, left: LeftOut) -> tuple[str, ...]:
-        names = layout.classes()
+    def _classes(self, layout: Layout, left: LeftOut) -> dict[str, str]:
+        """Names for people, by the names of the folders, in the order of the labels."""
+        folders = layout.classes()
         why = "".join(f" {note}" for note in left.notes())
-        if not names:
+        if not folders:
             remedy = f"Put the pictures into one folder per class below it.{why}"
             raise BadInput("no folder with pictures", value=self._root.name, remedy=remedy)
-        wanted = _parsed(self._params.classes) or names
-        for name in wanted:
-            if name not in names:
-                raise NotFound.among("class", name, names)
-            if name not in layout.classes("train"):
-                raise BadInput("a class is missing in training", value=name, remedy="Add its folder, or leave it out.")
+        classes = self._named(layout, folders)
+        wanted = [_folder(name, classes) for name in _parsed(self._params.classes)] or list(classes)
+        trained = set(layout.classes("train")) if layout.trains else set(wanted)
+        for folder in wanted:
+            if folder not in trained:
+                raise BadInput(
+                    "a class is missing in training", value=folder, remedy="Add its folder, or leave it out."
+                )
         if len(wanted) < 2:
             remedy = f"A classifier needs two or more.{why}"
             raise BadInput("there is one class only", value=wanted[0], remedy=remedy)
-        others = [name for name in names if name not in wanted]
+        asked = set(wanted)
+        others = [folder for folder in classes if folder not in asked]
         if others:
             layout.notes.append(f"{counted(len(others), 'class was', 'classes were')} not asked for: {listed(others)}.")
-        return tuple(wanted)
+        return {folder: classes[folder] for folder in wanted}
 
-    # Checking: hash, decode, look for the mask
+    def _named(self, layout: Layout, folders: list[str]) -> dict[str, str]:
+        if not self._params.classes_file:
+            return {folder: folder for folder in folders}
+        found = named(self._root / self._params.classes_file, folders)
+        layout.notes += found.notes
+        return dict(zip(found.folders, found.names, strict=True))
 
     def _look(self, layout: Layout, names: tuple[str, ...], masks: Masks, progress: Progress) -> Looked:
         wanted = [
@@ -182,13 +223,6 @@ class ImageFolder:
         left = LeftOut()
         return self._find_masks(self._layout(left), left, checked=True)
 
-    def _path(self, row: Mapping[str, Any]) -> Path:
-        path = self._root / str(row["path"])
-        # a sample table from elsewhere must not lead out of the folder
-        if not Path(os.path.realpath(path)).is_relative_to(self._root):
-            raise BadInput("not a file of this data folder", value=row["path"], remedy="Make the study anew.")
-        return path
-
     # Splitting
 
     def _make_splits(
@@ -199,7 +233,11 @@ class ImageFolder:
         together = groups(layout)
         for split in [split for split in shares if split not in set(samples["split"])]:
             part = max(1, round(shares[split] * training))
-            samples, kept = _take(samples, split, part, seed, names, together)
+            try:
+                samples, kept = _take(samples, split, part, seed, names, together)
+            except BadInput as error:
+                remedy = f"{error.remedy} To test alone, all pictures can be the test: --test-only."
+                raise BadInput(error.problem, value=error.value, remedy=remedy) from None
             moved = int((samples["split"] == split).sum())
             flat = layout.unlabelled.get(split)
             why = f"The folder {flat.path} has no class folders" if flat else f"There is no {split} folder"
@@ -231,6 +269,16 @@ def _parsed(classes: str) -> list[str]:
     return names
 
 
+def _folder(name: str, classes: Mapping[str, str]) -> str:
+    """The folder of a class, by its own name or by that for people."""
+    known = {plain_name(of_people): folder for folder, of_people in classes.items()} | {
+        plain_name(folder): folder for folder in classes
+    }
+    if name not in known:
+        raise NotFound.among("class", name, known)
+    return known[name]
+
+
 def _require_training(samples: pd.DataFrame, names: tuple[str, ...]) -> None:
     trained = set(samples.loc[samples["split"] == "train", "label"])
     for label, name in enumerate(names):
@@ -239,10 +287,12 @@ def _require_training(samples: pd.DataFrame, names: tuple[str, ...]) -> None:
 
 
 def _missing_notes(samples: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
-    labels = {split: set(samples.loc[samples["split"] == split, "label"]) for split in SPLITS}
-    return [
-        f"The {split} split has no picture of {name}."
-        for split in SPLITS
-        for label, name in enumerate(names)
-        if label not in labels[split]
-    ]
+    """Of each split that has pictures: which classes it lacks."""
+    notes = []
+    for split in SPLITS:
+        there = set(samples.loc[samples["split"] == split, "label"])
+        lacking = [name for label, name in enumerate(names) if label not in there] if there else []
+        if lacking:
+            what = lacking[0] if len(lacking) == 1 else f"{len(lacking):,} classes: {listed(lacking)}"
+            notes.append(f"The {split} split has no picture of {what}.")
+    return notes

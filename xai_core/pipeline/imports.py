@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from xai_core import trust
@@ -16,7 +17,7 @@ from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import imported, make_preprocess
 from xai_core.models.layers import other_layer
 from xai_core.models.preprocess import Fit, Preprocess
-from xai_core.models.probe import answers
+from xai_core.models.probe import answers, check_answers
 from xai_core.models.resample import Interpolation
 from xai_core.models.weights import save_weights
 from xai_core.pipeline.trials import TRIED, fit_of
@@ -59,6 +60,8 @@ def import_model(
     name: str,
     model: Model,
     *,
+    folder: Path | None = None,
+    like: Sequence[Sequence[float]] | None = None,
     try_on: int = TRIED,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
@@ -69,6 +72,8 @@ def import_model(
         study: where to.
         name: of the run.
         model: what is known of it.
+        folder: where its code is looked for first; the working folder where not given.
+        like: what it has to answer: see `models.probe.answers`.
         try_on: how many pictures other ways to prepare them are tried on (`fit_of`), at most; 0 for none.
         progress, cancel: of that.
 
@@ -78,10 +83,15 @@ def import_model(
     """
     checked_name(name, "run")
     _check_known(model)
-    _check_classes(study, model.classes or ())
-    preprocess = _preprocess(model)
+    check_classes(study, model.classes or ())
+    preprocess = preprocess_of(model)
     layer = "" if model.cam_layer in (None, NO_LAYER) else str(model.cam_layer)
-    made = imported(model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True)
+    place = folder or Path.cwd()
+    made = imported(
+        model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True, folder=place
+    )
+    if like is not None:
+        check_answers(made, torch.tensor(like))
     if model.cam_layer is None and not made.cam_layer:
         remedy = f"{other_layer(made)} Or {NO_LAYER}, for pixel methods only."
         raise BadParameter("this model also needs --cam-layer", value=model.spec, remedy=remedy)
@@ -98,11 +108,12 @@ def import_model(
     with study.new_run(name, info) as run:
         save_weights(made.module, run.weights)
         if ":" in model.spec:  # before the run is there: without this it could not be opened
-            trust.remember(study.path, name, model.spec, Path.cwd())
+            trust.remember(study.path, name, model.spec, place)
     return study.run(name)
 
 
-def _preprocess(model: Model) -> Preprocess:
+def preprocess_of(model: Model) -> Preprocess:
+    """What is known of the model's input. Raises as `make_preprocess`."""
     names = ("fit", "crop_share", "interpolation", "antialias", "fill")
     return make_preprocess(
         model.size, model.mean, model.std, model.resize, **{name: getattr(model, name) for name in names}
@@ -126,7 +137,8 @@ def _check_known(model: Model) -> None:
         raise BadParameter(f"this model also needs {', '.join(missing)}", value=model.spec, remedy=remedy)
 
 
-def _check_classes(study: Study, classes: Sequence[str]) -> None:
+def check_classes(study: Study, classes: Sequence[str]) -> None:
+    """Raise BadParameter where these are not the study's classes in its order."""
     given, known = [[plain_name(name) for name in names] for names in (classes, study.class_names)]
     if given == known:
         return

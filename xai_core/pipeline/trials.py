@@ -52,8 +52,8 @@ def fit_of(
     """One sentence: which usual preprocessing fits clearly better than the model's own, or that none does.
 
     Asked are up to `most` pictures of the validation split, which no accuracy is quoted from, else of the training
-    split, and of the test split where there is no other. One fits clearly better where more pictures are right and the mean
-    cross-entropy is lower by at least LOWER: by a paired t-test (Student 1908) of that, times the number of ways
+    split, and of the test split where there is no other. One fits clearly better where more pictures are right and the
+    mean cross-entropy is lower by at least LOWER: by a paired t-test (Student 1908) of that, times the number of ways
     tried, because it needs fewer pictures than one of right and wrong.
 
     "" where there are fewer than FEWEST pictures, or the model or the data fails: the import itself says why.
@@ -78,7 +78,7 @@ def fit_of(
     sure = [way for way, p in ps.items() if p <= SURE]
     if not sure:
         return f"Of {len(ps)} other ways to prepare pictures none fits clearly better on {pictures}."
-    best = min(sure, key=lambda way: found[way].losses.mean())
+    best = min(sure, key=lambda way: (-found[way].right.sum(), found[way].losses.mean()))
     change = paired_change(given.right, found[best].right)
     loss = f"cross-entropy {found[best].losses.mean():.3g} instead of {given.losses.mean():.3g}"
     return (
