@@ -25,6 +25,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
     parser.add_argument("--predictions", type=path, metavar="FILE.csv", help="id and one probability column per class")
+    parser.add_argument("--id-column", metavar="NAME", help="of the table: what names the samples, by default id")
+    parser.add_argument("--logits", action="store_true", help="the table holds logits; their softmax is taken")
     parser.add_argument("--arch", metavar="KEY|MODULE:FUNCTION", help="an architecture, or your own function")
     parser.add_argument("--weights", type=path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
@@ -79,12 +81,13 @@ def _colour(text: str) -> tuple[int, ...]:
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     study = open_study(args)
     if args.predictions:
-        from xai_core.pipeline.imports import import_predictions
+        from xai_core.pipeline.import_predictions import import_predictions
 
-        run = import_predictions(study, args.run_name, args.predictions)
+        run = import_predictions(study, args.run_name, args.predictions, id_column=args.id_column, logits=args.logits)
         predictions = run.predictions
         assert predictions is not None
-        return {"study": study.name, "run": run.name, "predictions": len(predictions.rows)}
+        notes = run.info.provenance["notes"]
+        return {"study": study.name, "run": run.name, "predictions": len(predictions.rows), "notes": notes}
     if not args.arch or not args.weights:
         remedy = "Give --arch and --weights, or --predictions FILE.csv."
         raise BadParameter("what is to be imported?", remedy=remedy)
@@ -119,7 +122,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _show(result: dict[str, Any]) -> str:
     if "predictions" in result:
-        return f"{result['run']}: {result['predictions']} predictions"
+        told = [f"{result['run']}: {result['predictions']} predictions", *(f"  {note}" for note in result["notes"])]
+        return "\n".join(told)
     layer = result["cam_layer"] or "none: pixel methods only"
     lines = [f"{result['run']}: {result['architecture']}, layer for class activation maps: {layer}"]
     lines += [f"  {note}" for note in result["notes"]]
