@@ -58,6 +58,16 @@ def named(path: Path, folders: Sequence[str]) -> Named:
     return Named(tuple(folder for folder, _ in found), _distinct(found), _notes(path.name, found, entries, folders))
 
 
+def in_order(path: Path) -> tuple[str, ...]:
+    """All names of a list for people, in its order, for classes that are known by their numbers.
+
+    Of text a line is a name. Raises as `named`.
+    """
+    text = _text(path)
+    entries = _from_json(text, path.name) if path.suffix.lower() == ".json" else _by_line(text)
+    return tuple(name for _, name in entries)
+
+
 def _found(entries: Iterable[Entry], known: Mapping[str, str]) -> list[Entry]:
     """The folder and the name of each class that has a folder."""
     return [(known[key], name) for id_, name in entries for key in dict.fromkeys((id_, name)) if key in known]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,10 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.datasets.base import Scan, contradiction_notes, dataset, sample_table, take_split, take_split_together
+from xai_core.datasets.base import (
+    NO_TRAINING,
+    Scan,
+    contradiction_notes,
+    dataset,
+    sample_table,
+    take_split,
+    take_split_together,
+)
 from xai_core.datasets.class_list import named
 from xai_core.datasets.layout import Layout, arrange, groups, nested_notes
-from xai_core.datasets.look import Looked, Wanted, look, mask_notes, not_read, picture_notes, white_of
+from xai_core.datasets.look import Looked, Wanted, file_inside, look, mask_notes, not_read, picture_notes, white_of
 from xai_core.datasets.masks import Masks, find_masks
 from xai_core.datasets.walk import LeftOut, walk
 from xai_core.errors import BadInput, BadParameter, NotFound
@@ -35,12 +42,6 @@ from xai_core.types import SPLITS, Card, Progress, Split, silent
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
-
-
-_NO_TRAINING = (
-    "Nothing is trained here: there are no training pictures. What compares with a background of them (SHAP) takes it "
-    "from the pictures that there are."
-)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class ImageFolder:
         if layout.trains:
             samples = self._make_splits(samples, layout, notes, seed, names)
         else:
-            notes.append(_NO_TRAINING)
+            notes.append(NO_TRAINING)
         notes += [*_missing_notes(samples, names), *contradiction_notes(samples)]
         kept: dict[str, Any] = {"white": white} if white else {}
         if self._params.classes_file:  # it has been read, and may be gone tomorrow
@@ -127,7 +128,7 @@ class ImageFolder:
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""
-        return read_picture(self._path(row), grey=self._grey(full_range))
+        return read_picture(file_inside(self._root, row["path"]), grey=self._grey(full_range))
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask, of all its files; None where there is no file. An empty one says that nothing is there."""
@@ -221,13 +222,6 @@ class ImageFolder:
     def _masks(self) -> Masks:
         left = LeftOut()
         return self._find_masks(self._layout(left), left, checked=True)
-
-    def _path(self, row: Mapping[str, Any]) -> Path:
-        path = self._root / str(row["path"])
-        # a sample table from elsewhere must not lead out of the folder
-        if not Path(os.path.realpath(path)).is_relative_to(self._root):
-            raise BadInput("not a file of this data folder", value=row["path"], remedy="Make the study anew.")
-        return path
 
     # Splitting
 

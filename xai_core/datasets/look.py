@@ -152,6 +152,15 @@ def _one(root: Path, wanted: Wanted, masks: Sequence[Path], grey: GreyRange) -> 
     return Checked(row, info, empty_masks=empty, resized_masks=resized)
 
 
+def file_inside(root: Path, relative: object) -> Path:
+    """A sample's file, `root` without links. Raises BadInput for one that leads out of the folder: a sample table may
+    come from anybody."""
+    path = root / str(relative)
+    if not Path(os.path.realpath(path)).is_relative_to(root):
+        raise BadInput("not a file of this data folder", value=relative, remedy="Make the study anew.")
+    return path
+
+
 def white_of(infos: Mapping[str, PictureInfo], black: float, white: float, dataset: str) -> tuple[float, list[str]]:
     """One white for all greys with more than 8 bits, 0 where there are none, and what is told of it.
 

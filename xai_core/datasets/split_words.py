@@ -1,4 +1,4 @@
-"""Which split the name of a folder says."""
+"""Which split a word or the name of a folder says."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ _SPLIT_WORDS: dict[str, Split] = {
 }
 SET_WORD = "set|data|dataset|split|images|imgs|pictures"
 _SPLIT_WORD = re.compile(f"({'|'.join(sorted(_SPLIT_WORDS, key=len, reverse=True))})(?:{SET_WORD})?")
+
+
+def split_named(word: str) -> Split | None:
+    """The split that a word of any case means; None where it means none."""
+    return _SPLIT_WORDS.get(word.strip().casefold())
 
 
 def said(name: str) -> tuple[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -183,6 +184,21 @@ def imported(
         _probe(made)
     if made.code is not None:
         made.code.check(known or {})
+    return made
+
+
+def held(
+    module: nn.Module, class_names: Sequence[str], preprocess: Preprocess, *, device: torch.device | str = "cpu"
+) -> Classifier:
+    """A copy of a module as it is now, in eval mode; the name of its class stands for its architecture.
+
+    Raises BadInput where it does not answer with logits `(N, K)`, each picture for itself.
+    """
+    copied = copy.deepcopy(module)
+    where = pick_device(str(device))
+    made = _assembled(copied, class_names, preprocess, type(module).__name__, "", None, where)
+    with buffers_kept(made.module):
+        check_logits(made)
     return made
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from xai_core import trust
 from xai_core.errors import BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import imported, make_preprocess
 from xai_core.models.layers import other_layer
 from xai_core.models.preprocess import Fit, Preprocess
-from xai_core.models.probe import answers
+from xai_core.models.probe import answers, check_answers
 from xai_core.models.resample import Interpolation
 from xai_core.models.weights import save_weights
 from xai_core.store.files import checked_name
@@ -46,8 +48,14 @@ class Model:
     fill: tuple[int, ...] | None = None
 
 
-def import_model(study: Study, name: str, model: Model) -> Run:
+def import_model(
+    study: Study, name: str, model: Model, *, folder: Path | None = None, like: Sequence[Sequence[float]] | None = None
+) -> Run:
     """Add a model as a run. The person at the keyboard named its code, so that code may run.
+
+    Args:
+        folder: where its code is looked for first; the working folder where not given.
+        like: what it has to answer: see `models.probe.answers`.
 
     Raises:
         BadParameter: something that must be known is missing (all of it is named), or does not fit.
@@ -55,10 +63,15 @@ def import_model(study: Study, name: str, model: Model) -> Run:
     """
     checked_name(name, "run")
     _check_known(model)
-    _check_classes(study, model.classes or ())
-    preprocess = _preprocess(model)
+    check_classes(study, model.classes or ())
+    preprocess = preprocess_of(model)
     layer = "" if model.cam_layer in (None, NO_LAYER) else str(model.cam_layer)
-    made = imported(model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True)
+    place = folder or Path.cwd()
+    made = imported(
+        model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True, folder=place
+    )
+    if like is not None:
+        check_answers(made, torch.tensor(like))
     if model.cam_layer is None and not made.cam_layer:
         remedy = f"{other_layer(made)} Or {NO_LAYER}, for pixel methods only."
         raise BadParameter("this model also needs --cam-layer", value=model.spec, remedy=remedy)
@@ -74,11 +87,12 @@ def import_model(study: Study, name: str, model: Model) -> Run:
     with study.new_run(name, info) as run:
         save_weights(made.module, run.weights)
         if ":" in model.spec:  # before the run is there: without this it could not be opened
-            trust.remember(study.path, name, model.spec, Path.cwd())
+            trust.remember(study.path, name, model.spec, place)
     return study.run(name)
 
 
-def _preprocess(model: Model) -> Preprocess:
+def preprocess_of(model: Model) -> Preprocess:
+    """What is known of the model's input. Raises as `make_preprocess`."""
     names = ("fit", "crop_share", "interpolation", "antialias", "fill")
     return make_preprocess(
         model.size, model.mean, model.std, model.resize, **{name: getattr(model, name) for name in names}
@@ -102,10 +116,10 @@ def _check_known(model: Model) -> None:
         raise BadParameter(f"this model also needs {', '.join(missing)}", value=model.spec, remedy=remedy)
 
 
-def _check_classes(study: Study, classes: Sequence[str]) -> None:
-    given, known, ids = [
-        [plain_name(name) for name in names] for names in (classes, study.class_names, study.class_ids)
-    ]
+def check_classes(study: Study, classes: Sequence[str]) -> None:
+    """Raise BadParameter where these are not the study's classes, by names or by ids, in its order."""
+    lists = (classes, study.class_names, study.class_ids)
+    given, known, ids = [[plain_name(name) for name in names] for names in lists]
     if given in (known, ids):
         return
     theirs, ours = ", ".join(classes), ", ".join(study.class_names)

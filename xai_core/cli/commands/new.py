@@ -1,4 +1,4 @@
-"""`xai new`: look through a folder of pictures once and make a study of it."""
+"""`xai new`: look through a folder or a table of pictures once and make a study of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ SHOWN = 5
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser, made=False)
     parser.add_argument("--dataset", required=True, metavar="KEY", help="xai list datasets")
-    parser.add_argument("--data", required=True, type=path, metavar="PATH", help="the folder with the data")
+    parser.add_argument(
+        "--data", required=True, type=path, metavar="PATH", help="the folder with the data, or the table"
+    )
+    parser.add_argument("--root", type=path, metavar="FOLDER", help="where a table's paths begin; default: its folder")
     parser.add_argument("--classes", metavar="A,B,…", help="only these classes, in this order")
     parser.add_argument("--classes-file", type=path, metavar="FILE", help="a list of the classes with names for people")
     parser.add_argument("--test-only", action="store_true", help="nothing is trained here: all pictures are the test")
@@ -60,6 +63,7 @@ def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
         "classes_file": str(args.classes_file.resolve()) if args.classes_file else None,
         "test_only": args.test_only or None,
         "masks": str(args.masks.resolve()) if args.masks else None,
+        "root": str(args.root.resolve()) if args.root else None,
     }
     for name, value in flags.items():
         if value is None:
@@ -102,4 +106,4 @@ def _show(result: dict[str, Any]) -> str:
     return "\n".join(lines + [f"  {note}" for note in result["notes"]])
 
 
-COMMAND = Command("new", "make a study from a folder of pictures", _configure, _run, _show)
+COMMAND = Command("new", "make a study from a folder or a table of pictures", _configure, _run, _show)

@@ -41,7 +41,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
     if args.background:
         return begun(args, "predict", {"run": args.run_name, "splits": args.splits, "limit": args.limit})
-    from xai_core.answers.runs import by_split
+    from xai_core.answers.runs import by_split, doubts
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
 
@@ -58,19 +58,21 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             progress=progress,
             cancel=cancel,
         )
+    found = by_split(run)
     return {
         "study": run.study.name,
         "run": run.name,
         "new": made.new,
         "left_out": left_out.as_json(made.left_out),
-        "splits": by_split(run),
+        "splits": found,
+        "doubts": doubts(found, len(run.study.class_names)),
     }
 
 
 def _show(result: dict[str, Any]) -> str:
     from xai_core.answers.runs import by_split_lines
 
-    lines = [f"{result['run']}: {result['new']} new predictions", *by_split_lines(result["splits"])]
+    lines = [f"{result['run']}: {result['new']} new predictions", *by_split_lines(result["splits"]), *result["doubts"]]
     lines += left_out.lines(result["left_out"], "in no count; predict asks them again next time")
     return "\n".join(lines)
 
