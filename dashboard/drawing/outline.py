@@ -10,16 +10,14 @@ LINE, HALO = 3, 7
 """Pixels of the light line, and of the dark one under it: on any picture one of them is seen."""
 
 
-def outline(mask: NDArray[np.bool_]) -> Image.Image | None:
-    """RGBA of the mask's size, transparent but for the line between object and background; None without such a line.
+def outline(mask: NDArray[np.bool_]) -> Image.Image:
+    """RGBA of the mask's size, transparent but for the line between object and background.
 
     Where the object goes on beyond the border of the picture there is none.
     """
     edge = np.zeros(mask.shape, dtype=bool)
     edge[1:] |= mask[1:] != mask[:-1]
     edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
-    if not edge.any():
-        return None
     thin = Image.fromarray(edge.astype(np.uint8) * 255)
     line, halo = (np.asarray(thin.filter(ImageFilter.MaxFilter(width))) > 0 for width in (LINE, HALO))
     layer = np.zeros((*mask.shape, 4), dtype=np.uint8)

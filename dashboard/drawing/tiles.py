@@ -17,6 +17,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,12 +75,11 @@ class _Outlines:
     def identity(self) -> str:
         return json.dumps(["masks", str(self.study.path), self.preprocess], sort_keys=True, default=str)
 
-    def draw(self, row: int, side: int, _stamp: str) -> Tile | None:
-        try:
+    def draw(self, row: int, side: int, _stamp: str) -> Tile:
+        mask = None
+        with suppress(XaiError):  # a mask that cannot be read is none here
             mask = self.study.mask(row)
-        except XaiError:  # the page says so of the pictures; a mask that cannot be read is none here
-            return None
-        return None if mask is None else draw_outline(mask, self.preprocess, side=side)
+        return draw_outline(np.zeros((1, 1), dtype=bool) if mask is None else mask, self.preprocess, side=side)
 
 
 @dataclass(frozen=True)
@@ -225,8 +225,8 @@ def draw_picture(picture: Image.Image, preprocess: Mapping[str, Any] | None, *, 
     return Tile(_encoded(drawn, "JPEG", quality=88), "image/jpeg")
 
 
-def draw_outline(mask: NDArray[np.bool_], preprocess: Mapping[str, Any] | None, *, side: int) -> Tile | None:
-    """The outline of a mask, in the shape of the picture under it and `side` pixels long; None where there is none."""
+def draw_outline(mask: NDArray[np.bool_], preprocess: Mapping[str, Any] | None, *, side: int) -> Tile:
+    """The outline of a mask, in the shape of the picture under it and `side` pixels long."""
     model = Preprocess.from_dict(preprocess) if preprocess else None
     high, wide = mask.shape
     box = model.box(wide, high) if model else (0.0, 0.0, float(wide), float(high))
@@ -236,8 +236,7 @@ def draw_outline(mask: NDArray[np.bool_], preprocess: Mapping[str, Any] | None, 
     else:
         nearest = Image.Resampling.NEAREST
         large = np.asarray(Image.fromarray(mask.astype(np.uint8)).resize(size, nearest, box=box)) > 0
-    drawn = outline(large)
-    return None if drawn is None else Tile(_encoded(drawn, "WEBP", lossless=True, method=2), "image/webp")
+    return Tile(_encoded(outline(large), "WEBP", lossless=True, method=2), "image/webp")
 
 
 def draw_heat(heat: Array, *, signed: bool, scale: float, seen: tuple[float, float]) -> Tile:

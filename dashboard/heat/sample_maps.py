@@ -35,11 +35,7 @@ def rows(context: Context, sample: Sample, columns: Sequence[Column]) -> list[Ro
     stack = partial(_stack, base=base, shape=shape, mask=mask)
     by_target = zip(*panels, strict=True) if panels else [()] * len(wanted)
     return [
-        Row(
-            one.title,
-            [_stack(*pair, one, base, shape, mask) for pair in zip(columns, of_target, strict=True)],
-            one.note,
-        )
+        Row(one.title, [stack(*pair, one) for pair in zip(columns, of_target, strict=True)], one.note)
         for one, of_target in zip(wanted, by_target, strict=True)
     ]
 
