@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.files import write_atomic
 from xai_core.types import SPLITS, TARGET_SPECS
 
 if TYPE_CHECKING:
@@ -60,9 +61,10 @@ def study(
     """A study of these pictures: made where there is none in `folder`, else opened.
 
     Args:
-        data: a folder of class folders, or whatever the dataset reads. Or a torch `Dataset` of `(picture, label)`,
-            without its transform, or several by the name of their split: their pictures are written beside the
-            study, in a folder that ends in `-pictures`.
+        data: a folder of class folders, a table of paths and labels, or whatever the dataset reads. Or a data frame
+            as such a table, with paths from the working folder; it is written beside the study, in a file that ends
+            in `-table.csv`. Or a torch `Dataset` of `(picture, label)`, without its transform, or several by the name
+            of their split: their pictures are written beside the study, in a folder that ends in `-pictures`.
         folder: where the study is kept.
         dataset: key of the dataset (`xai list datasets`); "" for the one that fits: `table` for a CSV or Parquet
             file, else `image-folder`.
@@ -94,9 +96,15 @@ def study(
 
 
 def _source(data: Any, place: Path, params: dict[str, Any]) -> Path:
-    """Where the pictures lie; those of a program are written there first, and keep the order of their labels."""
+    """Where the data lie; those of a program are written there first, and keep the order of their labels."""
     if isinstance(data, str | Path):
         return Path(data).resolve()
+    if hasattr(data, "to_csv"):
+        table = place.with_name(f"{place.name}-table.csv").resolve()
+        params.setdefault("root", str(Path.cwd()))
+        if not place.is_dir():
+            write_atomic(table, data.to_csv(index=False).encode())
+        return table
     from xai_core.pipeline.written import names_of, write_pictures
 
     folder, names = place.with_name(f"{place.name}-pictures").resolve(), names_of(data, params.get("classes"))
@@ -115,7 +123,10 @@ def open_study(folder: str | Path) -> Study:
 
 def _opened_again(place: Path, dataset: str, data: Path) -> Study:
     found = open_study(place)
-    if (found.stored.info.dataset, found.stored.data.resolve()) != (dataset, data):
+    of = found.stored.data / str(
+        found.stored.info.dataset_params.get("table", "")
+    )  # a study of a table, or of a folder
+    if (found.stored.info.dataset, of.resolve()) != (dataset, data):
         remedy = "Choose another folder, or open it with xai.open_study."
         raise BadInput("another study is here", value=f"{place}, of {found.stored.data}", remedy=remedy)
     return found

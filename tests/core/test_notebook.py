@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -252,6 +253,20 @@ def test_a_data_set_that_a_program_holds(tmp_path: Path) -> None:
     assert pixels.shape == (8, 8)
     assert pixels[0, 0] == round((0.8 + 1 / 255) * 255)
     assert xai.study({"train": Held(_grey)}, tmp_path / "held").stored.path == made.stored.path
+
+
+def test_a_data_frame_and_its_further_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_pictures(tmp_path / "pictures", per_class=6)
+    monkeypatch.chdir(folder)
+    paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.png"))
+    rows = [(path, Path(path).parts[1], Path(path).parts[0], number % 2) for number, path in enumerate(paths)]
+    frame = pd.DataFrame(rows, columns=["file", "label", "split", "camera"])
+    made = xai.study(frame, tmp_path / "framed")
+    assert made.classes == ("dark blue", "green", "red")
+    assert set(made.samples["path"]) == set(paths)
+    monkeypatch.chdir(tmp_path)
+    assert made.stored.picture(0).size == (SIDE, SIDE)
+    assert xai.study(frame, tmp_path / "framed").stored.path == made.stored.path
 
 
 @pytest.mark.parametrize(
