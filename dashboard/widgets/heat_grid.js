@@ -16,12 +16,14 @@ class Board {
     this.scales = root.querySelector(".scales");
     this.dialog = root.querySelector("dialog");
     this.dialog.onclick = (event) => { if (event.target === this.dialog) this.dialog.close(); };
-    const [slider, shown] = [root.querySelector("input"), root.querySelector("output")];
+    const [slider, shown] = [root.querySelector("input[type=range]"), root.querySelector("output")];
     slider.oninput = () => {
       this.box.style.setProperty("--opacity", slider.value);
       shown.textContent = `${Math.round(100 * slider.value)} %`;
     };
     this.opacity = slider.closest("label");
+    this.outline = root.querySelector("label.outline");
+    this.outline.onchange = (event) => this.box.classList.toggle("plain", !event.target.checked);
     this.looks = LOOKS.map(([key, title]) => this.look(key, title));
     root.querySelector(".looks").append(...this.looks);
     this.show("both");
@@ -46,6 +48,7 @@ class Board {
     this.box.classList.toggle("many", !data.flow && data.columns > 6);
     this.box.style.setProperty("--columns", data.columns);
     this.box.style.setProperty("--odd", data.odd);
+    this.outline.hidden = !data.rows.some((row) => row.cells.some((cell) => cell.mask));
     this.scales.replaceChildren(...data.scales.map(scale));
     data.rows.forEach((row, place) => this.row(row, place));
     while (this.rows.children.length > data.rows.length) this.rows.lastElementChild.remove();
@@ -109,6 +112,7 @@ function filled(made, cell, frame) {
   if (!frame.heat) { made.classList.add("wait"); return made; }
   made.style.setProperty("--ground", frame.ground);
   made.append(picture(frame.heat, "heat"));
+  if (cell.mask) made.append(picture(cell.mask, "mask"));
   return made;
 }
 

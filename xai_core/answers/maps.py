@@ -12,6 +12,7 @@ import numpy as np
 
 from xai_core.answers.diagnostics import Note, caution, notes
 from xai_core.answers.methods import in_menus, takes_layer
+from xai_core.answers.on_object import OnObject
 from xai_core.answers.scope import Rows, Scope
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
@@ -46,12 +47,14 @@ class MapFacts:
         reason: why it is refused; None where it is not.
         scale: the value drawn as full strength; None where there is no map.
         diagnostics: what the method says of this map, by name.
+        on_object: how much of its evidence lies on the picture's mask; None where that is not asked, or there is none.
     """
 
     state: Literal["stored", "refused", "missing"] = "missing"
     reason: str | None = None
     scale: float | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    on_object: OnObject | None = None
 
     @property
     def caution(self) -> str | None:
@@ -61,7 +64,7 @@ class MapFacts:
     @property
     def notes(self) -> list[Note]:
         """A line for each diagnostic that has a meaning by itself."""
-        return notes(self.diagnostics)
+        return [*([self.on_object.note] if self.on_object else []), *notes(self.diagnostics)]
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -71,6 +74,7 @@ class MapFacts:
             "full_colour": self.scale,
             "caution": self.caution,
             "notes": [note.text for note in self.notes],
+            "on_object": self.on_object.as_json() if self.on_object else None,
         }
 
 
