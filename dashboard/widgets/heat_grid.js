@@ -1,6 +1,5 @@
-// Heatmaps of a few pictures in rows. Opacity, the way of looking and the enlarged view work without the server.
+// Heatmaps of a few pictures in rows. Opacity, the original and the enlarged view work without the server.
 
-const LOOKS = [["original", "Original"], ["both", "Superimposed"], ["heat-only", "Heatmap"]];
 const boards = new WeakMap();
 
 export default function ({ data, parentElement }) {
@@ -13,32 +12,13 @@ class Board {
   constructor(root) {
     this.box = root.querySelector(".board");
     this.rows = root.querySelector(".rows");
-    this.scales = root.querySelector(".scales");
-    this.dialog = root.querySelector("dialog");
-    this.dialog.onclick = (event) => { if (event.target === this.dialog) this.dialog.close(); };
     const [slider, shown] = [root.querySelector("input"), root.querySelector("output")];
     slider.oninput = () => {
       this.box.style.setProperty("--opacity", slider.value);
       shown.textContent = `${Math.round(100 * slider.value)} %`;
     };
-    this.opacity = slider.closest("label");
-    this.looks = LOOKS.map(([key, title]) => this.look(key, title));
-    root.querySelector(".looks").append(...this.looks);
-    this.show("both");
-  }
-
-  look(key, title) {
-    const button = element("button", "", title);
-    button.type = "button";
-    button.dataset.look = key;
-    button.onclick = () => this.show(key);
-    return button;
-  }
-
-  show(key) {
-    for (const [name] of LOOKS) this.box.classList.toggle(name, name === key);
-    for (const button of this.looks) button.setAttribute("aria-pressed", button.dataset.look === key);
-    this.opacity.style.display = key === "both" ? "" : "none";
+    const original = root.querySelector("button.original");
+    original.onclick = () => original.setAttribute("aria-pressed", this.box.classList.toggle("bare"));
   }
 
   update(data) {
@@ -46,7 +26,7 @@ class Board {
     this.box.classList.toggle("many", !data.flow && data.columns > 6);
     this.box.style.setProperty("--columns", data.columns);
     this.box.style.setProperty("--odd", data.odd);
-    this.scales.replaceChildren(...data.scales.map(scale));
+    show(this.box, data);
     data.rows.forEach((row, place) => this.row(row, place));
     while (this.rows.children.length > data.rows.length) this.rows.lastElementChild.remove();
   }
@@ -82,16 +62,8 @@ class Board {
     if (!frame.heat) return made;
     made.type = "button";
     made.setAttribute("aria-label", `${frame.title}. Enlarge`);
-    made.onclick = () => this.enlarge(cell, frame);
+    made.onclick = () => enlarge(this.box, made, frame.title, filled(element("div", "frame"), cell, frame), [frame.about]);
     return made;
-  }
-
-  enlarge(cell, frame) {
-    const header = element("header"), close = element("button", "", "Close");
-    close.onclick = () => this.dialog.close();
-    header.append(element("span", "", frame.title), close);
-    this.dialog.replaceChildren(header, filled(element("div", "frame"), cell, frame), element("p", "", frame.about));
-    this.dialog.showModal();
   }
 }
 
@@ -104,11 +76,9 @@ function filled(made, cell, frame) {
     made.title = `${frame.title}: ${frame.none}`;
     return made;
   }
-  made.append(picture(cell.base));
+  layers(made, cell.base, frame);
   made.title = frame.heat ? `${frame.title}. ${frame.about}` : `${frame.title}: not computed yet`;
-  if (!frame.heat) { made.classList.add("wait"); return made; }
-  made.style.setProperty("--ground", frame.ground);
-  made.append(picture(frame.heat, "heat"));
+  if (!frame.heat) made.classList.add("wait");
   return made;
 }
 
