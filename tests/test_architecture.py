@@ -26,7 +26,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"store"},
     {"answers", "pipeline"},
     {"worker", "jobs", "demo"},
-    {"cli"},
+    {"cli", "notebook"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 PAGES = [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,3 +87,17 @@ def test_every_command_is_documented() -> None:
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     for command in all_commands():
         assert f"`xai {command.name}" in text, command.name
+
+
+def test_the_notebook_runs_and_finds_what_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As a notebook does: one cell after the other, in one namespace; what serves until it is ended is left out."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    cells = json.loads((ROOT / "docs" / "first-look.ipynb").read_text(encoding="utf-8"))["cells"]
+    names: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code" and "skip" not in cell["metadata"].get("tags", ()):
+            exec("".join(cell["source"]), names)
+    shares = {method: names["in_the_corner"](found) for method, found in names["maps"].items()}
+    assert shares["random"] == pytest.approx(1 / 16, abs=0.01)
+    assert shares["ig"] > 3 * shares["random"]
+    assert names["run"].predict()["validation"]["accuracy"] > 0.95

@@ -1,15 +1,21 @@
-"""CSV tables as people have them: from Python, from Excel in any country, from a Mac. One reader for all of them."""
+"""Tables as people have them: CSV from Python, from Excel in any country, from a Mac, and Parquet. One reader each,
+and one form: text, cell by cell."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xai_core.errors import BadInput, NotFound
 from xai_core.text import plain_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LOOKED_AT = 50
@@ -18,19 +24,21 @@ _LOOKED_AT = 50
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV table as text.
+    """A table as text.
 
     Attributes:
         name: of the file, for errors.
         columns: the header, as `plain_name` writes it.
         rows: the cells, without blanks around them; each row as long as the header.
-        lines: the line of the file on which each row ends, from 1.
+        lines: the line of the file on which each row ends, from 1; of Parquet, which has none, the row.
+        left_out: columns that cannot be written as text: lists, structures, bytes.
     """
 
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
+    left_out: tuple[str, ...] = ()
 
     def places(self, column: str) -> list[int]:
         """Where the columns of this name are."""
@@ -75,6 +83,49 @@ def read_table(path: Path) -> Table:
         raise BadInput("the table has no lines", value=path.name, remedy="Give one line per sample.")
     rows = tuple(tuple(cells[:width]) for _, cells in body)
     return Table(path.name, columns[:width], rows, tuple(line + skipped for line, _ in body))
+
+
+def read_any_table(path: Path) -> Table:
+    """The table in a CSV or a Parquet file, told apart by how the file begins. Raises as `read_table`."""
+    parquet = False
+    with suppress(OSError):  # which `read_table` tells of
+        if path.is_file():
+            with path.open("rb") as stream:
+                parquet = stream.read(4) == b"PAR1"
+    return _read_parquet(path) if parquet else read_table(path)
+
+
+def _read_parquet(path: Path) -> Table:
+    """Numbers, yes and no, dates and text as they are written; a gap is the empty text."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # one thread, and no `pq.read_table`: see `xai_core.store.files.read_table`
+        found = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadInput("not a Parquet table", value=path.name, remedy=f"Save it anew: {error}.") from None
+    texts = {plain_name(name): _texts(found.column(place)) for place, name in enumerate(found.column_names)}
+    kept = {name: cells for name, cells in texts.items() if cells is not None}
+    if not found.num_rows or not kept:
+        raise BadInput("the table has no lines", value=path.name, remedy="Give one line per sample.")
+    rows = tuple(zip(*kept.values(), strict=True))
+    return Table(path.name, tuple(kept), rows, tuple(range(1, len(rows) + 1)), tuple(texts.keys() - kept.keys()))
+
+
+def _texts(column: pa.ChunkedArray) -> list[str] | None:
+    """The cells as text; None of what is no text, number, date, yes or no."""
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return None
+    try:
+        cells = column.cast(kind).cast(pa.string()).to_pylist()
+    except (pa.ArrowException, UnicodeDecodeError):
+        return None
+    gaps = ("nan",) if pa.types.is_floating(kind) else ()
+    return ["" if cell is None or cell in gaps else " ".join(cell.split()) for cell in cells]
 
 
 def number(cell: str) -> float:

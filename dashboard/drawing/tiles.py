@@ -17,7 +17,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -173,7 +173,7 @@ def heat_tile(
 
 
 def seen_size(preprocess: Mapping[str, Any] | None, width: int, height: int) -> tuple[float, float]:
-    """Width and height of the part of a picture that the model sees."""
+    """Width and height of what the model sees of a picture, in its pixels; with what is filled around it."""
     if preprocess is None:
         return float(width), float(height)
     left, top, right, bottom = Preprocess.from_dict(preprocess).box(width, height)
@@ -181,12 +181,19 @@ def seen_size(preprocess: Mapping[str, Any] | None, width: int, height: int) -> 
 
 
 def draw_picture(picture: Image.Image, preprocess: Mapping[str, Any] | None, *, side: int) -> Tile:
-    """A picture as JPEG, at most `side` pixels; very small ones as PNG, which keeps their pixels."""
-    width, height = picture.size
-    box = Preprocess.from_dict(preprocess).box(width, height) if preprocess else (0.0, 0.0, float(width), float(height))
+    """A picture as JPEG, at most `side` pixels; very small ones as PNG, which keeps their pixels.
+
+    What a model sees around it is drawn too: a map lies on all that the model sees.
+    """
+    model = Preprocess.from_dict(preprocess) if preprocess else None
+    box = model.box(*picture.size) if model else (0.0, 0.0, float(picture.width), float(picture.height))
     size = _fit(box[2] - box[0], box[3] - box[1], side)
-    mode = "L" if picture.mode == "L" or (preprocess and preprocess["channels"] == 1) else "RGB"
-    drawn = picture.convert(mode).resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    mode = "L" if picture.mode == "L" or (model and model.channels == 1) else "RGB"
+    if model and model.fit == "pad":
+        as_drawn = replace(model, width=size[0], height=size[1], interpolation="lanczos", antialias=True)
+        drawn = as_drawn.picture(picture)
+    else:
+        drawn = picture.convert(mode).resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
     if max(size) <= SMALL_SIDE:
         return Tile(_encoded(drawn, "PNG"), "image/png")
     return Tile(_encoded(drawn, "JPEG", quality=88), "image/jpeg")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from xai_core.errors import BadInput, BadParameter, NotFound, UnsafeFile, XaiError
 from xai_core.models.architectures import ARCHITECTURES, Architecture
 from xai_core.models.build import classifier, fresh_module, imported, make_preprocess, pick_device
+from xai_core.models.grids import layout_of
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import load_into, save_weights
 
@@ -90,7 +91,8 @@ def test_vit_grid_keeps_the_place_of_each_patch() -> None:
     ("key", "preprocess", "says"),
     [
         ("small_cnn", prep(20), "28 to 128"),
-        ("small_cnn", Preprocess(32, 40, 3, (0, 0, 0), (1, 1, 1)), "32×40"),
+        ("small_cnn", Preprocess(32, 20, 3, (0, 0, 0), (1, 1, 1)), "32×20"),
+        ("vit_b_16", Preprocess(32, 48, 3, (0, 0, 0), (1, 1, 1)), "takes squares of 32 to 512 pixels: 32×48"),
         ("resnet18", prep(64, 1), "RGB input only"),
         ("vit_b_16", prep(40), "such as 32 or 48"),
     ],
@@ -98,6 +100,13 @@ def test_vit_grid_keeps_the_place_of_each_patch() -> None:
 def test_what_an_architecture_cannot_take_is_told(key: str, preprocess: Preprocess, says: str) -> None:
     with pytest.raises(BadParameter, match=says):
         fresh_module(key, 3, preprocess)
+
+
+@pytest.mark.parametrize("key", ["small_cnn", "small_resnet", "squeezenet1_1"])
+def test_convolutional_nets_take_sizes_that_are_no_square(key: str) -> None:
+    made = classifier(key, ("a", "b"), Preprocess(56, 96, 3, (0, 0, 0), (1, 1, 1)), None)
+    assert made.logits(torch.zeros(2, *made.input_shape)).shape == (2, 2)
+    assert layout_of(made, "").problem == ""
 
 
 def test_listing_loads_no_torch() -> None:

@@ -41,6 +41,18 @@ def _class_folders(root: Path) -> dict[str, object]:
     return {"masks": "masks"}
 
 
+def _listed(root: Path) -> dict[str, object]:
+    lines = ["file,species,mask,camera"]
+    for number in range(20):
+        Image.new("RGB", (9, 7), (number * 10, 0, 0)).save(root / f"{number}.png")
+        mask = f"m{number}.png" if number < 4 else ""
+        if mask:
+            Image.new("1", (9, 7), 1).save(root / mask)
+        lines.append(f"{number}.png,{'ab'[number % 2]},{mask},{'AB'[number % 3 % 2]}")
+    (root / "labels.csv").write_text("\n".join(lines))
+    return {}
+
+
 def _drawn(root: Path) -> dict[str, object]:
     return {f"{split}_per_class": 2 for split in SPLITS}
 
@@ -49,6 +61,7 @@ SMALL: dict[str, Callable[[Path], dict[str, object]]] = {
     "fashion-mnist": _idx_files,
     "garments": _drawn,
     "image-folder": _class_folders,
+    "table": _listed,
 }
 """By key: fills a folder with a few samples and returns the parameters to read it with. A new dataset adds its own."""
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.core.test_image_folder import counts, draw, fill, scan
 from xai_core.datasets.base import Scan
-from xai_core.datasets.layout import LeftOut, walk
+from xai_core.datasets.walk import LeftOut, walk
 from xai_core.errors import XaiError
 
 NFD = unicodedata.normalize("NFD", "café")
@@ -60,7 +60,9 @@ def test_classes_that_sound_like_splits(tmp_path: Path, names: tuple[str, str]) 
     assert len(found.samples) == 24
 
 
-@pytest.mark.parametrize("train", ["data__train", "train__train", "seg_train__seg_train", "unzipped__Training set"])
+@pytest.mark.parametrize(
+    "train", ["data__train", "train__train", "train_set__train_set", "seg_train__seg_train", "unzipped__Training set"]
+)
 def test_doubled_folders(tmp_path: Path, train: str) -> None:
     test = train.replace("train", "test").replace("Training", "Test")
     found = scan(fill(tmp_path, **{f"{split}__{name}": 9 for split in (train, test) for name in "ab"}))
@@ -164,7 +166,18 @@ def test_folders_that_hold_a_whole_class_are_passed_by(tmp_path: Path) -> None:
 
 def test_classes_below_sites_are_suspected(tmp_path: Path) -> None:
     fill(tmp_path, **{f"{site}__{name}": 6 for site in ("east", "west") for name in ("benign", "malign")})
-    assert told(scan(tmp_path), "Every class has the subfolders benign, malign", "not east, west")
+    assert told(
+        scan(tmp_path), "Every class has the subfolders benign, malign", "not east, west", "class_folders=inner"
+    )
+    assert scan(tmp_path, class_folders="inner").class_names == ("benign", "malign")
+
+
+def test_inner_folders_as_classes(tmp_path: Path) -> None:
+    fill(tmp_path, animals__cat=5, animals__dog__images=5, things__car=5, things__car__masks=0)
+    Image.new("1", (8, 6), 1).save(draw(tmp_path / "things/car/masks/0010.png", 1))
+    found = scan(tmp_path, class_folders="inner")
+    assert found.class_names == ("car", "cat", "dog")
+    assert (len(found.samples), int(found.samples["has_mask"].sum())) == (15, 1)
 
 
 # Files that are called otherwise

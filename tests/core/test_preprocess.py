@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,119 @@ def test_resize_and_crop_is_torchvisions(size: tuple[int, int]) -> None:
     np.testing.assert_array_equal(own.pixels(noise), np.asarray(theirs))
 
 
+NOISE = [
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (high, wide, 3), dtype=np.uint8))
+    for wide, high in [(50, 37), (37, 50), (32, 32), (20, 90), (200, 203)]
+]
+FILTERS = ["bilinear", "bicubic", "nearest", "lanczos", "box"]
+
+
+@pytest.mark.parametrize("interpolation", FILTERS)
+@pytest.mark.parametrize("picture", NOISE, ids=lambda p: str(p.size))
+def test_every_filter_is_torchvisions(picture: Image.Image, interpolation: Any) -> None:
+    """Squashed to a size that is no square, squashed and cut, and resized by the shorter side and cut."""
+    from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
+
+    mode = InterpolationMode(interpolation)
+    for theirs, own in (
+        (Resize((24, 32), mode), preprocess(24, 32)),
+        (Compose([Resize((36, 36), mode), CenterCrop(32)]), replace(preprocess(32, 32), resize=36)),
+        (Compose([Resize(36, mode), CenterCrop((24, 32))]), replace(preprocess(24, 32, fit="crop"), resize=36)),
+    ):
+        found = replace(own, interpolation=interpolation).pixels(picture)
+        np.testing.assert_array_equal(found, np.asarray(theirs(picture)))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("picture", NOISE, ids=lambda p: str(p.size))
+def test_without_antialiasing_it_is_torchs_on_tensors(picture: Image.Image, interpolation: Any) -> None:
+    """On noise, where averaging would show; a value that lies half way may be rounded either way."""
+    from torch.nn.functional import interpolate
+    from torchvision.transforms.functional import center_crop, pil_to_tensor
+
+    tensor, own = pil_to_tensor(picture)[None].double(), replace(preprocess(24, 32), antialias=False)
+    small = interpolate(tensor, (24, 32), mode=interpolation, antialias=False).clamp(0, 255)[0].permute(1, 2, 0)
+    found = replace(own, interpolation=interpolation).pixels(picture).astype(float)
+    assert np.abs(found - small.numpy()).max() <= 0.501
+    cut = replace(preprocess(32, 32, fit="crop"), resize=40, interpolation=interpolation, antialias=False)
+    sides = [int(40 * side / min(picture.size)) for side in (picture.height, picture.width)]
+    large = interpolate(tensor, sides, mode=interpolation, antialias=False).clamp(0, 255)
+    assert np.abs(cut.pixels(picture) - center_crop(large, [32, 32])[0].permute(1, 2, 0).numpy()).max() <= 0.501
+    assert np.abs(found - replace(own, antialias=True).pixels(picture)).max() > 20
+
+
+@pytest.mark.parametrize("fill", [(), (255, 0, 114)])
+@pytest.mark.parametrize("picture", NOISE, ids=lambda p: str(p.size))
+def test_a_padded_picture_is_pillows(picture: Image.Image, fill: tuple[int, ...]) -> None:
+    from PIL import ImageOps
+
+    own = replace(preprocess(24, 32, fit="pad"), fill=fill)
+    theirs = ImageOps.pad(picture, (32, 24), Image.Resampling.BILINEAR, fill or (0, 0, 0))
+    np.testing.assert_array_equal(own.pixels(picture), np.asarray(theirs))
+
+
+FITS = {
+    "squash": {"fit": "squash"},
+    "squash and cut": {"fit": "squash", "resize": 40},
+    "crop": {"fit": "crop"},
+    "resize and cut": {"fit": "crop", "resize": 40},
+    "pad": {"fit": "pad"},
+}
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 80), (80, 120), (90, 90)])
+@pytest.mark.parametrize("sides", [(32, 32), (24, 36)])
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("fit", FITS)
+def test_what_lies_on_the_input_lies_at_its_place_in_the_picture(
+    width: int, height: int, sides: tuple[int, int], antialias: bool, fit: str
+) -> None:
+    """A white patch, found on the input and taken back through the box, is where it was painted."""
+    own = replace(preprocess(*sides), antialias=antialias, **FITS[fit])  # type: ignore[arg-type]
+    middle = np.array([width * 0.62, height * 0.41])
+    left, top = (middle - 6).astype(int)
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[top : top + 12, left : left + 12] = 255
+    seen = own.pixels(Image.fromarray(pixels))[..., 0].astype(float)
+    rows, columns = np.indices(seen.shape) + 0.5
+    x0, y0, x1, y1 = own.box(width, height)
+    found_x = x0 + (columns * seen).sum() / seen.sum() * (x1 - x0) / own.width
+    found_y = y0 + (rows * seen).sum() / seen.sum() * (y1 - y0) / own.height
+    within = 1.2 * max((x1 - x0) / own.width, (y1 - y0) / own.height)
+    assert found_x == pytest.approx(left + 6, abs=within)
+    assert found_y == pytest.approx(top + 6, abs=within)
+    mask = own.mask(pixels[..., 0] > 0)
+    assert mask[seen == 255].all()
+    assert not mask[seen == 0].any()
+
+
+@given(SIDES, SIDES, st.integers(1, 512), st.integers(1, 512))
+def test_a_padded_picture_is_seen_whole(width: int, height: int, to_width: int, to_height: int) -> None:
+    own = preprocess(to_height, to_width, fit="pad")
+    left, top, right, bottom = own.box(width, height)
+    assert left <= 0 < width <= right + 1e-6
+    assert top <= 0 < height <= bottom + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"fit": "pad", "resize": 40}, "Leave --resize out"),
+        ({"interpolation": "lanczos", "antialias": False}, "always antialiased"),
+        ({"interpolation": "cubic"}, "Give one of bilinear, bicubic"),
+        ({"antialias": 1}, "with antialias true or false"),
+        ({"fill": (1, 2, 3)}, "with the fit pad alone"),
+        ({"fit": "pad", "fill": (1, 2)}, "Give 3 whole numbers"),
+        ({"fit": "pad", "fill": (1, 2, 256)}, "from 0 to 255"),
+        ({"fit": "crop", "resize": 2**31}, "up to 32768"),
+        ({"fit": "crop", "resize": 40.5}, "whole number"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadParameter, match=says):
+        replace(preprocess(32, 32), **change)
+
+
 @given(SIDES, SIDES, st.integers(1, 300), st.integers(0, 60))
 def test_the_box_of_a_smaller_crop_lies_inside_the_picture(width: int, height: int, side: int, more: int) -> None:
     left, top, right, bottom = replace(preprocess(side, side, fit="crop"), resize=side + more).box(width, height)
@@ -96,9 +210,11 @@ def test_a_resize_below_the_size_is_refused() -> None:
 
 
 def test_the_json_form_and_with_it_the_fingerprint_is_as_before_where_nothing_is_resized() -> None:
-    assert "resize" not in preprocess(fit="crop").as_dict()
-    own = replace(preprocess(fit="crop"), resize=9)
-    assert Preprocess.from_dict(own.as_dict()) == own
+    assert list(preprocess(fit="crop").as_dict()) == ["height", "width", "channels", "mean", "std", "fit"]
+    own = replace(preprocess(fit="crop"), resize=9, interpolation="bicubic", antialias=False)
+    padded = replace(preprocess(fit="pad"), fill=(1, 2, 3))
+    for each in (own, padded):
+        assert Preprocess.from_dict(json.loads(json.dumps(each.as_dict()))) == each
 
 
 def test_a_picture_of_the_right_size_is_not_touched() -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tests.core import store_cases
 from xai_core.datasets.base import Scan
 from xai_core.errors import BadInput, NotFound, XaiError
-from xai_core.pipeline.imports import import_predictions
+from xai_core.pipeline.import_predictions import import_predictions
 from xai_core.store.study import Study
 from xai_core.tables import number, read_table
 from xai_core.text import comma_list, nfc, places, plain_name
@@ -171,7 +172,9 @@ def test_accents_and_blanks_do_not_keep_a_table_from_its_study(tmp_path: Path) -
         ("id,a,b\n0,a/1.png,0.5,0.5\n", "a line does not fit the header: .*line 2"),
         ("id,a,b,a\na/1.png,1,0,0\n", "a column comes twice: a"),
         ("id,a,b,A\na/1.png,1,0,1\nx,1,0,1\n", "unknown sample: line 3, x"),
-        ("name,a,b\na/1.png,1,0\n", "lacks columns: id.*has name, a, b"),
+        ("name,a,b\na/1.png,1,0\n", "lacks columns: id.*--id-column.*has name, a, b"),
+        ("id,a,b\n1.png,1,0\nc/2.png,1,0\n", "unknown sample: line 3, c/2.png"),
+        ("id,a,b\na/1.png,2.5,-1\n", "no probabilities: line 2.*--logits"),
         ("id,a,b\na/1.png,1,0\n\na/1.png,1,0\n", "comes twice: line 4, a/1.png"),
         ("id;a;b\na/1.png;1;0\na/2.png;0,7;0,2\n", "does not add up: line 3, a/2.png"),
         ("id,a,b\na/1.png,70,30\n", "no probabilities: line 2, a/1.png"),
@@ -183,3 +186,83 @@ def test_a_table_that_does_not_fit_its_study(tmp_path: Path, text: str, message:
     with pytest.raises(BadInput, match=message):
         import_predictions(study, "theirs", written(tmp_path / "p.csv", text))
     assert study.runs() == []
+
+
+def imported(study: Study, folder: Path, text: str, **how: Any) -> tuple[list[int], Any, str]:
+    """Rows, probabilities, and what was told, of a table."""
+    run = import_predictions(study, "theirs", written(folder / "p.csv", text), **how)
+    assert run.predictions is not None
+    return run.predictions.rows.tolist(), run.predictions.probabilities, " ".join(run.info.provenance["notes"])
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("a/2.png", "b/4.png"), ""),
+        (("2.png", "4.png"), "ends of their paths"),
+        (("/data/a/2.png", "./b/4.png"), "ends of their paths"),
+        (("C:\\data\\a\\2.png", "b\\4.png"), "ends of their paths"),
+        (("2", "b/4"), "without endings"),
+        (("2.jpg", "4.jpg"), "without endings"),
+    ],
+)
+@pytest.mark.parametrize("column", ["id", "filename", "Image"])
+def test_samples_by_what_people_call_them(tmp_path: Path, names: tuple[str, str], told: str, column: str) -> None:
+    text = f"{column},a,b\n{names[0]},0.9,0.1\n{names[1]},0.2,0.8\n"
+    rows, _, notes = imported(study_of(tmp_path, ("a", "b"), IDS), tmp_path, text)
+    assert rows == [1, 3]
+    assert told in notes
+    assert ("in the column" in notes) == (column != "id")
+
+
+def test_a_column_of_ids_by_name(tmp_path: Path) -> None:
+    study = study_of(tmp_path, ("a", "b"), IDS)
+    text = "id,what,a,b\n0,a/2.png,1,0\n"
+    with pytest.raises(BadInput, match="unknown sample"):
+        imported(study, tmp_path, text)
+    with pytest.raises(BadInput, match=r"no such column: which.*has id, what"):
+        imported(study, tmp_path, text, id_column="which")
+    assert imported(study, tmp_path, text, id_column="what")[0] == [1]
+
+
+@pytest.mark.parametrize("name", ["1.png", "1", "/elsewhere/1.png"])
+def test_names_of_several_samples_are_refused(tmp_path: Path, name: str) -> None:
+    study = study_of(tmp_path, ("a", "b"), ["a/1.png", "b/1.png", "c/1.jpg"])
+    with pytest.raises(BadInput, match="unknown sample") as caught:
+        imported(study, tmp_path, f"id,a,b\n{name},1,0\n")
+    assert ("samples are called so" in str(caught.value)) == (name != "/elsewhere/1.png")
+
+
+def test_rounded_probabilities_are_divided_by_their_sum(tmp_path: Path) -> None:
+    study = study_of(tmp_path, ("a", "b", "c"), IDS)
+    rows, values, notes = imported(study, tmp_path, "id,a,b,c\na/1.png,0.33,0.33,0.33\na/2.png,0.2,0.3,0.5\n")
+    assert rows == [0, 1]
+    np.testing.assert_allclose(values, [[1 / 3] * 3, [0.2, 0.3, 0.5]], rtol=1e-6)
+    assert "In 1 line of 2 the probabilities are rounded and add up to 0.99 to 0.99" in notes
+
+
+def test_rounding_explains_no_more_than_it_does(tmp_path: Path) -> None:
+    study = study_of(tmp_path, ("a", "b", "c"), IDS)
+    with pytest.raises(BadInput, match=r"does not add up: line 2, a/1.png, 0.99.*explains 0.0015"):
+        imported(study, tmp_path, "id,a,b,c\na/1.png,0.330,0.330,0.330\n")
+    with pytest.raises(BadInput, match="does not add up"):
+        imported(study, tmp_path, "id,a,b,c\na/1.png,0,0,0\n")
+
+
+def test_logits_where_they_are_said_to_be_such(tmp_path: Path) -> None:
+    study = study_of(tmp_path, ("a", "b"), IDS)
+    _, values, notes = imported(study, tmp_path, "id,a,b\na/1.png,1000,-1000\na/2.png,0,-1e0\n", logits=True)
+    np.testing.assert_allclose(values, [[1, 0], [1 / (1 + np.exp(-1)), 1 / (1 + np.e)]], rtol=1e-6)
+    assert "softmax" in notes
+    for text, problem in (("a/1.png,0.4,0.6", "probabilities, not logits"), ("a/1.png,inf,0", "no logits: line 2")):
+        with pytest.raises(BadInput, match=problem):
+            imported(study, tmp_path, f"id,a,b\n{text}\n", logits=True)
+
+
+def test_columns_may_be_called_by_the_ids_of_classes(tmp_path: Path) -> None:
+    samples = store_cases.scan(2).samples.assign(id=IDS[:2], label=[0, 1])
+    scan = Scan(samples, ("crane", "tench"), class_ids=("n02", "n01"))
+    study = Study.create(tmp_path / "s", dataset="grey", params={}, data=tmp_path, seed=0, scan=scan)
+    assert Study.open(tmp_path / "s").class_ids == ("n02", "n01")
+    _, values, _ = imported(study, tmp_path, "id,n01,n02\na/1.png,0.25,0.75\n")
+    assert values.tolist() == [[0.75, 0.25]]

@@ -16,7 +16,7 @@ main(first={first!r})
 """
 
 
-def opened(page: str, **query: str) -> AppTest:
+def opened(page: str = "confusion", /, **query: str) -> AppTest:
     """The page as a link with this query opens it."""
     app = AppTest.from_string(_SCRIPT.format(first=page), default_timeout=60)
     for name, value in query.items():

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from dashboard.app import found_views
 from dashboard.export import cell_csv
@@ -18,32 +17,9 @@ from dashboard.frame.state import Selection
 from dashboard.heat import evidence
 from dashboard.heat.sheet import cell_sheet
 from tests.dashboard.fakes import FakeWorker, add_run, make_study
+from tests.dashboard.pages import opened, words, worker
 from xai_core.answers.agreement import agreement
 from xai_core.store.run import Run
-
-SCRIPT = """
-from dashboard.app import main
-main(first={first!r})
-"""
-
-
-def opened(first: str = "confusion", **query: str) -> AppTest:
-    app = AppTest.from_string(SCRIPT.format(first=first), default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def words(app: AppTest) -> str:
-    elements: list[Any] = [*app.get("html"), *app.markdown, *app.caption, *app.get("code"), *app.warning]
-    return "\n".join(str(getattr(element, "body", None) or element.value) for element in elements)
-
-
-def fake(served: Services) -> FakeWorker:
-    assert isinstance(served.worker, FakeWorker)
-    return served.worker
 
 
 def test_every_view_says_what_it_is(served: Services) -> None:
@@ -97,11 +73,11 @@ def test_choosing_a_run_changes_the_url(served: Services) -> None:
 
 def test_a_cell_asks_for_missing_maps_once_and_shows_them_when_they_are_there(served: Services) -> None:
     app = opened(run="net", true="0", predicted="1", methods="gradcam,ig")
-    asked = fake(served).asked
+    asked = worker(served).asked
     assert [(job["run"], job["target"], len(job["methods"])) for job in asked.values()] == [("net", "predicted", 2)]
     app.run()
     assert len(asked) == 1
-    fake(served).finish("job0")
+    worker(served).finish("job0")
     app.run()
     assert len(asked) == 1
     assert not app.exception
@@ -110,8 +86,8 @@ def test_a_cell_asks_for_missing_maps_once_and_shows_them_when_they_are_there(se
 @pytest.mark.parametrize("page", ["confusion", "sample"])
 def test_a_rerun_looks_each_method_up_once(served: Services, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(page, run="net", true="0", predicted="1", methods="gradcam,ig")
-    for name in list(fake(served).asked):
-        fake(served).finish(name)
+    for name in list(worker(served).asked):
+        worker(served).finish(name)
     app.run()
     looks, plain = list[str](), Run.maps
     monkeypatch.setattr(
@@ -124,18 +100,18 @@ def test_a_rerun_looks_each_method_up_once(served: Services, page: str, monkeypa
 
 def test_a_failed_job_is_told_and_not_asked_again_by_itself(served: Services) -> None:
     app = opened(run="net", true="0", predicted="1", methods="gradcam")
-    fake(served).fail("job0", "no such layer: x. Choose another.")
+    worker(served).fail("job0", "no such layer: x. Choose another.")
     app.run()
     assert "o such layer: x. Choose another." in words(app)
-    assert len(fake(served).asked) == 1
+    assert len(worker(served).asked) == 1
     next(button for button in app.button if button.label == "Try again").click().run()
-    assert len(fake(served).asked) == 2
+    assert len(worker(served).asked) == 2
 
 
 def test_predictions_alone_have_pictures_and_the_reason_why_no_maps(served: Services) -> None:
     app = opened(run="alone", true="0", predicted="1")
     assert "no model that could be explained" in words(app)
-    assert not fake(served).asked
+    assert not worker(served).asked
 
 
 def test_a_run_without_predictions_names_the_command(served: Services) -> None:
@@ -180,7 +156,7 @@ def test_a_cell_can_be_taken_away(served: Services) -> None:
     selection = Selection(run="net", methods=("gradcam", "ig"))
     context, _ = resolve(selection, served)
     rows = np.array([0, 4, 8])
-    fake(served).finish(evidence.request(context, evidence.columns(context), rows))
+    worker(served).finish(evidence.request(context, evidence.columns(context), rows))
     lines = list(csv.DictReader(io.StringIO(cell_csv(context, rows).decode())))
     assert [line["id"] for line in lines] == ["s000", "s004", "s008"]
     assert lines[0]["predicted"] == "<b>dog</b>"
@@ -205,7 +181,7 @@ def test_disagreement_is_zero_for_equal_maps_and_unknown_without_maps(served: Se
         return agreement(context.scope, evidence.columns(context), rows, "predicted").scores
 
     assert np.isnan(scores(context)).all()
-    fake(served).finish(evidence.request(context, evidence.columns(context), rows))
+    worker(served).finish(evidence.request(context, evidence.columns(context), rows))
     np.testing.assert_allclose(scores(context), 0, atol=1e-6)
     alone = replace(context, selection=replace(context.selection, methods=("gradcam",)))
     assert np.isnan(scores(alone)).all()

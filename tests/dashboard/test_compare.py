@@ -10,7 +10,7 @@ from dashboard.frame.context import Context, Services, Studies, resolve
 from dashboard.frame.state import Selection
 from dashboard.heat.evidence import columns
 from tests.dashboard.fakes import add_run, make_study
-from tests.dashboard.test_app import fake, opened, words
+from tests.dashboard.pages import opened, words, worker
 from tests.run_info import rewrite
 from xai_core.answers.compare import comparison
 from xai_core.answers.movement import moved
@@ -90,16 +90,16 @@ def test_a_sure_change_is_called_by_its_name(served: Services) -> None:
 
 def test_maps_of_both_runs_are_asked_for_the_same_class(fixed: Services) -> None:
     app = opened("compare", run="better", method="gradcam", true="0", predicted="1")
-    asked = [(job["run"], job["target"], list(job["rows"])) for job in fake(fixed).asked.values()]
+    asked = [(job["run"], job["target"], list(job["rows"])) for job in worker(fixed).asked.values()]
     assert asked == [("net", "1", [12, 24, 0]), ("better", "1", [12, 24, 0])]
-    for job in list(fake(fixed).asked):
-        fake(fixed).finish(job)
+    for job in list(worker(fixed).asked):
+        worker(fixed).finish(job)
     app.run()
     assert not app.exception
     shown = words(app)
     assert "How alike are the heatmaps before and after?" in shown
     assert "3 of 3 samples" in shown
-    assert len(fake(fixed).asked) == 2
+    assert len(worker(fixed).asked) == 2
 
 
 def test_the_same_map_has_not_moved(fixed: Services) -> None:
@@ -111,10 +111,10 @@ def test_the_same_map_has_not_moved(fixed: Services) -> None:
         column = columns(side, ["gradcam"])[0]
         assert np.isnan(moved((side.scope.run, column), (side.scope.run, column), rows, "1")).all()
         values = {"layer": ""}
-        fake(fixed).explain(
+        worker(fixed).explain(
             study=context.study.path, run=name, rows=rows.tolist(), target="1", methods=[("gradcam", values)]
         )
-        fake(fixed).finish(f"job{len(sides)}")
+        worker(fixed).finish(f"job{len(sides)}")
         sides.append((side.scope.run, columns(side, ["gradcam"])[0]))
     assert moved(sides[0], sides[1], rows, "1") == pytest.approx(np.ones(3))
     rewrite(
@@ -127,7 +127,7 @@ def test_the_same_map_has_not_moved(fixed: Services) -> None:
 def test_runs_without_a_model_show_pictures(fixed: Services) -> None:
     shown = words(opened("compare", run="better", other="alone"))
     assert "No heatmaps of alone" in shown
-    asked = fake(fixed).asked
+    asked = worker(fixed).asked
     assert {job["run"] for job in asked.values()} == {"better"}
 
 

@@ -11,7 +11,7 @@ from dashboard.frame.cached import runs_of
 from dashboard.frame.context import Services, Studies, resolve
 from dashboard.frame.state import Selection
 from tests.dashboard.fakes import CLASSES, add_run, make_study
-from tests.dashboard.test_app import opened, words
+from tests.dashboard.pages import opened, words
 from tests.run_info import rewrite
 from xai_core.answers.data_card import class_counts, crossing, data_card, examples, shown_classes
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan

@@ -16,10 +16,11 @@ from starlette.routing import Route
 
 from dashboard.drawing.colours import heat_layer, sign_scale, strength_scale
 from dashboard.drawing.looks import Fade, cells_layer, fade_of, faded, outline_layer
-from dashboard.drawing.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile
+from dashboard.drawing.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile, seen_size
 from dashboard.frame.context import Services
 from dashboard.main import SecurityHeaders, tile
 from xai_core.explainers.base import CamParams
+from xai_core.models.preprocess import Preprocess
 from xai_core.triage.looks import LOOKS, Look
 
 SEES_CENTRE = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "crop"}
@@ -135,6 +136,26 @@ def test_the_picture_shows_what_the_model_sees() -> None:
     drawn = np.asarray(decoded(draw_picture(picture, SEES_CENTRE, side=256)))
     assert drawn.shape[:2] == (20, 20)
     assert (drawn == (0, 0, 255)).all()
+
+
+@pytest.mark.parametrize("size", [(60, 24), (24, 60), (300, 500)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_padded_picture_is_drawn_as_the_model_sees_it_and_a_map_lies_on_it(
+    size: tuple[int, int], channels: int
+) -> None:
+    """What is around the picture is drawn too, in its colour; a patch and the map of it are at one place."""
+    preprocess = Preprocess(48, 48, channels, (0.0,) * channels, (1.0,) * channels, "pad", fill=(114,) * channels)
+    left, top, side = size[0] // 2, size[1] // 4, min(size) // 4
+    picture = Image.new("RGB", size)
+    picture.paste("white", (left, top, left + side, top + side))
+    drawn = np.asarray(decoded(draw_picture(picture, preprocess.as_dict(), side=256)).convert("L"))
+    assert drawn.shape == pytest.approx((min(max(size), 256),) * 2, abs=2)
+    assert drawn[0, -1] == pytest.approx(114, abs=3)
+    heat = (preprocess.pixels(picture)[..., 0] > 200).astype(np.float32)
+    layer = decoded(draw_heat(heat, signed=False, scale=1, seen=seen_size(preprocess.as_dict(), *size)))
+    alpha = np.asarray(layer.convert("RGBA").resize(drawn.T.shape))[..., 3]
+    middles = [np.argwhere(shown).mean(axis=0) for shown in (drawn > 200, alpha > alpha.max() / 2)]
+    np.testing.assert_allclose(*middles, atol=1.5 * len(drawn) / 48)
 
 
 def test_a_coarse_map_is_interpolated_in_the_shape_of_the_picture() -> None:

@@ -110,6 +110,14 @@ def by_split(run: Run) -> dict[str, dict[str, float]]:
     }
 
 
+def doubts(accuracies: Mapping[str, Mapping[str, float]], classes: int) -> list[str]:
+    """What to look into before anything else, a sentence each: fewer right than somebody who guesses has."""
+    worse = [split for split, one in accuracies.items() if one["high"] < 1 / classes]
+    found = ", ".join(f"{split} {percent(accuracies[split]['accuracy'])}" for split in worse)
+    said = f"Fewer are right ({found}) than by guessing ({percent(1 / classes)}): are the model's outputs in the order "
+    return [f"{said}of the study's classes, and do its pictures come as it knows them?"] if worse else []
+
+
 def by_split_lines(accuracies: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What `by_split` gives, a line a split."""
     return [

@@ -187,15 +187,16 @@ def in_force(args: argparse.Namespace) -> Settings:
 
 
 def class_index(study: Study, name: str) -> int:
-    """A class by its name or, where no class has that name, by its index.
+    """A class by its name, by the id that the data has for it or, where neither is known, by its index.
 
     Raises:
         NotFound: neither; the nearest names are given.
     """
-    for known in (study.class_names, [plain_name(known) for known in study.class_names]):
-        for asked in (name, plain_name(name)):
-            if asked in known:
-                return known.index(asked)
+    for known in (study.class_names, study.class_ids):
+        for names in (list(known), [plain_name(one) for one in known]):
+            for asked in (name, plain_name(name)):
+                if asked in names:
+                    return names.index(asked)
     if name.isdecimal() and len(name) < 10 and int(name) < len(study.class_names):  # Python reads no endless numbers
         return int(name)
     raise NotFound.among("class", name, study.class_names)

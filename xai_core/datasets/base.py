@@ -18,6 +18,7 @@ from xai_core.types import Card, Progress, Split, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from PIL import Image
 
 SAMPLE_COLUMNS = ("id", "split", "label", "path", "index", "width", "height", "has_mask", "sha256")
@@ -25,6 +26,12 @@ SAMPLE_COLUMNS = ("id", "split", "label", "path", "index", "width", "height", "h
 `path` str relative to the data folder, with `/`; `index` int position inside that file, or -1;
 `width`, `height` int pixels as read (after EXIF rotation); `has_mask` bool; `sha256` hex of the stored bytes
 of the sample (of the file, or of the pixels where one file holds many)."""
+
+NO_TRAINING = (
+    "Nothing is trained here: there are no training pictures. What compares with a background of them (SHAP) takes it "
+    "from the pictures that there are."
+)
+"""What is told of a study to test alone."""
 
 _NAMED = 3
 """Of what a note is about, so many are named."""
@@ -40,6 +47,9 @@ class Scan:
         unreadable: (relative path, reason) of files left out.
         notes: facts a person should know (how a missing split was made, …), one sentence each.
         params: parameters that were found by looking, and are kept so that the samples are read alike ever after.
+        data: the folder that paths are relative to, where it is not the one that was given.
+        facts: what is known of each sample beside its label: a table with a line for each, see `xai_core.store.facts`.
+        class_ids: K ids that the data has for its classes (`n01440764`) where people have other names; else ().
     """
 
     samples: pd.DataFrame
@@ -47,6 +57,9 @@ class Scan:
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
     params: Mapping[str, Any] = field(default_factory=dict)
+    data: Path | None = None
+    facts: pa.Table | None = None
+    class_ids: tuple[str, ...] = ()
 
 
 class Dataset(Protocol):

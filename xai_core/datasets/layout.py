@@ -2,93 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from xai_core.datasets.split_words import SET_WORD, meant, said
+from xai_core.datasets.walk import Folder, LeftOut
 from xai_core.errors import BadInput
 from xai_core.text import counted, listed, plain_name
 from xai_core.types import SPLITS, Split
 
-_SYSTEM_FOLDERS = frozenset(
-    {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "@__thumb", "@__qini", "#recycle", "#snapshot", "~snapshot"}
-    | {"$recycle.bin", "recycler", "recycled", "lost+found", "found.000", "system volume information"}
-    | {"network trash folder", "temporary items", "__macosx", "__pycache__"}
-)
-"""What file servers, Windows and archives leave between a person's folders: previews, deleted files."""
-
-_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon"})
-_WORDLESS = re.compile(r"\.ds_store|\.git\w+|\._.*|thumbs\.db|ehthumbs\.db|desktop\.ini|icon")
-"""System files that no person takes for pictures: they are not even counted."""
-
-_SPLIT_WORDS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-    "evaluation": "test",
-}
-_SET_WORD = "set|data|dataset|split|images|imgs|pictures"
-_PICTURES_WORD = re.compile(rf"(?:{_SET_WORD}|image|img|picture|photos?|scans?|originals?|raw)", re.IGNORECASE)
+_PICTURES_WORD = re.compile(rf"(?:{SET_WORD}|image|img|picture|photos?|scans?|originals?|raw)", re.IGNORECASE)
 _UNLABELLED = re.compile(rf"{_PICTURES_WORD.pattern}|all|none|unknown|un-?labell?ed|test(?:ing)?", re.IGNORECASE)
-_SPLIT_WORD = re.compile(f"({'|'.join(sorted(_SPLIT_WORDS, key=len, reverse=True))})(?:{_SET_WORD})?")
-
 MASK_WORDS = r"(?:masks?|seg|segm|segmentations?|gt|ground[ _-]?truths?|labels?|annotations?|rois?|trimaps?)"
 MASK_FOLDER = re.compile(rf"{MASK_WORDS}|.+[ _.-](?:masks?|segmentations?|gt)", re.IGNORECASE)
 """How folders of masks are called."""
-
-
-@dataclass
-class Folder:
-    """A folder as it was walked: its plain files and its folders, by name."""
-
-    name: str
-    path: str
-    folders: list[Folder] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-
-    def below(self) -> Iterator[str]:
-        """Paths of all files in it, at any depth."""
-        yield from self.files
-        for folder in self.folders:
-            yield from folder.below()
-
-    def full(self) -> list[Folder]:
-        """Its folders that hold a file at any depth."""
-        return [folder for folder in self.folders if any(folder.below())]
-
-
-class LeftOut:
-    """Files that do not get into the study, by reason. Nothing is dropped in silence: what is not taken is here."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, list[str]] = {}
-        self.unreadable: list[tuple[str, str]] = []
-
-    def add(self, reason: str, *names: str) -> None:
-        """`reason` stands in the brackets of “2 files were left out (…): a, b.”; names of folders end in `/`."""
-        if names:
-            self._names.setdefault(reason, []).extend(names)
-
-    def notes(self) -> list[str]:
-        """One sentence per reason, with the number of files and the first names."""
-        return [
-            f"{_what(names)} left out ({reason}): {listed(sorted(names))}." for reason, names in self._names.items()
-        ]
-
-
-def _what(names: list[str]) -> str:
-    if any(name.endswith("/") for name in names):
-        return counted(len(names), "file or folder was", "files or folders were")
-    return counted(len(names), "file was", "files were")
 
 
 @dataclass(frozen=True)
@@ -106,117 +35,62 @@ class Layout:
     Attributes:
         unlabelled: by split, the folder of its pictures, which has no class folders.
         aside: folders beside those of the classes or splits.
+        trains: whether any of them are for training.
     """
 
     files: dict[tuple[Split, str], list[Member]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     unlabelled: dict[Split, Folder] = field(default_factory=dict)
     aside: list[Folder] = field(default_factory=list)
+    trains: bool = True
 
     def classes(self, split: Split | None = None) -> list[str]:
         """Names of the classes that have files, sorted."""
         return sorted({name for (of, name), files in self.files.items() if files and split in (None, of)})
 
 
-# Walking: what lies where. No file is opened.
-
-
-def walk(root: Path, left: LeftOut, without: Path | None = None) -> Folder:
-    """The tree of a folder, sorted by name, without `without`.
-
-    Links to files and folders within the folder are followed, though no link below a linked folder: so there are no
-    loops. Pipes, sockets and devices are left out.
-
-    Raises:
-        BadInput: the folder itself cannot be read.
-    """
-    return _Walk(root, left, without).folder(Folder("", ""), linked=False)
-
-
-class _Walk:
-    def __init__(self, root: Path, left: LeftOut, without: Path | None) -> None:
-        self._root, self._left, self._without = root, left, without
-
-    def folder(self, folder: Folder, *, linked: bool) -> Folder:
-        try:
-            with os.scandir(self._root / folder.path) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            if not folder.path:
-                raise _unreadable(self._root, error) from None
-            self._left.unreadable.append((folder.path, f"the folder cannot be read ({os.strerror(error.errno or 0)})"))
-            return folder
-        for entry in entries:
-            self._entry(folder, entry, linked)
-        return folder
-
-    def _entry(self, folder: Folder, entry: os.DirEntry[str], linked: bool) -> None:
-        name = entry.name
-        path = f"{folder.path}/{name}" if folder.path else name
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            self._left.unreadable.append((path.encode("utf-8", "replace").decode(), "its name is not valid UTF-8"))
-            return
-        if _is_system(name):
-            if not _WORDLESS.fullmatch(name.lower()):
-                self._left.add("hidden, or the system's", f"{path}/" if os.path.isdir(entry.path) else path)
-            return
-        reason = self._bad_link(self._root / path, linked) if entry.is_symlink() else None
-        if reason:
-            self._left.add(reason, f"{path}/" if os.path.isdir(entry.path) else path)
-        elif entry.is_file():
-            folder.files.append(path)
-        elif not entry.is_dir():
-            self._left.add("pipes, sockets or devices", path)
-        elif self._without is None or Path(os.path.realpath(entry.path)) != self._without:
-            folder.folders.append(self.folder(Folder(name, path), linked=linked or entry.is_symlink()))
-
-    def _bad_link(self, link: Path, linked: bool) -> str | None:
-        target = Path(os.path.realpath(link))
-        if not target.is_relative_to(self._root):
-            return "links that lead out of the data folder"
-        if not target.exists():
-            return "links that lead nowhere"
-        if target.is_dir() and (linked or Path(os.path.realpath(link.parent)).is_relative_to(target)):
-            return "links back into folders that are taken already"
-        return None
-
-
-def _unreadable(root: Path, error: OSError) -> BadInput:
-    if not root.is_dir():
-        return BadInput("no such data folder", value=root.name, remedy="Check the path.")
-    reason = os.strerror(error.errno or 0)
-    return BadInput("the data folder cannot be read", value=root.name, remedy=f"Check that it can be opened: {reason}.")
-
-
-def _is_system(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS | _SYSTEM_FILES or name == "Icon\r"
-
-
 # Arranging: splits, then classes, then the files of each
 
 
-def arrange(root: Folder, left: LeftOut) -> Layout:
+def arrange(root: Folder, left: LeftOut, *, test_only: bool = False, inner: bool = False) -> Layout:
     """Which file belongs to which split and class. Without split folders everything is training.
 
+    Args:
+        test_only: nothing is for training: without split folders everything is the test, and of split folders that
+            of the test is taken, else that of the validation. So it is with a folder of either that lies alone.
+        inner: a class is the folder that holds the pictures, however deep, and not the one below the split.
+
     Raises:
-        BadInput: splits without training, or one split twice.
+        BadInput: one split twice.
     """
-    layout = Layout()
+    layout = Layout(trains=not test_only)
     root = _whole(root, layout, left)
     splits = _splits(root, layout)
     left.add("in no class folder, so without a label", *root.files)
     if splits:
+        splits = _tests(splits, layout, left) if test_only or "train" not in splits else splits
         splits = {split: _inner(folder, layout, left) for split, folder in splits.items()}
         loose = [file for folder in splits.values() for file in folder.files]
         left.add("in no class folder, so without a label", *loose)
         _without_labels(splits, layout)
-    for split, folder in (splits or {"train": root}).items():
+    for split, folder in (splits or {"test" if test_only else "train": root}).items():
         for class_folder in folder.folders:
-            _take(layout, split, class_folder)
+            _take(layout, split, class_folder, inner)
     _one_spelling(layout)
     return layout
+
+
+def _tests(splits: dict[Split, Folder], layout: Layout, left: LeftOut) -> dict[Split, Folder]:
+    """The one that is tested on; where training pictures just are not there, both of a test and a validation."""
+    if layout.trains and len(splits) > 1:
+        layout.trains = False
+        return splits
+    layout.trains = False
+    chosen = next(split for split in ("test", "validation", "train") if split in splits)
+    others = [folder for split, folder in splits.items() if split != chosen]
+    left.add("not of the test", *(path for folder in others for path in folder.below()))
+    layout.notes.append(f"The folder {splits[chosen].path} is the test.")
+    return {"test": splits[chosen]}
 
 
 def _whole(root: Folder, layout: Layout, left: LeftOut) -> Folder:
@@ -243,7 +117,7 @@ def _inner(folder: Folder, layout: Layout, left: LeftOut) -> Folder:
     if len(inner) != 1 or (beside and not _PICTURES_WORD.fullmatch(inner[0].name)):
         return folder
     below = inner[0].full()
-    if all(_said(other.name) and not other.folders for other in below):  # none at all, or splits without classes
+    if all(said(other.name) and not other.folders for other in below):  # none at all, or splits without classes
         return folder
     layout.notes.append(f"The pictures were found in {inner[0].path}.")
     left.add("in no class folder, so without a label", *folder.files)
@@ -253,7 +127,7 @@ def _inner(folder: Folder, layout: Layout, left: LeftOut) -> Folder:
 
 def _without_labels(splits: dict[Split, Folder], layout: Layout) -> None:
     """`test/unknown` and `val/images` are no classes, where training has none of these names."""
-    trained = {_class_name(folder.name) for folder in splits["train"].full()}
+    trained = {_class_name(folder.name) for folder in splits["train"].full()} if "train" in splits else set[str]()
     for split in [split for split in splits if split != "train"]:
         full = splits[split].full()
         named = [folder for folder in full if _UNLABELLED.fullmatch(folder.name) and folder.name not in trained]
@@ -265,13 +139,9 @@ def _without_labels(splits: dict[Split, Folder], layout: Layout) -> None:
 def _splits(root: Folder, layout: Layout) -> dict[Split, Folder]:
     splits = _split_folders(root, layout.unlabelled)
     others = [folder for folder in root.folders if folder not in splits.values()]
-    if splits and "train" not in splits:
-        if any(any(folder.below()) for folder in others):  # classes may be called "valid" and "invalid"
-            layout.unlabelled.clear()
-            return {}
-        raise BadInput(
-            "there is no training folder", value=root.name or "data folder", remedy="Call one of them train."
-        )
+    if splits and "train" not in splits and any(any(folder.below()) for folder in others):
+        layout.unlabelled.clear()  # classes may be called "valid" and "invalid"
+        return {}
     if splits:
         layout.aside += [folder for folder in others if folder not in layout.unlabelled.values()]
     return {split: _undoubled(splits[split]) for split in SPLITS if split in splits}
@@ -282,13 +152,13 @@ def _split_folders(root: Folder, unlabelled: dict[Split, Folder]) -> dict[Split,
 
     Those that hold pictures but no folders are put into `unlabelled`: a class, too, may be called "train".
     """
-    named = [(folder, *said) for folder in root.folders if (said := _said(folder.name)) is not None]
+    named = [(folder, *words) for folder in root.folders if (words := said(folder.name)) is not None]
     for rest in ["", *sorted({rest for _, _, rest in named} - {""})]:
         alike = [(folder, word) for folder, word, of in named if of == rest]
         found: dict[Split, Folder] = {}
         flat: dict[Split, Folder] = {}
         for folder, word in alike:
-            split = _meant(word, [other for _, other in alike])
+            split = meant(word, [other for _, other in alike])
             if not folder.folders:
                 flat[split] = folder
             elif split in found:
@@ -302,40 +172,36 @@ def _split_folders(root: Folder, unlabelled: dict[Split, Folder]) -> dict[Split,
     return {}
 
 
-def _said(name: str) -> tuple[str, str] | None:
-    """The word for a split in a folder's name, and what else it says; None where no word or several are there."""
-    words = re.findall(r"[^\W\d_]+|\d+", name.casefold())
-    hits = [match.group(1) for word in words if (match := _SPLIT_WORD.fullmatch(word))]
-    if len(hits) != 1:
-        return None
-    rest = [word for word in words if not _SPLIT_WORD.fullmatch(word) and not re.fullmatch(_SET_WORD, word)]
-    return hits[0], " ".join(rest)
-
-
-def _meant(word: str, words: list[str]) -> Split:
-    """`eval` is the test, unless a test lies beside it and no validation does."""
-    others = {_SPLIT_WORDS[other] for other in words if not other.startswith("eval")}
-    if word.startswith("eval") and "test" in others and "validation" not in others:
-        return "validation"
-    return _SPLIT_WORDS[word]
-
-
 def _undoubled(split: Folder) -> Folder:
     """`train/train` is `train`."""
     inner = split.folders[0] if len(split.folders) == 1 else None
-    doubled = inner is not None and not split.files and inner.folders and _said(inner.name) == _said(split.name)
+    doubled = inner is not None and not split.files and inner.folders and said(inner.name) == said(split.name)
     return inner if inner is not None and doubled else split
 
 
-def _take(layout: Layout, split: Split, folder: Folder) -> None:
-    start = len(folder.path) + 1
-    members = [Member(path, path[start:]) for path in folder.below()]
-    layout.files.setdefault((split, folder.name), []).extend(members)
+def _take(layout: Layout, split: Split, folder: Folder, inner: bool) -> None:
+    for name, path, files in _innermost(folder) if inner else [(folder.name, folder.path, folder.below())]:
+        members = [Member(file, file[len(path) + 1 :]) for file in files]
+        layout.files.setdefault((split, name), []).extend(members)
+
+
+def _innermost(folder: Folder) -> Iterator[tuple[str, str, list[str]]]:
+    """Name, path and files of each folder that holds files; one called `images` or `masks` belongs to that above it."""
+    of_it = [
+        inner for inner in folder.folders if _PICTURES_WORD.fullmatch(inner.name) or MASK_FOLDER.fullmatch(inner.name)
+    ]
+    files = [*folder.files, *(path for inner in of_it for path in inner.below())]
+    if files:
+        yield folder.name, folder.path, files
+    for other in folder.folders:
+        if other not in of_it:
+            yield from _innermost(other)
 
 
 def _one_spelling(layout: Layout) -> None:
     """Folders whose names look the same are one class, and so are those that differ between splits in case alone."""
-    trained = {_class_name(name) for split, name in layout.files if split == "train"}
+    first = min((split for split, _ in layout.files), key=SPLITS.index, default="train")
+    trained = {_class_name(name) for split, name in layout.files if split == first}
     cases = Counter(name.casefold() for name in trained)
     in_training = {name.casefold(): name for name in trained if cases[name.casefold()] == 1}
     files, spellings = layout.files, dict[str, set[str]]()
@@ -402,6 +268,7 @@ def nested_notes(layout: Layout) -> list[str]:
     if len(same) > 1 and all(folders == same for folders in first.values()):
         inner, outer = listed(sorted(same)), listed(sorted(first))
         notes.append(
-            f"Every class has the subfolders {inner}: if these are the classes, and not {outer}, arrange them so."
+            f"Every class has the subfolders {inner}: if these are the classes, and not {outer}, say so: "
+            "--set image-folder.class_folders=inner."
         )
     return notes

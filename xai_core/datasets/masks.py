@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xai_core.datasets.layout import MASK_FOLDER, MASK_WORDS, Layout, LeftOut, Member, walk
+from xai_core.datasets.layout import MASK_FOLDER, MASK_WORDS, Layout, Member
+from xai_core.datasets.walk import LeftOut, walk
 from xai_core.errors import BadInput, BadParameter
 from xai_core.pictures import SUFFIXES, few_levels
 from xai_core.text import counted, listed, nfc

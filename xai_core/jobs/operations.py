@@ -59,10 +59,11 @@ class Operation(Generic[P]):
 
 @dataclass(frozen=True)
 class PredictArguments:
-    """Which splits a run's model is asked for."""
+    """Which splits a run's model is asked for, and how many of their samples at most."""
 
     run: str
     splits: tuple[str, ...] = ("test", "validation", "train")
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,15 @@ def _predict(study: Study, wanted: PredictArguments, work: Work) -> dict[str, An
 
     run = study.run(wanted.run)
     classifier = load_classifier(run, device=work.settings.device)
-    size = work.settings.batch_size
-    made = predict(run, classifier, wanted.splits, batch_size=size, progress=work.progress, cancel=work.cancel)
+    made = predict(
+        run,
+        classifier,
+        wanted.splits,
+        limit=wanted.limit,
+        batch_size=work.settings.batch_size,
+        progress=work.progress,
+        cancel=work.cancel,
+    )
     return {"new": made.new} | _said(made.left_out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from xai_core.models.layers import other_layer
 from xai_core.models.own_code import load_code
 from xai_core.models.preprocess import Fit, Preprocess, check_scale
 from xai_core.models.probe import check_logits
+from xai_core.models.resample import Interpolation
 from xai_core.models.user_code import user_code
 from xai_core.models.weights import fingerprint, load_into, read_weights
 from xai_core.models.wrappers import buffers_kept, to_eval
@@ -37,11 +39,24 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def make_preprocess(
-    size: int | None, mean: Sequence[float] | None, std: Sequence[float] | None, resize: int | None = None
+    size: int | tuple[int, int] | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    resize: int | None = None,
+    *,
+    fit: Fit | None = None,
+    crop_share: float | None = None,
+    interpolation: Interpolation | None = None,
+    antialias: bool | None = None,
+    fill: Sequence[int] | None = None,
 ) -> Preprocess:
-    """Square preprocessing for given weights; the length of `mean` says grey (1) or RGB (3).
+    """The preprocessing for given weights; the length of `mean` says grey (1) or RGB (3). See `Preprocess`.
 
-    Pictures are squashed to `size`; with `resize`, their shorter side becomes that, and the centre is cut out.
+    Args:
+        size: the side of a square, or height and width.
+        resize: as there; with it, or `crop_share`, pictures are cropped, and otherwise squashed, unless `fit` says so.
+        crop_share: which share of the resized side is cut out, as timm's `crop_pct`; of squares.
+        fill: one grey value, or one number per channel.
 
     Raises BadParameter naming every flag that is missing (a guessed mean would lower the accuracy silently), or where
     they do not fit together or are on another scale.
@@ -51,10 +66,31 @@ def make_preprocess(
     if size is None or mean is None or std is None:
         remedy = "Give what the weights were trained with, as in --size 224 --mean 0.485,0.456,0.406 --std …"
         raise BadParameter(f"the model needs {' and '.join(missing)}", remedy=f"{remedy}.")
-    fit: Fit = "squash" if resize is None else "crop"
-    preprocess = Preprocess(size, size, len(mean), tuple(mean), tuple(std), fit, resize)
+    height, width = (size, size) if isinstance(size, int) else size
+    if crop_share is not None:
+        resize = _resize_for(crop_share, height, width, resize)
+    preprocess = Preprocess(
+        height,
+        width,
+        len(mean),
+        tuple(mean),
+        tuple(std),
+        fit or ("squash" if resize is None else "crop"),
+        resize,
+        interpolation or "bilinear",
+        antialias is not False,
+        tuple(fill or ()) * (len(mean) if len(fill or ()) == 1 else 1),
+    )
     check_scale(mean, std)
     return preprocess
+
+
+def _resize_for(share: float, height: int, width: int, resize: int | None) -> int:
+    """The side of which `share` is cut out, rounded down as timm does."""
+    if resize is not None or height != width or not 0 < share <= 1:
+        problem = "the share that is cut out goes with a square alone, and is above 0 and up to 1"
+        raise BadParameter(problem, value=share, remedy="Give --resize instead, or a share such as 0.875.")
+    return int(height / share)
 
 
 def fresh_module(architecture: str, classes: int, preprocess: Preprocess, *, seed: int = 0) -> nn.Module:
@@ -65,11 +101,13 @@ def fresh_module(architecture: str, classes: int, preprocess: Preprocess, *, see
         BadParameter: a size, shape or channel count that it does not work with.
     """
     member = ARCHITECTURES[architecture]
-    size, (low, high) = preprocess.width, member.sizes
-    if preprocess.height != size or not low <= size <= high:
-        shape = f"{preprocess.height}×{size}"
+    sides, (low, high) = (preprocess.height, preprocess.width), member.sizes
+    squares = member.restore_grid is not None  # a grid of tokens is known by its number alone
+    size = max(sides)
+    if not low <= min(sides) <= size <= high or (squares and sides[0] != sides[1]):
+        shape, what = f"{sides[0]}×{sides[1]}", "squares" if squares else "sides"
         raise BadParameter(
-            f"{architecture} takes squares of {low} to {high} pixels", value=shape, remedy="Change the size."
+            f"{architecture} takes {what} of {low} to {high} pixels", value=shape, remedy="Change the size."
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -146,6 +184,21 @@ def imported(
         _probe(made)
     if made.code is not None:
         made.code.check(known or {})
+    return made
+
+
+def held(
+    module: nn.Module, class_names: Sequence[str], preprocess: Preprocess, *, device: torch.device | str = "cpu"
+) -> Classifier:
+    """A copy of a module as it is now, in eval mode; the name of its class stands for its architecture.
+
+    Raises BadInput where it does not answer with logits `(N, K)`, each picture for itself.
+    """
+    copied = copy.deepcopy(module)
+    where = pick_device(str(device))
+    made = _assembled(copied, class_names, preprocess, type(module).__name__, "", None, where)
+    with buffers_kept(made.module):
+        check_logits(made)
     return made
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from math import isfinite
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from PIL import Image
 
 from xai_core.errors import BadInput, BadParameter
+from xai_core.models.resample import ALSO_WITHOUT_ANTIALIAS, Interpolation, resized
 from xai_core.types import Array
 
-Fit = Literal["squash", "crop"]
+Fit = Literal["squash", "crop", "pad"]
+
+LATER = ("resize", "interpolation", "antialias", "fill")
+"""Fields that were not there at first: see `Preprocess.as_dict`."""
+
+LARGEST_RESIZE = 32_768
+"""Pixels beyond which no picture could be held: such a number is damage."""
 
 LEAST_STD = 1e-5
 """Below that of pictures taken as 0…65535: such a number is a slip."""
@@ -40,17 +47,38 @@ def _flags(scales: Mapping[str, Sequence[float]]) -> str:
     return " ".join(f"--{name} {','.join(f'{value:.4g}' for value in values)}" for name, values in scales.items())
 
 
+class Placed(NamedTuple):
+    """How a picture comes to lie in the input: its size once resized, and where the input begins in it, in its pixels.
+
+    Where the input begins before it (below 0) or ends behind it, the rest is filled.
+    """
+
+    wide: int
+    high: int
+    left: int
+    top: int
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """Resize, scale to 0…1, subtract mean, divide by std.
+
+    What came later than the first five fields is left out of the JSON form at its default, and means there what it
+    always meant: fingerprints, and with them all that is stored, hold that form.
 
     Attributes:
         height, width: input size in pixels.
         channels: 1 (grey) or 3 (RGB).
         mean, std: one number per channel, on the 0…1 scale.
-        fit: `squash` resizes both sides freely; `crop` resizes the shorter side and cuts the centre.
+        fit: `squash` resizes both sides freely; `crop` resizes the shorter side and cuts the centre; `pad` resizes
+            the longer side, lays the picture into the middle and fills the rest.
         resize: with `crop`, what the shorter side becomes, in pixels, before the centre is cut to whole pixels, as
-            torchvision's `Resize` and `CenterCrop` do; None for no more than is needed.
+            torchvision's `Resize` and `CenterCrop` do; with `squash`, what both sides become before that. None for
+            no more than is needed.
+        interpolation: the filter; `box` is also called area.
+        antialias: whether pictures that become smaller are averaged, as Pillow does it; without, only the nearest
+            pixels count, as on tensors in torch and in OpenCV.
+        fill: with `pad`, what is around the picture: one number per channel, 0…255; () is black.
 
     Raises:
         BadParameter: numbers that do not fit together.
@@ -63,6 +91,9 @@ class Preprocess:
     std: tuple[float, ...]
     fit: Fit = "squash"
     resize: int | None = None
+    interpolation: Interpolation = "bilinear"
+    antialias: bool = True
+    fill: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         fits = (
@@ -73,60 +104,127 @@ class Preprocess:
             and all(isfinite(std) and std > 0 for std in self.std)
             and self.fit in get_args(Fit)
         )
-        if self.resize is not None and (self.fit != "crop" or self.resize < max(self.height, self.width)):
+        if self.resize is not None and self.fit == "pad":
+            remedy = "Leave --resize out: the longer side becomes the size."
+            raise BadParameter("a picture that is padded is not cut", value=self.resize, remedy=remedy)
+        if self.resize is not None and self.resize < max(self.height, self.width):
             remedy = f"Give at least the size, {max(self.height, self.width)}."
             raise BadParameter("pictures are resized to less than is cut out of them", value=self.resize, remedy=remedy)
         if not fits:
             remedy = "Give one positive size, and for mean and std one number (grey) or three (RGB) each; std above 0."
             value = f"{self.width}×{self.height}, {self.mean}, {self.std}"
             raise BadParameter("size, mean and std do not fit", value=value, remedy=remedy)
+        self._check_resampling()
+
+    def _check_resampling(self) -> None:
+        if self.resize is not None and (type(self.resize) is not int or self.resize > LARGEST_RESIZE):
+            remedy = f"Give a whole number of pixels up to {LARGEST_RESIZE}."
+            raise BadParameter("not a side that pictures are resized to", value=self.resize, remedy=remedy)
+        if self.interpolation not in get_args(Interpolation) or type(self.antialias) is not bool:
+            remedy = f"Give one of {', '.join(get_args(Interpolation))}, with antialias true or false."
+            raise BadParameter("not an interpolation", value=self.interpolation, remedy=remedy)
+        if not self.antialias and self.interpolation not in ALSO_WITHOUT_ANTIALIAS:
+            remedy = f"Without antialiasing give one of {', '.join(ALSO_WITHOUT_ANTIALIAS)}."
+            raise BadParameter("this interpolation is always antialiased", value=self.interpolation, remedy=remedy)
+        if self.fill and self.fit != "pad":
+            raise BadParameter("nothing is filled", value=self.fill, remedy="Give a fill with the fit pad alone.")
+        if self.fill and (
+            len(self.fill) != self.channels or not all(type(v) is int and 0 <= v <= 255 for v in self.fill)
+        ):
+            remedy = f"Give {self.channels} whole numbers from 0 to 255."
+            raise BadParameter("not a colour to fill with", value=self.fill, remedy=remedy)
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """The part of a `width × height` picture that the model sees: left, top, right, bottom in its pixels."""
-        if self.fit == "squash":
-            return 0.0, 0.0, float(width), float(height)
-        if self.resize is not None:
-            (wide, high), (first, upper) = self._resized(width, height)
-            across, down = width / wide, height / high
-            right, bottom = (first + self.width) * across, (upper + self.height) * down
-            return first * across, upper * down, min(right, width), min(bottom, height)
+        """What the model sees of a `width × height` picture: left, top, right, bottom in its pixels.
+
+        With `pad` it is larger than the picture: it begins before 0, or ends behind the border.
+        """
+        placed = self._placed(width, height)
+        if placed is None:
+            return self._centre(width, height)
+        across, down = width / placed.wide, height / placed.high
+        left, right = placed.left * across, (placed.left + self.width) * across
+        top, bottom = placed.top * down, (placed.top + self.height) * down
+        if self.fit == "pad":
+            return left, top, right, bottom
+        return left, top, min(right, width), min(bottom, height)  # rounding must not carry it over the border
+
+    def pixels(self, picture: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The resized picture, `(height, width, channels)` uint8: what the model sees, before normalising."""
+        return np.asarray(self.picture(picture), dtype=np.uint8).reshape(self.height, self.width, self.channels)
+
+    def picture(self, picture: Image.Image) -> Image.Image:
+        """The same as a picture of mode L or RGB."""
+        mode = "L" if self.channels == 1 else "RGB"
+        converted = picture if picture.mode == mode else picture.convert(mode)  # which would copy
+        placed = self._placed(*converted.size)
+        size = (self.width, self.height)
+        if placed is None:
+            box = None if converted.size == size else self._centre(*converted.size)
+            return resized(converted, size, self.interpolation, self.antialias, box)
+        whole = resized(converted, (placed.wide, placed.high), self.interpolation, self.antialias)
+        return self._cut(whole, placed)
+
+    def mask(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """A picture's mask `(h, w)` as `(height, width)` bool, on the pixels that `pixels` gives: nearest neighbour.
+
+        What is filled around a picture is not in it.
+        """
+        picture, nearest = Image.fromarray(mask.astype(np.uint8)), Image.Resampling.NEAREST
+        placed = self._placed(*picture.size)
+        if placed is not None:
+            picture = picture.resize((placed.wide, placed.high), nearest)
+            picture = picture.crop((placed.left, placed.top, placed.left + self.width, placed.top + self.height))
+        elif picture.size != (self.width, self.height):
+            picture = picture.resize((self.width, self.height), nearest, box=self._centre(*picture.size))
+        return np.asarray(picture) > 0
+
+    def _placed(self, width: int, height: int) -> Placed | None:
+        """How a picture of this size is placed; None where a part of it is resized to the input at once."""
+        if self.fit == "pad":
+            scale = min(self.width / width, self.height / height)
+            wide, high = (max(1, round(side * scale)) for side in (width, height))
+        elif self.resize is None:
+            return None if self.fit == "crop" else Placed(self.width, self.height, 0, 0)
+        elif self.fit == "crop":
+            wide, high = (int(self.resize * side / min(width, height)) for side in (width, height))
+        else:
+            wide, high = self.resize, self.resize
+        if self.fit == "pad":  # as ImageOps.pad lays it
+            return Placed(wide, high, -round((self.width - wide) / 2), -round((self.height - high) / 2))
+        return Placed(wide, high, round((wide - self.width) / 2), round((high - self.height) / 2))
+
+    def _centre(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The largest part in the middle that has the input's shape."""
         scale = min(width / self.width, height / self.height)
         # rounding must not carry the box over the border: Pillow refuses such a box
         seen_width, seen_height = min(self.width * scale, width), min(self.height * scale, height)
         left, top = (width - seen_width) / 2, (height - seen_height) / 2
         return left, top, min(left + seen_width, width), min(top + seen_height, height)
 
-    def pixels(self, picture: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """The resized picture, `(height, width, channels)` uint8: what the model sees, before normalising."""
-        mode = "L" if self.channels == 1 else "RGB"
-        converted = picture if picture.mode == mode else picture.convert(mode)  # which would copy
-        size = (self.width, self.height)
-        if self.resize is not None:
-            (wide, high), (left, top) = self._resized(*converted.size)
-            converted = converted.resize((wide, high), Image.Resampling.BILINEAR, reducing_gap=None)
-            converted = converted.crop((left, top, left + self.width, top + self.height))
-        elif converted.size != size:
-            converted = converted.resize(
-                size, Image.Resampling.BILINEAR, box=self.box(*converted.size), reducing_gap=None
-            )
-        return np.asarray(converted, dtype=np.uint8).reshape(self.height, self.width, self.channels)
+    def _cut(self, picture: Image.Image, placed: Placed) -> Image.Image:
+        if picture.size == (self.width, self.height):
+            return picture
+        if self.fit != "pad":
+            return picture.crop((placed.left, placed.top, placed.left + self.width, placed.top + self.height))
+        fill = self.fill or (0,) * self.channels
+        ground = Image.new(picture.mode, (self.width, self.height), fill if len(fill) > 1 else fill[0])
+        ground.paste(picture, (-placed.left, -placed.top))
+        return ground
 
-    def mask(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """A picture's mask `(h, w)` as `(height, width)` bool, on the pixels that `pixels` gives: nearest neighbour."""
-        picture, nearest = Image.fromarray(mask.astype(np.uint8)), Image.Resampling.NEAREST
+    def described(self) -> str:
+        """What the model is shown of a picture, in words: nothing tells of a wrong one but a lower accuracy."""
+        size, how = f"{self.width}×{self.height}", self.interpolation + ("" if self.antialias else ", no antialiasing")
+        also = "" if how == "bilinear" else f" ({how})"
+        if self.fit == "pad":
+            around = f"filled with {','.join(map(str, self.fill))}" if any(self.fill) else "black"
+            return f"Pictures are fitted into {size} whole{also}; what is around them is {around}."
         if self.resize is not None:
-            (wide, high), (left, top) = self._resized(*picture.size)
-            picture = picture.resize((wide, high), nearest).crop((left, top, left + self.width, top + self.height))
-        elif picture.size != (self.width, self.height):
-            picture = picture.resize((self.width, self.height), nearest, box=self.box(*picture.size))
-        return np.asarray(picture) > 0
-
-    def _resized(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Width and height once the shorter side is `resize`, and where the centre then begins: left, top."""
-        assert self.resize is not None
-        short = min(width, height)
-        wide, high = (int(self.resize * side / short) for side in (width, height))
-        return (wide, high), (round((wide - self.width) / 2), round((high - self.height) / 2))
+            side = "A picture's shorter side becomes" if self.fit == "crop" else "Both sides of a picture become"
+            return f"{side} {self.resize} pixels{also}; the model sees {size} in the middle."
+        if self.fit == "crop":
+            return f"The model sees the largest part in the middle of a picture, as {size}{also}."
+        return f"Pictures are squashed to {size}{also}."
 
     def normalise(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Array:
         """`(…, H, W, C)` uint8 → `(…, C, H, W)` float32 as the model expects it."""
@@ -141,14 +239,16 @@ class Preprocess:
         return self.normalise(self.pixels(picture))
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON form; without `resize` where there is none, as before it was known: fingerprints hold it."""
-        return {name: value for name, value in asdict(self).items() if name != "resize" or value is not None}
+        """The JSON form; what came later is left out at its default, as before it was known: fingerprints hold it."""
+        defaults = {f.name: f.default for f in fields(self) if f.name in LATER and f.default is not MISSING}
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value != defaults[name]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
         """From the JSON form. Raises BadInput for what is not one."""
         try:
-            return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+            tuples = {name: tuple(values[name]) for name in ("mean", "std", "fill") if name in values}
+            return cls(**{**values, **tuples})
         except (KeyError, TypeError, BadParameter) as error:
             reason = f"{type(error).__name__}: {error}"
             raise BadInput(

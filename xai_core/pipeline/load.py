@@ -47,6 +47,9 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
     from xai_core.models.build import imported, pick_device
     from xai_core.models.weights import read_weights
 
+    if run.info.fingerprint and not run.info.architecture:
+        remedy = "Ask it from that program, or add it again with code that builds it."
+        raise BadInput("the model of this run lives in the program that added it", value=run.name, remedy=remedy)
     if not run.has_model or run.info.preprocess is None:
         raise BadInput("this run has predictions but no model", value=run.name, remedy="Import or train one with it.")
     preprocess = Preprocess.from_dict(run.info.preprocess)
@@ -108,6 +111,7 @@ class Bench:
 
     def __init__(self, device: str = "auto") -> None:
         self.device = device
+        self._held: dict[tuple[Path, str, str], Classifier] = {}
         self._classifiers: OrderedDict[tuple[Path | str, ...], Classifier] = OrderedDict()
         self._studies: dict[Path, Cached[Study]] = {}
         self._backgrounds: OrderedDict[tuple[str, str, tuple[int, ...]], Tensor] = OrderedDict()
@@ -126,7 +130,8 @@ class Bench:
             self._classifiers.pop(key, None)
             seed = seed_of(weights)
             if seed is None:
-                self._classifiers[key] = load_classifier(run, device=self.device)
+                held = self._held.get((run.study.path, run.name, run.info.fingerprint))
+                self._classifiers[key] = held or load_classifier(run, device=self.device)
             else:
                 from xai_core.sanity.randomise import randomised
 
@@ -135,6 +140,10 @@ class Bench:
         while len(self._classifiers) > KEPT:
             self._classifiers.popitem(last=False)
         return self._classifiers[key]
+
+    def hold(self, run: Run, made: Classifier) -> None:
+        """Keep the model of a run that cannot be loaded; it is never pushed out."""
+        self._held[run.study.path, run.name, run.info.fingerprint] = made
 
     def background(self, study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:
         """Model inputs of the background rows, `(B, C, H, W)`."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, StorageFull
 from xai_core.files import damaged, locked, read_plain, storage_errors, write_atomic
-from xai_core.models.preprocess import Preprocess
+from xai_core.models.preprocess import LATER, Preprocess
 from xai_core.params import digest
 from xai_core.store.files import read_json, write_json
 from xai_core.store.study import Study
@@ -118,7 +118,9 @@ def _masks(study: Study, preprocess: Preprocess) -> Plane:
 
 
 def _fit(preprocess: Preprocess) -> list[Any]:
-    return [preprocess.fit, preprocess.resize]
+    """Everything but the size and what normalises; at the defaults what it was before there were any other."""
+    later = {name: value for name, value in preprocess.as_dict().items() if name in LATER and name != "resize"}
+    return [preprocess.fit, preprocess.resize, *([later] if later else [])]
 
 
 def _in_memory(study: Study, plane: Plane, progress: Progress, cancel: CancelToken | None) -> Filled:

@@ -20,7 +20,9 @@ from xai_core.models.classifier import Classifier
 from xai_core.models.user_code import user_code
 from xai_core.pipeline.load import as_input, note, read
 from xai_core.store.run import Run
+from xai_core.store.study import Study
 from xai_core.task import Task
+from xai_core.triage.ordering import drawn
 from xai_core.types import CancelToken, Progress, silent
 
 REPAIR = "Correct the model's code, and import it again under another name."
@@ -46,21 +48,23 @@ def predict(
     classifier: Classifier,
     splits: Sequence[str],
     *,
+    limit: int | None = None,
     batch_size: int = 64,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> Predicted:
     """Fill in the run's predictions for these splits.
 
-    They are added at most SAVE_EVERY samples and SAVE_SECONDS apart, and when cancelled. Several processes may fill
-    in one run: none loses what another has added.
+    With a `limit` only so many samples are asked, those of the first split first, drawn by the study's seed: the same
+    ones every time, and among those of a larger limit. They are added at most SAVE_EVERY samples and SAVE_SECONDS
+    apart, and when cancelled. Several processes may fill in one run: none loses what another has added.
 
     Raises:
         BadInput: no sample at all could be predicted; the first reason is given.
         StorageFull: no room; what was added is kept.
     """
     token = cancel or CancelToken()
-    wanted = np.concatenate([run.study.rows(split) for split in splits])
+    wanted = some_of(run.study, splits, limit)
     have = run.predictions
     todo = wanted if have is None else wanted[~np.isin(wanted, have.rows)]
     work, done = _Work(run, classifier, have is None), 0
@@ -79,6 +83,16 @@ def predict(
     if work.fresh and work.left_out and not work.new:
         raise _nothing(work.left_out)
     return Predicted(work.new, work.left_out)
+
+
+def some_of(study: Study, splits: Sequence[str], limit: int | None) -> NDArray[np.int64]:
+    """Row numbers of these splits; with a limit so many of them, ascending within each split: see `predict`."""
+    found, room = [], limit
+    for split in dict.fromkeys(splits):
+        rows = study.rows(split) if room is None else drawn(study.rows(split), room, study.info.seed)
+        room = None if room is None else room - len(rows)
+        found.append(rows)
+    return np.concatenate(found)
 
 
 @dataclass

@@ -114,7 +114,7 @@ def chosen_preprocess(study: Study, config: TrainConfig, given: Given) -> Prepro
     member = ARCHITECTURES[config.architecture]
     rows = drawn(study.rows("train"), MEASURED_ON, study.info.seed)
     if not len(rows):
-        raise BadInput("the training split is empty", remedy="Make the study with a split to train on.")
+        raise BadInput("the training split is empty", remedy="Make the study anew with pictures to train on.")
     channels = len(given.mean) if given.mean else _channels(study, rows, pretrained=bool(config.init))
     size = _size(study, member) if given.size is None else given.size
     preprocess = Preprocess(size, size, channels, given.mean or (0.0,) * channels, given.std or (1.0,) * channels)

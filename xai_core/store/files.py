@@ -175,8 +175,9 @@ def write_table(path: Path, table: pa.Table, about: Mapping[str, str] | None = N
     write_atomic(path, bytes(data))
 
 
-def read_table(path: Path, schema: pa.Schema | Callable[[list[str]], pa.Schema]) -> pa.Table:
-    """The schema's columns of a Parquet file, in its order; the schema may depend on the names of the file's columns.
+def read_table(path: Path, schema: pa.Schema | Callable[[list[str]], pa.Schema] | None) -> pa.Table:
+    """The schema's columns of a Parquet file, in its order; the schema may depend on the names of the file's columns,
+    or be the file's own (None).
 
     Its metadata is what `write_table` was told `about` it; None where the file has no checksum (an older one, or of
     another program): nothing then proves that it is as it was written.
@@ -196,18 +197,23 @@ def read_table(path: Path, schema: pa.Schema | Callable[[list[str]], pa.Schema])
         file = pq.ParquetFile(pa.BufferReader(data))
         if file.metadata.num_rows > _MOST_ROWS:  # a few bytes may claim any number
             raise ValueError(f"{file.metadata.num_rows:,} lines")
-        if not isinstance(schema, pa.Schema):
-            schema = schema(file.schema_arrow.names)
-        table = file.read(use_threads=False).select(schema.names).combine_chunks()
+        wanted = _wanted(schema, file.schema_arrow)
+        table = file.read(use_threads=False).select(wanted.names).combine_chunks()
         if not sealed:
             table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise damaged(path, error) from None
-    for field in schema:
+    for field in wanted:
         column = table[field.name]
         if column.type != field.type or (column.null_count and not field.nullable):
             raise damaged(path, f"column {field.name} is of the wrong type or has gaps")
     return table if sealed else table.replace_schema_metadata(None)
+
+
+def _wanted(schema: pa.Schema | Callable[[list[str]], pa.Schema] | None, own: pa.Schema) -> pa.Schema:
+    if schema is None:
+        return own
+    return schema(own.names) if callable(schema) else schema
 
 
 def _table_checksum(data: bytes | bytearray, start: int) -> bytes:

@@ -20,7 +20,7 @@ from xai_core.datasets.base import DATASETS, Dataset, Scan
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import damaged
 from xai_core.params import build, digest
-from xai_core.store import data_folder, files, samples, study_info
+from xai_core.store import data_folder, facts, files, samples, study_info
 from xai_core.store.annotations import Annotations
 from xai_core.store.identity import background_rows
 from xai_core.store.masks import MaskDigest
@@ -78,17 +78,20 @@ class Study:
             task=task,
             dataset=dataset,
             dataset_params={**params, **scan.params},
-            data=data_folder.stored(path, data),
+            data=data_folder.stored(path, scan.data or data),
             class_names=tuple(scan.class_names),
             seed=int(seed),
             created=now(),
             samples_digest=samples.content_digest(table),
             unreadable=scan.unreadable,
             notes=scan.notes,
+            class_ids=tuple(scan.class_ids),
         )
         with files.new_folder(path, "study") as folder:
             (folder / _RUNS).mkdir()
             files.write_table(folder / _SAMPLES, table, {samples.DIGEST: info.samples_digest})
+            if scan.facts is not None:
+                facts.write(folder, scan.facts, info.samples_digest, len(table))
             study_info.write(folder, info)
         return cls.open(path)
 
@@ -138,6 +141,11 @@ class Study:
     def class_names(self) -> tuple[str, ...]:
         """K names."""
         return self.info.class_names
+
+    @property
+    def class_ids(self) -> tuple[str, ...]:
+        """K ids by which the data knows its classes; the names where it has no others."""
+        return self.info.class_ids or self.info.class_names
 
     def ids(self, rows: NDArray[np.int64]) -> pa.Array:
         """The ids of these rows, as Arrow has them: ten times as fast as a data frame."""
@@ -256,6 +264,11 @@ class Study:
             if not 0 <= row < len(self._labels):
                 raise BadParameter("no such row", value=row, remedy=f"Give a row from 0 to {len(self._labels) - 1}.")
         return self._table.take(np.asarray(rows, dtype=np.int64)).to_pylist()  # a data frame takes far longer
+
+    @cached_property
+    def facts(self) -> facts.Facts:
+        """What is known of the samples beside their labels. Raises BadInput where the file is damaged."""
+        return facts.read(self.path, self.info.samples_digest, len(self._labels))
 
     @property
     def annotations(self) -> Annotations:

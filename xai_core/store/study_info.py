@@ -37,6 +37,7 @@ class StudyInfo:
         samples_digest: sha256 of the sample table's content.
         unreadable: (relative path, reason) of files left out.
         notes: facts a person should know, one sentence each.
+        class_ids: K ids that the data has for its classes where people have other names; else ().
     """
 
     schema: int
@@ -50,6 +51,7 @@ class StudyInfo:
     samples_digest: str
     unreadable: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    class_ids: tuple[str, ...] = ()
 
 
 def write(folder: Path, info: StudyInfo) -> None:
@@ -80,6 +82,7 @@ def read(folder: Path) -> StudyInfo:
             seed=_typed(values, "seed", int),
             unreadable=tuple((str(file), str(reason)) for file, reason in _typed(values, "unreadable", list)),
             notes=_texts(values, "notes"),
+            class_ids=_ids(values),
         )
     except (TypeError, ValueError, XaiError) as error:
         raise damaged(path, error) from None
@@ -143,6 +146,14 @@ def _texts(values: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if not all(isinstance(text, str) for text in found):
         raise TypeError(f"{name} holds something other than text")
     return tuple(found)
+
+
+def _ids(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of a study of earlier versions, and of one whose classes have no ids of their own, there are none."""
+    found = _texts(values, "class_ids") if "class_ids" in values else ()
+    if found and len(found) != len(values["class_names"]):
+        raise ValueError("not one of class_ids for each of class_names")
+    return found
 
 
 def _typed(values: Mapping[str, Any], name: str, kind: type) -> Any:

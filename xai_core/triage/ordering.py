@@ -47,4 +47,4 @@ def order_by(scores: NDArray, *, descending: bool) -> NDArray[np.int64]:
 
 def drawn(rows: NDArray[np.int64], count: int, seed: int | np.random.Generator) -> NDArray[np.int64]:
     """At most `count` of the rows, drawn by the seed (or by what it has become), ascending."""
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
+    return np.sort(np.random.default_rng(seed).permutation(np.array(rows))[:count])  # numpy copies no empty array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, get_args
 
 from xai_core.cli.command import (
     Command,
@@ -16,6 +16,8 @@ from xai_core.cli.command import (
     study_argument,
 )
 from xai_core.errors import BadParameter
+from xai_core.models.preprocess import Fit
+from xai_core.models.resample import Interpolation
 from xai_core.text import comma_list
 
 
@@ -23,10 +25,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
     parser.add_argument("--predictions", type=path, metavar="FILE.csv", help="id and one probability column per class")
+    parser.add_argument("--id-column", metavar="NAME", help="of the table: what names the samples, by default id")
+    parser.add_argument("--logits", action="store_true", help="the table holds logits; their softmax is taken")
     parser.add_argument("--arch", metavar="KEY|MODULE:FUNCTION", help="an architecture, or your own function")
     parser.add_argument("--weights", type=path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
-    parser.add_argument("--size", type=pixels, metavar="PIXELS", help="input size it was trained with")
+    parser.add_argument("--size", type=_size, metavar="PIXELS|HEIGHTxWIDTH", help="input size it was trained with")
     parser.add_argument(
         "--resize",
         type=pixels,
@@ -34,27 +38,77 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="the shorter side before the centre of --size is cut out, as in Resize(256) and CenterCrop(224); "
         "without it, pictures are squashed to --size",
     )
+    parser.add_argument(
+        "--crop-share", type=float, metavar="SHARE", help="instead of --resize, as timm's crop_pct: 0.875 of 256 is 224"
+    )
+    parser.add_argument(
+        "--fit",
+        choices=get_args(Fit),
+        help="squash both sides, crop the centre (with --resize or --crop-share the default), or pad what is missing",
+    )
+    parser.add_argument(
+        "--interpolation",
+        choices=(*get_args(Interpolation), "area"),
+        help="filter that pictures are resized with (default: bilinear)",
+    )
+    parser.add_argument(
+        "--no-antialias",
+        dest="antialias",
+        action="store_false",
+        default=None,
+        help="resized without averaging, as on tensors in torch and in OpenCV",
+    )
+    parser.add_argument("--fill", type=_colour, metavar="A,B,C", help="0…255, around pictures that are padded")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
 
 
+def _size(text: str) -> int | tuple[int, int]:
+    """`224`, or `320x256` for height and width; an argparse type."""
+    sides = [pixels(side) for side in text.lower().replace("×", "x").split("x", 1)]
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def _colour(text: str) -> tuple[int, ...]:
+    """`114` or `124,116,104`; an argparse type."""
+    found = numbers(text)
+    if not all(value.is_integer() and 0 <= value <= 255 for value in found):
+        raise argparse.ArgumentTypeError(f"{text} is not one or three whole numbers from 0 to 255")
+    return tuple(map(int, found))
+
+
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     study = open_study(args)
     if args.predictions:
-        from xai_core.pipeline.imports import import_predictions
+        from xai_core.pipeline.import_predictions import import_predictions
 
-        run = import_predictions(study, args.run_name, args.predictions)
+        run = import_predictions(study, args.run_name, args.predictions, id_column=args.id_column, logits=args.logits)
         predictions = run.predictions
         assert predictions is not None
-        return {"study": study.name, "run": run.name, "predictions": len(predictions.rows)}
+        notes = run.info.provenance["notes"]
+        return {"study": study.name, "run": run.name, "predictions": len(predictions.rows), "notes": notes}
     if not args.arch or not args.weights:
         remedy = "Give --arch and --weights, or --predictions FILE.csv."
         raise BadParameter("what is to be imported?", remedy=remedy)
     from xai_core.pipeline.imports import Model, import_model
 
     classes = tuple(comma_list(args.classes)) if args.classes else None
-    model = Model(args.arch, args.weights, classes, args.cam_layer, args.size, args.mean, args.std, args.resize)
+    model = Model(
+        args.arch,
+        args.weights,
+        classes,
+        args.cam_layer,
+        args.size,
+        args.mean,
+        args.std,
+        args.resize,
+        args.fit,
+        args.crop_share,
+        "box" if args.interpolation == "area" else args.interpolation,
+        args.antialias,
+        args.fill,
+    )
     run = import_model(study, args.run_name, model)
     return {
         "study": study.name,
@@ -68,7 +122,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _show(result: dict[str, Any]) -> str:
     if "predictions" in result:
-        return f"{result['run']}: {result['predictions']} predictions"
+        told = [f"{result['run']}: {result['predictions']} predictions", *(f"  {note}" for note in result["notes"])]
+        return "\n".join(told)
     layer = result["cam_layer"] or "none: pixel methods only"
     lines = [f"{result['run']}: {result['architecture']}, layer for class activation maps: {layer}"]
     lines += [f"  {note}" for note in result["notes"]]

@@ -1,4 +1,4 @@
-"""`xai new`: look through a folder of pictures once and make a study of it."""
+"""`xai new`: look through a folder or a table of pictures once and make a study of it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ SHOWN = 5
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser, made=False)
     parser.add_argument("--dataset", required=True, metavar="KEY", help="xai list datasets")
-    parser.add_argument("--data", required=True, type=path, metavar="PATH", help="the folder with the data")
+    parser.add_argument(
+        "--data", required=True, type=path, metavar="PATH", help="the folder with the data, or the table"
+    )
+    parser.add_argument("--root", type=path, metavar="FOLDER", help="where a table's paths begin; default: its folder")
     parser.add_argument("--classes", metavar="A,B,…", help="only these classes, in this order")
+    parser.add_argument("--classes-file", type=path, metavar="FILE", help="a list of the classes with names for people")
+    parser.add_argument("--test-only", action="store_true", help="nothing is trained here: all pictures are the test")
     parser.add_argument("--masks", type=path, metavar="FOLDER", help="object masks with the same names as the pictures")
     parser.add_argument("--seed", type=seed, default=0, help="of the splits that have to be made (default 0)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a dataset's parameter")
@@ -53,13 +58,20 @@ def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
             "not the dataset's parameter", value=next(iter(given)), remedy=f"Write {args.dataset}.NAME=…"
         )
     known = {spec.name for spec in specs(params_type)}
-    masks = str(args.masks.resolve()) if args.masks else None
-    for flag, value in (("classes", args.classes), ("masks", masks)):
+    flags = {
+        "classes": args.classes,
+        "classes_file": str(args.classes_file.resolve()) if args.classes_file else None,
+        "test_only": args.test_only or None,
+        "masks": str(args.masks.resolve()) if args.masks else None,
+        "root": str(args.root.resolve()) if args.root else None,
+    }
+    for name, value in flags.items():
         if value is None:
             continue
-        if flag not in known:
-            raise BadParameter(f"--{flag} is not for this dataset", value=args.dataset, remedy=f"Leave --{flag} out.")
-        values[flag] = value
+        flag = f"--{name.replace('_', '-')}"
+        if name not in known:
+            raise BadParameter(f"{flag} is not for this dataset", value=args.dataset, remedy=f"Leave {flag} out.")
+        values[name] = value
     return values
 
 
@@ -94,4 +106,4 @@ def _show(result: dict[str, Any]) -> str:
     return "\n".join(lines + [f"  {note}" for note in result["notes"]])
 
 
-COMMAND = Command("new", "make a study from a folder of pictures", _configure, _run, _show)
+COMMAND = Command("new", "make a study from a folder or a table of pictures", _configure, _run, _show)

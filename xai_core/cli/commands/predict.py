@@ -9,6 +9,7 @@ from xai_core.cli import left_out
 from xai_core.cli.background import background_argument, begun
 from xai_core.cli.command import (
     Command,
+    count,
     device_argument,
     in_force,
     long_work,
@@ -27,6 +28,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--splits", type=some, default="test,validation,train", metavar="A,B", help="default: test,validation,train"
     )
+    parser.add_argument(
+        "--limit", type=count, metavar="N", help="only N of them, the first split's first, drawn by the study's seed"
+    )
     device_argument(parser)
     background_argument(parser)
 
@@ -36,8 +40,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         if split not in SPLITS:
             raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
     if args.background:
-        return begun(args, "predict", {"run": args.run_name, "splits": args.splits})
-    from xai_core.answers.runs import by_split
+        return begun(args, "predict", {"run": args.run_name, "splits": args.splits, "limit": args.limit})
+    from xai_core.answers.runs import by_split, doubts
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
 
@@ -45,20 +49,30 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     run = open_run(args)
     classifier = load_classifier(run, device=settings.device)
     with long_work("predicting") as (progress, cancel):
-        made = predict(run, classifier, args.splits, batch_size=settings.batch_size, progress=progress, cancel=cancel)
+        made = predict(
+            run,
+            classifier,
+            args.splits,
+            limit=args.limit,
+            batch_size=settings.batch_size,
+            progress=progress,
+            cancel=cancel,
+        )
+    found = by_split(run)
     return {
         "study": run.study.name,
         "run": run.name,
         "new": made.new,
         "left_out": left_out.as_json(made.left_out),
-        "splits": by_split(run),
+        "splits": found,
+        "doubts": doubts(found, len(run.study.class_names)),
     }
 
 
 def _show(result: dict[str, Any]) -> str:
     from xai_core.answers.runs import by_split_lines
 
-    lines = [f"{result['run']}: {result['new']} new predictions", *by_split_lines(result["splits"])]
+    lines = [f"{result['run']}: {result['new']} new predictions", *by_split_lines(result["splits"]), *result["doubts"]]
     lines += left_out.lines(result["left_out"], "in no count; predict asks them again next time")
     return "\n".join(lines)
 

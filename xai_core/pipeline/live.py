@@ -1,0 +1,126 @@
+"""A model of a running program as a run: kept so that others can build it too, where possible."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from xai_core.errors import XaiError
+from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures.base import Architecture, ModelSpec
+from xai_core.models.build import held
+from xai_core.models.classifier import Classifier
+from xai_core.models.layers import layer_candidates
+from xai_core.models.preprocess import Preprocess
+from xai_core.models.probe import answers
+from xai_core.models.weights import save_weights
+from xai_core.pipeline.imports import NO_LAYER, Model, check_classes, import_model, preprocess_of
+from xai_core.pipeline.load import Bench
+from xai_core.store.files import checked_name
+from xai_core.store.run import Run, RunInfo
+from xai_core.store.study import Study
+
+ONLY_HERE = (
+    "The model was handed over by a running program, and its code is in no file that could build it again: only that "
+    "program can ask it. What it stored is seen everywhere."
+)
+
+
+def add_live(
+    study: Study,
+    bench: Bench,
+    name: str,
+    module: nn.Module,
+    model: Model,
+) -> Run:
+    """Add the module as it is now, as a run that `bench` can ask.
+
+    Args:
+        model: what must be known of it. `spec` is the `package.module:function` that builds it, or "" to look for one;
+            `weights` are not looked at; without `cam_layer` it is the architecture's own, else the last layer that can
+            hold a map.
+
+    Raises:
+        BadParameter: something does not fit; or `code` builds a model that answers otherwise.
+        BadInput: the model does not answer with logits.
+    """
+    checked_name(name, "run")
+    check_classes(study, model.classes or study.class_names)
+    live = held(module, study.class_names, preprocess_of(model), device=bench.device)
+    specs = [model.spec] if model.spec else list(_specs(live))
+    with tempfile.TemporaryDirectory() as scratch:
+        weights = Path(scratch) / "weights.safetensors"
+        save_weights(live.module, weights)
+        for spec in specs:
+            layer = model.cam_layer or (None if ":" not in spec else _last_layer(live) or NO_LAYER)
+            built = replace(model, spec=spec, weights=weights, classes=study.class_names, cam_layer=layer)
+            try:
+                return import_model(study, name, built, folder=_folder(live.module, spec), like=answers(live))
+            except XaiError:
+                if model.spec:
+                    raise
+    return _only_here(study, bench, name, live, model.cam_layer)
+
+
+def _specs(live: Classifier) -> Iterator[str]:
+    """What may build it again: architectures with the very same weights by name and shape, and its own class."""
+    shapes = {key: tensor.shape for key, tensor in live.module.state_dict().items()}
+    for member in ARCHITECTURES:
+        if _shapes(member, live.preprocess, len(live.class_names)) == shapes:
+            yield member.card.key
+    kind = type(live.module)
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if file and kind.__module__ != "__main__" and kind.__qualname__.isidentifier() and not _installed(Path(file)):
+        yield f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _shapes(member: Architecture, preprocess: Preprocess, classes: int) -> dict[str, torch.Size]:
+    """Of a fresh module's weights, by name; none where it does not take such an input. Nothing is computed."""
+    if not member.sizes[0] <= preprocess.width <= member.sizes[1]:
+        return {}
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), suppress(XaiError, NotImplementedError):
+        made = member.build(ModelSpec(classes, preprocess.channels, preprocess.width))
+        return {name: tensor.shape for name, tensor in made.state_dict().items()}
+    return {}
+
+
+def _installed(file: Path) -> bool:
+    return bool({"site-packages", "dist-packages"} & set(file.parts)) or Path(__file__).parents[1] in file.parents
+
+
+def _folder(module: nn.Module, spec: str) -> Path:
+    """From where the module that `spec` names is imported: where the class's package lies, else the working folder."""
+    kind = type(module)
+    if spec != f"{kind.__module__}:{kind.__qualname__}":
+        return Path.cwd()
+    return Path(str(sys.modules[kind.__module__].__file__)).resolve().parents[kind.__module__.count(".")]
+
+
+def _last_layer(live: Classifier) -> str:
+    """The deepest layer with a grid over the picture; "" where there is none."""
+    found = layer_candidates(live)
+    return found[-1][0] if found else ""
+
+
+def _only_here(study: Study, bench: Bench, name: str, live: Classifier, cam_layer: str | None) -> Run:
+    layer = (cam_layer if cam_layer is not None else _last_layer(live)).replace(NO_LAYER, "")
+    made = replace(live, cam_layer=layer)
+    if layer:
+        made.layer()
+    info = RunInfo(
+        preprocess=live.preprocess.as_dict(),
+        cam_layer=layer,
+        fingerprint=live.fingerprint,
+        provenance={"notes": [ONLY_HERE]},
+    )
+    with study.new_run(name, info) as run:
+        save_weights(live.module, run.weights)
+    bench.hold(study.run(name), made)
+    return study.run(name)
