@@ -59,7 +59,7 @@ def _draw_line(context: Context, sheet: Image.Image, row: int, panels: Sequence[
             sheet.paste(_EMPTY, (left, top, left + base.width, top + base.height))
             continue
         layer = _fetched(context, panel.address, size=base.size)
-        opacity = _OPACITY if evidence.look(context) == "heat" else 1.0
+        opacity = _OPACITY if evidence.look(context) in ("heat", "cells") else 1.0
         alpha = layer.getchannel("A").point(lambda value, opacity=opacity: round(value * opacity))
         sheet.paste(_under(context, base, panel), (left, top))
         sheet.paste(layer.convert("RGB"), (left, top), alpha)

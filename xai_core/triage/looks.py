@@ -36,7 +36,7 @@ LOOKS: Mapping[Look, str] = MappingProxyType(
 MEANING: Mapping[Look, str] = MappingProxyType(
     {
         "heat": "Over the picture; maps with a value per pixel over a faded grey one.",
-        "cells": f"Each block is the map's sum over one of {CELLS} × {CELLS} cells; together they are the map's sum.",
+        "cells": f"Each block is the map's sum over one of {CELLS} by {CELLS} cells; together they are the map's sum.",
         "outline": f"The line holds {percent(OUTLINED, 0)} of the evidence for the target, where it is densest.",
         "alone": "The heat without the picture.",
     }
