@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from dashboard.drawing.colours import Bytes, heat_layer
+from dashboard.drawing.colours import Bytes, heat_layer, sign_scale
 from xai_core.triage.looks import SMOOTHED, Look, cell_sums, strongest_region
 from xai_core.triage.normalise import COARSE
 from xai_core.types import Array
@@ -19,7 +19,7 @@ FADED = 0.38
 """How much of a picture is left under a map that could not be read on its colours."""
 
 _FIELD = 128
-_LINE, _HALO = (17, 17, 17, 255), (255, 255, 255, 235)
+_HALO = (255, 255, 255, 235)
 
 
 def faded(picture: Image.Image, to: Fade, kept: float = FADED) -> Image.Image:
@@ -62,7 +62,7 @@ def cells_layer(heat: Array, size: tuple[int, int], *, signed: bool, scale: floa
 
 
 def outline_layer(heat: Array, size: tuple[int, int]) -> Bytes:
-    """A dark line with a light seam around the map's strongest region, `(h, w, 4)`, the rest transparent."""
+    """A line in the colour of evidence for the target, with a light seam, around the map's strongest region, `(h, w, 4)`, the rest transparent."""
     largest = max(size)
     field = tuple(max(1, round(side * min(1, _FIELD / largest))) for side in size)
     fine = max(heat.shape) > COARSE
@@ -72,7 +72,7 @@ def outline_layer(heat: Array, size: tuple[int, int]) -> Bytes:
     inside = np.asarray(grown) > 127
     layer = np.zeros((*inside.shape, 4), np.uint8)
     layer[_border(inside, max(3, largest // 80))] = _HALO
-    layer[_border(inside, max(1, largest // 200))] = _LINE
+    layer[_border(inside, max(1, largest // 200))] = (*sign_scale()[-1], 255)
     return layer
 
 

@@ -17,12 +17,17 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.drawing.looks import cells_layer, outline_layer, smooth_layer
+from dashboard.drawing.outline import outline
+from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.maps import STORED, MapStore
 from xai_core.store.run import Run
@@ -63,6 +68,23 @@ class _Seen:
 
 
 @dataclass(frozen=True)
+class _Outlines:
+    """The outlines of a study's masks, on what a model sees of the pictures."""
+
+    study: Study
+    preprocess: Mapping[str, Any] | None
+
+    def identity(self) -> str:
+        return json.dumps(["masks", str(self.study.path), self.preprocess], sort_keys=True, default=str)
+
+    def draw(self, row: int, side: int, _stamp: str) -> Tile:
+        mask = None
+        with suppress(XaiError):  # a mask that cannot be read is none here
+            mask = self.study.mask(row)
+        return draw_outline(np.zeros((1, 1), dtype=bool) if mask is None else mask, self.preprocess, side=side)
+
+
+@dataclass(frozen=True)
 class _Heat:
     """The maps of one method."""
 
@@ -81,17 +103,20 @@ class _Heat:
         return draw_heat(heat, signed=signed, scale=scale, seen=(width, height), look=look)
 
 
+Source = _Seen | _Outlines | _Heat
+
+
 class Tiles:
     """Addresses and lately drawn tiles of one server. Safe for many threads."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._lock = threading.Lock()
-        self._sources: dict[str, _Seen | _Heat] = {}
+        self._sources: dict[str, Source] = {}
         self._drawn: OrderedDict[str, Tile] = OrderedDict()
         self._bytes = 0
 
-    def address(self, source: _Seen | _Heat, *what: Any) -> str:
+    def address(self, source: Source, *what: Any) -> str:
         """The address of what `source.draw(*what)` gives; the same for the same source and the same JSON-able values.
 
         A source (a study seen by a model, a method's maps) is remembered; there are few.
@@ -117,7 +142,7 @@ class Tiles:
     def _seal(self, text: bytes) -> bytes:
         return hmac.digest(self._secret, text, "sha256")[:_SEAL]
 
-    def _opened(self, name: str) -> tuple[_Seen | _Heat | None, list[Any]]:
+    def _opened(self, name: str) -> tuple[Source | None, list[Any]]:
         """What a name says; nothing where this server did not make it."""
         try:
             content = base64.b64decode(name + "=" * (-len(name) % 4), altchars=b"-_", validate=True)
@@ -145,6 +170,20 @@ def _text(content: bytes) -> str:
 def picture_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side: int = LARGEST_SIDE) -> str:
     """The address of a sample's picture: the part that the run's model sees, the whole where there is no model."""
     return tiles.address(_Seen(study, run.info.preprocess if run else None), int(row), side)
+
+
+def outline_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side: int = LARGEST_SIDE) -> str:
+    """The address of the outline of a sample's mask, to lie on its `picture_tile`; "" where it has no mask.
+
+    An edited mask has another address.
+    """
+    if not study.samples["has_mask"].iat[row]:
+        return ""
+    try:
+        stamp = study.mask_stamp(row)
+    except XaiError:
+        return ""
+    return tiles.address(_Outlines(study, run.info.preprocess if run else None), int(row), side, stamp)
 
 
 def heat_tile(
@@ -197,6 +236,20 @@ def draw_picture(picture: Image.Image, preprocess: Mapping[str, Any] | None, *, 
     if max(size) <= SMALL_SIDE:
         return Tile(_encoded(drawn, "PNG"), "image/png")
     return Tile(_encoded(drawn, "JPEG", quality=88), "image/jpeg")
+
+
+def draw_outline(mask: NDArray[np.bool_], preprocess: Mapping[str, Any] | None, *, side: int) -> Tile:
+    """The outline of a mask, in the shape of the picture under it and `side` pixels long."""
+    model = Preprocess.from_dict(preprocess) if preprocess else None
+    high, wide = mask.shape
+    box = model.box(wide, high) if model else (0.0, 0.0, float(wide), float(high))
+    size = _fit(box[2] - box[0], box[3] - box[1], side, enlarge=True)
+    if model and model.fit == "pad":
+        large = replace(model, width=size[0], height=size[1]).mask(mask)
+    else:
+        nearest = Image.Resampling.NEAREST
+        large = np.asarray(Image.fromarray(mask.astype(np.uint8)).resize(size, nearest, box=box)) > 0
+    return Tile(_encoded(outline(large), "WEBP", lossless=True, method=2), "image/webp")
 
 
 def draw_heat(heat: Array, *, signed: bool, scale: float, seen: tuple[float, float], look: Look = "heat") -> Tile:

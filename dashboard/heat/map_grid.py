@@ -27,6 +27,7 @@ class Stack:
     Attributes:
         base: address of the picture's tile.
         shape: its width ÷ height.
+        mask: address of the outline of its object; "" where it has no mask.
     """
 
     base: str
@@ -34,6 +35,7 @@ class Stack:
     frames: Sequence[Frame]
     caption: str = ""
     notes: Sequence[Note] = ()
+    mask: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from dashboard.drawing.tiles import picture_tile, seen_size
+from dashboard.drawing.tiles import outline_tile, picture_tile, seen_size
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.evidence import full_colour
 from dashboard.heat.map_grid import Frame, Row, Stack
 from xai_core.answers.maps import Column
-from xai_core.answers.sample import Explained, Sample, explained
+from xai_core.answers.sample import Explained, Sample, explained, on_mask
 
 SIDE = 512
 """Pixels of the picture under a map, at most."""
@@ -22,12 +24,19 @@ def rows(context: Context, sample: Sample, columns: Sequence[Column]) -> list[Ro
     """One row per target, one stack per method."""
     wanted = explained(context.scope, sample, context.selection.target)
     same, keys = np.full(len(wanted), sample.row), [one.target.key for one in wanted]
-    panels = [evidence.panels_of(context, column, same, keys) for column in columns]
+    drawn = [evidence.panels_of(context, column, same, keys) for column in columns]
+    told = on_mask(context.scope.run, columns, sample, wanted, [[panel.facts for panel in each] for each in drawn])
+    panels = [
+        [replace(panel, facts=facts) for panel, facts in zip(*pair, strict=True)]
+        for pair in zip(drawn, told, strict=True)
+    ]
+    mask = outline_tile(context.services.tiles, context.study, context.run, sample.row, side=SIDE)
     base = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=SIDE)
     shape = shape_of(context, sample.row)
+    stack = partial(_stack, base=base, shape=shape, mask=mask)
     by_target = zip(*panels, strict=True) if panels else [()] * len(wanted)
     return [
-        Row(one.title, [_stack(*pair, one, base, shape) for pair in zip(columns, of_target, strict=True)], one.note)
+        Row(one.title, [stack(*pair, one) for pair in zip(columns, of_target, strict=True)], one.note)
         for one, of_target in zip(wanted, by_target, strict=True)
     ]
 
@@ -40,8 +49,8 @@ def shape_of(context: Context, row: int) -> float:
     return width / height
 
 
-def _stack(column: Column, panel: evidence.Panel, one: Explained, base: str, shape: float) -> Stack:
+def _stack(column: Column, panel: evidence.Panel, one: Explained, *, base: str, shape: float, mask: str) -> Stack:
     card, title = column.card, "".join(one.title)
     about = f"{card.summary} Limits: {card.blind_spot} {full_colour(panel)}".strip()
     frame = Frame(panel, card, f"{card.title} – {title[:1].lower()}{title[1:]}", about)
-    return Stack(base, shape, [frame], card.title, panel.facts.notes)
+    return Stack(base, shape, [frame], card.title, panel.facts.notes, mask)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard.drawing.tiles import picture_tile
+from dashboard.drawing.tiles import outline_tile, picture_tile
 from dashboard.figures import probabilities
 from dashboard.frame import session
 from dashboard.frame.context import Context
@@ -66,7 +66,11 @@ def _verdict(context: Context, sample: Sample) -> None:
     left, right = st.columns([2, 5], gap="large", vertical_alignment="top")
     address = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=512)
     shape = shape_of(context, sample.row)
-    left.html(f'<div class="portrait" style="aspect-ratio:{shape:.4f}"><img src="{address}" alt="The sample"></div>')
+    mask = outline_tile(context.services.tiles, context.study, context.run, sample.row, side=512)
+    line = f'<img class="mask" src="{mask}" alt="The outline of its object">' if mask else ""
+    left.html(
+        f'<div class="portrait" style="aspect-ratio:{shape:.4f}"><img src="{address}" alt="The sample">{line}</div>'
+    )
     with right:
         figure = probabilities.top(chances(context.scope, sample), page_theme())
         plot(figure, key="probabilities", alt="The five largest probabilities")

@@ -12,13 +12,15 @@ class Board {
   constructor(root) {
     this.box = root.querySelector(".board");
     this.rows = root.querySelector(".rows");
-    const [slider, shown] = [root.querySelector("input"), root.querySelector("output")];
+    const [slider, shown] = [root.querySelector("input[type=range]"), root.querySelector("output")];
     slider.oninput = () => {
       this.box.style.setProperty("--opacity", slider.value);
       shown.textContent = `${Math.round(100 * slider.value)} %`;
     };
     const original = root.querySelector("button.original");
     original.onclick = () => original.setAttribute("aria-pressed", this.box.classList.toggle("bare"));
+    this.outline = root.querySelector("label.outline");
+    this.outline.onchange = (event) => this.box.classList.toggle("plain", !event.target.checked);
   }
 
   update(data) {
@@ -27,6 +29,7 @@ class Board {
     this.box.style.setProperty("--columns", data.columns);
     this.box.style.setProperty("--odd", data.odd);
     show(this.box, data);
+    this.outline.hidden = !data.rows.some((row) => row.cells.some((cell) => cell.mask));
     data.rows.forEach((row, place) => this.row(row, place));
     while (this.rows.children.length > data.rows.length) this.rows.lastElementChild.remove();
   }
@@ -79,6 +82,7 @@ function filled(made, cell, frame) {
   layers(made, cell.base, frame);
   made.title = frame.heat ? `${frame.title}. ${frame.about}` : `${frame.title}: not computed yet`;
   if (!frame.heat) made.classList.add("wait");
+  else if (cell.mask) made.append(picture(cell.mask, "mask"));
   return made;
 }
 

@@ -22,6 +22,7 @@ _HTML = """
     <button class="original" type="button" aria-pressed="false">Original</button>
     <label class="opacity">Opacity
       <input type="range" min="0" max="1" step="0.01" value="0.75"><output>75 %</output></label>
+    <label class="outline" hidden><input type="checkbox" checked> Outline of the object</label>
     <div class="scales" style="display:contents"></div>
     <p class="said"></p>
   </div>
@@ -73,6 +74,7 @@ def _stack(stack: Stack) -> dict[str, Any]:
     return {
         "base": stack.base,
         "shape": round(stack.shape, 4),
+        "mask": stack.mask,
         "frames": [_frame(frame) for frame in stack.frames],
         "caption": visible(stack.caption),
         "notes": [{"text": visible(note.text), "title": visible(note.title), "odd": note.odd} for note in stack.notes],

@@ -139,3 +139,21 @@ def test_what_does_not_go_together_is_told_in_one_line(
     folder: Path, capsys: Capture, given: list[str], says: str
 ) -> None:
     assert says in fails(capsys, *_words(folder, "wrong", *given))
+
+
+def test_training_on_from_weights_says_what_it_takes_for_mean_and_std(folder: Path, capsys: Capture) -> None:
+    from xai_core.models.build import fresh_module
+
+    torch.save(fresh_module("small_cnn", 2, Preprocess(32, 32, 3, (0,) * 3, (1,) * 3)).state_dict(), folder / "cnn.pt")
+    words = ["train", folder / "study", "--arch", "small_cnn", "--init", folder / "cnn.pt", "--size", "32"]
+    words += ["--epochs", "1", "--run"]
+    says = "Taken as none was given: ImageNet's mean 0.485, 0.456, 0.406 and std 0.229, 0.224, 0.225"
+    assert any(says in note for note in xai_json(capsys, *words, "on")["notes"])
+    given = xai_json(capsys, *words, "told-both", "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5")
+    assert not any("Taken" in note for note in given["notes"])
+
+
+def test_another_way_that_fits_better_is_told_and_not_taken(folder: Path, capsys: Capture) -> None:
+    """The 24 pictures of this study have 16 to train on: too few to say anything, which costs nothing."""
+    notes = xai_json(capsys, *_words(folder, "few", "--size", "48", "--try-on", "30"))["notes"]
+    assert not any("fit" in note for note in notes)

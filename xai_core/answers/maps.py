@@ -12,6 +12,7 @@ import numpy as np
 
 from xai_core.answers.diagnostics import Note, caution, notes
 from xai_core.answers.methods import in_menus, takes_layer
+from xai_core.answers.on_object import OnObject
 from xai_core.answers.scope import Rows, Scope
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
@@ -46,6 +47,7 @@ class MapFacts:
         fine: whether the map has a value per pixel.
         clipped: share of its values that are stronger than full strength.
         diagnostics: what the method says of this map, by name.
+        on_object: how much of its evidence lies on the picture's mask; None where that is not asked, or there is none.
     """
 
     state: Literal["stored", "refused", "missing"] = "missing"
@@ -54,6 +56,7 @@ class MapFacts:
     fine: bool = False
     clipped: float = 0.0
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    on_object: OnObject | None = None
 
     @property
     def caution(self) -> str | None:
@@ -63,7 +66,7 @@ class MapFacts:
     @property
     def notes(self) -> list[Note]:
         """A line for each diagnostic that has a meaning by itself."""
-        return notes(self.diagnostics)
+        return [*([self.on_object.note] if self.on_object else []), *notes(self.diagnostics)]
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -74,6 +77,7 @@ class MapFacts:
             "clipped": self.clipped,
             "caution": self.caution,
             "notes": [note.text for note in self.notes],
+            "on_object": self.on_object.as_json() if self.on_object else None,
         }
 
 

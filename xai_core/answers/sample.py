@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -22,10 +22,12 @@ from xai_core.answers.maps import (
     same_for_every_class,
     scale_note,
 )
+from xai_core.answers.on_object import on_object, seen_mask
 from xai_core.answers.provenance import Provenance, provenance
 from xai_core.answers.question import Asked, Choice, Question
 from xai_core.answers.scope import Rows, Scope, in_order
 from xai_core.errors import BadInput, NotFound
+from xai_core.store.run import Run
 from xai_core.triage.confusion import Cell
 from xai_core.triage.looks import Look
 from xai_core.triage.normalise import Scaling
@@ -199,6 +201,22 @@ def maps_of(
     return [found(column, rows, keys, scaling, look) for column in columns]
 
 
+def on_mask(
+    run: Run,
+    columns: Sequence[Column],
+    sample: Sample,
+    wanted: Sequence[Explained],
+    facts: Sequence[Sequence[MapFacts]],
+) -> list[list[MapFacts]]:
+    """The same, with how much of the evidence lies on the sample's mask, where it has one."""
+    keys, mask = [one.target.key for one in wanted], seen_mask(run, sample.row)
+    shares = [on_object(column.card, column.maps, sample.row, keys, mask) for column in columns]
+    return [
+        [replace(one, on_object=share) for one, share in zip(of_method, of_shares, strict=True)]
+        for of_method, of_shares in zip(facts, shares, strict=True)
+    ]
+
+
 def said_of_maps(
     scope: Scope, columns: Sequence[Column], facts: Sequence[Sequence[MapFacts]], rows: Rows, spec: str
 ) -> list[str]:
@@ -307,7 +325,7 @@ def answer(asked: Asked) -> SampleAnswer:
         id_ = scope.study.samples["id"].iat[row]
         raise BadInput("no prediction for this sample", value=id_, remedy="xai predict asks again, and says why.")
     columns, wanted = asked.columns(scope.run), explained(scope, sample, asked.target)
-    facts_ = maps_of(columns, sample, wanted, asked.scale, asked.look)
+    facts_ = on_mask(scope.run, columns, sample, wanted, maps_of(columns, sample, wanted, asked.scale, asked.look))
     lines = [explain_line(str(scope.study.path), scope.run, columns, row, one.spec) for one in wanted]
     return SampleAnswer(
         run=scope.run.name,

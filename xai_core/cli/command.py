@@ -155,6 +155,11 @@ def count(text: str) -> int:
     return _whole(text, 1, 2**31 - 1)
 
 
+def at_least_none(text: str) -> int:
+    """A whole number from 0 on, of pictures or samples; an argparse type."""
+    return _whole(text, 0, 2**31 - 1)
+
+
 def seed(text: str) -> int:
     """A whole number from 0; an argparse type."""
     return _whole(text, 0, 2**63 - 1)

@@ -18,10 +18,12 @@ from xai_core.models.preprocess import Fit, Preprocess
 from xai_core.models.probe import answers, check_answers
 from xai_core.models.resample import Interpolation
 from xai_core.models.weights import save_weights
+from xai_core.pipeline.trials import TRIED, fit_of
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.text import plain_name
+from xai_core.types import CancelToken, Progress, silent
 
 NO_LAYER = "none"
 
@@ -49,13 +51,26 @@ class Model:
 
 
 def import_model(
-    study: Study, name: str, model: Model, *, folder: Path | None = None, like: Sequence[Sequence[float]] | None = None
+    study: Study,
+    name: str,
+    model: Model,
+    *,
+    folder: Path | None = None,
+    like: Sequence[Sequence[float]] | None = None,
+    try_on: int = TRIED,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
 ) -> Run:
     """Add a model as a run. The person at the keyboard named its code, so that code may run.
 
     Args:
+        study: where to.
+        name: of the run.
+        model: what is known of it.
         folder: where its code is looked for first; the working folder where not given.
         like: what it has to answer: see `models.probe.answers`.
+        try_on: how many pictures other ways to prepare them are tried on (`fit_of`), at most; 0 for none.
+        progress, cancel: of that.
 
     Raises:
         BadParameter: something that must be known is missing (all of it is named), or does not fit.
@@ -75,6 +90,7 @@ def import_model(
     if model.cam_layer is None and not made.cam_layer:
         remedy = f"{other_layer(made)} Or {NO_LAYER}, for pixel methods only."
         raise BadParameter("this model also needs --cam-layer", value=model.spec, remedy=remedy)
+    notes = [_seen(preprocess), *made.notes, fit_of(study, made, most=try_on, progress=progress, cancel=cancel)]
     info = RunInfo(
         architecture=model.spec,
         preprocess=preprocess.as_dict(),
@@ -82,7 +98,7 @@ def import_model(
         fingerprint=made.fingerprint,
         code=dict(made.code.digests) if made.code else {},
         probe=answers(made) if made.code else [],
-        provenance={"imported_from": model.weights.name, "notes": [_seen(preprocess), *made.notes]},
+        provenance={"imported_from": model.weights.name, "notes": list(filter(None, notes))},
     )
     with study.new_run(name, info) as run:
         save_weights(made.module, run.weights)

@@ -64,6 +64,7 @@ def train_run(
             return run
         preprocess = chosen_preprocess(study, config, given)
         module, notes = starting_module(config, len(study.class_names), preprocess)
+        notes = [*notes, *_taken(preprocess, config, given)]
         masks = "mask" in config.needs
         data = training_data(study, preprocess, masks=masks, progress=progress, cancel=cancel)
         device = pick_device(given.device)
@@ -75,7 +76,10 @@ def train_run(
             fingerprint=fingerprint(module, config.architecture, preprocess),
             parent=given.parent,
             training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
-            provenance={"trained_by": f"second-look {__version__}", "notes": notes},
+            provenance={
+                "trained_by": f"second-look {__version__}",
+                "notes": [*notes, *_taken(preprocess, config, given)],
+            },
             seconds=result.seconds,
         )
         with study.new_run(name, info) as run:
@@ -123,6 +127,15 @@ def chosen_preprocess(study: Study, config: TrainConfig, given: Given) -> Prepro
         return preprocess
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if config.init else _measured(study, rows, preprocess)
     return replace(preprocess, mean=given.mean or mean, std=given.std or std)
+
+
+def _taken(preprocess: Preprocess, config: TrainConfig, given: Given) -> list[str]:
+    """What nobody gave and weights from elsewhere depend on: a wrong one shows in nothing but the accuracy."""
+    lacking = [name for name in ("mean", "std") if not getattr(given, name)]
+    if not config.init or not lacking:
+        return []
+    values = " and ".join(f"{name} {', '.join(f'{v:g}' for v in getattr(preprocess, name))}" for name in lacking)
+    return [f"Taken as none was given: ImageNet's {values}; if the weights want others, give --mean and --std."]
 
 
 def _channels(study: Study, rows: NDArray[np.int64], *, pretrained: bool) -> int:

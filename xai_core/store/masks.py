@@ -115,6 +115,11 @@ class MaskDigest:
             files.write_table(self._path, pa.table(columns, schema=_SCHEMA))
 
 
+def stamp(dataset: Dataset, sample: Mapping[str, Any]) -> str:
+    """What tells, without opening it, whether a mask is as it was; "" where the dataset does not say."""
+    return "|".join(map(_stat, dataset.mask_files(sample))) if isinstance(dataset, HasMaskFiles) else ""
+
+
 def _read(path: Path) -> dict[int, tuple[str, str]]:
     """What is kept; nothing where the file is missing, or is not as it was written."""
     if not path.is_file():

@@ -23,7 +23,7 @@ from xai_core.params import build, digest
 from xai_core.store import data_folder, facts, files, samples, study_info
 from xai_core.store.annotations import Annotations
 from xai_core.store.identity import background_rows
-from xai_core.store.masks import MaskDigest
+from xai_core.store.masks import MaskDigest, stamp
 from xai_core.store.run import INFO_FILE, Run, RunInfo
 from xai_core.store.study_info import SCHEMA, STUDY_FILE, StudyInfo
 from xai_core.task import CLASSIFICATION, Task, TaskKey
@@ -223,6 +223,12 @@ class Study:
         (sample,) = self.records([row])
         with self._pictures_there():
             return self._dataset.mask(sample) if sample["has_mask"] else None
+
+    def mask_stamp(self, row: int) -> str:
+        """What tells, without opening it, whether a sample's mask is as it was; "" where nothing does."""
+        (sample,) = self.records([row])
+        with self._pictures_there():
+            return stamp(self._dataset, sample)
 
     def background(self, count: int) -> NDArray[np.int64]:
         """`(≤ count,)` rows of the training split (of all samples where there is none), ascending, classes in turn."""

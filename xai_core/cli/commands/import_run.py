@@ -7,6 +7,8 @@ from typing import Any, get_args
 
 from xai_core.cli.command import (
     Command,
+    at_least_none,
+    long_work,
     next_command,
     numbers,
     open_study,
@@ -61,6 +63,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fill", type=_colour, metavar="A,B,C", help="0…255, around pictures that are padded")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
+    parser.add_argument(
+        "--try-on",
+        type=at_least_none,
+        metavar="N",
+        default=200,
+        help="labelled pictures, at most, that other usual preprocessings are tried on, to say whether one fits better "
+        "(default: 200; 0: none)",
+    )
     parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
 
 
@@ -109,7 +119,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         args.antialias,
         args.fill,
     )
-    run = import_model(study, args.run_name, model)
+    with long_work("trying other preprocessing") as (progress, cancel):
+        run = import_model(study, args.run_name, model, try_on=args.try_on, progress=progress, cancel=cancel)
     return {
         "study": study.name,
         "run": run.name,

@@ -142,6 +142,7 @@ def summary(study: Study, run: Run) -> dict[str, Any]:
         "seconds": run.info.seconds,
         "history": by_epoch(history),
         "cache_bytes": cache_bytes(study),
+        "notes": list(run.info.provenance.get("notes", [])),
     }
 
 
@@ -154,6 +155,7 @@ def _show(result: dict[str, Any]) -> str:
         if row["split"] == "validation":
             best = "  ← kept" if row["epoch"] == result["best_epoch"] else ""
             lines.append(f"  epoch {row['epoch']:>3}  validation accuracy {percent(row['accuracy'], 2)}{best}")
+    lines += [f"  {note}" for note in result["notes"]]
     if size := result["cache_bytes"]:
         lines.append(f"Resized pictures take {size / 2**30:.2g} GiB in the study's folder cache, which you may delete.")
     return "\n".join([*lines, f"Next: {result['next']}"])

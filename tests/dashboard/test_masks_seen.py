@@ -1,0 +1,120 @@
+"""Masks on the page of one sample: their outlines, and how much of the evidence lies inside."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dashboard.drawing.outline import outline
+from dashboard.drawing.tiles import Tiles, draw_outline, outline_tile
+from tests.core.test_image_folder import draw
+from xai_core.answers.on_object import METRIC, on_object, seen_mask
+from xai_core.explainers import EXPLAINERS
+from xai_core.metrics import METRICS, MetricInput, score
+from xai_core.store.run import Run, RunInfo
+from xai_core.store.study import Study
+from xai_core.types import Target
+
+PREPROCESS = {"height": 12, "width": 12, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "crop"}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Eight pictures, the first three with masks: the left half, an empty one, a damaged one."""
+    from xai_core.datasets.image_folder import ImageFolder, ImageFolderParams
+
+    data = tmp_path / "data"
+    for number in range(8):
+        draw(data / "test" / "ab"[number % 2] / f"{number}.png", number, (24, 12))
+    for number, mask in enumerate([np.arange(24) < 12, np.zeros(24, dtype=bool)]):
+        pixels = np.broadcast_to(mask, (12, 24)).astype(np.uint8) * 255
+        Image.fromarray(pixels).save(data / "test" / "ab"[number] / f"{number}_mask.png")
+    scan = ImageFolder(data, ImageFolderParams()).scan(0)
+    study = Study.create(tmp_path / "s", dataset="image-folder", params={}, data=data, seed=0, scan=scan)
+    run = study.add_run("net", RunInfo("fake", PREPROCESS, "layer", "f" * 64))
+    run.write_predictions(study.rows(), np.full((8, 2), 0.5, np.float32))
+    return run
+
+
+def row_of(run: Run, name: str) -> int:
+    return run.study.samples["id"].tolist().index(name)
+
+
+def test_the_share_is_what_the_metric_says(run: Run) -> None:
+    row, explainer = row_of(run, "test/a/0.png"), EXPLAINERS["gradcam"]
+    maps = run.maps("gradcam", explainer.params(), create=True)
+    assert maps is not None
+    heat = np.arange(12, dtype=np.float32).reshape(3, 4) - 2
+    maps.put([row], ["1"], heat[None], {}, [None])
+    mask = seen_mask(run, row)
+    assert mask is not None
+    assert mask[:, :6].all(), "the model sees the middle of the picture"
+    assert not mask[:, 6:].any()
+    found, missing = on_object(explainer.card, maps, row, ["1", "0"], mask)
+    given = MetricInput(
+        heat[None], explainer.card, [Target(1)], np.zeros(1, np.int64), mask[None], np.ones(1, dtype=bool)
+    )
+    (expected,) = score(METRICS[METRIC], given).values
+    assert missing is None
+    assert found is not None
+    assert found.share == pytest.approx(expected, abs=1e-3)
+    assert found.area == pytest.approx(0.5)
+    assert "its area 50.0 %" in found.note.text
+
+
+def test_without_an_object_there_is_a_reason(run: Run) -> None:
+    row, explainer = row_of(run, "test/b/1.png"), EXPLAINERS["gradcam"]
+    maps = run.maps("gradcam", explainer.params(), create=True)
+    assert maps is not None
+    maps.put([row], ["1"], np.eye(3, dtype=np.float32)[None], {}, [None])
+    (found,) = on_object(explainer.card, maps, row, ["1"], seen_mask(run, row))
+    assert found is not None
+    assert (found.share, found.reason) == (None, "the mask is empty where the model looks")
+    assert "not scored" in found.note.text
+    assert seen_mask(run, row_of(run, "test/a/2.png")) is None
+
+
+def test_an_outline_lies_on_the_border_of_the_object_alone() -> None:
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[:, 30:] = True  # it goes on beyond the picture
+    layer = np.asarray(outline(mask))
+    assert layer.shape == (40, 60, 4)
+    assert (layer[:, 30, 3] == 255).all()
+    assert not layer[:, :25, 3].any()
+    assert not layer[:, 36:, 3].any()
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+def test_the_outline_lies_as_the_picture_does(fit: str) -> None:
+    mask = np.zeros((12, 24), dtype=bool)
+    mask[3:9, 6:18] = True
+    tile = draw_outline(mask, PREPROCESS | {"fit": fit}, side=240)
+    drawn = np.asarray(Image.open(io.BytesIO(tile.content)).convert("RGBA"))[..., 3] == 255
+    rows, columns = (np.flatnonzero(drawn.any(axis)) for axis in (1, 0))
+    expected = {"squash": (60, 180, 60, 180), "crop": (60, 180, 0, 240), "pad": (90, 150, 60, 180)}[fit]
+    high, wide = drawn.shape
+    assert (high, wide) == ((120, 240) if fit == "squash" else (240, 240))
+    top, bottom, left, right = (np.array(expected) * ([high / 240] * 2 + [wide / 240] * 2)).tolist()
+    assert np.allclose([rows[0], rows[-1]], [top, bottom], atol=4)
+    if fit != "crop":  # there it goes on beyond both sides
+        assert np.allclose([columns[0], columns[-1]], [left, right], atol=4)
+
+
+def test_an_edited_mask_has_another_address(run: Run) -> None:
+    tiles, row = Tiles(), row_of(run, "test/a/0.png")
+    first = outline_tile(tiles, run.study, run, row)
+    assert first
+    assert first == outline_tile(tiles, run.study, run, row)
+    file = run.study.data / "test" / "a" / "0_mask.png"
+    os.utime(file, ns=(1, 1))
+    assert outline_tile(tiles, run.study, run, row) != first
+    assert outline_tile(tiles, run.study, run, row_of(run, "test/a/2.png")) == ""
+    file.write_bytes(b"damaged")  # since: nothing is drawn, and nothing fails
+    drawn = tiles.draw(outline_tile(tiles, run.study, run, row).rsplit("/", 1)[1])
+    assert drawn is not None
+    assert not np.asarray(Image.open(io.BytesIO(drawn.content)).convert("RGBA"))[..., 3].any()
