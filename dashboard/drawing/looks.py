@@ -62,7 +62,7 @@ def cells_layer(heat: Array, size: tuple[int, int], *, signed: bool, scale: floa
 
 
 def outline_layer(heat: Array, size: tuple[int, int]) -> Bytes:
-    """A line in the colour of evidence for the target, with a light seam, around the map's strongest region, `(h, w, 4)`, the rest transparent."""
+    """A line around the map's strongest region, in the colour of evidence for, with a light seam; `(h, w, 4)`."""
     largest = max(size)
     field = tuple(max(1, round(side * min(1, _FIELD / largest))) for side in size)
     fine = max(heat.shape) > COARSE
