@@ -26,6 +26,7 @@ from xai_core.models.resample import Interpolation
 from xai_core.models.user_code import user_code
 from xai_core.models.weights import fingerprint, load_into, read_weights
 from xai_core.models.wrappers import buffers_kept, to_eval
+from xai_core.models.zoo import in_zoo, token_layer, zoo_module
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -151,7 +152,7 @@ def imported(
     known: Mapping[str, str] | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
-    """A model from elsewhere: an architecture's key, or the user's own `package.module:function`.
+    """A model from elsewhere: an architecture's key, a library's, or the user's own `package.module:function`.
 
     The function is looked up in `folder` (the working folder) and on the Python path, and returns an `nn.Module`; it
     is called with the number of classes where it takes one. It may not use the network.
@@ -170,6 +171,14 @@ def imported(
         if weights is None:
             raise BadParameter("the model needs --weights", value=spec, remedy="Give the file with its weights.")
         made = classifier(spec, class_names, preprocess, read_weights(weights), cam_layer=cam_layer, device=device)
+    elif in_zoo(spec):
+        if weights is None:
+            raise BadParameter("the model needs --weights", value=spec, remedy="Give the file with its weights.")
+        module = zoo_module(spec, len(class_names), preprocess)
+        notes = load_into(module, read_weights(weights), name=spec)
+        _, restore = token_layer(module, preprocess)
+        made = _assembled(module, class_names, preprocess, spec, cam_layer, restore, device)
+        made = replace(made, notes=tuple(notes))
     else:
         if not trusted:
             remedy = "Import the model again yourself if you know where this code comes from."

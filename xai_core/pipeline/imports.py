@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from xai_core import trust
 from xai_core.errors import BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import imported, make_preprocess
-from xai_core.models.layers import other_layer
+from xai_core.models.classifier import Classifier
+from xai_core.models.layers import layer_candidates, other_layer
 from xai_core.models.preprocess import Fit, Preprocess
 from xai_core.models.probe import answers, check_answers
 from xai_core.models.resample import Interpolation
 from xai_core.models.weights import save_weights
+from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_preprocess
 from xai_core.pipeline.trials import TRIED, fit_of
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -77,6 +79,7 @@ def import_model(
         BadInput, UnsafeFile, NotFound: weights, function or layer that cannot be used.
     """
     checked_name(name, "run")
+    model, said = _as_the_library_says(model)
     _check_known(model)
     check_classes(study, model.classes or ())
     preprocess = preprocess_of(model)
@@ -85,12 +88,15 @@ def import_model(
     made = imported(
         model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True, folder=place
     )
+    if model.cam_layer is None and in_zoo(model.spec):
+        made, layer_note = _with_proposed_layer(made)
+        said = [*said, layer_note]
     if like is not None:
         check_answers(made, torch.tensor(like))
-    if model.cam_layer is None and not made.cam_layer:
+    if model.cam_layer is None and not made.cam_layer and not in_zoo(model.spec):
         remedy = f"{other_layer(made)} Or {NO_LAYER}, for pixel methods only."
         raise BadParameter("this model also needs --cam-layer", value=model.spec, remedy=remedy)
-    notes = [_seen(preprocess), *made.notes, fit_of(study, made, most=try_on, progress=progress, cancel=cancel)]
+    notes = [_seen(preprocess), *said, *made.notes, fit_of(study, made, most=try_on, progress=progress, cancel=cancel)]
     info = RunInfo(
         architecture=model.spec,
         preprocess=preprocess.as_dict(),
@@ -102,9 +108,34 @@ def import_model(
     )
     with study.new_run(name, info) as run:
         save_weights(made.module, run.weights)
-        if ":" in model.spec:  # before the run is there: without this it could not be opened
+        if is_own_code(model.spec):  # before the run is there: without this it could not be opened
             trust.remember(study.path, name, model.spec, place)
     return study.run(name)
+
+
+def _as_the_library_says(model: Model) -> tuple[Model, list[str]]:
+    """The model with the preprocessing that its library tells, where none was given; and whose that is."""
+    asked = (model.size, model.mean, model.std, model.resize, model.fit, model.crop_share)
+    if not in_zoo(model.spec) or (model.mean and model.std and any((model.resize, model.fit, model.crop_share))):
+        return model, []
+    values, source = zoo_preprocess(model.spec, model.weights)
+    if any(value is not None for value in (model.size, *asked[3:])):  # a crop belongs to its size
+        values = {name: value for name, value in values.items() if name in ("mean", "std", "interpolation")}
+    taken = {name: value for name, value in values.items() if getattr(model, name) is None}
+    return replace(model, **taken), [f"{', '.join(taken)} as of {source}."] if taken else []
+
+
+def _with_proposed_layer(made: Classifier) -> tuple[Classifier, str]:
+    """The model with a layer for class activation maps, and why it is that one."""
+    name, _ = token_layer(made.module, made.preprocess)
+    if name:
+        why = "the last whose tokens of places the class is read from"
+    elif found := layer_candidates(made):
+        name, shape = found[-1]
+        why = f"the last with a grid over the picture ({'×'.join(map(str, shape))})"
+    else:
+        return made, "No layer of this model holds a map: pixel methods only."
+    return replace(made, cam_layer=name), f"Class activation maps are made at {name}: {why}; --cam-layer takes another."
 
 
 def preprocess_of(model: Model) -> Preprocess:

@@ -29,7 +29,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--predictions", type=path, metavar="FILE.csv", help="id and one probability column per class")
     parser.add_argument("--id-column", metavar="NAME", help="of the table: what names the samples, by default id")
     parser.add_argument("--logits", action="store_true", help="the table holds logits; their softmax is taken")
-    parser.add_argument("--arch", metavar="KEY|MODULE:FUNCTION", help="an architecture, or your own function")
+    parser.add_argument(
+        "--arch",
+        metavar="KEY|LIBRARY:NAME|MODULE:FUNCTION",
+        help="an architecture, torchvision:NAME, timm:NAME, or your own function",
+    )
     parser.add_argument("--weights", type=path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
     parser.add_argument("--size", type=_size, metavar="PIXELS|HEIGHTxWIDTH", help="input size it was trained with")

@@ -1,0 +1,135 @@
+"""Models of torchvision and timm by name: built offline, with their preprocessing, a layer for maps, and told."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.tiny_study import fails, write_pictures, xai, xai_json
+from xai_core.errors import NotFound, XaiError
+from xai_core.models.preprocess import Preprocess
+from xai_core.models.zoo import Tokens, in_zoo, is_own_code, token_layer, zoo_module, zoo_preprocess
+from xai_core.pipeline.load import load_classifier
+from xai_core.store.study import Study
+
+Capture = pytest.CaptureFixture[str]
+TIMM = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed")
+CLASSES = "dark blue,green,red"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zoo")
+    xai("new", folder / "colours", "--dataset", "image-folder", "--data", write_pictures(folder / "p", per_class=3))
+    return folder / "colours"
+
+
+def _prep(size: int) -> Preprocess:
+    return Preprocess(size, size, 3, (0.5,) * 3, (0.5,) * 3)
+
+
+def _imported(study: Path, capsys: Capture, spec: str, run: str, size: int, *more: str) -> dict[str, Any]:
+    torch.manual_seed(0)
+    weights = study.parent / f"{run}.pt"
+    torch.save(zoo_module(spec, 3, _prep(size)).state_dict(), weights)
+    words = ["--arch", spec, "--weights", weights, "--classes", CLASSES, *more]
+    return xai_json(capsys, "import", study, "--run", run, *words)
+
+
+@pytest.mark.parametrize("spec", ["torchvision:shufflenet_v2_x0_5", pytest.param("timm:resnet10t", marks=TIMM)])
+def test_a_librarys_model_is_imported_with_its_own_preprocessing_predicted_and_explained(
+    study: Path, capsys: Capture, spec: str
+) -> None:
+    name = spec.replace(":", "-")
+    result = _imported(study, capsys, spec, name, 64, "--size", "64")
+    assert any("mean, std" in note and " as of " in note for note in result["notes"])
+    assert any("the last with a grid over the picture" in note for note in result["notes"])
+    run = Study.open(study).run(name)
+    assert run.info.preprocess is not None
+    assert run.info.preprocess["mean"] == pytest.approx([0.485, 0.456, 0.406])
+    xai("predict", study, "--run", name)
+    explained = xai_json(capsys, "explain", study, "--run", name, "--methods", "gradcam,saliency", "--limit", "1")
+    assert all(state == {"stored": 1, "refused": 0} for state in explained["methods"].values())
+    assert load_classifier(run).fingerprint == run.info.fingerprint  # no code of anybody's: no trust is asked for
+
+
+@pytest.mark.parametrize(
+    ("spec", "size", "prefix"),
+    [
+        ("torchvision:vit_b_32", 64, 1),
+        pytest.param("timm:vit_tiny_patch16_224", 64, 1, marks=TIMM),
+        pytest.param("timm:deit_tiny_distilled_patch16_224", 64, 2, marks=TIMM),
+    ],
+)
+def test_tokens_of_a_transformer_are_laid_on_the_picture(spec: str, size: int, prefix: int) -> None:
+    module = zoo_module(spec, 3, _prep(size)).eval()
+    layer, tokens = token_layer(module, _prep(size))
+    assert isinstance(tokens, Tokens)
+    assert tokens.prefix == prefix
+    seen: list[torch.Tensor] = []
+    module.get_submodule(layer).register_forward_hook(lambda _, __, out: seen.append(out))
+    with torch.no_grad():
+        module(torch.zeros(2, 3, size, size))
+    grid = tokens(seen[0])
+    assert grid.shape == (2, seen[0].shape[2], tokens.rows, tokens.columns)
+    assert torch.equal(grid[:, :, 0, 1], seen[0][:, prefix + 1])
+    assert torch.equal(tokens(grid), grid)
+
+
+@TIMM
+def test_a_transformer_gets_maps_at_its_tokens(study: Path, capsys: Capture) -> None:
+    result = _imported(study, capsys, "timm:vit_tiny_patch16_224", "vit", 64, "--size", "64")
+    assert result["cam_layer"] == "blocks.11.norm1"
+    xai("predict", study, "--run", "vit")
+    explained = xai_json(capsys, "explain", study, "--run", "vit", "--methods", "gradcam", "--limit", "1")
+    assert explained["methods"]["gradcam"] == {"stored": 1, "refused": 0}
+
+
+def test_what_torchvision_says_of_its_weights_is_taken() -> None:
+    first, _ = zoo_preprocess("torchvision:resnet50", Path("resnet50-0676ba61.pth"))
+    assert (first["size"], first["resize"], first["interpolation"]) == (224, 256, "bilinear")
+    newer, source = zoo_preprocess("torchvision:resnet50")
+    assert (newer["resize"], source) == (232, "ResNet50_Weights.IMAGENET1K_V2")
+    assert zoo_preprocess("torchvision:inception_v3")[0]["mean"] == (0.5, 0.5, 0.5)
+
+
+@TIMM
+def test_what_timm_says_of_its_weights_is_taken() -> None:
+    values, source = zoo_preprocess("timm:vit_tiny_patch16_224")
+    assert (values["size"], values["crop_share"], values["interpolation"]) == (224, 0.9, "bicubic")
+    assert values["mean"] == (0.5, 0.5, 0.5)
+    assert source.startswith("timm's vit_tiny_patch16_224.")
+
+
+def test_mistakes_are_told_in_one_line(study: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["import", study, "--run", "x", "--weights", "none.pt", "--classes", CLASSES, "--arch"]
+    assert "no model of this name in torchvision: resnet51. Did you mean resnet" in fails(
+        capsys, *words, "torchvision:resnet51"
+    )
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any, **more: Any) -> Any:
+        if name == "timm":
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    line = fails(capsys, *words, "timm:resnet18")
+    assert "timm is not installed: timm:resnet18. Install it: pip install 'second-look[timm]'." in line
+    with pytest.raises(XaiError, match="not installed"):
+        zoo_module("timm:resnet18", 3, _prep(64))
+
+
+def test_a_librarys_model_is_no_code_of_a_persons_own() -> None:
+    assert in_zoo("timm:resnet18")
+    assert not is_own_code("torchvision:resnet18")
+    assert is_own_code("torchvision.models:resnet18")
+    assert not in_zoo("resnet18")
+    assert not is_own_code("resnet18")
+    with pytest.raises(NotFound):
+        zoo_module("torchvision:../x", 3, _prep(64))
