@@ -25,19 +25,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dashboard.drawing.colours import heat_layer
+from dashboard.drawing.looks import cells_layer, outline_layer, smooth_layer
 from dashboard.drawing.outline import outline
-from xai_core.answers.maps import COARSE
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.maps import STORED, MapStore
 from xai_core.store.run import Run
 from xai_core.store.study import Study
-from xai_core.triage.normalise import evidence
+from xai_core.triage.looks import Look
+from xai_core.triage.normalise import COARSE, evidence
 from xai_core.types import Array
 
 LARGEST_SIDE = 256
+LARGE_SIDE = 512
 SMALL_SIDE = 96
+OUTLINE_SIDE = 448
 ROUTE = "/tiles/"
 _BYTES_KEPT = 24 * 2**20
 _SEAL = 16
@@ -91,12 +93,14 @@ class _Heat:
     def identity(self) -> str:
         return str(self.maps.path)
 
-    def draw(self, row: int, target: str, signed: bool, scale: float, width: float, height: float) -> Tile | None:
+    def draw(
+        self, row: int, target: str, signed: bool, scale: float, width: float, height: float, look: Look
+    ) -> Tile | None:
         stored = self.maps.get([row], [target])
         if stored.state[0] != STORED:
             return None
         heat = evidence(stored.maps, signed=signed)[0]
-        return draw_heat(heat, signed=signed, scale=scale, seen=(width, height))
+        return draw_heat(heat, signed=signed, scale=scale, seen=(width, height), look=look)
 
 
 Source = _Seen | _Outlines | _Heat
@@ -183,7 +187,15 @@ def outline_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side:
 
 
 def heat_tile(
-    tiles: Tiles, maps: MapStore, row: int, target: str, *, signed: bool, scale: float, seen: tuple[float, float]
+    tiles: Tiles,
+    maps: MapStore,
+    row: int,
+    target: str,
+    *,
+    signed: bool,
+    scale: float,
+    seen: tuple[float, float],
+    look: Look = "heat",
 ) -> str:
     """The address of a stored map's layer.
 
@@ -194,8 +206,9 @@ def heat_tile(
         signed: on the diverging scale around zero; else rectified.
         scale: the value drawn as full strength.
         seen: width and height of the part of the picture that it lies on, in any unit.
+        look: as what it is drawn.
     """
-    return tiles.address(_Heat(maps), int(row), target, bool(signed), float(scale), *map(float, seen))
+    return tiles.address(_Heat(maps), int(row), target, bool(signed), float(scale), *map(float, seen), look)
 
 
 def seen_size(preprocess: Mapping[str, Any] | None, width: int, height: int) -> tuple[float, float]:
@@ -239,20 +252,21 @@ def draw_outline(mask: NDArray[np.bool_], preprocess: Mapping[str, Any] | None, 
     return Tile(_encoded(outline(large), "WEBP", lossless=True, method=2), "image/webp")
 
 
-def draw_heat(heat: Array, *, signed: bool, scale: float, seen: tuple[float, float]) -> Tile:
+def draw_heat(heat: Array, *, signed: bool, scale: float, seen: tuple[float, float], look: Look = "heat") -> Tile:
     """A map as RGBA WebP in the shape of the picture under it.
 
     Coarse maps (of a layer) are interpolated to 224 pixels, which a browser would do less well; maps with a value per
-    pixel keep them, and are averaged down where they are larger than a tile.
+    pixel keep them, and are averaged down where they are larger than a tile. Blocks and lines have sharp edges.
     """
     coarse = max(heat.shape) <= COARSE
-    width, height = _fit(*seen, 224 if coarse else min(max(heat.shape), LARGEST_SIDE), enlarge=True)
-    method = Image.Resampling.BILINEAR if coarse else Image.Resampling.BOX
-    floats = Image.fromarray(np.nan_to_num(heat).astype(np.float32), mode="F")
-    if floats.size != (width, height):
-        floats = floats.resize((width, height), method)
-    layer = heat_layer(np.asarray(floats), signed=signed, scale=scale)
-    lossless = not coarse
+    if look == "outline":
+        layer = outline_layer(heat, _fit(*seen, OUTLINE_SIDE, enlarge=True))
+    elif look == "cells":
+        layer = cells_layer(heat, _fit(*seen, 224, enlarge=True), signed=signed, scale=scale)
+    else:
+        size = _fit(*seen, 224 if coarse else min(max(heat.shape), LARGEST_SIDE), enlarge=True)
+        layer = smooth_layer(heat, size, signed=signed, scale=scale)
+    lossless = not coarse or look in ("cells", "outline")
     return Tile(_encoded(Image.fromarray(layer), "WEBP", lossless=lossless, quality=80, method=2), "image/webp")
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from plotly.subplots import make_subplots
 
 from dashboard.drawing.colours import heat_layer
+from dashboard.drawing.looks import faded
 from dashboard.figures.theme import Theme, colour_bar, empty, heat_scale, safe, style
 
 
@@ -72,7 +73,9 @@ def _draw(figure: go.Figure, panel: Panel, column: int, reach: float, signed: bo
     figure.add_trace(heat, row=1, col=column)
     if panel.picture is not None:
         place = {"x": -0.5, "y": -0.5, "sizex": w, "sizey": h, "sizing": "stretch", "layer": "below"}
-        heat_over = _superimposed(panel.picture, heat_layer(panel.values, signed=signed, scale=reach or 1))
+        heat_over = _superimposed(
+            panel.picture, heat_layer(panel.values, signed=signed, scale=reach or 1), signed=signed
+        )
         figure.add_layout_image(source=heat_over, **place, row=1, col=column)  # the heatmap stays for its tooltip
     if panel.outline is not None and panel.outline.any():
         x, y = _outline(panel.outline)
@@ -85,11 +88,12 @@ def _draw(figure: go.Figure, panel: Panel, column: int, reach: float, signed: bo
     figure.update_yaxes(upright | {"scaleratio": w / h}, row=1, col=column)
 
 
-def _superimposed(picture: Image.Image, layer: NDArray[np.uint8]) -> Image.Image:
-    """The picture in grey with evidence as opaque as it is strong, as in the tiles; at least 256 pixels wide."""
+def _superimposed(picture: Image.Image, layer: NDArray[np.uint8], *, signed: bool) -> Image.Image:
+    """The picture in grey (faded under both signs), evidence as opaque as it is strong; at least 256 pixels wide."""
     enlarge = max(1.0, 256 / picture.width)
     size = (round(picture.width * enlarge), round(picture.height * enlarge))
-    base = picture.convert("L").resize(size, Image.Resampling.BICUBIC).convert("RGBA")
+    grey = faded(picture, "light") if signed else picture.convert("L")
+    base = grey.resize(size, Image.Resampling.BICUBIC).convert("RGBA")
     heat = Image.fromarray(layer).resize(size, Image.Resampling.BILINEAR)
     return Image.alpha_composite(base, heat).convert("RGB")
 

@@ -11,6 +11,7 @@ from xai_core.answers.methods import DEFAULT_METHODS
 from xai_core.errors import BadParameter
 from xai_core.text import comma_list, comma_text
 from xai_core.triage.compare import TRANSITIONS
+from xai_core.triage.looks import LOOKS
 from xai_core.types import ALL_SPLITS, TARGET_SPECS
 
 RATES = ("count", "true", "predicted")
@@ -18,6 +19,7 @@ ORDERS = ("given", "similar")
 SORTS = ("confidence", "margin", "loss", "disagreement")
 NORMALISE = ("each", "shared")
 TARGETS = TARGET_SPECS
+LOOK_KEYS: tuple[str, ...] = tuple(LOOKS)
 AMONG = ("cell", "class", "all")
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -25,7 +27,7 @@ _KEY = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}")
 _LAYER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
 _SETTING = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}\.[a-z][a-z0-9_]{0,63}=[A-Za-z0-9._+-]{1,64}")
 _LARGEST = 10**9
-_KEEP_PAGE = {"page", "sample", "methods", "normalise", "method", "settings", "seed"}
+_KEEP_PAGE = {"page", "sample", "methods", "normalise", "look", "method", "settings", "seed"}
 
 
 def _text(text: str) -> str:
@@ -120,6 +122,7 @@ class Selection:
         target: what maps explain: one of TARGETS or a class index as text.
         layer: for class activation maps; "" for the one the architecture declares.
         normalise: `each` map by its own maximum, or `shared` by all maps of a method on the page.
+        look: as what maps are drawn, one of LOOKS.
         rates: cells show the `count`, shares per `true` class or per `predicted` class.
         order: classes as `given`, or `similar` ones beside each other.
         sort: how a gallery is sorted.
@@ -143,6 +146,7 @@ class Selection:
     target: str = _entry("predicted", _target, "target")
     layer: str = _entry("", _matching(_LAYER), "layer")
     normalise: str = _entry("each", _one_of(*NORMALISE), "scale")
+    look: str = _entry("heat", _one_of(*LOOK_KEYS), "way of drawing heatmaps")
     rates: str = _entry("count", _one_of(*RATES), "way of counting")
     order: str = _entry("given", _one_of(*ORDERS), "order of classes")
     sort: str = _entry("confidence", _one_of(*SORTS), "sort order")
@@ -165,7 +169,10 @@ class Selection:
         """This selection with some fields changed, and what no longer makes sense after that reset."""
         changes = {name: value for name, value in changes.items() if getattr(self, name) != value}
         if "study" in changes:
-            kept = {name: getattr(self, name) for name in ("methods", "target", "normalise", "rates", "order", "sort")}
+            kept = {
+                name: getattr(self, name)
+                for name in ("methods", "target", "normalise", "look", "rates", "order", "sort")
+            }
             return replace(Selection(**kept), **changes)
         if changes and not changes.keys() <= _KEEP_PAGE:
             changes.setdefault("page", 1)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.drawing.looks import Fade, fade_of
 from dashboard.drawing.tiles import heat_tile, seen_size
 from dashboard.frame.context import Context
 from xai_core.answers import maps
 from xai_core.answers.maps import Column, MapFacts
 from xai_core.params import as_dict, assignments
+from xai_core.triage.looks import LOOKS, MEANING, Look
 from xai_core.triage.normalise import Scaling
 from xai_core.types import Specs
+from xai_core.words import percent
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class Panel:
         facts: what there is to say of it.
         picture: address of the tile under it; None for the sample's own.
         note: a few words under it.
+        fade: where the picture under it fades to, so that the map can be read; None where it keeps its colours.
     """
 
     address: str | None = None
     facts: MapFacts = field(default_factory=MapFacts)
     picture: str | None = None
     note: str = ""
+    fade: Fade | None = None
 
     @property
     def reason(self) -> str | None:
@@ -69,14 +74,39 @@ def panels(context: Context, column: Column, rows: NDArray[np.int64], spec: str 
 
 def panels_of(context: Context, column: Column, rows: NDArray[np.int64], keys: Sequence[str]) -> list[Panel]:
     """One panel per pair of row and resolved target."""
-    scaling: Scaling = "shared" if context.selection.normalise == "shared" else "per image"
-    facts = maps.found(column, rows, keys, scaling)
+    facts = maps.found(column, rows, keys, scaling(context), look(context))
     return [_panel(context, column, one, int(row), key) for one, row, key in zip(facts, rows, keys, strict=True)]
 
 
 def _panel(context: Context, column: Column, facts: MapFacts, row: int, key: str) -> Panel:
     address = None if facts.scale is None else _address(context, column, facts.scale, row, key)
-    return Panel(address, facts)
+    return Panel(address, facts, fade=fade_of(look(context), signed=column.card.signed, fine=facts.fine))
+
+
+def scaling(context: Context) -> Scaling:
+    """Whether maps have a scale each, or those of a method share one."""
+    return "shared" if context.selection.normalise == "shared" else "per image"
+
+
+def look(context: Context) -> Look:
+    """As what maps are drawn."""
+    chosen = [one for one in LOOKS if one == context.selection.look]
+    return chosen[0] if chosen else "heat"
+
+
+def full_colour(panel: Panel) -> str:
+    """What full colour is in this map, as a number, and how much of it is stronger."""
+    facts = panel.facts
+    if facts.scale is None:
+        return ""
+    cut = f", {percent(facts.clipped)} of the map is stronger" if facts.clipped else ""
+    return f"Full colour: {facts.scale:.3g}{cut}."
+
+
+def legend_notes(context: Context, panels: Iterable[Panel]) -> list[str]:
+    """What must be said beside these maps: how they are drawn, what full colour is."""
+    how = look(context)
+    return [text for text in (MEANING[how], maps.scale_note((p.facts for p in panels), scaling(context), how)) if text]
 
 
 def _address(context: Context, column: Column, scale: float, row: int, key: str) -> str:
@@ -84,7 +114,7 @@ def _address(context: Context, column: Column, scale: float, row: int, key: str)
     sample = context.study.samples.iloc[row]
     seen = seen_size(context.scope.run.info.preprocess, int(sample["width"]), int(sample["height"]))
     tiles, signed = context.services.tiles, column.card.signed
-    return heat_tile(tiles, column.maps, row, key, signed=signed, scale=scale, seen=seen)
+    return heat_tile(tiles, column.maps, row, key, signed=signed, scale=scale, seen=seen, look=look(context))
 
 
 def request(

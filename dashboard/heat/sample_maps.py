@@ -11,6 +11,7 @@ import numpy as np
 from dashboard.drawing.tiles import outline_tile, picture_tile, seen_size
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
+from dashboard.heat.evidence import full_colour
 from dashboard.heat.map_grid import Frame, Row, Stack
 from xai_core.answers.maps import Column
 from xai_core.answers.sample import Explained, Sample, explained, on_mask
@@ -50,7 +51,6 @@ def shape_of(context: Context, row: int) -> float:
 
 def _stack(column: Column, panel: evidence.Panel, one: Explained, *, base: str, shape: float, mask: str) -> Stack:
     card, title = column.card, "".join(one.title)
-    full = "" if panel.facts.scale is None else f" Full colour: {panel.facts.scale:.3g}."
-    about = f"{card.summary} Limits: {card.blind_spot}{full}"
+    about = f"{card.summary} Limits: {card.blind_spot} {full_colour(panel)}".strip()
     frame = Frame(panel, card, f"{card.title} – {title[:1].lower()}{title[1:]}", about)
     return Stack(base, shape, [frame], card.title, panel.facts.notes, mask)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from dashboard.drawing.looks import FADED, faded
 from dashboard.drawing.tiles import picture_tile
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.text import visible
 from xai_core.answers.cell import caption
 
-TILE, GAP, HEAD, LEGEND = 168, 8, 26, 40
+TILE, GAP, HEAD, LEGEND = 168, 8, 26, 20
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _INK, _PAPER, _EMPTY = "#1a2422", "#ffffff", "#eef1ee"
 _OPACITY = 0.75
 
@@ -30,15 +33,18 @@ def cell_sheet(context: Context, rows: NDArray[np.int64]) -> bytes:
     panels = [evidence.panels(context, column, rows) for column in columns]
     line = TILE + HEAD + GAP
     width = max(560, GAP + (len(columns) + 1) * (TILE + GAP))
-    sheet = Image.new("RGB", (width, HEAD + len(rows) * line + LEGEND), _PAPER)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    font = ImageFont.load_default(13)
+    foot = _wrapped(_foot(context, list(chain(*panels))), font, width - 2 * GAP)
+    sheet = Image.new("RGB", (width, HEAD + len(rows) * line + GAP + len(foot) * LEGEND), _PAPER)
+    pen = ImageDraw.Draw(sheet)
     for place, title in enumerate(["Original", *(column.card.title for column in columns)]):
         pen.text((GAP + place * (TILE + GAP), 6), _shortened(pen, title, font), _INK, font)
     for i, row in enumerate(rows):
         top = HEAD + i * line
         pen.text((GAP, top + 5), _caption(context, int(row)), _INK, font)
         _draw_line(context, sheet, int(row), [found[i] for found in panels], top + HEAD)
-    pen.text((GAP, sheet.height - LEGEND + 10), _foot(context), _INK, font)
+    for place, text in enumerate(foot):
+        pen.text((GAP, sheet.height - LEGEND * (len(foot) - place) + 2), text, _INK, font)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()
@@ -53,9 +59,16 @@ def _draw_line(context: Context, sheet: Image.Image, row: int, panels: Sequence[
             sheet.paste(_EMPTY, (left, top, left + base.width, top + base.height))
             continue
         layer = _fetched(context, panel.address, size=base.size)
-        alpha = layer.getchannel("A").point(lambda value: round(value * _OPACITY))
-        sheet.paste(base, (left, top))
+        opacity = _OPACITY if evidence.look(context) in ("heat", "cells") else 1.0
+        alpha = layer.getchannel("A").point(lambda value, opacity=opacity: round(value * opacity))
+        sheet.paste(_under(context, base, panel), (left, top))
         sheet.paste(layer.convert("RGB"), (left, top), alpha)
+
+
+def _under(context: Context, base: Image.Image, panel: evidence.Panel) -> Image.Image:
+    """The picture as it lies under a map: in its colours, faded, or nothing of it."""
+    alone = evidence.look(context) == "alone"
+    return base if panel.fade is None else faded(base, panel.fade, 0.0 if alone else FADED)
 
 
 def _fetched(context: Context, address: str, size: tuple[int, int] | None = None) -> Image.Image:
@@ -74,13 +87,24 @@ def _caption(context: Context, row: int) -> str:
     return visible(caption(context.scope, row))
 
 
-def _foot(context: Context) -> str:
-    scale = "one scale per method" if context.selection.normalise == "shared" else "each map up to its own maximum"
-    shown = f"{context.study.name}, run {context.selection.run}; evidence for: {context.selection.target}; {scale}"
-    return visible(shown)
+def _foot(context: Context, panels: Sequence[evidence.Panel]) -> str:
+    shown = f"{context.study.name}, run {context.selection.run}; evidence for: {context.selection.target}."
+    return visible(" ".join([shown, *evidence.legend_notes(context, panels)]))
 
 
-def _shortened(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _wrapped(text: str, font: Font, width: int) -> list[str]:
+    """Lines of at most `width` pixels, broken between words."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _shortened(pen: ImageDraw.ImageDraw, text: str, font: Font) -> str:
     while len(text) > 4 and pen.textlength(text, font) > TILE:
         text = text[:-2].rstrip() + "…"
     return text

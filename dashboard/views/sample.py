@@ -15,6 +15,7 @@ from dashboard.text import escaped
 from dashboard.widgets.annotate import annotate
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.heat_grid import heat_grid
+from dashboard.widgets.legend import look_choice
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import layer_choice, settings_form
 from dashboard.widgets.pending import ask, live
@@ -34,10 +35,6 @@ URL = "sample"
 ORDER = 30
 
 _SCALES = {"each": "Per map", "shared": "Per method"}
-_SCALED = {
-    "each": "Each map is drawn up to its own maximum: colours cannot be compared between maps.",
-    "shared": "The maps of a method share one maximum: weaker evidence looks weaker.",
-}
 
 
 def render(context: Context) -> None:
@@ -102,16 +99,17 @@ def _choices(context: Context, columns: list[Column]) -> None:
             "Colour scale",
             list(_SCALES),
             format_func=_SCALES.__getitem__,
-            help="Per map: each up to its own maximum. Per method: one maximum for the rows below.",
+            help="Per map: each has a scale of its own. Per method: one for the rows below, weak maps look weak.",
             **session.bound("normalise", context.selection.normalise),
         )
+        look_choice(context)
         layer_choice(context, columns)
     settings_form(context, columns)
 
 
 def _maps(context: Context, sample: Sample, known: list[Column]) -> None:
-    scaling, columns = _SCALED[context.selection.normalise], refreshed(context.run, known)
+    columns = refreshed(context.run, known)
     found = rows(context, sample, columns)
     panels = [[row.stacks[place].frames[0].panel for row in found] for place in range(len(columns))]
     said_of_maps(context, columns, panels, np.array([sample.row]))
-    heat_grid(found, key="maps", scaling=scaling)
+    heat_grid(context, found, key="maps")

@@ -19,6 +19,7 @@ from dashboard.text import plain
 from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.gallery import ClassLine, gallery
+from dashboard.widgets.legend import look_choice
 from dashboard.widgets.movement import movement_card
 from dashboard.widgets.one_method import one_method
 from xai_core.answers.cell import page_of
@@ -113,6 +114,7 @@ def _listed(context: Context, baseline: Run, cell: Cell, rows: NDArray[np.int64]
             if method:
                 spec = _target(context, cell)
                 _scale(context)
+            look_choice(context)
     sides = [(side, _column(side, method) if side in able else None) for side in contexts]
     silent = [side.selection.run for side, column in sides if column is None]
     if silent:
@@ -150,7 +152,7 @@ def _scale(context: Context) -> None:
         "Colour scale",
         list(_SCALES),
         format_func=_SCALES.__getitem__,
-        help="Per picture: each map up to its own maximum. Per run: one maximum for the run's maps on this page.",
+        help="Per picture: each map has a scale of its own. Per run: one for the run's maps on this page.",
         **session.bound("normalise", context.selection.normalise),
     )
 

@@ -16,6 +16,7 @@ from dashboard.widgets import pending
 from dashboard.widgets.empty import empty
 from dashboard.widgets.explain_more import explain_more
 from dashboard.widgets.gallery import gallery
+from dashboard.widgets.legend import look_choice
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_note
 from dashboard.widgets.said import said_of_maps
@@ -73,12 +74,13 @@ def _choices(context: Context, columns: Sequence[Column]) -> None:
     with st.container(key="gallery-choices"):
         explained = method_picker(context)
         settings_note(context, columns)
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="small"):
             if explained:
                 _evidence_choices(chosen.target, chosen.normalise)
+                look_choice(context)
             sorts = [sort for sort in SORTS if explained or sort != "disagreement"]
             shown = chosen.sort if chosen.sort in sorts else "confidence"
-            st.selectbox("Sort", sorts, format_func=SORTS.__getitem__, width=230, **session.bound("sort", shown))
+            st.selectbox("Sort", sorts, format_func=SORTS.__getitem__, width=175, **session.bound("sort", shown))
 
 
 def _evidence_choices(target: str, normalise: str) -> None:
@@ -93,7 +95,7 @@ def _evidence_choices(target: str, normalise: str) -> None:
         "Colour scale",
         list(_SCALES),
         format_func=_SCALES.__getitem__,
-        help="Per picture: each map up to its own maximum. Per method: one maximum for the whole page.",
+        help="Per picture: each map has a scale of its own. Per method: one for the whole page, weak maps look weak.",
         **session.bound("normalise", normalise),
     )
 

@@ -13,7 +13,6 @@ class Gallery {
   constructor(root) {
     this.box = root.querySelector(".gallery");
     this.cards = root.querySelector(".cards");
-    this.scales = root.querySelector(".scales");
     const [slider, shown] = [root.querySelector("input"), root.querySelector("output")];
     slider.oninput = () => {
       this.box.style.setProperty("--opacity", slider.value);
@@ -26,7 +25,7 @@ class Gallery {
     this.box.querySelector(".bar").hidden = !data.columns.length;
     this.box.classList.toggle("alone", !data.columns.length);
     this.box.classList.toggle("many", data.columns.length > 7);
-    this.scales.replaceChildren(...data.scales.map(scale));
+    show(this.box, data);
     const known = new Map([...this.cards.children].map((card) => [card.dataset.key, card]));
     const cards = data.items.map((item) => this.card(item, data, known.get(String(item.row))));
     // moving nodes would restart pictures and lose the focus, so only what changed place is touched
@@ -58,7 +57,7 @@ class Gallery {
   }
 
   original(item, openable) {
-    const frame = element(openable ? "button" : "div", "frame");
+    const frame = element(openable ? "button" : "div", openable ? "frame opens" : "frame");
     const words = `sample ${item.id}: ${item.classes.map((c) => `${c.role} ${c.name}, ${c.chance}`).join("; ")}`;
     frame.setAttribute("aria-label", openable ? `Open ${words}` : words);
     frame.append(picture(item.base));
@@ -70,14 +69,14 @@ class Gallery {
     const text = JSON.stringify([column.title, item.base, state]);
     const before = tiles.children[place];
     if (before?.dataset.text === text) return;
-    const frame = element("div", "frame");
+    const frame = element(state.heat ? "button" : "div", "frame");
     if (state.none) {
       frame.classList.add("none");
       frame.append("not available");
       frame.title = `${column.title}: ${state.none}`;
     } else {
-      frame.append(picture(state.base ?? item.base));
-      if (state.heat) frame.append(picture(state.heat, "heat"));
+      layers(frame, state.base ?? item.base, state);
+      if (state.heat) this.opens(frame, column, item, state);
       else frame.classList.add("wait");
       frame.title = state.heat ? `${column.title}: ${column.summary}` : `${column.title}: not computed yet`;
       if (state.flag) { const flag = element("span", "flag", "!"); flag.title = state.flag; frame.append(flag); }
@@ -86,6 +85,18 @@ class Gallery {
     made.dataset.text = text;
     made.dataset.state = state.none ? "refused" : state.heat ? "ready" : "waiting";
     before ? before.replaceWith(made) : tiles.append(made);
+  }
+
+  opens(frame, column, item, state) {
+    const title = `${column.title} – sample ${item.id}`;
+    frame.type = "button";
+    frame.setAttribute("aria-label", `${title}. Enlarge`);
+    frame.onclick = () => {
+      const large = element("div", "frame");
+      layers(large, state.base ?? item.large, state);
+      const classes = item.classes.map((one) => `${one.role}: ${one.name}${one.chance && ` ${one.chance}`}`).join(" · ");
+      enlarge(this.box, frame, title, large, [[classes, state.note].filter(Boolean).join(" · "), column.summary, state.flag, state.full]);
+    };
   }
 }
 

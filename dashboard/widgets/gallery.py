@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard.drawing.colours import css_gradient, sign_scale, strength_scale
-from dashboard.drawing.tiles import picture_tile
+from dashboard.drawing.looks import FADED
+from dashboard.drawing.tiles import LARGE_SIDE, picture_tile
 from dashboard.frame import session
 from dashboard.frame.context import Context
-from dashboard.heat.evidence import Panel
+from dashboard.heat.evidence import Panel, full_colour, legend_notes, look
 from dashboard.text import visible
+from dashboard.widgets.legend import scales
 from xai_core.answers.maps import Column
 from xai_core.words import percent
 
@@ -27,14 +29,12 @@ _HTML = """
     <label class="opacity">Heatmap opacity
       <input type="range" min="0" max="1" step="0.01" value="0.75"><output>75 %</output></label>
     <div class="scales" style="display:contents"></div>
+    <p class="said"></p>
   </div>
   <div class="cards"></div>
+  <dialog></dialog>
 </div>
 """
-_SCALED = {
-    "each": "Each map is drawn up to its own maximum: colours cannot be compared between pictures.",
-    "shared": "All maps of a method on this page share one maximum: weak ones look weak.",
-}
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class ClassLine:
 @cache
 def _component() -> Any:
     here = Path(__file__)
-    files = (here.with_suffix(".css"), here.with_suffix(".js"), here.with_name("tiles.js"))
-    css, js, tiles = (file.read_text(encoding="utf-8") for file in files)
-    return st.components.v2.component("second_look_gallery", html=_HTML, css=css, js=js + tiles)
+    names = ("gallery.css", "tiles.css", "gallery.js", "tiles.js")
+    css, common, js, tiles = (here.with_name(name).read_text(encoding="utf-8") for name in names)
+    return st.components.v2.component("second_look_gallery", html=_HTML, css=css + common, js=js + tiles)
 
 
 def gallery(
@@ -95,7 +95,10 @@ def gallery(
             _item(context, int(row), [list_[i] for list_ in panels], headings[i] if headings else None)
             for i, row in enumerate(rows)
         ],
-        "scales": _scales(columns, context.selection.normalise),
+        "scales": [] if look(context) == "outline" else scales([column.card for column in columns], "for the target"),
+        "said": " ".join(legend_notes(context, chain(*panels))),
+        "look": look(context),
+        "faded": FADED,
         "openable": session.has_page("sample"),
         "chosen": context.selection.sample,
     }
@@ -108,6 +111,7 @@ def _item(context: Context, row: int, panels: Sequence[Panel], heading: Sequence
         "row": row,
         "id": visible(context.study.samples["id"].iat[row]),
         "base": picture_tile(context.services.tiles, context.study, context.run, row),
+        "large": picture_tile(context.services.tiles, context.study, context.run, row, side=LARGE_SIDE),
         "classes": [line.data() for line in (heading or _classes(context, row))],
         "tiles": [_tile(panel) for panel in panels],
     }
@@ -117,7 +121,8 @@ def _tile(panel: Panel) -> dict[str, str]:
     if panel.reason:
         return {"none": visible(panel.reason)}
     tile = {"heat": panel.address} if panel.address else {}
-    more = {"flag": panel.facts.caution, "base": panel.picture, "note": panel.note}
+    more = {"flag": panel.facts.caution, "base": panel.picture, "note": panel.note, "fade": panel.fade}
+    more["full"] = full_colour(panel) if panel.address else ""
     return tile | {name: text for name, text in more.items() if text}
 
 
@@ -131,17 +136,3 @@ def _classes(context: Context, row: int) -> list[ClassLine]:
         return ClassLine(role, context.study.class_names[index], share, right=index == label)
 
     return [one("Correct", label)] if label == predicted else [one("True", label), one("Predicted", predicted)]
-
-
-def _scales(columns: Sequence[Column], normalise: str) -> list[dict[str, str]]:
-    note = _SCALED[normalise]
-    found = []
-    if any(not column.card.signed for column in columns):
-        title = f"Strength of evidence for the target. {note}"
-        found.append({"low": "none", "high": "strongest", "gradient": css_gradient(strength_scale()), "title": title})
-    if any(column.card.signed for column in columns):
-        title = f"Signed evidence; zero is transparent. {note}"
-        found.append(
-            {"low": "against", "high": "for the target", "gradient": css_gradient(sign_scale()), "title": title}
-        )
-    return found

@@ -1,6 +1,5 @@
-// Heatmaps of a few pictures in rows. Opacity, the way of looking and the enlarged view work without the server.
+// Heatmaps of a few pictures in rows. Opacity, the original and the enlarged view work without the server.
 
-const LOOKS = [["original", "Original"], ["both", "Superimposed"], ["heat-only", "Heatmap"]];
 const boards = new WeakMap();
 
 export default function ({ data, parentElement }) {
@@ -13,34 +12,15 @@ class Board {
   constructor(root) {
     this.box = root.querySelector(".board");
     this.rows = root.querySelector(".rows");
-    this.scales = root.querySelector(".scales");
-    this.dialog = root.querySelector("dialog");
-    this.dialog.onclick = (event) => { if (event.target === this.dialog) this.dialog.close(); };
     const [slider, shown] = [root.querySelector("input[type=range]"), root.querySelector("output")];
     slider.oninput = () => {
       this.box.style.setProperty("--opacity", slider.value);
       shown.textContent = `${Math.round(100 * slider.value)} %`;
     };
-    this.opacity = slider.closest("label");
+    const original = root.querySelector("button.original");
+    original.onclick = () => original.setAttribute("aria-pressed", this.box.classList.toggle("bare"));
     this.outline = root.querySelector("label.outline");
     this.outline.onchange = (event) => this.box.classList.toggle("plain", !event.target.checked);
-    this.looks = LOOKS.map(([key, title]) => this.look(key, title));
-    root.querySelector(".looks").append(...this.looks);
-    this.show("both");
-  }
-
-  look(key, title) {
-    const button = element("button", "", title);
-    button.type = "button";
-    button.dataset.look = key;
-    button.onclick = () => this.show(key);
-    return button;
-  }
-
-  show(key) {
-    for (const [name] of LOOKS) this.box.classList.toggle(name, name === key);
-    for (const button of this.looks) button.setAttribute("aria-pressed", button.dataset.look === key);
-    this.opacity.style.display = key === "both" ? "" : "none";
   }
 
   update(data) {
@@ -48,8 +28,8 @@ class Board {
     this.box.classList.toggle("many", !data.flow && data.columns > 6);
     this.box.style.setProperty("--columns", data.columns);
     this.box.style.setProperty("--odd", data.odd);
+    show(this.box, data);
     this.outline.hidden = !data.rows.some((row) => row.cells.some((cell) => cell.mask));
-    this.scales.replaceChildren(...data.scales.map(scale));
     data.rows.forEach((row, place) => this.row(row, place));
     while (this.rows.children.length > data.rows.length) this.rows.lastElementChild.remove();
   }
@@ -85,16 +65,8 @@ class Board {
     if (!frame.heat) return made;
     made.type = "button";
     made.setAttribute("aria-label", `${frame.title}. Enlarge`);
-    made.onclick = () => this.enlarge(cell, frame);
+    made.onclick = () => enlarge(this.box, made, frame.title, filled(element("div", "frame"), cell, frame), [frame.about]);
     return made;
-  }
-
-  enlarge(cell, frame) {
-    const header = element("header"), close = element("button", "", "Close");
-    close.onclick = () => this.dialog.close();
-    header.append(element("span", "", frame.title), close);
-    this.dialog.replaceChildren(header, filled(element("div", "frame"), cell, frame), element("p", "", frame.about));
-    this.dialog.showModal();
   }
 }
 
@@ -107,12 +79,10 @@ function filled(made, cell, frame) {
     made.title = `${frame.title}: ${frame.none}`;
     return made;
   }
-  made.append(picture(cell.base));
+  layers(made, cell.base, frame);
   made.title = frame.heat ? `${frame.title}. ${frame.about}` : `${frame.title}: not computed yet`;
-  if (!frame.heat) { made.classList.add("wait"); return made; }
-  made.style.setProperty("--ground", frame.ground);
-  made.append(picture(frame.heat, "heat"));
-  if (cell.mask) made.append(picture(cell.mask, "mask"));
+  if (!frame.heat) made.classList.add("wait");
+  else if (cell.mask) made.append(picture(cell.mask, "mask"));
   return made;
 }
 

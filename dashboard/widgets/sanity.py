@@ -16,17 +16,13 @@ from dashboard.heat import evidence
 from dashboard.heat.map_grid import Frame, Row, Stack
 from dashboard.text import plain
 from dashboard.widgets.heat_grid import heat_grid
+from dashboard.widgets.legend import look_choice
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
 from xai_core.answers.maps import Column
 from xai_core.answers.sanity import MEASURES, READ_AS, SPEC, Checked, Sanity
 from xai_core.similarities import SIMILARITIES
-
-_SCALED = {
-    "each": "Each map is drawn up to its own maximum.",
-    "shared": "The maps of a method and a model share one maximum.",
-}
 
 
 def conclusions(found: Sanity) -> None:
@@ -71,8 +67,9 @@ def _strip(one: Checked, measure: str) -> Strip:
 def pairs(context: Context, both: Sequence[tuple[Column, Column]], rows: NDArray[np.int64]) -> None:
     """The maps: trained above, randomised below."""
     part("The maps")
+    look_choice(context)
     shown = [_row(context, *columns, rows) for columns in both]
-    heat_grid(shown, key="pairs", scaling=_SCALED[context.selection.normalise], flow=True)
+    heat_grid(context, shown, key="pairs", flow=True)
 
 
 def _row(context: Context, first: Column, second: Column, rows: NDArray[np.int64]) -> Row:

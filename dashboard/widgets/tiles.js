@@ -17,6 +17,36 @@ function scale({ title, low, high, gradient }) {
   return box;
 }
 
+// The open view: how maps are drawn, what is said of it. `bar` is the part that holds legend and opacity.
+function show(box, data) {
+  for (const look of ["heat", "cells", "outline", "alone"]) box.classList.toggle(`look-${look}`, data.look === look);
+  box.style.setProperty("--faded", data.faded);
+  box.querySelector(".scales").replaceChildren(...data.scales.map(scale));
+  box.querySelector(".said").textContent = data.said;
+}
+
+// A map over its picture. `state` has its address (`heat`), and where the picture under it fades to (`fade`).
+function layers(frame, base, state) {
+  frame.append(picture(base));
+  if (state.heat) frame.append(picture(state.heat, "heat"));
+  if (state.heat && state.fade) frame.classList.add(state.fade);
+}
+
+// One tile large, with the lines below it; Escape closes, and the focus returns to where it was.
+function enlarge(box, opener, title, frame, lines) {
+  const dialog = box.querySelector("dialog"), header = element("header"), close = element("button", "", "Close");
+  close.type = "button";
+  close.onclick = () => dialog.close();
+  header.append(element("span", "", title), close);
+  const legend = element("div", "legend");
+  legend.append(...[...box.querySelectorAll(".bar .scale")].map((one) => one.cloneNode(true)));
+  const said = [...lines, box.querySelector(".said").textContent].filter(Boolean);
+  dialog.replaceChildren(header, frame, legend, ...said.map((line) => element("p", "", line)));
+  dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
+  dialog.onclose = () => { dialog.replaceChildren(); if (opener.isConnected) opener.focus(); };
+  dialog.showModal();
+}
+
 function element(tag, style = "", text = "") {
   const made = document.createElement(tag);
   if (style) made.className = style;

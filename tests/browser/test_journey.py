@@ -114,6 +114,30 @@ def test_every_page_stands_in_both_schemes(
     assert not watch.problems
 
 
+def test_a_tile_opens_large_by_key_and_the_way_of_drawing_goes_along(
+    address: str, demo: Study, person: BrowserContext
+) -> None:
+    true, predicted = largest(demo, "baseline")
+    where = f"confusion?study=garments&run=baseline&split=test&methods=gradcam&true={true}&predicted={predicted}"
+    page, watch = opened(person, address, f"{where}&look=cells")
+    gallery_shows(page, title_of(names(demo), true, predicted))
+    tile, large = (
+        page.locator(".st-key-gallery button.frame[aria-label$='Enlarge']").first,
+        page.locator("dialog[open]"),
+    )
+    tile.focus()
+    for key in ("Enter", "Space"):
+        page.keyboard.press(key)
+        expect(large).to_contain_text("8 by 8 cells")
+        expect(large).to_contain_text("Full colour:")
+        page.keyboard.press("Escape")
+        expect(large).to_have_count(0)
+        expect(tile).to_be_focused()
+    page.get_by_role("link", name="Sample").click()
+    expect(page).to_have_url(re.compile("/sample.*look=cells"))
+    assert not watch.problems
+
+
 def test_a_hostile_link_is_answered_with_a_note(address: str, person: BrowserContext) -> None:
     where = "confusion?study=../../etc&run=%3Cscript%3Ealert(1)%3C/script%3E&true=99&predicted=-1&methods=;DROP"
     page, watch = opened(person, address, where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import shutil
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import pytest
 from numpy.typing import NDArray
 
 from dashboard.frame.context import Services, Studies, use_services
+from dashboard.heat.evidence import legend_notes
 from dashboard.widgets import cell_gallery, class_maps, sanity
 from tests.conftest import ROOT
 from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import finish_all, opened, words
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.store.study import Study
+from xai_core.triage.looks import LOOKS, MEANING, Look
 
 Capture = pytest.CaptureFixture[str]
 CELL = ("Dress", "Skirt")
@@ -161,6 +164,33 @@ def test_agreement(demo: Services, garments: Path, capsys: Capture, monkeypatch:
     ids = study.samples["id"].iloc[cards[-1]].tolist()
     assert ids == [sample["id"] for sample in result["samples"]]
     assert len(ids) == 14
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_full_colour(
+    look: Look, demo: Services, garments: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number and the sentence beside the colours are the command's, however maps are drawn."""
+    true, predicted = index(Study.open(garments), *CELL)
+    command = ["show", garments, "cell", "--cell", ":".join(CELL), "--run", "baseline", "--methods", "gradcam,lrp"]
+    result, text = said(capsys, *command, "--look", look)
+    seen: list[Any] = []
+    gallery = cell_gallery.gallery
+
+    def noted(*asked: Any, **named: Any) -> int | None:
+        seen.append(asked)
+        return gallery(*asked, **named)
+
+    monkeypatch.setattr(cell_gallery, "gallery", noted)
+    opened("confusion", run="baseline", methods="gradcam,lrp", true=true, predicted=predicted, look=look)
+    context, _, _, panels = seen[-1]
+    assert [[p.facts.scale for p in of_method] for of_method in panels] == [
+        [one["full_colour"] for one in of_method] for of_method in result["maps"].values()
+    ]
+    assert ("99th percentile" in result["full_colour"]) == (look in ("heat", "alone"))
+    assert (result["full_colour"] == "") == (look == "outline")
+    assert legend_notes(context, chain(*panels)) == [part for part in (MEANING[look], result["full_colour"]) if part]
+    assert result["full_colour"] in text
 
 
 def test_sanity(served: Services, capsys: Capture, figures: dict[str, go.Figure]) -> None:

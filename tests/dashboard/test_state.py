@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.frame.state import NORMALISE, ORDERS, RATES, SORTS, TARGETS, Selection, from_query, to_query
+from dashboard.frame.state import LOOK_KEYS, NORMALISE, ORDERS, RATES, SORTS, TARGETS, Selection, from_query, to_query
 
 NAMES = st.text(string.ascii_letters + string.digits, min_size=1, max_size=20)
 INDICES = st.integers(0, 10**9 - 1)
@@ -24,6 +24,7 @@ SELECTIONS = st.builds(
     target=st.sampled_from(TARGETS) | INDICES.map(str),
     layer=st.just("") | st.from_regex(r"layer[0-9]\.[0-9]", fullmatch=True),
     normalise=st.sampled_from(NORMALISE),
+    look=st.sampled_from(LOOK_KEYS),
     rates=st.sampled_from(RATES),
     order=st.sampled_from(ORDERS),
     sort=st.sampled_from(SORTS),

@@ -15,11 +15,13 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from dashboard.drawing.colours import heat_layer, sign_scale, strength_scale
+from dashboard.drawing.looks import Fade, cells_layer, fade_of, faded, outline_layer
 from dashboard.drawing.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile, seen_size
 from dashboard.frame.context import Services
 from dashboard.main import SecurityHeaders, tile
 from xai_core.explainers.base import CamParams
 from xai_core.models.preprocess import Preprocess
+from xai_core.triage.looks import LOOKS, Look
 
 SEES_CENTRE = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "crop"}
 
@@ -196,3 +198,60 @@ def test_a_picture_whose_file_is_gone_is_not_found(served: Services) -> None:
     for file in study.data.rglob("*.png"):
         file.unlink()
     assert fetched(picture_tile(served.tiles, study, study.run("net"), 3)).status == 404
+
+
+LOOK_MAPS = {
+    "fine": np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32),
+    "coarse": np.random.default_rng(0).normal(size=(7, 7)).astype(np.float32),
+    "negative": np.full((30, 30), -1, np.float32),
+    "missing": np.full((30, 30), np.nan, np.float32),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("heat", LOOK_MAPS)
+@pytest.mark.parametrize("seen", [(300, 200), (1, 400)])
+def test_every_look_has_the_shape_of_the_picture(look: Look, heat: str, seen: tuple[float, float]) -> None:
+    drawn = decoded(draw_heat(LOOK_MAPS[heat], signed=True, scale=1, seen=seen, look=look))
+    assert drawn.width / drawn.height == pytest.approx(seen[0] / seen[1], abs=0.05)
+
+
+def test_looks_have_addresses_of_their_own(served: Services) -> None:
+    maps = served.studies["pets"].run("net").maps("gradcam", CamParams(), create=True)
+    assert maps is not None
+    maps.put([3], ["1"], np.random.default_rng(0).random((1, 7, 7), np.float32))
+    common: dict[str, Any] = {"signed": False, "scale": 1.0, "seen": (24, 16)}
+    bodies = [fetched(heat_tile(served.tiles, maps, 3, "1", **common, look=look)).body for look in LOOKS]
+    assert len(set(bodies)) == 3  # alone is the same layer, without the picture
+    assert fetched(heat_tile(served.tiles, maps, 3, "1", **common)).body == bodies[0]
+
+
+def test_blocks_are_flat_and_lines_close_around_the_spot() -> None:
+    heat = np.zeros((40, 40), np.float32)
+    heat[16:24, 16:24] = 1
+    blocks = cells_layer(heat, (80, 80), signed=True, scale=25)
+    assert (blocks[30:40, 30:40] == blocks[30, 30]).all()
+    assert blocks[0, 0, 3] == 0
+    line = outline_layer(heat, (160, 160))[..., 3] > 0
+    assert line[80].sum() > 0
+    assert not line[80, 80]
+    assert not line[:40].any()
+    assert not outline_layer(-heat, (160, 160)).any()
+
+
+@pytest.mark.parametrize("to", ["light", "dark"])
+def test_fading_keeps_shapes_and_loses_colour(to: Fade) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8))
+    before, after = np.asarray(picture.convert("L"), float), np.asarray(faded(picture, to), float)
+    assert np.ptp(after, axis=2).max() == 0
+    assert np.corrcoef(before.ravel(), after[..., 0].ravel())[0, 1] > 0.999
+    assert after.min() > 150 if to == "light" else after.max() < 100
+    assert len(np.unique(np.asarray(faded(picture, to, 0)))) == 1
+
+
+def test_only_what_is_lost_on_a_coloured_picture_fades_it() -> None:
+    assert fade_of("heat", signed=False, fine=False) is None
+    assert fade_of("outline", signed=True, fine=True) is None
+    assert fade_of("heat", signed=True, fine=True) == "light"
+    assert fade_of("heat", signed=False, fine=True) == "dark"
+    assert fade_of("alone", signed=False, fine=False) == "dark"

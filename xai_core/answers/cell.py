@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from xai_core.answers.agreement import agreement
 from xai_core.answers.lines import paragraphs, table
-from xai_core.answers.maps import MapFacts, found, target_keys
+from xai_core.answers.maps import MapFacts, found, scale_note, target_keys
 from xai_core.answers.provenance import settings_in_force
 from xai_core.answers.question import Asked, Choice, Question
 from xai_core.answers.sample import said_of_maps
@@ -132,6 +133,7 @@ class CellAnswer:
         samples: all of them, as `members_table`.
         page: the page whose maps are spoken of.
         maps: for each method, by its title, what there is for each sample of the page.
+        full_colour: what full colour means in these maps.
         sentences: what must be known of these maps.
         settings: what is not at its default.
         where: `where camera = A`, as the samples were chosen by their facts, or "".
@@ -144,6 +146,7 @@ class CellAnswer:
     samples: pd.DataFrame
     page: Page
     maps: dict[str, list[MapFacts]]
+    full_colour: str
     sentences: tuple[str, ...]
     settings: str
     where: str = ""
@@ -167,6 +170,7 @@ class CellAnswer:
             "pages": self.page.pages,
             "page_rows": self.page.rows.tolist(),
             "maps": {title: [one.as_json() for one in facts] for title, facts in self.maps.items()},
+            "full_colour": self.full_colour,
             "sentences": list(self.sentences),
             "settings": self.settings,
         }
@@ -180,7 +184,8 @@ class CellAnswer:
         lines = [("sample", "true", "predicted", "loss"), *map(_line, shown.to_dict("records"))]
         order = f"{SORTS[self.sort]}, page {self.page.number} of {self.page.pages}"
         maps = [(title, _states(facts)) for title, facts in self.maps.items()]
-        notes = [*self.sentences, *([f"Not at defaults: {self.settings}."] if self.settings else [])]
+        full = [self.full_colour] if self.full_colour else []
+        notes = [*full, *self.sentences, *([f"Not at defaults: {self.settings}."] if self.settings else [])]
         return paragraphs(head, f"{order}\n{table(lines, right=(1, 2, 3))}", table(maps), "\n".join(notes))
 
 
@@ -208,7 +213,7 @@ def answer(asked: Asked) -> CellAnswer:
     sort = "confidence" if sort == "disagreement" and not by_maps else sort
     page = page_of(ordered, asked.page)
     keys = target_keys(scope.run, page.rows, asked.target) if len(rows) else []
-    facts = [found(column, page.rows, keys, asked.scale) for column in columns] if len(rows) else []
+    facts = [found(column, page.rows, keys, asked.scale, asked.look) for column in columns] if len(rows) else []
     return CellAnswer(
         run=scope.run.name,
         split=scope.split,
@@ -217,11 +222,12 @@ def answer(asked: Asked) -> CellAnswer:
         samples=members_table(scope, ordered) if len(rows) else pd.DataFrame({"row": ordered}),
         page=page,
         maps={column.card.title: of_method for column, of_method in zip(columns, facts, strict=False)},
+        full_colour=scale_note(chain(*facts), asked.scale, asked.look),
         sentences=tuple(said_of_maps(scope, columns, facts, page.rows, asked.target)) if len(rows) else (),
         settings=settings_in_force(columns),
         where=where_words(scope.where).strip(),
     )
 
 
-CHOICES: tuple[Choice, ...] = ("run", "split", "where", "cell", "methods", "target", "scale", "sort", "page")
+CHOICES: tuple[Choice, ...] = ("run", "split", "where", "cell", "methods", "target", "scale", "look", "sort", "page")
 QUESTION = Question("cell", "Which samples are in a cell, and what is said of their maps?", CHOICES, answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -22,11 +22,9 @@ from xai_core.store.obstacles import obstacle
 from xai_core.store.run import Run
 from xai_core.triage.confusion import Cell
 from xai_core.triage.identities import same_maps
-from xai_core.triage.normalise import PERCENTILE, Scaling, evidence, limits
+from xai_core.triage.looks import Look, cell_sums
+from xai_core.triage.normalise import Scaling, evidence, is_fine, limits, percentile_of, scale_in_words
 from xai_core.types import Card
-
-COARSE = 20
-"""Maps of at most this many pixels a side come from a layer: their maximum is the scale, not a quantile."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class MapFacts:
         state: `stored`, `refused`, or `missing`: still to be computed.
         reason: why it is refused; None where it is not.
         scale: the value drawn as full strength; None where there is no map.
+        fine: whether the map has a value per pixel.
+        clipped: share of its values that are stronger than full strength.
         diagnostics: what the method says of this map, by name.
         on_object: how much of its evidence lies on the picture's mask; None where that is not asked, or there is none.
     """
@@ -53,6 +53,8 @@ class MapFacts:
     state: Literal["stored", "refused", "missing"] = "missing"
     reason: str | None = None
     scale: float | None = None
+    fine: bool = False
+    clipped: float = 0.0
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     on_object: OnObject | None = None
 
@@ -72,6 +74,7 @@ class MapFacts:
             "state": self.state,
             "reason": self.reason,
             "full_colour": self.scale,
+            "clipped": self.clipped,
             "caution": self.caution,
             "notes": [note.text for note in self.notes],
             "on_object": self.on_object.as_json() if self.on_object else None,
@@ -130,27 +133,41 @@ def target_keys(run: Run, rows: Rows, spec: str) -> list[str]:
     return [target.key for target in run.targets(rows, spec)]
 
 
-def found(column: Column, rows: Rows, keys: Sequence[str], scaling: Scaling) -> list[MapFacts]:
+def found(column: Column, rows: Rows, keys: Sequence[str], scaling: Scaling, look: Look = "heat") -> list[MapFacts]:
     """What is stored, by pairs of row and resolved target.
 
     Args:
-        scaling: `per image`: each map by its own maximum; `shared`: all of these by one.
+        scaling: `per image`: each map by its own scale; `shared`: all of these by one.
+        look: as what they are drawn: the scale is that of what is seen.
     """
     if column.maps is None:
         return [MapFacts()] * len(rows)
     stored = column.maps.get(rows, keys)
     shown = evidence(stored.maps, signed=column.card.signed)
-    coarse = bool(shown.size) and max(shown.shape[1:]) <= COARSE
-    scales = limits(shown, scaling=scaling, percentile=100.0 if coarse else PERCENTILE)
-    return [_facts(stored, i, float(scales[i]) or 1.0) for i in range(len(rows))]
+    fine = is_fine(shown)
+    if look == "cells":
+        shown = cell_sums(shown)
+    scales = limits(shown, scaling=scaling, percentile=percentile_of(shown))
+    clipped = [
+        float((np.abs(one) > scale).mean()) if one.size else 0.0 for one, scale in zip(shown, scales, strict=True)
+    ]
+    return [_facts(stored, i, float(scales[i]) or 1.0, fine, clipped[i]) for i in range(len(rows))]
 
 
-def _facts(stored: StoredMaps, i: int, scale: float) -> MapFacts:
+def scale_note(facts: Iterable[MapFacts], scaling: Scaling, look: Look = "heat") -> str:
+    """What full colour means for these maps, in a sentence; "" where none is stored, or colour means nothing."""
+    if look == "outline":
+        return ""
+    kinds = {one.fine and look != "cells" for one in facts if one.scale is not None}
+    return scale_in_words(scaling, fine=True in kinds, coarse=False in kinds)
+
+
+def _facts(stored: StoredMaps, i: int, scale: float, fine: bool, clipped: float) -> MapFacts:
     if stored.state[i] != STORED:
         refused = stored.state[i] == REFUSED
         return MapFacts("refused" if refused else "missing", stored.refusals[i] if refused else None)
     told = {name: float(values[i]) for name, values in stored.diagnostics.items() if np.isfinite(values[i])}
-    return MapFacts("stored", None, scale, told)
+    return MapFacts("stored", None, scale, fine, clipped, told)
 
 
 def refusals(wanted: Sequence[Column], facts: Sequence[Sequence[MapFacts]]) -> list[str]:

@@ -17,10 +17,11 @@ from xai_core.store.facts import Condition
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.confusion import Cell
+from xai_core.triage.looks import Look
 from xai_core.triage.normalise import Scaling
 
 Choice = Literal[
-    "run", "split", "where", "cell", "sample", "methods", "target", "scale", "sort", "page", "rates", "other"
+    "run", "split", "where", "cell", "sample", "methods", "target", "scale", "look", "sort", "page", "rates", "other"
 ]
 """What a question may be narrowed by; a command has a flag for each, a page a widget."""
 
@@ -53,6 +54,7 @@ class Asked:
         layer: for class activation maps; "" for the one the architecture declares.
         target: what maps explain: one of TARGET_SPECS or a class index as text.
         scale: `per image`: each map by its own maximum, or `shared` by all of a method.
+        look: as what maps are drawn, one of LOOKS: the scale is that of what is seen.
         sort: one of SORTS, or `disagreement`.
         page: of the samples of a cell, from 1.
         rates: cells show the `count`, shares per `true` class or per `predicted` class.
@@ -70,6 +72,7 @@ class Asked:
     layer: str = ""
     target: str = "predicted"
     scale: Scaling = "per image"
+    look: Look = "heat"
     sort: str = "confidence"
     page: int = 1
     rates: Literal["count", "true", "predicted"] = "count"

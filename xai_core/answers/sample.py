@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from xai_core.answers.maps import (
     refusals,
     same,
     same_for_every_class,
+    scale_note,
 )
 from xai_core.answers.on_object import on_object, seen_mask
 from xai_core.answers.provenance import Provenance, provenance
@@ -28,6 +30,7 @@ from xai_core.errors import BadInput, NotFound
 from xai_core.store.facts import Value, said
 from xai_core.store.run import Run
 from xai_core.triage.confusion import Cell
+from xai_core.triage.looks import Look
 from xai_core.triage.normalise import Scaling
 from xai_core.types import Array, Target
 from xai_core.words import cell_name, percent
@@ -198,11 +201,11 @@ def _share(probabilities: Array, index: int) -> str:
 
 
 def maps_of(
-    columns: Sequence[Column], sample: Sample, wanted: Sequence[Explained], scaling: Scaling
+    columns: Sequence[Column], sample: Sample, wanted: Sequence[Explained], scaling: Scaling, look: Look
 ) -> list[list[MapFacts]]:
     """For each method what there is to say of its map for each target."""
     rows, keys = np.full(len(wanted), sample.row), [one.target.key for one in wanted]
-    return [found(column, rows, keys, scaling) for column in columns]
+    return [found(column, rows, keys, scaling, look) for column in columns]
 
 
 def on_mask(
@@ -243,6 +246,7 @@ class SampleAnswer:
         title, facts: what became of it, which picture it is.
         chances: the largest probabilities.
         explained: what maps explain; `maps`: for each method, by its title, what there is for each of them.
+        full_colour: what full colour means in them.
         sentences: what must be known of the maps.
         lines: the commands that compute them.
         provenance: what they are computed with.
@@ -259,6 +263,7 @@ class SampleAnswer:
     chances: tuple[Chance, ...]
     explained: tuple[Explained, ...]
     maps: dict[str, list[MapFacts]]
+    full_colour: str
     sentences: tuple[str, ...]
     lines: tuple[str, ...]
     provenance: Provenance
@@ -287,6 +292,7 @@ class SampleAnswer:
             "correct": self.correct,
             "probabilities": [asdict(chance) for chance in self.chances],
             "evidence": evidence,
+            "full_colour": self.full_colour,
             "sentences": list(self.sentences),
             "commands": list(self.lines),
             "provenance": self.provenance.as_json(),
@@ -301,7 +307,8 @@ class SampleAnswer:
             parts.append(f"{''.join(one.title)} ({one.note})\n{table(lines)}".rstrip())
         missing = any(facts.state == "missing" for of_method in self.maps.values() for facts in of_method)
         commands = ["What is not computed yet comes with:", *self.lines] if missing else []
-        return paragraphs(*parts, "\n".join(self.sentences), "\n".join(commands))
+        said = [*([self.full_colour] if self.full_colour else []), *self.sentences]
+        return paragraphs(*parts, "\n".join(said), "\n".join(commands))
 
 
 def _said(facts: MapFacts) -> str:
@@ -310,7 +317,8 @@ def _said(facts: MapFacts) -> str:
     if facts.state == "missing":
         return "not computed yet"
     notes = [f"{note.text}{' (!)' if note.odd else ''}" for note in facts.notes]
-    return " · ".join([f"stored, full colour {facts.scale:.3g}", *notes])
+    cut = [f"{percent(facts.clipped)} of it stronger"] if facts.clipped else []
+    return " · ".join([f"stored, full colour {facts.scale:.3g}", *cut, *notes])
 
 
 def answer(asked: Asked) -> SampleAnswer:
@@ -328,7 +336,7 @@ def answer(asked: Asked) -> SampleAnswer:
         id_ = scope.study.samples["id"].iat[row]
         raise BadInput("no prediction for this sample", value=id_, remedy="xai predict asks again, and says why.")
     columns, wanted = asked.columns(scope.run), explained(scope, sample, asked.target)
-    facts_ = on_mask(scope.run, columns, sample, wanted, maps_of(columns, sample, wanted, asked.scale))
+    facts_ = on_mask(scope.run, columns, sample, wanted, maps_of(columns, sample, wanted, asked.scale, asked.look))
     lines = [explain_line(str(scope.study.path), scope.run, columns, row, one.spec) for one in wanted]
     return SampleAnswer(
         run=scope.run.name,
@@ -341,6 +349,7 @@ def answer(asked: Asked) -> SampleAnswer:
         chances=tuple(chances(scope, sample)),
         explained=tuple(wanted),
         maps={column.card.title: list(of_method) for column, of_method in zip(columns, facts_, strict=True)},
+        full_colour=scale_note(chain(*facts_), asked.scale, asked.look),
         sentences=tuple(said_of_maps(scope, columns, facts_, np.array([row]), asked.target)),
         lines=tuple(lines) if columns else (),
         provenance=provenance(scope, columns, row),
@@ -357,5 +366,5 @@ def _row(scope: Scope, asked: Asked, among: Series) -> int:
     return int(among.rows[0])
 
 
-CHOICES: tuple[Choice, ...] = ("run", "split", "where", "cell", "sample", "methods", "target", "scale", "sort")
+CHOICES: tuple[Choice, ...] = ("run", "split", "where", "cell", "sample", "methods", "target", "scale", "look", "sort")
 QUESTION = Question("sample", "Why this one? Its probabilities, and what each map says", CHOICES, answer)

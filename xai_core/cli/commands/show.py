@@ -68,6 +68,9 @@ _FLAGS: dict[str, list[Callable[[argparse.ArgumentParser], argparse.Action]]] = 
     ],
     "target": [_flag("--target", help="what maps explain: predicted (default), true, difference or a class")],
     "scale": [_flag("--scale", choices=("each", "shared"), help="full colour: of each map (default), or of all")],
+    "look": [
+        _flag("--look", choices=("heat", "cells", "outline", "alone"), help="as what maps are drawn; default: heat")
+    ],
     "sort": [_flag("--sort", metavar="ORDER", help="confidence (default), margin, loss or disagreement")],
     "page": [_flag("--page", type=count, metavar="N", help="of the samples of a cell")],
     "rates": [_flag("--rates", choices=("count", "true", "predicted"), help="what cells show; default: count")],
@@ -118,6 +121,7 @@ def _asked(study: Study, args: argparse.Namespace) -> Asked:
         "layer": args.layer,
         "target": target,
         "scale": {"each": "per image"}.get(args.scale, args.scale),
+        "look": args.look,
         "sort": _sort(args.sort) if args.sort else None,
         "page": args.page,
         "rates": args.rates,
