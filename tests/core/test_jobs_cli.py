@@ -53,7 +53,7 @@ def test_long_commands_can_be_begun_as_jobs(begun: Jobs, capsys: Capture, monkey
     assert jobs[explain["job"]]["arguments"]["methods"] == [["ig", {"steps": "9"}], ["gradcam", {}]]
     assert jobs[explain["job"]]["arguments"]["cell"] == [0, 1]
     assert jobs[score["job"]]["arguments"]["metrics"] == [["sparseness", {}]]
-    assert jobs[predict["job"]]["arguments"] == {"run": "net", "splits": ["test"]}
+    assert jobs[predict["job"]]["arguments"] == {"run": "net", "splits": ["test"], "limit": None}
     assert jobs[predict["job"]]["settings"]["device"] == "cpu"
     config = jobs[train["job"]]["arguments"]["config"]
     assert (config["epochs"], config["init"]) == (2, str(begun.study.parent / "weights.pth"))

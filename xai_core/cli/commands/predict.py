@@ -40,8 +40,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         if split not in SPLITS:
             raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
     if args.background:
-        limit = {"limit": args.limit} if args.limit else {}
-        return begun(args, "predict", {"run": args.run_name, "splits": args.splits} | limit)
+        return begun(args, "predict", {"run": args.run_name, "splits": args.splits, "limit": args.limit})
     from xai_core.answers.runs import by_split, doubts
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
