@@ -78,7 +78,7 @@ def test_a_cell_may_be_empty(study: Study, capsys: Capture) -> None:
     ("words", "told"),
     [
         (["overvew"], "no question of this name: overvew. Did you mean overview?"),
-        (["overview", "--cell", "0:1"], "does not use: --cell. It uses --run, --split."),
+        (["overview", "--cell", "0:1"], "does not use: --cell. It uses --run, --split, --where."),
         (["cell"], "which cell?"),
         (["sample", "--sample", "nobody"], "no sample of this name: nobody"),
         (["sample", "--sample", "29"], "no prediction for this sample: sample/00029"),

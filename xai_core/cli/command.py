@@ -171,6 +171,28 @@ def pixels(text: str) -> int:
     return _whole(text, 1, LARGEST_INPUT)
 
 
+def sides(text: str) -> int | tuple[int, int]:
+    """`224`, or `320x256` for height and width; an argparse type."""
+    found = [pixels(side) for side in text.lower().replace("×", "x").split("x", 1)]
+    return found[0] if len(found) == 1 else (found[0], found[1])
+
+
+def colour(text: str) -> tuple[int, ...]:
+    """`114` or `124,116,104`; an argparse type."""
+    found = numbers(text)
+    if not all(value.is_integer() and 0 <= value <= 255 for value in found):
+        raise argparse.ArgumentTypeError(f"{text} is not one or three whole numbers from 0 to 255")
+    return tuple(map(int, found))
+
+
+def share(text: str) -> float:
+    """A part of a whole, above 0 and up to 1; an argparse type."""
+    found = numbers(text)
+    if len(found) != 1 or not 0 < found[0] <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share above 0 and up to 1")
+    return found[0]
+
+
 def port(text: str) -> int:
     """A port to listen on; an argparse type."""
     return _whole(text, 1, 65535)

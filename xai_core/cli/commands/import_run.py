@@ -8,6 +8,7 @@ from typing import Any, get_args
 from xai_core.cli.command import (
     Command,
     at_least_none,
+    colour,
     long_work,
     next_command,
     numbers,
@@ -15,6 +16,8 @@ from xai_core.cli.command import (
     path,
     pixels,
     run_argument,
+    share,
+    sides,
     study_argument,
 )
 from xai_core.errors import BadParameter
@@ -36,7 +39,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weights", type=path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")
-    parser.add_argument("--size", type=_size, metavar="PIXELS|HEIGHTxWIDTH", help="input size it was trained with")
+    parser.add_argument("--size", type=sides, metavar="PIXELS|HEIGHTxWIDTH", help="input size it was trained with")
     parser.add_argument(
         "--resize",
         type=pixels,
@@ -45,7 +48,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "without it, pictures are squashed to --size",
     )
     parser.add_argument(
-        "--crop-share", type=float, metavar="SHARE", help="instead of --resize, as timm's crop_pct: 0.875 of 256 is 224"
+        "--crop-share", type=share, metavar="SHARE", help="instead of --resize, as timm's crop_pct: 0.875 of 256 is 224"
     )
     parser.add_argument(
         "--fit",
@@ -64,7 +67,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="resized without averaging, as on tensors in torch and in OpenCV",
     )
-    parser.add_argument("--fill", type=_colour, metavar="A,B,C", help="0…255, around pictures that are padded")
+    parser.add_argument("--fill", type=colour, metavar="A,B,C", help="0…255, around pictures that are padded")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument(
@@ -76,20 +79,6 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "(default: 200; 0: none)",
     )
     parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
-
-
-def _size(text: str) -> int | tuple[int, int]:
-    """`224`, or `320x256` for height and width; an argparse type."""
-    sides = [pixels(side) for side in text.lower().replace("×", "x").split("x", 1)]
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
-
-
-def _colour(text: str) -> tuple[int, ...]:
-    """`114` or `124,116,104`; an argparse type."""
-    found = numbers(text)
-    if not all(value.is_integer() and 0 <= value <= 255 for value in found):
-        raise argparse.ArgumentTypeError(f"{text} is not one or three whole numbers from 0 to 255")
-    return tuple(map(int, found))
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
