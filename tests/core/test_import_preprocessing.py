@@ -126,8 +126,8 @@ def test_what_was_said_of_the_preprocessing_is_stored_and_told(folder: Path, cap
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--size", "48", "--crop-share", "1.5"], "is above 0 and up to 1: 1.5"),
-        (["--size", "48", "--crop-share", "nan"], "is above 0 and up to 1: nan"),
+        (["--size", "48", "--crop-share", "1.5"], "1.5 is not a share above 0 and up to 1"),
+        (["--size", "48", "--crop-share", "nan"], "nan is not finite"),
         (["--size", "32x64", "--crop-share", "0.9"], "goes with a square alone"),
         (["--size", "48", "--resize", "56", "--crop-share", "0.9"], "Give --resize instead"),
         (["--size", "48", "--fit", "pad", "--resize", "56"], "Leave --resize out"),
