@@ -33,7 +33,7 @@ def main() -> None:
     cell = f"study=garments&split=test&true={dress}&predicted={skirt}"
     with dashboard([study.path]) as address, sync_playwright() as playwright:
         browser = launch(playwright, chromium)
-        page = browser.new_page(viewport={"width": 1440, "height": 1240})
+        page = browser.new_page(viewport={"width": 1440, "height": 1400})
         page.goto(f"{address}/confusion?{cell}&run=baseline")
         ready(page)
         gallery_shows(page, title_of(names, dress, skirt))
