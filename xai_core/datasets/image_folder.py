@@ -23,7 +23,17 @@ from xai_core.datasets.base import (
 )
 from xai_core.datasets.class_list import named
 from xai_core.datasets.layout import Layout, arrange, groups, nested_notes
-from xai_core.datasets.look import Looked, Wanted, file_inside, look, mask_notes, not_read, picture_notes, white_of
+from xai_core.datasets.look import (
+    Looked,
+    Wanted,
+    file_inside,
+    look,
+    mask_notes,
+    not_read,
+    picture_notes,
+    united_mask,
+    white_of,
+)
 from xai_core.datasets.masks import Masks, find_masks
 from xai_core.datasets.walk import LeftOut, walk
 from xai_core.errors import BadInput, BadParameter, NotFound
@@ -33,7 +43,6 @@ from xai_core.pictures import (
     fixed_range,
     full_range,
     own_range,
-    read_mask,
     read_picture,
 )
 from xai_core.text import comma_list, counted, listed, plain_name
@@ -132,13 +141,7 @@ class ImageFolder:
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask, of all its files; None where there is no file. An empty one says that nothing is there."""
-        if not row.get("has_mask", True):
-            return None
-        files = self.mask_files(row)
-        if not files:
-            return None
-        size = (int(row["width"]), int(row["height"])) if "width" in row else self.picture(row).size
-        return np.logical_or.reduce([read_mask(path, size) for path in files])
+        return united_mask(row, self.mask_files(row), self.picture)
 
     def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
         """All files of the object's mask."""

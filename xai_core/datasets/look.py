@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from xai_core.errors import BadInput
 from xai_core.pictures import (
@@ -219,3 +221,19 @@ def picture_notes(infos: Mapping[str, PictureInfo]) -> list[str]:
     if many:
         notes.append(f"Of {counted(len(many), 'file')} with several frames the first is read ({listed(many)}).")
     return notes
+
+
+def united_mask(
+    row: Mapping[str, Any], files: Sequence[Path], picture: Callable[[Mapping[str, Any]], Image.Image]
+) -> NDArray[np.bool_] | None:
+    """A sample's mask `(height, width)`, of all its files; None where there is none. An empty one: nothing is there.
+
+    Args:
+        row: of the sample table, or as much of it as there is while it is made.
+        files: of the mask.
+        picture: reads the sample's picture, whose size is asked for where the row does not tell it.
+    """
+    if not files or not row.get("has_mask", True):
+        return None
+    size = (int(row["width"]), int(row["height"])) if "width" in row else picture(row).size
+    return np.logical_or.reduce([read_mask(path, size) for path in files])

@@ -25,13 +25,13 @@ from xai_core.datasets.columns import (
     place_of,
     refuse_labels,
 )
-from xai_core.datasets.look import Wanted, file_inside, look, mask_notes, not_read, picture_notes, white_of
+from xai_core.datasets.look import Wanted, file_inside, look, mask_notes, not_read, picture_notes, united_mask, white_of
 from xai_core.datasets.split_words import split_named
 from xai_core.datasets.table_files import Files
 from xai_core.datasets.walk import LeftOut
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
-from xai_core.pictures import GreyRange, fixed_range, full_range, own_range, read_mask, read_picture
+from xai_core.pictures import GreyRange, fixed_range, full_range, own_range, read_picture
 from xai_core.tables import Table, read_any_table
 from xai_core.text import comma_list, counted, listed, plain_name
 from xai_core.types import SPLITS, Card, Progress, Split, silent
@@ -144,13 +144,7 @@ class TableOfPictures:
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask, of all its files; None where the table names none. An empty one says: nothing is there."""
-        if not row.get("has_mask", True):
-            return None
-        files = self.mask_files(row)
-        if not files:
-            return None
-        size = (int(row["width"]), int(row["height"])) if "width" in row else self.picture(row).size
-        return np.logical_or.reduce([read_mask(path, size) for path in files])
+        return united_mask(row, self.mask_files(row), self.picture)
 
     def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
         """The files of the object's mask, as the table names them now."""
