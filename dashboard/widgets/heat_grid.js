@@ -90,7 +90,7 @@ function caption(cell) {
   const made = element("figcaption");
   if (cell.caption) made.append(element("span", "", cell.caption));
   for (const note of cell.notes) {
-    const line = element("small", note.odd ? "odd" : "", note.text);
+    const line = element("small", note.odd ? "odd" : "", note.text.replaceAll(" %", "\u00a0%")); // a sign stays with its number
     line.title = note.title;
     made.append(line);
   }
