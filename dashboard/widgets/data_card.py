@@ -102,6 +102,9 @@ def _details(card: DataCard) -> None:
     if len(card.crossing):
         with st.expander(f"The same picture in two splits: {len(card.crossing):,}"):
             st.dataframe(card.crossing, hide_index=True, column_config={"samples": "Samples", "splits": "Splits"})
+    if card.near is not None and len(card.near):
+        with st.expander(f"Nearly the same picture in two splits: {len(card.near):,}"):
+            st.dataframe(card.near, hide_index=True, column_config={"samples": "Samples", "splits": "Splits"})
     if card.unreadable:
         with st.expander(f"Unreadable files: {len(card.unreadable):,}"):
             st.dataframe(pd.DataFrame(card.unreadable, columns=["File", "Why"]), hide_index=True)

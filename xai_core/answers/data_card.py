@@ -20,6 +20,10 @@ SHOWN_CLASSES = 30
 """With more classes than this, the data card shows the largest and the smallest ones."""
 
 _LEAK = "The same picture in two splits: a model looks better than it is where it is tested on what it was trained on."
+_NEAR = (
+    "Nearly the same picture in two splits, such as one that was saved again or made smaller. Look at some: they are "
+    "told by a perceptual hash, which knows no crops and no turns."
+)
 _MASKS = "With masks it can be measured how much of a heatmap lies on the object."
 _UNEVEN = 10
 """From this ratio of the largest to the smallest class on, a person should look twice."""
@@ -44,6 +48,7 @@ class DataCard:
         facts: its entries.
         classes: names; `counts` one row per class: samples of each of SPLITS, and `n` in all.
         crossing: groups of identical samples in several splits: `samples` (ids) and `splits`, as text.
+        near: likewise, those that look nearly the same and are not identical; None where nobody looked.
         unreadable: (file, reason).
     """
 
@@ -53,6 +58,7 @@ class DataCard:
     classes: tuple[str, ...]
     counts: pd.DataFrame
     crossing: pd.DataFrame
+    near: pd.DataFrame | None
     unreadable: tuple[tuple[str, str], ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -64,6 +70,7 @@ class DataCard:
             "facts": [asdict(fact) for fact in self.facts],
             "classes": [{"name": name, **row} for name, row in zip(self.classes, counts, strict=True)],
             "shared_by_splits": self.crossing.to_dict("records"),
+            "alike_in_splits": None if self.near is None else self.near.to_dict("records"),
             "unreadable": [{"file": file, "why": why} for file, why in self.unreadable],
         }
 
@@ -82,15 +89,16 @@ class DataCard:
 
 def data_card(study: Study, crossed: pd.DataFrame | None = None) -> DataCard:
     """Of a study. `crossed`: as `crossing` gave it, for who keeps it."""
-    twins = crossing(study) if crossed is None else crossed
+    twins, near = crossing(study) if crossed is None else crossed, near_crossing(study)
     unreadable = tuple((file, why) for file, why in study.info.unreadable)
     return DataCard(
         title=title(study),
         notes=tuple(study.info.notes),
-        facts=tuple(facts(study, len(twins))),
+        facts=tuple(facts(study, len(twins), None if near is None else len(near))),
         classes=tuple(study.class_names),
         counts=class_counts(study),
         crossing=twins,
+        near=near,
         unreadable=unreadable,
     )
 
@@ -145,8 +153,24 @@ def crossing(study: Study) -> pd.DataFrame:
     return pd.DataFrame({"samples": names, "splits": [", ".join(splits) for splits in found["splits"]]})
 
 
-def facts(study: Study, twins: int) -> list[Fact]:
-    """The entries. `twins`: groups of identical samples in several splits."""
+def near_crossing(study: Study) -> pd.DataFrame | None:
+    """The groups of samples in several splits that look nearly the same, as `crossing` has them."""
+    groups = study.near_twins()
+    if groups is None:
+        return None
+    ids, splits = study.samples["id"].to_numpy(), study.samples["split"].to_numpy()
+    there = [[split for split in SPLITS if split in set(splits[rows])] for rows in groups]
+    names = [", ".join(ids[rows]) for rows in groups]
+    return pd.DataFrame({"samples": names, "splits": [", ".join(each) for each in there]})
+
+
+def facts(study: Study, twins: int, near: int | None = None) -> list[Fact]:
+    """The entries.
+
+    Args:
+        twins: groups of identical samples in several splits.
+        near: groups of those that look nearly the same; None where nobody looked.
+    """
     samples, masks = study.samples, int(study.samples["has_mask"].sum())
     broken = len(study.info.unreadable)
     return [
@@ -156,6 +180,11 @@ def facts(study: Study, twins: int) -> list[Fact]:
         _sizes(samples),
         Fact("Object masks", f"{masks:,} of {len(samples):,}" if masks else "none", _MASKS),
         Fact("Shared by splits", f"{twins:,} found" if twins else "none", _LEAK, bool(twins)),
+        *(
+            []
+            if near is None
+            else [Fact("Look alike in splits", f"{near:,} found" if near else "none", _NEAR, bool(near))]
+        ),
         Fact("Unreadable files", f"{broken:,} left out" if broken else "none", "They are in no count.", bool(broken)),
     ]
 

@@ -23,7 +23,17 @@ from xai_core.datasets.base import (
 )
 from xai_core.datasets.class_list import named
 from xai_core.datasets.layout import Layout, arrange, groups, nested_notes
-from xai_core.datasets.look import Looked, Wanted, file_inside, look, mask_notes, not_read, picture_notes, white_of
+from xai_core.datasets.look import (
+    Looked,
+    Wanted,
+    file_inside,
+    look,
+    mask_notes,
+    near_twins,
+    not_read,
+    picture_notes,
+    white_of,
+)
 from xai_core.datasets.masks import Masks, find_masks
 from xai_core.datasets.walk import LeftOut, walk
 from xai_core.errors import BadInput, BadParameter, NotFound
@@ -124,7 +134,15 @@ class ImageFolder:
         if self._params.classes_file:  # it has been read, and may be gone tomorrow
             kept["classes_file"] = Path(self._params.classes_file).name
         ids = tuple(classes) if tuple(map(plain_name, classes)) != names else ()
-        return Scan(samples, names, (*left.unreadable, *found.problems), tuple(notes), kept, class_ids=ids)
+        return Scan(
+            samples,
+            names,
+            (*left.unreadable, *found.problems),
+            tuple(notes),
+            kept,
+            class_ids=ids,
+            near=near_twins(samples, found.infos),
+        )
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
+from xai_core.near import BITS, near_pairs
 from xai_core.pictures import (
     SUFFIXES,
     WHITES,
@@ -27,7 +29,10 @@ from xai_core.pictures import (
     shown,
 )
 from xai_core.text import counted, listed
-from xai_core.types import Progress, Split, silent
+from xai_core.types import SPLITS, Progress, Split, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _UNREAD = {
     "HEIC": (".heic", ".heif", ".hif"),
@@ -159,6 +164,20 @@ def file_inside(root: Path, relative: object) -> Path:
     if not Path(os.path.realpath(path)).is_relative_to(root):
         raise BadInput("not a file of this data folder", value=relative, remedy="Make the study anew.")
     return path
+
+
+def near_twins(samples: pd.DataFrame, infos: Mapping[str, PictureInfo]) -> NDArray[np.int64]:
+    """Pairs of pictures of different splits that look the same and are not the same bytes: see `near_pairs`.
+
+    Args:
+        samples: the finished sample table.
+        infos: what is known of each picture, by its path.
+    """
+    hashes = np.frombuffer(b"".join(infos[path].look for path in samples["path"]), np.uint8)
+    splits = np.array([SPLITS.index(split) for split in samples["split"]], np.int64)
+    pairs = near_pairs(hashes.reshape(len(samples), BITS // 8), splits)
+    digests = samples["sha256"].to_numpy(object)
+    return pairs[digests[pairs[:, 0]] != digests[pairs[:, 1]]]
 
 
 def white_of(infos: Mapping[str, PictureInfo], black: float, white: float, dataset: str) -> tuple[float, list[str]]:

@@ -78,7 +78,7 @@ def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
 def summary(study: Any) -> dict[str, Any]:
     """What a person wants to know of a new study, JSON-able."""
     counts = study.samples.groupby(["split", "label"]).size()
-    duplicates = study.duplicates()
+    duplicates, near = study.duplicates(), study.near_twins()
     return {
         "study": str(study.path),
         "classes": list(study.class_names),
@@ -89,6 +89,7 @@ def summary(study: Any) -> dict[str, Any]:
         "masks": int(study.samples["has_mask"].sum()),
         "unreadable": [{"path": path, "reason": reason} for path, reason in study.info.unreadable],
         "duplicate_groups_across_splits": len(duplicates),
+        "near_groups_across_splits": None if near is None else len(near),
         "notes": list(study.info.notes),
     }
 
@@ -103,6 +104,8 @@ def _show(result: dict[str, Any]) -> str:
         lines += [f"    {bad['path']}: {bad['reason']}" for bad in result["unreadable"][:SHOWN]]
     if result["duplicate_groups_across_splits"]:
         lines.append(f"  {result['duplicate_groups_across_splits']} groups of identical pictures span several splits")
+    if result["near_groups_across_splits"]:
+        lines.append(f"  {result['near_groups_across_splits']} groups of nearly the same picture span several splits")
     return "\n".join(lines + [f"  {note}" for note in result["notes"]])
 
 
