@@ -260,7 +260,6 @@ class MeanOfAll(Plain):
         (Branches(), "cannot follow the model's code"),
         (Gate(), "mul in the model's code"),
         (Shift(), "sub in the model's code"),
-        (MeanOfAll(), "mean in the model's code"),
     ],
 )
 def test_what_has_no_rule_is_refused_by_name(module: nn.Module, named: str) -> None:
