@@ -29,8 +29,16 @@ from xai_core.text import comma_list
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument("--predictions", type=path, metavar="FILE.csv", help="id and one probability column per class")
+    parser.add_argument(
+        "--predictions",
+        type=path,
+        metavar="FILE.csv",
+        help="id and one probability column per class, or the predicted class",
+    )
     parser.add_argument("--id-column", metavar="NAME", help="of the table: what names the samples, by default id")
+    parser.add_argument(
+        "--label-column", metavar="NAME", help="of the table: the predicted class, where there are no probabilities"
+    )
     parser.add_argument("--logits", action="store_true", help="the table holds logits; their softmax is taken")
     parser.add_argument(
         "--arch",
@@ -86,7 +94,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if args.predictions:
         from xai_core.pipeline.import_predictions import import_predictions
 
-        run = import_predictions(study, args.run_name, args.predictions, id_column=args.id_column, logits=args.logits)
+        run = import_predictions(
+            study,
+            args.run_name,
+            args.predictions,
+            id_column=args.id_column,
+            label_column=args.label_column,
+            logits=args.logits,
+        )
         predictions = run.predictions
         assert predictions is not None
         notes = run.info.provenance["notes"]
