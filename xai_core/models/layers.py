@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable, NotFound
 from xai_core.models.grids import layout_of, layouts, restored
-from xai_core.models.wrappers import evaluating, is_scripted, unwrapped
+from xai_core.models.wrappers import asked, evaluating, is_scripted, unwrapped
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -69,7 +69,7 @@ def _candidates(classifier: Classifier) -> list[Candidate] | None:
 
 def _outputs_and_gradients(classifier: Classifier) -> dict[str, tuple[Tensor, Tensor]]:
     """What layers give for one picture of noise, and the gradient of the largest logit there; 0 where none passes."""
-    outputs = _Outputs(classifier.module)
+    outputs = _Outputs(asked(classifier.module))
     with torch.inference_mode(False), torch.enable_grad(), outputs.recording():
         noise = torch.randn(1, *classifier.input_shape, generator=torch.Generator().manual_seed(0))
         # A clone: a leaf that requires its gradient could not be changed in place.

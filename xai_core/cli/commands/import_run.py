@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from xai_core.cli.command import (
     Command,
@@ -20,10 +20,15 @@ from xai_core.cli.command import (
     sides,
     study_argument,
 )
+from xai_core.datasets.class_list import all_entries
 from xai_core.errors import BadParameter
 from xai_core.models.preprocess import Fit
 from xai_core.models.resample import Interpolation
 from xai_core.text import comma_list
+
+if TYPE_CHECKING:
+    from xai_core.pipeline.class_match import ClassName
+    from xai_core.store.study import Study
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +83,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="labelled pictures, at most, that other usual preprocessings are tried on, to say whether one fits better "
         "(default: 200; 0: none)",
     )
-    parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
+    parser.add_argument(
+        "--classes", metavar="A,B", help="names of its outputs in their order; the study's classes are picked by name"
+    )
+    parser.add_argument(
+        "--classes-file", type=path, metavar="FILE", help="the same as a list, of names or of ids and names, as of new"
+    )
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
@@ -91,16 +101,15 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         assert predictions is not None
         notes = run.info.provenance["notes"]
         return {"study": study.name, "run": run.name, "predictions": len(predictions.rows), "notes": notes}
-    if not args.arch or not args.weights:
+    if not args.arch:
         remedy = "Give --arch and --weights, or --predictions FILE.csv."
         raise BadParameter("what is to be imported?", remedy=remedy)
     from xai_core.pipeline.imports import Model, import_model
 
-    classes = tuple(comma_list(args.classes)) if args.classes else None
     model = Model(
         args.arch,
         args.weights,
-        classes,
+        _classes(args, study),
         args.cam_layer,
         args.size,
         args.mean,
@@ -122,6 +131,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "next": next_command("predict", args),
         "notes": run.info.provenance["notes"],
     }
+
+
+def _classes(args: argparse.Namespace, study: Study) -> tuple[ClassName, ...] | None:
+    if args.classes and args.classes_file:
+        raise BadParameter("--classes and --classes-file say the same", remedy="Give one of them.")
+    if args.classes_file:
+        return all_entries(args.classes_file, (*study.class_names, *study.class_ids))
+    return tuple(comma_list(args.classes)) if args.classes else None
 
 
 def _show(result: dict[str, Any]) -> str:
