@@ -1,4 +1,4 @@
-"""`xai open`: from pictures and a model to a study that a dashboard can show, once, and again without making it anew."""
+"""`xai open`: pictures and a model become a study that a dashboard shows, and what is there is not made again."""
 
 from __future__ import annotations
 

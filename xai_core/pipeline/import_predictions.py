@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
+from xai_core.pipeline.said import KEPT, as_said
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
@@ -57,7 +58,8 @@ def import_predictions(
     probabilities, notes = made
     column = table.columns[id_place]
     notes = [*([] if column == "id" else [f"Samples are named in the column {column}."]), *told, *notes]
-    info = RunInfo(provenance={"imported_from": path.name, "notes": notes})
+    source = {"imported_from": path.name, KEPT: as_said(path, {"id_column": id_column, "logits": logits})}
+    info = RunInfo(provenance=source | {"notes": notes})
     with study.new_run(name, info) as run:
         run.write_predictions(rows, probabilities)
     return study.run(name)

@@ -22,6 +22,7 @@ from xai_core.models.weights import save_weights
 from xai_core.models.wrappers import asked
 from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_preprocess
 from xai_core.pipeline.class_match import ClassName, answer_for
+from xai_core.pipeline.said import KEPT, as_said
 from xai_core.pipeline.trials import TRIED, fit_of
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -82,6 +83,7 @@ def import_model(
         BadInput, UnsafeFile, NotFound: weights, function or layer that cannot be used.
     """
     checked_name(name, "run")
+    asked = model
     model, said = _as_the_library_says(model)
     _check_known(model)
     answer, matched = answer_for(study, model.classes or ())
@@ -117,7 +119,11 @@ def import_model(
         code=dict(made.code.digests) if made.code else {},
         probe=answers(made) if made.code else [],
         answer=made.answer.as_dict(),
-        provenance={"imported_from": source, "notes": list(filter(None, notes))},
+        provenance={
+            "imported_from": source,
+            KEPT: as_said(asked.weights, vars(asked)),
+            "notes": list(filter(None, notes)),
+        },
     )
     with study.new_run(name, info) as run:
         save_weights(made.module, run.weights)

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xai_core.errors import BadInput
-from xai_core.files import storage_errors
+from xai_core.errors import BadInput, NotFound
 from xai_core.params import digest
 from xai_core.store.run import Run
 
@@ -19,13 +18,19 @@ LONGEST = 100
 """Of a longer value, as of a thousand names of classes, the digest is kept."""
 
 
-def said(file: Path | None, values: Mapping[str, Any]) -> dict[str, str]:
-    """What is kept of it: each value that was given, as text, and the digest of the file, whatever it is called."""
+def as_said(file: Path | None, values: Mapping[str, Any]) -> dict[str, str]:
+    """What is kept of it: each value that was given, as text, and the digest of the file, whatever it is called.
+
+    Raises NotFound for a file that is not there.
+    """
     told = {name: _short(value) for name, value in values.items() if value is not None and value != file}
     if file is None:
         return told
-    with storage_errors(file), file.open("rb") as stream:
-        return told | {FILE: hashlib.file_digest(stream, "sha256").hexdigest()}
+    try:
+        with file.open("rb") as stream:
+            return told | {FILE: hashlib.file_digest(stream, "sha256").hexdigest()}
+    except OSError as error:
+        raise NotFound("this file cannot be read", value=file, remedy=f"Check the path ({error.strerror}).") from None
 
 
 def _short(value: Any) -> str:

@@ -28,12 +28,25 @@ from xai_core.text import comma_list
 
 if TYPE_CHECKING:
     from xai_core.pipeline.class_match import ClassName
+    from xai_core.pipeline.imports import Model
+    from xai_core.store.run import Run
     from xai_core.store.study import Study
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
+    parser.add_argument(
+        "--classes", metavar="A,B", help="names of its outputs in their order; the study's classes are picked by name"
+    )
+    parser.add_argument(
+        "--classes-file", type=path, metavar="FILE", help="the same as a list, of names or of ids and names, as of new"
+    )
+    model_arguments(parser)
+
+
+def model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what must be known of a model or of predictions, but for the classes."""
     parser.add_argument("--predictions", type=path, metavar="FILE.csv", help="id and one probability column per class")
     parser.add_argument("--id-column", metavar="NAME", help="of the table: what names the samples, by default id")
     parser.add_argument("--logits", action="store_true", help="the table holds logits; their softmax is taken")
@@ -83,12 +96,6 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="labelled pictures, at most, that other usual preprocessings are tried on, to say whether one fits better "
         "(default: 200; 0: none)",
     )
-    parser.add_argument(
-        "--classes", metavar="A,B", help="names of its outputs in their order; the study's classes are picked by name"
-    )
-    parser.add_argument(
-        "--classes-file", type=path, metavar="FILE", help="the same as a list, of names or of ids and names, as of new"
-    )
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
@@ -101,12 +108,28 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         assert predictions is not None
         notes = run.info.provenance["notes"]
         return {"study": study.name, "run": run.name, "predictions": len(predictions.rows), "notes": notes}
+    from xai_core.pipeline.imports import import_model
+
+    model = _model(args, study)
+    with long_work("trying other preprocessing") as (progress, cancel):
+        run = import_model(study, args.run_name, model, try_on=args.try_on, progress=progress, cancel=cancel)
+    return {
+        "study": study.name,
+        "run": run.name,
+        "architecture": run.info.architecture,
+        "cam_layer": run.info.cam_layer,
+        "next": next_command("predict", args),
+        "notes": run.info.provenance["notes"],
+    }
+
+
+def _model(args: argparse.Namespace, study: Study) -> Model:
     if not args.arch:
         remedy = "Give --arch and --weights, or --predictions FILE.csv."
         raise BadParameter("what is to be imported?", remedy=remedy)
-    from xai_core.pipeline.imports import Model, import_model
+    from xai_core.pipeline.imports import Model
 
-    model = Model(
+    return Model(
         args.arch,
         args.weights,
         _classes(args, study),
@@ -121,16 +144,17 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         args.antialias,
         args.fill,
     )
-    with long_work("trying other preprocessing") as (progress, cancel):
-        run = import_model(study, args.run_name, model, try_on=args.try_on, progress=progress, cancel=cancel)
-    return {
-        "study": study.name,
-        "run": run.name,
-        "architecture": run.info.architecture,
-        "cam_layer": run.info.cam_layer,
-        "next": next_command("predict", args),
-        "notes": run.info.provenance["notes"],
-    }
+
+
+def check_same_import(args: argparse.Namespace, study: Study, run: Run) -> None:
+    """Raise BadInput where the run was imported with other words, or from another file, than the command line says."""
+    from xai_core.pipeline.said import as_said, check_same
+
+    if args.predictions:
+        check_same(run, as_said(args.predictions, {"id_column": args.id_column, "logits": args.logits}))
+    else:
+        model = _model(args, study)
+        check_same(run, as_said(model.weights, vars(model)))
 
 
 def _classes(args: argparse.Namespace, study: Study) -> tuple[ClassName, ...] | None:

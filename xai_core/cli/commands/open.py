@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.command import Command, count, device_argument, path, port, study_argument
@@ -21,6 +20,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser, made=False)
     words = "the folder with the pictures, or a table of them; not needed where the study is there already"
     parser.add_argument("--data", type=path, metavar="PATH", help=words)
+    words = "names of the classes, in the order of the model's outputs"
+    parser.add_argument("--classes", metavar="A,B,…", help=words)
+    words = "the same as a list, with names for people; it may name more classes than the pictures are of"
+    parser.add_argument("--classes-file", type=path, metavar="FILE", help=words)
     new.data_arguments(parser)
     parser.add_argument("--run", dest="run_name", default="model", metavar="NAME", help="of the run (default: model)")
     import_run.model_arguments(parser)
@@ -66,15 +69,12 @@ def _study(args: argparse.Namespace) -> Study:
 
 
 def _imported(args: argparse.Namespace, study: Study) -> Run:
-    """The run of this model or these predictions. Raises BadInput where a run of this name is of something else."""
+    """The run of this model or these predictions. Raises BadInput where the run of this name is of something else."""
     if args.run_name not in study.runs():
         _step(import_run.COMMAND, args)
         return study.run(args.run_name)
     run = study.run(args.run_name)
-    asked: Path | None = args.predictions or args.weights
-    given = args.arch or "", asked.name if asked else args.arch
-    if given != (run.info.architecture or "", run.info.provenance.get("imported_from")):
-        raise BadInput("a run of this name is of something else", value=run.name, remedy="Choose another --run.")
+    import_run.check_same_import(args, study, run)
     return run
 
 
