@@ -66,8 +66,7 @@ def study(
             in `-table.csv`. Or a torch `Dataset` of `(picture, label)`, without its transform, or several by the name
             of their split: their pictures are written beside the study, in a folder that ends in `-pictures`.
         folder: where the study is kept.
-        dataset: key of the dataset (`xai list datasets`); "" for the one that fits: `table` for a CSV or Parquet
-            file, else `image-folder`.
+        dataset: key of the dataset (`xai list datasets`); "" for the one that fits: see `datasets.dataset_of`.
         seed: of splits that have to be made, and of everything random later.
         params: the dataset's parameters, such as `classes="cat,dog"` or `masks="masks"`; of a torch `Dataset` the
             names of its classes, where it does not tell them: `classes=("cat", "dog")`.
@@ -76,16 +75,16 @@ def study(
         NotFound, BadParameter: no such dataset, parameter or place.
         BadInput: nothing usable in `data`; or the study in `folder` is of other data.
     """
-    from xai_core.datasets import DATASETS
+    from xai_core.datasets import DATASETS, dataset_of
     from xai_core.params import as_dict, build
     from xai_core.store.study import Study as Stored
     from xai_core.store.study_info import STUDY_FILE
 
     place, values = Path(folder), dict(params)
     source = _source(data, place, values)
-    key = dataset or ("table" if source.suffix.lower() in (".csv", ".parquet") else "image-folder")
     if (place / STUDY_FILE).is_file():
-        return _opened_again(place, key, source)
+        return _opened_again(place, dataset, source)
+    key = dataset or dataset_of(source)
     member = DATASETS[key]
     built: Any = build(member.params, values)
     scan: Scan = member.make(source, built).scan(seed)
@@ -126,7 +125,7 @@ def _opened_again(place: Path, dataset: str, data: Path) -> Study:
     of = found.stored.data / str(
         found.stored.info.dataset_params.get("table", "")
     )  # a study of a table, or of a folder
-    if (found.stored.info.dataset, of.resolve()) != (dataset, data):
+    if of.resolve() != data or dataset not in ("", found.stored.info.dataset):
         remedy = "Choose another folder, or open it with xai.open_study."
         raise BadInput("another study is here", value=f"{place}, of {found.stored.data}", remedy=remedy)
     return found
@@ -185,7 +184,7 @@ class Study:
         interpolation: Interpolation | None = None,
         antialias: bool | None = None,
         fill: tuple[int, ...] | None = None,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str | tuple[str, ...]] | None = None,
         cam_layer: str | None = None,
         code: str | None = None,
         predict: Sequence[str] = SPLITS,
@@ -198,12 +197,13 @@ class Study:
         says so; what it stores is seen everywhere.
 
         Args:
-            model: maps `(N, C, H, W)` to logits `(N, K)`.
+            model: maps `(N, C, H, W)` to logits `(N, K)`, or to a tuple or table that holds them.
             name: of the run.
             size, mean, std: its input, as it was trained: a side or height and width; on the 0…1 scale.
             resize, fit, crop_share, interpolation, antialias, fill: how pictures become that size, see
                 `models.build.make_preprocess`; without them they are squashed.
-            classes: names of its outputs in order; left out, they are the study's.
+            classes: names of its outputs in order, or for each all that it goes by; the study's classes are picked out
+                of them. Left out, they are the study's.
             cam_layer: dotted name of the layer for class activation maps; left out, the architecture's own or the last
                 layer that can hold a map.
             code: `package.module:function` that builds it, where that cannot be guessed.
@@ -218,7 +218,6 @@ class Study:
 
         look = Model(
             spec=code or "",
-            weights=Path(),
             classes=tuple(classes) if classes is not None else None,
             cam_layer=cam_layer,
             size=size,

@@ -67,6 +67,12 @@ class FashionMnist:
         self._params = params
         self._pictures: dict[str, NDArray[np.uint8]] = {}
 
+    @staticmethod
+    def recognises(data: Path) -> bool:
+        """Whether both training files lie in the folder."""
+        names = [path.name.removesuffix(".gz") for path in data.glob("train-*")] if data.is_dir() else []
+        return {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"} <= set(names)
+
     def scan(self, seed: int, progress: Progress = silent) -> Scan:
         """All samples. Ids are `train-00012` and `test-00012`: the number in the original file, also after the move
         to validation. Raises BadInput for a file that is missing, cut short or not what its name says.

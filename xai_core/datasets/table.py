@@ -103,6 +103,15 @@ class TableOfPictures:
         if params.white and params.white <= params.black:
             raise BadParameter("white is not above black", value=params.white, remedy="Give a larger grey value.")
 
+    @staticmethod
+    def recognises(data: Path) -> bool:
+        """Whether it is called as tables are, or is a folder of one table and one of pictures, or of both together."""
+        if not data.is_dir():
+            return data.suffix.lower() in _SUFFIXES
+        folders = [path for path in data.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        flat = not folders or (len(folders) == 1 and not any(path.is_dir() for path in folders[0].iterdir()))
+        return flat and len(_tables_in(data)) == 1
+
     def scan(self, seed: int, progress: Progress = silent) -> Scan:
         """Read the table, look at its pictures, make the splits that are missing. Rows are in the table's order.
 
@@ -162,7 +171,7 @@ class TableOfPictures:
             return (self._given / self._params.table).resolve()
         if not self._given.is_dir():
             return self._given
-        found = sorted(file for file in self._given.iterdir() if file.suffix.lower() in _SUFFIXES[:2] + _SUFFIXES[3:])
+        found = _tables_in(self._given)
         if len(found) != 1:
             value = f"{self._given.name}: {listed([file.name for file in found]) or 'none'}"
             raise BadInput("which table?", value=value, remedy="Give the table itself: --data FILE.")
@@ -305,6 +314,10 @@ class TableOfPictures:
                 f"class, are for {split} (seed {seed}); identical ones stay together."
             )
         return samples
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES[:2] + _SUFFIXES[3:])
 
 
 def _parsed(classes: str) -> list[str]:

@@ -14,7 +14,8 @@ SHOWN = 5
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser, made=False)
-    parser.add_argument("--dataset", required=True, metavar="KEY", help="xai list datasets")
+    words = "xai list datasets; by default the one that fits the data"
+    parser.add_argument("--dataset", metavar="KEY", help=words)
     parser.add_argument(
         "--data", required=True, type=path, metavar="PATH", help="the folder with the data, or the table"
     )
@@ -28,14 +29,15 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.datasets import DATASETS
+    from xai_core.datasets import DATASETS, dataset_of
     from xai_core.params import as_dict
     from xai_core.store.files import check_new
     from xai_core.store.study import Study
 
     check_new(args.study, "study")  # said before the long work; `create` checks again
-    member = DATASETS[args.dataset]
-    params: Any = build(member.params, _values(args, member.params))
+    key = args.dataset or dataset_of(args.data)
+    member = DATASETS[key]
+    params: Any = build(member.params, _values(args, key, member.params))
     dataset = member.make(args.data.resolve(), params)
     with long_work("reading") as (progress, cancel):
 
@@ -45,18 +47,16 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
         scan = dataset.scan(args.seed, look)
     study = Study.create(
-        args.study, dataset=args.dataset, params=as_dict(params), data=args.data.resolve(), seed=args.seed, scan=scan
+        args.study, dataset=key, params=as_dict(params), data=args.data.resolve(), seed=args.seed, scan=scan
     )
     return summary(study)
 
 
-def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
+def _values(args: argparse.Namespace, key: str, params_type: type) -> dict[str, Any]:
     given = assignments(args.set)
-    values: dict[str, Any] = dict(given.pop(args.dataset, {}))
+    values: dict[str, Any] = dict(given.pop(key, {}))
     if given:
-        raise BadParameter(
-            "not the dataset's parameter", value=next(iter(given)), remedy=f"Write {args.dataset}.NAME=…"
-        )
+        raise BadParameter("not the dataset's parameter", value=next(iter(given)), remedy=f"Write {key}.NAME=…")
     known = {spec.name for spec in specs(params_type)}
     flags = {
         "classes": args.classes,
@@ -70,7 +70,7 @@ def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
             continue
         flag = f"--{name.replace('_', '-')}"
         if name not in known:
-            raise BadParameter(f"{flag} is not for this dataset", value=args.dataset, remedy=f"Leave {flag} out.")
+            raise BadParameter(f"{flag} is not for this dataset", value=key, remedy=f"Leave {flag} out.")
         values[name] = value
     return values
 
@@ -81,6 +81,7 @@ def summary(study: Any) -> dict[str, Any]:
     duplicates = study.duplicates()
     return {
         "study": str(study.path),
+        "dataset": study.info.dataset,
         "classes": list(study.class_names),
         "samples": {
             split: {name: int(counts.get((split, i), 0)) for i, name in enumerate(study.class_names)}
@@ -94,7 +95,7 @@ def summary(study: Any) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> str:
-    lines = [f"{result['study']}: {len(result['classes'])} classes"]
+    lines = [f"{result['study']}: {len(result['classes'])} classes, read as {result['dataset']}"]
     lines += [f"  {split:<11} {sum(counts.values()):>6} samples" for split, counts in result["samples"].items()]
     if result["masks"]:
         lines.append(f"  {result['masks']} of them with a mask")
