@@ -341,6 +341,9 @@ class Run:
     ) -> dict[str, Maps]:
         """Heatmaps of samples, computed where they are not stored yet.
 
+        Of a model without a layer for class activation maps, methods that need one are left out, with a warning,
+        unless no other is asked for.
+
         Args:
             rows: `(n,)` row numbers.
             methods: keys (`xai list explainers`), or keys with parameters: `{"ig": {"steps": 100}}`.
@@ -354,17 +357,19 @@ class Run:
         from xai_core.params import build
         from xai_core.pipeline.explain import Request, check_methods, explain_steps
         from xai_core.pipeline.steps import noted
+        from xai_core.store.obstacles import with_a_layer
 
         asked = np.asarray(rows, dtype=np.int64).reshape(-1)
         wanted, spec = _with_values(methods), self._spec(target)
         if not len(asked):
             raise BadParameter("no samples", remedy="Name row numbers, as run.mistakes has them.")
+        wanted, without = with_a_layer(self.stored, wanted)
         request = Request(self.stored, asked.tolist(), spec, wanted)
         check_methods(self.study.bench, request)
         left_out: dict[str, str] = {}
         for _ in noted(explain_steps(self.study.bench, request), len(asked), left_out):
             pass
-        _left_out(left_out)
+        _left_out(without | left_out)
         keys, made = [one.key for one in self.stored.targets(asked, spec)], dict[str, Maps]()
         for key, values in wanted:
             store = self.stored.maps(key, build(EXPLAINERS[key].params, values))

@@ -53,6 +53,8 @@ class Scan:
         params: parameters that were found by looking, and are kept so that the samples are read alike ever after.
         data: the folder that paths are relative to, where it is not the one that was given.
         facts: what is known of each sample beside its label: a table with a line for each, see `xai_core.store.facts`.
+        near: `(m, 3)` pairs of samples of different splits that look nearly the same: rows, and the distance of their
+            hashes; None where nobody looked.
         class_ids: K ids that the data has for its classes (`n01440764`) where people have other names; else ().
     """
 
@@ -64,6 +66,7 @@ class Scan:
     data: Path | None = None
     facts: pa.Table | None = None
     class_ids: tuple[str, ...] = ()
+    near: NDArray[np.int64] | None = None
 
 
 class Dataset(Protocol):

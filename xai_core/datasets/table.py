@@ -25,7 +25,18 @@ from xai_core.datasets.columns import (
     place_of,
     refuse_labels,
 )
-from xai_core.datasets.look import Wanted, file_inside, look, mask_notes, not_read, picture_notes, united_mask, white_of
+from xai_core.datasets.look import (
+    Wanted,
+    file_inside,
+    hashes_of,
+    look,
+    mask_notes,
+    near_twins,
+    not_read,
+    picture_notes,
+    united_mask,
+    white_of,
+)
 from xai_core.datasets.split_words import split_named
 from xai_core.datasets.table_files import Files
 from xai_core.datasets.walk import LeftOut
@@ -144,8 +155,17 @@ class TableOfPictures:
         kept |= {"table": str(self._file), "root": str(files.base), "path": table.columns[columns.path]}
         kept |= {"classes_file": Path(self._params.classes_file).name}  # it has been read, and may be gone tomorrow
         kept |= {"mask": NONE if columns.mask is None else table.columns[columns.mask]}
-        unread = (*lost, *found.problems)
-        return Scan(samples, names, unread, tuple(notes), kept, class_ids=labels.ids, data=files.root, facts=facts)
+        return Scan(
+            samples,
+            names,
+            (*lost, *found.problems),
+            tuple(notes),
+            kept,
+            class_ids=labels.ids,
+            data=files.root,
+            facts=facts,
+            near=near_twins(samples, hashes_of(samples, found.infos), progress),
+        )
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""

@@ -8,6 +8,7 @@ from typing import Any
 from xai_core.cli.command import Command, long_work, path, seed, study_argument
 from xai_core.errors import BadParameter
 from xai_core.params import assignments, build, specs
+from xai_core.text import counted
 
 SHOWN = 5
 
@@ -83,7 +84,7 @@ def _values(args: argparse.Namespace, key: str, params_type: type) -> dict[str, 
 def summary(study: Any) -> dict[str, Any]:
     """What a person wants to know of a new study, JSON-able."""
     counts = study.samples.groupby(["split", "label"]).size()
-    duplicates = study.duplicates()
+    duplicates, near = study.duplicates(), study.near_twins()
     return {
         "study": str(study.path),
         "dataset": study.info.dataset,
@@ -95,6 +96,7 @@ def summary(study: Any) -> dict[str, Any]:
         "masks": int(study.samples["has_mask"].sum()),
         "unreadable": [{"path": path, "reason": reason} for path, reason in study.info.unreadable],
         "duplicate_groups_across_splits": len(duplicates),
+        "near_pairs_across_splits": None if near is None else len(near),
         "notes": list(study.info.notes),
     }
 
@@ -109,6 +111,9 @@ def _show(result: dict[str, Any]) -> str:
         lines += [f"    {bad['path']}: {bad['reason']}" for bad in result["unreadable"][:SHOWN]]
     if result["duplicate_groups_across_splits"]:
         lines.append(f"  {result['duplicate_groups_across_splits']} groups of identical pictures span several splits")
+    if result["near_pairs_across_splits"]:
+        pairs = counted(result["near_pairs_across_splits"], "pair")
+        lines.append(f"  {pairs} of nearly the same picture in two splits: look at them on Overview")
     return "\n".join(lines + [f"  {note}" for note in result["notes"]])
 
 
