@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import xai_core
 from tests import tiny_study
 from tests.run_info import rewrite
 from tests.tiny_study import fails, xai, xai_json
@@ -42,7 +43,9 @@ class Pair(nn.Module):
 
 def good(): return Net()
 def pair(): return Net(wrap=lambda logits: (logits, logits))
-def named(): return Net(wrap=lambda logits: {"logits": logits})
+def named(): return Net(wrap=lambda logits: {"logits": logits, "features": logits.T})
+def none(): return Net(wrap=lambda logits: {"a": logits.T, "b": 1.0})
+def several(): return Net(wrap=lambda logits: {"a": logits, "b": logits})
 def half(): return Net(classes=2)
 def grey(): return Net(channels=1)
 def flat(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 3))
@@ -87,8 +90,12 @@ CANDIDATES = "Layers with a map: body (4×15×15), body.0 (4×15×15)."
 @pytest.mark.parametrize(
     ("function", "layer", "says"),
     [
-        ("pair", "none", "own_nets:pair returns no tensor: tuple. Wrap it in a module that returns one tensor of"),
-        ("named", "none", "own_nets:named returns no tensor: dict. Wrap it"),
+        (
+            "none",
+            "none",
+            "own_nets:none returns nothing of shape (1, 3): dict of a: (3, 1), b: float. Wrap it in",
+        ),
+        ("several", "none", "returns several of shape (1, 3) and none called logits: dict of a: (1, 3), b: (1, 3)."),
         ("half", "none", "the output has shape (1, 2) instead of (1, 3)"),
         ("maps", "none", "the output has shape (1, 3, 32, 32) instead of (1, 3)"),
         ("grey", "none", "own_nets:grey does not take this input: Given groups=1, weight of size [4, 1, 3, 3]"),
@@ -104,7 +111,6 @@ CANDIDATES = "Layers with a map: body (4×15×15), body.0 (4×15×15)."
         ("good", "spare", f"the model does not use this layer: spare. {CANDIDATES}"),
         ("good", "pair", f"--cam-layer gives a tuple, which is no map: pair. {CANDIDATES}"),
         ("good", "head", f"--cam-layer gives (1, 3), which is no map: head. {CANDIDATES}"),
-        ("good", None, f"needs --cam-layer: own_nets:good. {CANDIDATES} Or none, for pixel methods only."),
     ],
 )
 def test_what_does_not_fit_is_told_in_one_line(
@@ -129,6 +135,35 @@ def test_without_a_layer_pixel_methods_work_and_class_activation_maps_say_what_t
     assert f"declares no layer for class activation maps. Give the method a layer. {CANDIDATES}" in line
     result = xai_json(capsys, *explain, "gradcam,saliency", "--set", "gradcam.layer=body")
     assert all(state == {"stored": 1, "refused": 0} for state in result["methods"].values()), result
+    xai(*explain, "gradcam,saliency,layercam")
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line.startswith("  left out gradcam, layercam: this run's model declares no layer for class activation maps")
+    result = xai_json(capsys, *explain, "all")
+    assert {"gradcam", "shap_layer", "guided_gradcam"} <= set(result["methods_left_out"])
+    assert not set(result["methods_left_out"]) & set(result["methods"])
+    assert result["methods"]["edges"] == {"stored": 1, "refused": 0}
+    stored = xai_core.open_study(study).run("own").explain([0], ["gradcam", "saliency"])
+    assert list(stored) == ["saliency"]
+
+
+def test_without_a_word_a_layer_is_proposed_and_told_and_where_there_is_none_pixel_methods_are_left(
+    folder: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    study = tmp_path / "colours"
+    xai("new", study, "--dataset", "image-folder", "--data", folder / "pictures")
+    for function, layer, says in (
+        (
+            "good",
+            "body",
+            "Class activation maps are made at body: the last layer that the whole answer passes through; it",
+        ),
+        ("flat", "", "No layer of this model holds a map: pixel methods only."),
+    ):
+        given = words(folder, function, run=function, size=64)
+        given[1] = study
+        result = xai_json(capsys, *given)
+        assert result["cam_layer"] == layer == Study.open(study).run(function).info.cam_layer
+        assert any(note.startswith(says) for note in result["notes"])
 
 
 def test_edited_code_is_refused_by_command_and_by_a_warm_process_until_it_is_put_back(

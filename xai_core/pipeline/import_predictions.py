@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
 from xai_core.pipeline.import_labels import Labels, copied_note, label_place_of, line_of, predicted_labels
+from xai_core.pipeline.said import KEPT, as_said
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
@@ -73,7 +74,9 @@ def import_predictions(
         notes = [*found.notes, *copied_note(found, study.labels[rows], table.columns[label_place])]
     column = table.columns[id_place]
     notes = [*([] if column == "id" else [f"Samples are named in the column {column}."]), *told, *notes]
-    with study.new_run(name, RunInfo(provenance={"imported_from": path.name, "notes": notes})) as run:
+    how = {"id_column": id_column, "label_column": label_column, "logits": logits}
+    source = {"imported_from": path.name, KEPT: as_said(path, how), "notes": notes}
+    with study.new_run(name, RunInfo(provenance=source)) as run:
         if found is None:
             run.write_predictions(rows, probabilities)
         else:
