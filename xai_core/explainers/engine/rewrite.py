@@ -26,7 +26,7 @@ from xai_core.explainers.engine.calls import is_constant, is_number, name_of, te
 from xai_core.explainers.engine.output import checked_logits
 from xai_core.explainers.engine.recorded import recorded
 from xai_core.explainers.engine.weighted_calls import fold_zero_padding, layer_for, paddings_as_calls
-from xai_core.models.wrappers import hides_layers, is_quantised, unwrapped
+from xai_core.models.wrappers import computing, hides_layers, is_quantised, unwrapped
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -222,7 +222,7 @@ def tidy(model: fx.GraphModule) -> None:
 
 
 def _traced(module: nn.Module, run: tuple[int, ...]) -> fx.GraphModule:
-    plain = unwrapped(module)
+    plain = computing(module)
     _refuse_unreadable(plain)
     try:
         model = _with_plain_weights(copy.deepcopy(plain).eval())
