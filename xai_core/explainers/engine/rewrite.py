@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.nn.utils.weight_norm import WeightNorm
 
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.calls import is_constant, is_number, name_of, tensors_of
 from xai_core.explainers.engine.output import checked_logits
+from xai_core.explainers.engine.plain_weights import with_plain_weights
 from xai_core.explainers.engine.recorded import recorded
 from xai_core.explainers.engine.weighted_calls import fold_zero_padding, layer_for, paddings_as_calls
-from xai_core.models.wrappers import computing, hides_layers, is_quantised, unwrapped
+from xai_core.models.wrappers import computing, hides_layers, is_quantised
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -225,7 +223,7 @@ def _traced(module: nn.Module, run: tuple[int, ...]) -> fx.GraphModule:
     plain = computing(module)
     _refuse_unreadable(plain)
     try:
-        model = _with_plain_weights(copy.deepcopy(plain).eval())
+        model = with_plain_weights(copy.deepcopy(plain).eval())
         if run:
             return recorded(model, run)
         return fx.symbolic_trace(model, concrete_args=_defaults(model))
@@ -252,40 +250,6 @@ def _defaults(model: nn.Module) -> dict[str, Any]:
     """Arguments that may be left out, as they are then: what they decide is decided in the copy."""
     parameters = inspect.signature(model.forward).parameters.values()
     return {each.name: each.default for each in parameters if each.default is not each.empty}
-
-
-def _with_plain_weights(model: nn.Module) -> nn.Module:
-    """Weights that are computed (weight norm, spectral norm, pruning, …) as they are now: rules put others in their
-    place. Parts within DataParallel or torch.compile as they are without."""
-    for part in list(model.modules()):
-        for name, child in part.named_children():
-            if unwrapped(child) is not child:
-                part.add_module(name, unwrapped(child))
-        if parametrize.is_parametrized(part):
-            _freeze_parametrized(part)
-        for hook in list(part._forward_pre_hooks.values()):
-            if isinstance(hook, WeightNorm):
-                remove_weight_norm(part, hook.name)
-            elif isinstance(hook, SpectralNorm):
-                remove_spectral_norm(part, hook.name)
-        if prune.is_pruned(part):
-            _freeze_pruned(part)
-    return model
-
-
-def _freeze_pruned(part: nn.Module) -> None:
-    for hook in list(part._forward_pre_hooks.values()):
-        if isinstance(hook, prune.BasePruningMethod):
-            prune.remove(part, hook._tensor_name)  # type: ignore[no-untyped-call]
-
-
-def _freeze_parametrized(part: nn.Module) -> None:
-    """torch's own way of removal changes the class, which the original model shares."""
-    found = {name: getattr(part, name).detach().clone() for name in part.parametrizations}  # type: ignore[union-attr]
-    part.__class__ = parametrize.type_before_parametrizations(part)
-    del part.parametrizations
-    for name, weight in found.items():
-        part.register_parameter(name, nn.Parameter(weight, requires_grad=False))
 
 
 def _modules_for_functions(model: fx.GraphModule) -> None:
