@@ -267,7 +267,8 @@ def draw_heat(heat: Array, *, signed: bool, scale: float, seen: tuple[float, flo
         size = _fit(*seen, 224 if coarse else min(max(heat.shape), LARGEST_SIDE), enlarge=True)
         layer = smooth_layer(heat, size, signed=signed, scale=scale)
     lossless = not coarse or look in ("cells", "outline")
-    return Tile(_encoded(Image.fromarray(layer), "WEBP", lossless=lossless, quality=80, method=2), "image/webp")
+    effort = 2 if lossless else 0  # more of it makes smooth layers no smaller, and takes four times as long
+    return Tile(_encoded(Image.fromarray(layer), "WEBP", lossless=lossless, quality=80, method=effort), "image/webp")
 
 
 def _fit(width: float, height: float, side: int, *, enlarge: bool = False) -> tuple[int, int]:
