@@ -20,6 +20,7 @@ from dashboard.frame.context import Context
 from dashboard.heat.evidence import Panel, full_colour, legend_notes, look
 from dashboard.text import visible
 from dashboard.widgets.legend import scales
+from dashboard.widgets.offers import offered
 from xai_core.answers.maps import Column
 from xai_core.words import percent
 
@@ -99,6 +100,7 @@ def gallery(
         "said": " ".join(legend_notes(context, chain(*panels))),
         "look": look(context),
         "faded": FADED,
+        "offered": bool(offered()),
         "openable": session.has_page("sample"),
         "chosen": context.selection.sample,
     }

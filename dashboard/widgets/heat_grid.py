@@ -15,6 +15,7 @@ from dashboard.heat.evidence import legend_notes, look
 from dashboard.heat.map_grid import Frame, Row, Stack
 from dashboard.text import visible
 from dashboard.widgets.legend import scales
+from dashboard.widgets.offers import offered
 
 _HTML = """
 <div class="board">
@@ -61,6 +62,7 @@ def heat_grid(context: Context, rows: Sequence[Row], *, key: str, flow: bool = F
         "said": " ".join(legend_notes(context, (frame.panel for frame in frames))),
         "look": look(context),
         "faded": FADED,
+        "offered": bool(offered()),
     }
     _component()(key=key, data=data)
 
