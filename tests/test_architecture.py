@@ -17,7 +17,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"errors"},
     {"types", "text", "needs"},
     {"registry", "params", "files", "tables", "words", "task", "demo.art"},
-    {"settings", "trust", "hosts", "archives"},
+    {"settings", "trust", "hosts", "archives", "lookalikes"},
     {"pictures", "splits", "demo.drawing"},
     {"datasets", "models"},
     {"explainers"},

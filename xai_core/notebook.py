@@ -66,8 +66,7 @@ def study(
             in `-table.csv`. Or a torch `Dataset` of `(picture, label)`, without its transform, or several by the name
             of their split: their pictures are written beside the study, in a folder that ends in `-pictures`.
         folder: where the study is kept.
-        dataset: key of the dataset (`xai list datasets`); "" for the one that fits: `table` for a CSV or Parquet
-            file, else `image-folder`.
+        dataset: key of the dataset (`xai list datasets`); "" for the one that fits: see `datasets.dataset_of`.
         seed: of splits that have to be made, and of everything random later.
         params: the dataset's parameters, such as `classes="cat,dog"` or `masks="masks"`; of a torch `Dataset` the
             names of its classes, where it does not tell them: `classes=("cat", "dog")`.
@@ -76,16 +75,16 @@ def study(
         NotFound, BadParameter: no such dataset, parameter or place.
         BadInput: nothing usable in `data`; or the study in `folder` is of other data.
     """
-    from xai_core.datasets import DATASETS
+    from xai_core.datasets import DATASETS, dataset_of
     from xai_core.params import as_dict, build
     from xai_core.store.study import Study as Stored
     from xai_core.store.study_info import STUDY_FILE
 
     place, values = Path(folder), dict(params)
     source = _source(data, place, values)
-    key = dataset or ("table" if source.suffix.lower() in (".csv", ".parquet") else "image-folder")
     if (place / STUDY_FILE).is_file():
-        return _opened_again(place, key, source)
+        return _opened_again(place, dataset, source)
+    key = dataset or dataset_of(source)
     member = DATASETS[key]
     built: Any = build(member.params, values)
     scan: Scan = member.make(source, built).scan(seed)
@@ -126,7 +125,7 @@ def _opened_again(place: Path, dataset: str, data: Path) -> Study:
     of = found.stored.data / str(
         found.stored.info.dataset_params.get("table", "")
     )  # a study of a table, or of a folder
-    if (found.stored.info.dataset, of.resolve()) != (dataset, data):
+    if of.resolve() != data or dataset not in ("", found.stored.info.dataset):
         remedy = "Choose another folder, or open it with xai.open_study."
         raise BadInput("another study is here", value=f"{place}, of {found.stored.data}", remedy=remedy)
     return found
@@ -343,6 +342,9 @@ class Run:
     ) -> dict[str, Maps]:
         """Heatmaps of samples, computed where they are not stored yet.
 
+        Of a model without a layer for class activation maps, methods that need one are left out, with a warning,
+        unless no other is asked for.
+
         Args:
             rows: `(n,)` row numbers.
             methods: keys (`xai list explainers`), or keys with parameters: `{"ig": {"steps": 100}}`.
@@ -356,17 +358,19 @@ class Run:
         from xai_core.params import build
         from xai_core.pipeline.explain import Request, check_methods, explain_steps
         from xai_core.pipeline.steps import noted
+        from xai_core.store.obstacles import with_a_layer
 
         asked = np.asarray(rows, dtype=np.int64).reshape(-1)
         wanted, spec = _with_values(methods), self._spec(target)
         if not len(asked):
             raise BadParameter("no samples", remedy="Name row numbers, as run.mistakes has them.")
+        wanted, without = with_a_layer(self.stored, wanted)
         request = Request(self.stored, asked.tolist(), spec, wanted)
         check_methods(self.study.bench, request)
         left_out: dict[str, str] = {}
         for _ in noted(explain_steps(self.study.bench, request), len(asked), left_out):
             pass
-        _left_out(left_out)
+        _left_out(without | left_out)
         keys, made = [one.key for one in self.stored.targets(asked, spec)], dict[str, Maps]()
         for key, values in wanted:
             store = self.stored.maps(key, build(EXPLAINERS[key].params, values))

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from xai_core.errors import BadInput, XaiError
+from xai_core.lookalikes import perceptual_hash
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 """What Pillow may try: no format that runs another program (EPS) and none that is rarely tested."""
@@ -75,6 +76,7 @@ class PictureInfo:
         floating: those values are floats.
         dark: colours of 16 bits that stay below a fourth of what 16 bits hold: most likely 8 to 14 bits were meant.
         frames: how many pictures the file holds; the first is read.
+        look: its perceptual hash, see `near`; b"" where nobody asked.
     """
 
     size: tuple[int, int]
@@ -83,6 +85,7 @@ class PictureInfo:
     floating: bool = False
     dark: bool = False
     frames: int = 1
+    look: bytes = b""
 
 
 def read_picture(
@@ -132,9 +135,9 @@ def decode_picture(
 
 def inspect_picture(stream: BinaryIO, name: str, *, grey: GreyRange = own_range) -> PictureInfo:
     """What is known of a picture. Decodes everything, so that damage is found now; raises as `decode_picture`."""
-    info = _decoded(stream, name, grey, MAX_MEGAPIXELS, LARGEST_SIDE)[1]
+    picture, info = _decoded(stream, name, grey, MAX_MEGAPIXELS, LARGEST_SIDE)
     stream.seek(0)
-    return replace(info, frames=_frames(stream))
+    return replace(info, frames=_frames(stream), look=perceptual_hash(picture))
 
 
 def picture_size(path: Path) -> tuple[int, int]:

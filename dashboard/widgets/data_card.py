@@ -13,6 +13,7 @@ from dashboard.drawing.tiles import SMALL_SIDE, picture_tile
 from dashboard.frame.cached import card_of
 from dashboard.frame.context import Context
 from dashboard.text import escaped, plain
+from dashboard.widgets.near_pairs import near_pairs
 from dashboard.widgets.problem import problem_box
 from xai_core.answers.data_card import DataCard, Fact, examples, left_out, present_splits, shown_classes
 from xai_core.store.data_folder import MissingData
@@ -31,7 +32,7 @@ def data_card(context: Context) -> None:
     st.html(_classes(context, card.counts, shown_classes(card.counts)))
     if left_out(card.counts):
         st.caption(plain(left_out(card.counts)))
-    _details(card)
+    _details(context, card)
 
 
 def _missing_pictures(study: Study) -> None:
@@ -98,10 +99,12 @@ def _of(split: str) -> str:
     return "all splits" if split == "all" else SPLIT_WORDS[split]
 
 
-def _details(card: DataCard) -> None:
+def _details(context: Context, card: DataCard) -> None:
     if len(card.crossing):
         with st.expander(f"The same picture in two splits: {len(card.crossing):,}"):
             st.dataframe(card.crossing, hide_index=True, column_config={"samples": "Samples", "splits": "Splits"})
+    if card.near is not None and len(card.near):
+        near_pairs(context, card.near)
     if card.unreadable:
         with st.expander(f"Unreadable files: {len(card.unreadable):,}"):
             st.dataframe(pd.DataFrame(card.unreadable, columns=["File", "Why"]), hide_index=True)

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from xai_core.datasets import DATASETS, Dataset
+from xai_core.datasets import DATASETS, Dataset, dataset_of
 from xai_core.datasets.base import SAMPLE_COLUMNS
+from xai_core.errors import BadParameter, NotFound
 from xai_core.params import build, specs
 from xai_core.types import SPLITS
 
@@ -83,6 +84,25 @@ def test_cards_are_complete(key: str) -> None:
     assert card.summary.endswith(".")
     assert card.blind_spot.endswith(".")
     assert all(spec.help for spec in specs(DATASETS[key].params))
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key != "garments"])
+def test_nobody_has_to_name_the_dataset(key: str, tmp_path: Path) -> None:
+    """Its data are recognised as its own, and by no other dataset."""
+    SMALL[key](tmp_path)
+    assert dataset_of(tmp_path) == key
+
+
+def test_what_no_dataset_recognises_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="nothing is here"):
+        dataset_of(tmp_path / "none")
+    (tmp_path / "notes.doc").write_bytes(b"")
+    with pytest.raises(BadParameter, match="cannot be told which dataset reads this"):
+        dataset_of(tmp_path / "notes.doc")
+    (tmp_path / "labels.csv").write_bytes(b"")
+    assert dataset_of(tmp_path / "labels.csv") == dataset_of(tmp_path) == "table"
+    (tmp_path / "pictures" / "cat").mkdir(parents=True)  # class folders with a table beside them
+    assert dataset_of(tmp_path) == "image-folder"
 
 
 def test_the_table_has_its_columns_and_types(small: Callable[[], Dataset]) -> None:

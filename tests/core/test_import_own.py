@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import xai_core
 from tests import tiny_study
 from tests.run_info import rewrite
 from tests.tiny_study import fails, xai, xai_json
@@ -104,7 +105,6 @@ CANDIDATES = "Layers with a map: body (4×15×15), body.0 (4×15×15)."
         ("good", "spare", f"the model does not use this layer: spare. {CANDIDATES}"),
         ("good", "pair", f"--cam-layer gives a tuple, which is no map: pair. {CANDIDATES}"),
         ("good", "head", f"--cam-layer gives (1, 3), which is no map: head. {CANDIDATES}"),
-        ("good", None, f"needs --cam-layer: own_nets:good. {CANDIDATES} Or none, for pixel methods only."),
     ],
 )
 def test_what_does_not_fit_is_told_in_one_line(
@@ -129,6 +129,35 @@ def test_without_a_layer_pixel_methods_work_and_class_activation_maps_say_what_t
     assert f"declares no layer for class activation maps. Give the method a layer. {CANDIDATES}" in line
     result = xai_json(capsys, *explain, "gradcam,saliency", "--set", "gradcam.layer=body")
     assert all(state == {"stored": 1, "refused": 0} for state in result["methods"].values()), result
+    xai(*explain, "gradcam,saliency,layercam")
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line.startswith("  left out gradcam, layercam: this run's model declares no layer for class activation maps")
+    result = xai_json(capsys, *explain, "all")
+    assert {"gradcam", "shap_layer", "guided_gradcam"} <= set(result["methods_left_out"])
+    assert not set(result["methods_left_out"]) & set(result["methods"])
+    assert result["methods"]["edges"] == {"stored": 1, "refused": 0}
+    stored = xai_core.open_study(study).run("own").explain([0], ["gradcam", "saliency"])
+    assert list(stored) == ["saliency"]
+
+
+def test_without_a_word_a_layer_is_proposed_and_told_and_where_there_is_none_pixel_methods_are_left(
+    folder: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    study = tmp_path / "colours"
+    xai("new", study, "--dataset", "image-folder", "--data", folder / "pictures")
+    for function, layer, says in (
+        (
+            "good",
+            "body",
+            "Class activation maps are made at body: the last layer that the whole answer passes through; it",
+        ),
+        ("flat", "", "No layer of this model holds a map: pixel methods only."),
+    ):
+        given = words(folder, function, run=function, size=64)
+        given[1] = study
+        result = xai_json(capsys, *given)
+        assert result["cam_layer"] == layer == Study.open(study).run(function).info.cam_layer
+        assert any(note.startswith(says) for note in result["notes"])
 
 
 def test_edited_code_is_refused_by_command_and_by_a_warm_process_until_it_is_put_back(

@@ -108,7 +108,9 @@ def test_a_class_in_a_file_opens_elsewhere(study: xai.Study, theirs: nn.Module) 
 
 def test_code_that_cannot_be_found_again_is_told_and_goes_on_here(study: xai.Study) -> None:
     run = study.add_model(own(), "mine", **LOOK)
-    assert run.stored.info.provenance["notes"] == [ONLY_HERE]
+    only_here, layer = run.stored.info.provenance["notes"]
+    assert only_here == ONLY_HERE
+    assert layer.startswith("Class activation maps are made at body.1: the last layer that the whole answer passes")
     maps = run.explain([0, 1], ["gradcam", "saliency"], target="green")
     assert all(np.isfinite(one.maps).all() for one in maps.values())
     assert maps["gradcam"].target == str(study.classes.index("green"))

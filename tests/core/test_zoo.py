@@ -13,7 +13,8 @@ import torch
 from tests.tiny_study import fails, write_pictures, xai, xai_json
 from xai_core.errors import NotFound, XaiError
 from xai_core.models.preprocess import Preprocess
-from xai_core.models.zoo import Tokens, in_zoo, is_own_code, token_layer, zoo_module, zoo_preprocess
+from xai_core.models.tokens import Tokens
+from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_module, zoo_preprocess
 from xai_core.pipeline.load import load_classifier
 from xai_core.store.study import Study
 
@@ -48,7 +49,7 @@ def test_a_librarys_model_is_imported_with_its_own_preprocessing_predicted_and_e
     name = spec.replace(":", "-")
     result = _imported(study, capsys, spec, name, 64, "--size", "64")
     assert any("mean, std" in note and " as of " in note for note in result["notes"])
-    assert any("the last with a grid over the picture" in note for note in result["notes"])
+    assert any("the last layer that the whole answer passes through" in note for note in result["notes"])
     run = Study.open(study).run(name)
     assert run.info.preprocess is not None
     assert run.info.preprocess["mean"] == pytest.approx([0.485, 0.456, 0.406])

@@ -15,7 +15,7 @@ from tests.dashboard.pages import opened, words
 from tests.run_info import rewrite
 from xai_core.answers.data_card import class_counts, crossing, data_card, examples, shown_classes
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan
-from xai_core.store import files
+from xai_core.store import files, twins
 from xai_core.store.study import Study
 
 
@@ -40,6 +40,18 @@ def test_what_spoils_a_measurement_is_marked(tmp_path: Path) -> None:
         "Largest to smallest class",
     }
     assert crossing(study)["samples"].tolist() == ["a0, b0"]
+
+
+def test_look_alikes_are_shown_and_lead_to_their_samples(served: Services) -> None:
+    study = served.studies["pets"]
+    assert "<figure>" not in words(opened("overview", run="net")), "nobody looked for them"
+    twins.write(study.path, np.array([[3, 9, 4], [0, 7, 2]]), study.info.samples_digest)
+    page = words(opened("overview", run="net"))
+    assert page.count("<figure>") == 2
+    places = [page.index(f'sample={row}"') for row in (0, 7, 3, 9)]
+    assert places == sorted(places), "the nearest come first"
+    assert "&lt;b&gt;dog" in page
+    assert "sample=0" not in words(opened("overview", run="untested")), "there is nothing to say of them"
 
 
 def leaking_study(path: Path) -> Study:

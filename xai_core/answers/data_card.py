@@ -13,13 +13,21 @@ from xai_core.answers.lines import paragraphs, table
 from xai_core.datasets.base import DATASETS
 from xai_core.errors import NotFound
 from xai_core.store.study import Study
+from xai_core.text import counted
 from xai_core.types import SPLITS
 from xai_core.words import SPLIT_WORDS
 
 SHOWN_CLASSES = 30
 """With more classes than this, the data card shows the largest and the smallest ones."""
 
+SHOWN_PAIRS = 8
+"""Of pictures that look nearly the same, in a terminal."""
+
 _LEAK = "The same picture in two splits: a model looks better than it is where it is tested on what it was trained on."
+NEAR_NOTE = (
+    "Nearly the same picture in two splits, such as one that was saved again or made smaller: it tests what the model "
+    "was trained on. They are told by a perceptual hash, which knows no crops and no turns; look at them."
+)
 _MASKS = "With masks it can be measured how much of a heatmap lies on the object."
 _UNEVEN = 10
 """From this ratio of the largest to the smallest class on, a person should look twice."""
@@ -44,6 +52,8 @@ class DataCard:
         facts: its entries.
         classes: names; `counts` one row per class: samples of each of SPLITS, and `n` in all.
         crossing: groups of identical samples in several splits: `samples` (ids) and `splits`, as text.
+        near: pairs of samples of two splits that look nearly the same and are not identical, the nearest first, see
+            `near_pairs`; None where nobody looked.
         unreadable: (file, reason).
     """
 
@@ -53,6 +63,7 @@ class DataCard:
     classes: tuple[str, ...]
     counts: pd.DataFrame
     crossing: pd.DataFrame
+    near: pd.DataFrame | None
     unreadable: tuple[tuple[str, str], ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -64,6 +75,7 @@ class DataCard:
             "facts": [asdict(fact) for fact in self.facts],
             "classes": [{"name": name, **row} for name, row in zip(self.classes, counts, strict=True)],
             "shared_by_splits": self.crossing.to_dict("records"),
+            "alike_in_splits": None if self.near is None else self.near.to_dict("records"),
             "unreadable": [{"file": file, "why": why} for file, why in self.unreadable],
         }
 
@@ -71,7 +83,16 @@ class DataCard:
         """For people."""
         head = "\n".join([self.title, *self.notes])
         facts = table([(fact.name, fact.value + (f" (!) {fact.help}" if fact.warn else "")) for fact in self.facts])
-        return paragraphs(head, facts, self._classes())
+        return paragraphs(head, facts, self._classes(), self._alike())
+
+    def _alike(self) -> str:
+        """The first of the near pairs."""
+        if self.near is None or self.near.empty:
+            return ""
+        first = self.near.head(SHOWN_PAIRS)
+        count = f"the first {len(first)} of {len(self.near):,}" if len(self.near) > len(first) else f"{len(first)}"
+        rows = first[["one", "other", "splits", "classes"]].itertuples(index=False)
+        return f"Nearly the same in two splits, {count}:\n" + table([tuple(map(str, row)) for row in rows])
 
     def _classes(self) -> str:
         splits, shown = present_splits(self.counts), shown_classes(self.counts)
@@ -82,15 +103,16 @@ class DataCard:
 
 def data_card(study: Study, crossed: pd.DataFrame | None = None) -> DataCard:
     """Of a study. `crossed`: as `crossing` gave it, for who keeps it."""
-    twins = crossing(study) if crossed is None else crossed
+    twins, near = crossing(study) if crossed is None else crossed, near_pairs(study)
     unreadable = tuple((file, why) for file, why in study.info.unreadable)
     return DataCard(
         title=title(study),
         notes=tuple(study.info.notes),
-        facts=tuple(facts(study, len(twins))),
+        facts=tuple(facts(study, len(twins), None if near is None else len(near))),
         classes=tuple(study.class_names),
         counts=class_counts(study),
         crossing=twins,
+        near=near,
         unreadable=unreadable,
     )
 
@@ -145,8 +167,40 @@ def crossing(study: Study) -> pd.DataFrame:
     return pd.DataFrame({"samples": names, "splits": [", ".join(splits) for splits in found["splits"]]})
 
 
-def facts(study: Study, twins: int) -> list[Fact]:
-    """The entries. `twins`: groups of identical samples in several splits."""
+def near_pairs(study: Study) -> pd.DataFrame | None:
+    """Of each sample the nearest one of another split, where that is near; the nearest pairs first.
+
+    Returns:
+        `one` and `other` (ids), their `splits` and `classes` (text, a single class where both have it), `distance` (of
+        256 bits of their perceptual hashes), `row` and `other_row`. None where nobody looked.
+    """
+    pairs = study.near_twins()
+    if pairs is None:
+        return None
+    pairs = pairs[np.argsort(pairs[:, 2], kind="stable")]
+    first, second = pairs[:, 0], pairs[:, 1]
+    ids, splits = study.samples["id"].to_numpy(), study.samples["split"].to_numpy()
+    classes = [[study.class_names[i] for i in dict.fromkeys(labels)] for labels in study.labels[pairs[:, :2]].tolist()]
+    return pd.DataFrame(
+        {
+            "one": ids[first],
+            "other": ids[second],
+            "splits": [f"{one}, {other}" for one, other in zip(splits[first], splits[second], strict=True)],
+            "classes": [" / ".join(names) for names in classes],
+            "distance": pairs[:, 2],
+            "row": first,
+            "other_row": second,
+        }
+    )
+
+
+def facts(study: Study, twins: int, near: int | None = None) -> list[Fact]:
+    """The entries.
+
+    Args:
+        twins: groups of identical samples in several splits.
+        near: pairs of those that look nearly the same; None where nobody looked.
+    """
     samples, masks = study.samples, int(study.samples["has_mask"].sum())
     broken = len(study.info.unreadable)
     return [
@@ -156,8 +210,15 @@ def facts(study: Study, twins: int) -> list[Fact]:
         _sizes(samples),
         Fact("Object masks", f"{masks:,} of {len(samples):,}" if masks else "none", _MASKS),
         Fact("Shared by splits", f"{twins:,} found" if twins else "none", _LEAK, bool(twins)),
+        *_alike(near),
         Fact("Unreadable files", f"{broken:,} left out" if broken else "none", "They are in no count.", bool(broken)),
     ]
+
+
+def _alike(near: int | None) -> list[Fact]:
+    if near is None:
+        return []
+    return [Fact("Alike in splits", counted(near, "pair") if near else "none", NEAR_NOTE, bool(near))]
 
 
 def _balance(study: Study) -> Fact:

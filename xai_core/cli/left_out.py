@@ -1,4 +1,4 @@
-"""Samples that a long command had to leave out: how it tells of them."""
+"""Samples and methods that a long command had to leave out: how it tells of them."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def lines(left_out: Sequence[Mapping[str, str]], note: str) -> list[str]:
     shown = [f"    {each['id']}: {each['reason']}" for each in left_out[:SHOWN]]
     more = [f"    and {len(left_out) - SHOWN} more; all with --json"] if len(left_out) > SHOWN else []
     return [f"  {len(left_out)} left out, {note}", *shown, *more]
+
+
+def methods(reasons: Mapping[str, str]) -> list[str]:
+    """For people: a line for each reason, with the methods that were left out for it."""
+    by_reason: dict[str, list[str]] = {}
+    for key, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(key)
+    return [f"  left out {', '.join(keys)}: {reason}" for reason, keys in by_reason.items()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core.errors import BadParameter, NotFound
 from xai_core.params import NoParams
 from xai_core.registry import Registry
 from xai_core.splits import stratified, stratified_groups
@@ -33,6 +34,9 @@ NO_TRAINING = (
 )
 """What is told of a study to test alone."""
 
+FOLDERS = "image-folder"
+"""What a folder is read as where no dataset knows it better."""
+
 _NAMED = 3
 """Of what a note is about, so many are named."""
 
@@ -49,6 +53,8 @@ class Scan:
         params: parameters that were found by looking, and are kept so that the samples are read alike ever after.
         data: the folder that paths are relative to, where it is not the one that was given.
         facts: what is known of each sample beside its label: a table with a line for each, see `xai_core.store.facts`.
+        near: `(m, 3)` pairs of samples of different splits that look nearly the same: rows, and the distance of their
+            hashes; None where nobody looked.
         class_ids: K ids that the data has for its classes (`n01440764`) where people have other names; else ().
     """
 
@@ -60,6 +66,7 @@ class Scan:
     data: Path | None = None
     facts: pa.Table | None = None
     class_ids: tuple[str, ...] = ()
+    near: NDArray[np.int64] | None = None
 
 
 class Dataset(Protocol):
@@ -93,6 +100,16 @@ class HasMaskFiles(Protocol):
         ...
 
 
+@runtime_checkable
+class RecognisesData(Protocol):
+    """A dataset that knows its own data when it sees them, so that nobody has to name it; see `dataset_of`."""
+
+    @staticmethod
+    def recognises(data: Path) -> bool:
+        """Whether a folder or file is of this kind, from names alone; no other dataset may say so of it."""
+        ...
+
+
 @dataclass(frozen=True)
 class DatasetMember:
     """A registered dataset: `make(root, params)` gives a Dataset. `classes` are fixed names, or () when found."""
@@ -113,6 +130,26 @@ def dataset(card: Card, params: type = NoParams) -> Callable[[type], type]:
         return cls
 
     return register
+
+
+def dataset_of(data: Path) -> str:
+    """The key of the dataset that reads this: the one that recognises it, for any other folder `image-folder`.
+
+    Raises NotFound where nothing is there, BadParameter for a file that none recognises.
+    """
+    keys = [key for key in sorted(DATASETS.keys()) if _recognised(DATASETS[key], data)]
+    if len(keys) == 1:
+        return keys[0]
+    if not data.exists():
+        raise NotFound("nothing is here", value=data, remedy="Give a folder of pictures or a table of their paths.")
+    if keys or not data.is_dir():
+        remedy = f"Give --dataset, one of {', '.join(keys or DATASETS.keys())}."
+        raise BadParameter("it cannot be told which dataset reads this", value=data, remedy=remedy)
+    return FOLDERS
+
+
+def _recognised(member: DatasetMember, data: Path) -> bool:
+    return isinstance(member.make, RecognisesData) and member.make.recognises(data)
 
 
 def sample_table(columns: Mapping[str, Any]) -> pd.DataFrame:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.datasets.base import Scan, contradiction_notes, dataset, sample_table, take_split
+from xai_core.datasets.look import near_twins
 from xai_core.errors import BadInput
+from xai_core.lookalikes import BITS, perceptual_hashes
 from xai_core.params import param
 from xai_core.types import Card, Progress, silent
 
@@ -39,6 +41,7 @@ SIDE = 28
 _PARTS = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTES = 0x08
 _MOST_BYTES = 2**30
+_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,12 @@ class FashionMnist:
         self._params = params
         self._pictures: dict[str, NDArray[np.uint8]] = {}
 
+    @staticmethod
+    def recognises(data: Path) -> bool:
+        """Whether both training files lie in the folder."""
+        names = [path.name.removesuffix(".gz") for path in data.glob("train-*")] if data.is_dir() else []
+        return {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"} <= set(names)
+
     def scan(self, seed: int, progress: Progress = silent) -> Scan:
         """All samples. Ids are `train-00012` and `test-00012`: the number in the original file, also after the move
         to validation. Raises BadInput for a file that is missing, cut short or not what its name says.
@@ -80,11 +89,14 @@ class FashionMnist:
         samples = pd.concat(tables, ignore_index=True)
         samples = take_split(samples, "validation", self._params.validation, seed, CLASS_NAMES)
         note = f"{self._params.validation} training pictures are for validation, equally of each class (seed {seed})."
-        return Scan(samples, CLASS_NAMES, notes=(note, *contradiction_notes(samples)))
+        notes = (note, *contradiction_notes(samples))
+        return Scan(samples, CLASS_NAMES, notes=notes, near=near_twins(samples, self._hashes(samples), progress))
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """28×28, mode L."""
-        name, index = str(row["path"]), int(row["index"])
+        return self._picture(str(row["path"]), int(row["index"]))
+
+    def _picture(self, name: str, index: int) -> Image.Image:
         pictures = self._read(name)
         if not 0 <= index < len(pictures):
             raise BadInput("no picture with this number", value=index, remedy=f"{name} holds {len(pictures)}.")
@@ -115,6 +127,16 @@ class FashionMnist:
                 "sha256": [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures],
             }
         )
+
+    def _hashes(self, samples: pd.DataFrame) -> NDArray[np.uint8]:
+        """Perceptual hashes in the table's order, a few thousand pictures at once."""
+        found = np.empty((len(samples), BITS // 8), np.uint8)
+        for start in range(0, len(samples), _AT_ONCE):
+            part = samples.iloc[start : start + _AT_ONCE]
+            found[start : start + _AT_ONCE] = perceptual_hashes(
+                self._picture(str(path), int(index)) for path, index in zip(part["path"], part["index"], strict=True)
+            )
+        return found
 
     def _file_name(self, stem: str, kind: str) -> str:
         names = [f"{stem}{dot}{kind}{end}" for end in (".gz", "") for dot in "-."]

@@ -27,8 +27,10 @@ from xai_core.datasets.look import (
     Looked,
     Wanted,
     file_inside,
+    hashes_of,
     look,
     mask_notes,
+    near_twins,
     not_read,
     picture_notes,
     united_mask,
@@ -133,7 +135,15 @@ class ImageFolder:
         if self._params.classes_file:  # it has been read, and may be gone tomorrow
             kept["classes_file"] = Path(self._params.classes_file).name
         ids = tuple(classes) if tuple(map(plain_name, classes)) != names else ()
-        return Scan(samples, names, (*left.unreadable, *found.problems), tuple(notes), kept, class_ids=ids)
+        return Scan(
+            samples,
+            names,
+            (*left.unreadable, *found.problems),
+            tuple(notes),
+            kept,
+            class_ids=ids,
+            near=near_twins(samples, hashes_of(samples, found.infos), progress),
+        )
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""

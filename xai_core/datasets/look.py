@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.errors import BadInput
+from xai_core.lookalikes import BITS, near_pairs
 from xai_core.pictures import (
     SUFFIXES,
     WHITES,
@@ -29,7 +30,10 @@ from xai_core.pictures import (
     shown,
 )
 from xai_core.text import counted, listed
-from xai_core.types import Progress, Split, silent
+from xai_core.types import SPLITS, Progress, Split, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _UNREAD = {
     "HEIC": (".heic", ".heif", ".hif"),
@@ -161,6 +165,24 @@ def file_inside(root: Path, relative: object) -> Path:
     if not Path(os.path.realpath(path)).is_relative_to(root):
         raise BadInput("not a file of this data folder", value=relative, remedy="Make the study anew.")
     return path
+
+
+def near_twins(samples: pd.DataFrame, hashes: NDArray[np.uint8], progress: Progress = silent) -> NDArray[np.int64]:
+    """Pairs of pictures of different splits that look nearly the same and are not identical: see `near_pairs`.
+
+    Args:
+        samples: the finished sample table.
+        hashes: `(n, 32)`, of its pictures, in its order.
+    """
+    splits = np.array([SPLITS.index(split) for split in samples["split"]], np.int64)
+    contents = np.unique(samples["sha256"].to_numpy(str), return_inverse=True)[1]
+    return near_pairs(hashes, splits, contents, progress=progress)
+
+
+def hashes_of(samples: pd.DataFrame, infos: Mapping[str, PictureInfo]) -> NDArray[np.uint8]:
+    """`(n, 32)` perceptual hashes; `infos` is what is known of each picture, by its path."""
+    found = b"".join(infos[path].look for path in samples["path"])
+    return np.frombuffer(found, np.uint8).reshape(len(samples), BITS // 8)
 
 
 def white_of(infos: Mapping[str, PictureInfo], black: float, white: float, dataset: str) -> tuple[float, list[str]]:

@@ -25,7 +25,18 @@ from xai_core.datasets.columns import (
     place_of,
     refuse_labels,
 )
-from xai_core.datasets.look import Wanted, file_inside, look, mask_notes, not_read, picture_notes, united_mask, white_of
+from xai_core.datasets.look import (
+    Wanted,
+    file_inside,
+    hashes_of,
+    look,
+    mask_notes,
+    near_twins,
+    not_read,
+    picture_notes,
+    united_mask,
+    white_of,
+)
 from xai_core.datasets.split_words import split_named
 from xai_core.datasets.table_files import Files
 from xai_core.datasets.walk import LeftOut
@@ -103,6 +114,15 @@ class TableOfPictures:
         if params.white and params.white <= params.black:
             raise BadParameter("white is not above black", value=params.white, remedy="Give a larger grey value.")
 
+    @staticmethod
+    def recognises(data: Path) -> bool:
+        """Whether it is called as tables are, or is a folder of one table and one of pictures, or of both together."""
+        if not data.is_dir():
+            return data.suffix.lower() in _SUFFIXES
+        folders = [path for path in data.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        flat = not folders or (len(folders) == 1 and not any(path.is_dir() for path in folders[0].iterdir()))
+        return flat and len(_tables_in(data)) == 1
+
     def scan(self, seed: int, progress: Progress = silent) -> Scan:
         """Read the table, look at its pictures, make the splits that are missing. Rows are in the table's order.
 
@@ -135,8 +155,17 @@ class TableOfPictures:
         kept |= {"table": str(self._file), "root": str(files.base), "path": table.columns[columns.path]}
         kept |= {"classes_file": Path(self._params.classes_file).name}  # it has been read, and may be gone tomorrow
         kept |= {"mask": NONE if columns.mask is None else table.columns[columns.mask]}
-        unread = (*lost, *found.problems)
-        return Scan(samples, names, unread, tuple(notes), kept, class_ids=labels.ids, data=files.root, facts=facts)
+        return Scan(
+            samples,
+            names,
+            (*lost, *found.problems),
+            tuple(notes),
+            kept,
+            class_ids=labels.ids,
+            data=files.root,
+            facts=facts,
+            near=near_twins(samples, hashes_of(samples, found.infos), progress),
+        )
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""
@@ -162,7 +191,7 @@ class TableOfPictures:
             return (self._given / self._params.table).resolve()
         if not self._given.is_dir():
             return self._given
-        found = sorted(file for file in self._given.iterdir() if file.suffix.lower() in _SUFFIXES[:2] + _SUFFIXES[3:])
+        found = _tables_in(self._given)
         if len(found) != 1:
             value = f"{self._given.name}: {listed([file.name for file in found]) or 'none'}"
             raise BadInput("which table?", value=value, remedy="Give the table itself: --data FILE.")
@@ -305,6 +334,10 @@ class TableOfPictures:
                 f"class, are for {split} (seed {seed}); identical ones stay together."
             )
         return samples
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES[:2] + _SUFFIXES[3:])
 
 
 def _parsed(classes: str) -> list[str]:

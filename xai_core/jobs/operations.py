@@ -196,17 +196,19 @@ def _explain(study: Study, wanted: ExplainArguments, work: Work) -> dict[str, An
     from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
     from xai_core.pipeline.steps import noted
+    from xai_core.store.obstacles import with_a_layer
 
     run = study.run(wanted.run)
     rows = rows_of(run, wanted)
     bench = Bench(work.settings.device)
-    request = Request(run, rows.tolist(), wanted.target, wanted.methods, wanted.weights)
+    methods, without = with_a_layer(run, wanted.methods)
+    request = Request(run, rows.tolist(), wanted.target, methods, wanted.weights)
     check_methods(bench, request)
     total, left_out = 0, dict[str, str]()
     for done, total in noted(explain_steps(bench, request), len(rows), left_out):
         work.progress(done, total, "maps")
         work.cancel.check()
-    return {"samples": len(rows), "maps": total} | _said(left_out)
+    return {"samples": len(rows), "maps": total} | _said(left_out | without)
 
 
 def _check_score(study: Study, wanted: ScoreArguments) -> None:

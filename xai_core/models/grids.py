@@ -17,14 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.tokens import Tokens, arranged, corner_boxes
 from xai_core.models.wrappers import evaluating, layer_named
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
     from xai_core.models.preprocess import Preprocess
-
-CORNER = 1 / 3
-"""Side of the corners that are changed, as a share of the picture's."""
 
 MOVES = 0.15
 """How far, as a share of an axis, the change moves along it from corner to corner, where it is a side of the picture.
@@ -44,6 +42,7 @@ CONSTANT = "this layer gives the same for every picture"
 ATTENTION = "this layer gives attention of tokens to tokens (its rows add up to 1), not a grid over the picture"
 ELSEWHERE = "this layer's grid does not lie over the picture: a corner of the picture changes other places of it"
 EITHER = "it cannot be told which axis of this layer's output are the channels"
+ANYWHERE = "it cannot be told where this layer's tokens lie on the picture"
 
 
 class Layout(NamedTuple):
@@ -52,10 +51,12 @@ class Layout(NamedTuple):
     Attributes:
         channels: the axis of channels, 1 or 3, of the output `(N, …)` with four axes.
         problem: why the layer holds no map, one clause; "" where it does.
+        tokens: of an output with three axes, how its tokens make a grid; None where the architecture says so.
     """
 
     channels: int = 1
     problem: str = ""
+    tokens: Tokens | None = None
 
 
 _known: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Layout]] = WeakKeyDictionary()
@@ -96,6 +97,12 @@ def restored(classifier: Classifier, output: Tensor, name: str) -> Tensor:
         return output
 
 
+def laid_out(classifier: Classifier, output: Tensor, name: str, layout: Layout) -> Tensor:
+    """A layer's output as `(N, C, h, w)`, a grid over the picture."""
+    grid = restored(classifier, output, name) if layout.tokens is None else layout.tokens(output)
+    return grid.movedim(layout.channels, 1)
+
+
 def _restores(classifier: Classifier, name: str) -> bool:
     return classifier.restore_grid is not None and name in ("", classifier.cam_layer)
 
@@ -123,16 +130,8 @@ def _corners(preprocess: Preprocess) -> Tensor:
         return ((1.5 * rough).sigmoid() - mean) / std
 
     picture, other = noise(), noise()
-    down, across = (max(1, round(CORNER * side)) for side in sides)
     pictures = picture.repeat(4, 1, 1, 1)
-    for row, (rows, columns) in enumerate(
-        [
-            (slice(down), slice(across)),
-            (slice(down), slice(sides[1] - across, None)),
-            (slice(sides[0] - down, None), slice(across)),
-        ],
-        1,
-    ):
+    for row, (rows, columns) in enumerate(corner_boxes(*sides), 1):
         pictures[row, :, rows, columns] = other[0, :, rows, columns]
     return pictures
 
@@ -163,8 +162,10 @@ def _layout(classifier: Classifier, name: str, together: Any, alone: Any) -> Lay
     if problem:
         return Layout(problem=problem)
     grid = restored(classifier, together, name)
+    if grid.ndim == 3 and grid.numel():
+        return _of_tokens(grid, classifier.input_shape)
     if grid.ndim != 4 or not grid.numel():
-        return Layout(problem=ATTENTION if together.ndim == 3 and _adds_up(together) else NO_GRID)
+        return Layout(problem=NO_GRID)
     if _restores(classifier, name):
         return Layout()
     if grid is not together and _adds_up(together):
@@ -187,6 +188,15 @@ def _no_rows(together: Any, alone: Any) -> str:
         return MIXED
     together = together.nan_to_num()
     return CONSTANT if together.any() and (together == together[:1]).all() else ""
+
+
+def _of_tokens(output: Tensor, shape: tuple[int, int, int]) -> Layout:
+    if _adds_up(output):
+        return Layout(problem=ATTENTION)
+    found = arranged(output, *shape[1:])
+    if len(found) == 1:
+        return Layout(tokens=found[0])
+    return Layout(problem=ANYWHERE if found else NO_GRID)
 
 
 def _of_grid(grid: Tensor, shape: tuple[int, int, int]) -> Layout:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from difflib import get_close_matches
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable, NotFound
-from xai_core.models.grids import layout_of, layouts, restored
+from xai_core.models.grids import laid_out, layout_of, layouts
 from xai_core.models.wrappers import evaluating, is_scripted, unwrapped
 
 if TYPE_CHECKING:
@@ -23,6 +23,16 @@ Candidate = tuple[str, tuple[int, int, int]]
 
 SHOWN = 8
 """At most as many candidates as fit into a message."""
+
+Step = torch.autograd.graph.Node
+
+
+class LayerOutput(NamedTuple):
+    """What a layer gave for a picture, the gradient of a logit there, and the step of autograd that it came from."""
+
+    output: Tensor
+    gradient: Tensor
+    step: Step | None
 
 
 def grid_at(classifier: Classifier, output: Tensor, layer: str) -> Tensor:
@@ -37,7 +47,7 @@ def grid_at(classifier: Classifier, output: Tensor, layer: str) -> Tensor:
     if layout.problem:
         shown = f"{layer or classifier.cam_layer} gives {tuple(output.shape)}"
         raise unfit_layer(classifier, shown, layout.problem)
-    return restored(classifier, output, layer).movedim(layout.channels, 1)
+    return laid_out(classifier, output, layer, layout)
 
 
 def layer_candidates(classifier: Classifier) -> list[Candidate]:
@@ -55,31 +65,56 @@ def _candidates(classifier: Classifier) -> list[Candidate] | None:
     """The same; None where the model does not take its input."""
     # Any code of the user's may run here, and this function only makes another error's message better.
     with suppress(Exception, SystemExit):
-        used, found = _outputs_and_gradients(classifier), list[Candidate]()
-        passes = any(gradient.any() for _, gradient in used.values())
-        for name, layout in layouts(classifier, list(used)).items():
-            if layout.problem:
-                continue
-            output, gradient = (restored(classifier, part, name).movedim(layout.channels, 1) for part in used[name])
-            if output[0, 0].numel() > 1 and (gradient.any() or not passes):
-                found.append((name, (output.shape[1], output.shape[2], output.shape[3])))
-        return found
+        used, _ = outputs_and_gradients(classifier)
+        return [found for found, _ in with_grids(classifier, used, list(used))]
     return None
 
 
-def _outputs_and_gradients(classifier: Classifier) -> dict[str, tuple[Tensor, Tensor]]:
-    """What layers give for one picture of noise, and the gradient of the largest logit there; 0 where none passes."""
+def with_grids(
+    classifier: Classifier, used: Mapping[str, LayerOutput], names: Sequence[str]
+) -> list[tuple[Candidate, Tensor]]:
+    """Those of the layers that hold a map, each with the gradient `(1, C, h, w)` there."""
+    found = list[tuple[Candidate, Tensor]]()
+    passes = any(seen.gradient.any() for seen in used.values())
+    for name, layout in layouts(classifier, names).items():
+        if layout.problem:
+            continue
+        output, gradient = (laid_out(classifier, part, name, layout) for part in used[name][:2])
+        if output[0, 0].numel() > 1 and (gradient.any() or not passes):
+            found.append(((name, (output.shape[1], output.shape[2], output.shape[3])), gradient))
+    return found
+
+
+def outputs_and_gradients(classifier: Classifier) -> tuple[dict[str, LayerOutput], Step | None]:
+    """Of one picture of noise, by layer, with the gradient of the largest logit (0 where none passes); and the last
+    step of that logit."""
     outputs = _Outputs(classifier.module)
-    with torch.inference_mode(False), torch.enable_grad(), outputs.recording():
+    with torch.inference_mode(False), torch.enable_grad(), _frozen(classifier.module), outputs.recording():
         noise = torch.randn(1, *classifier.input_shape, generator=torch.Generator().manual_seed(0))
         # A clone: a leaf that requires its gradient could not be changed in place.
-        logits = classifier.logits(noise.to(classifier.device).requires_grad_().clone())
-        used = {name: output for name, output, _ in outputs.seen.values()}
-        names, gradients = [name for name in used if used[name].requires_grad], dict[str, Tensor]()
+        logit = classifier.logits(noise.to(classifier.device).requires_grad_().clone()).max()
+        used = {name: (output, step) for name, output, _, step in outputs.seen.values()}
+        names, gradients = [name for name in used if used[name][0].requires_grad], dict[str, Tensor]()
         with suppress(RuntimeError):  # code that cuts gradients off
-            found = torch.autograd.grad(logits.max(), [used[name] for name in names], allow_unused=True)
+            found = torch.autograd.grad(logit, [used[name][0] for name in names], allow_unused=True)
             gradients = {name: gradient for name, gradient in zip(names, found, strict=True) if gradient is not None}
-    return {name: (output.detach(), gradients.get(name, torch.zeros_like(output))) for name, output in used.items()}
+    return {
+        name: LayerOutput(output.detach(), gradients.get(name, torch.zeros_like(output)), step)
+        for name, (output, step) in used.items()
+    }, logit.grad_fn
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Within, parameters need no gradient, so that what needs one depends on the picture."""
+    held = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    try:
+        for parameter in held:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in held:
+            parameter.requires_grad_(True)
 
 
 def other_layer(classifier: Classifier) -> str:
@@ -126,7 +161,7 @@ class _Outputs:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self.seen: dict[int, tuple[str, Tensor, int]] = {}
+        self.seen: dict[int, tuple[str, Tensor, int, Step | None]] = {}
         self.ran: set[str] = set()
 
     @contextmanager
@@ -146,7 +181,7 @@ class _Outputs:
             self.seen = {key: entry for key, entry in self.seen.items() if entry[0] != name}
         elif isinstance(output, Tensor) and not self._handed_on(inputs, output):
             self.seen.pop(id(output), None)
-            self.seen[id(output)] = name, output, output._version
+            self.seen[id(output)] = name, output, output._version, output.grad_fn
 
     def _handed_on(self, inputs: Sequence[Any], output: Tensor) -> bool:
         """Idle modules give their input itself, other than those that change it in place."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from xai_core.errors import BadParameter, NotFound, XaiError
 from xai_core.models.classifier import Restore
 from xai_core.models.preprocess import Preprocess
+from xai_core.models.tokens import Tokens
 from xai_core.models.user_code import no_network, user_code
 
 TRANSFORMED = ("googlenet", "inception_v3")
@@ -162,21 +162,6 @@ def token_layer(module: nn.Module, preprocess: Preprocess) -> tuple[str, Restore
         tokens = Tokens(1, preprocess.height // side, preprocess.width // side)
         return f"encoder.layers.encoder_layer_{last}.ln_1", tokens
     return "", None
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Brings `(N, prefix + rows · columns, D)` to `(N, D, rows, columns)`; any other output passes as it is."""
-
-    prefix: int
-    rows: int
-    columns: int
-
-    def __call__(self, tokens: Tensor) -> Tensor:
-        """The grid; the tokens before it, which stand for no place, are dropped."""
-        if tokens.ndim != 3 or tokens.shape[1] != self.prefix + self.rows * self.columns:
-            return tokens
-        return tokens[:, self.prefix :].transpose(1, 2).reshape(len(tokens), -1, self.rows, self.columns)
 
 
 Build = Callable[[str, int, Preprocess], nn.Module]

@@ -14,9 +14,10 @@ from xai_core.errors import BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import imported, make_preprocess
 from xai_core.models.classifier import Classifier
-from xai_core.models.layers import layer_candidates, other_layer
+from xai_core.models.grids import layout_of
 from xai_core.models.preprocess import Fit, Preprocess
 from xai_core.models.probe import answers, check_answers
+from xai_core.models.proposal import proposed_layer
 from xai_core.models.resample import Interpolation
 from xai_core.models.weights import save_weights
 from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_preprocess
@@ -68,7 +69,7 @@ def import_model(
     Args:
         study: where to.
         name: of the run.
-        model: what is known of it.
+        model: what is known of it. Without `cam_layer` a layer is proposed, and a note says why that one.
         folder: where its code is looked for first; the working folder where not given.
         like: what it has to answer: see `models.probe.answers`.
         try_on: how many pictures other ways to prepare them are tried on (`fit_of`), at most; 0 for none.
@@ -88,14 +89,11 @@ def import_model(
     made = imported(
         model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True, folder=place
     )
-    if model.cam_layer is None and in_zoo(model.spec):
-        made, layer_note = _with_proposed_layer(made)
+    if model.cam_layer is None and not made.cam_layer:
+        made, layer_note = with_proposed_layer(made)
         said = [*said, layer_note]
     if like is not None:
         check_answers(made, torch.tensor(like))
-    if model.cam_layer is None and not made.cam_layer and not in_zoo(model.spec):
-        remedy = f"{other_layer(made)} Or {NO_LAYER}, for pixel methods only."
-        raise BadParameter("this model also needs --cam-layer", value=model.spec, remedy=remedy)
     notes = [_seen(preprocess), *said, *made.notes, fit_of(study, made, most=try_on, progress=progress, cancel=cancel)]
     info = RunInfo(
         architecture=model.spec,
@@ -125,16 +123,13 @@ def _as_the_library_says(model: Model) -> tuple[Model, list[str]]:
     return replace(model, **taken), [f"{', '.join(taken)} as of {source}."] if taken else []
 
 
-def _with_proposed_layer(made: Classifier) -> tuple[Classifier, str]:
-    """The model with a layer for class activation maps, and why it is that one."""
-    name, _ = token_layer(made.module, made.preprocess)
-    if name:
-        why = "the last whose tokens of places the class is read from"
-    elif found := layer_candidates(made):
-        name, shape = found[-1]
-        why = f"the last with a grid over the picture ({'×'.join(map(str, shape))})"
-    else:
-        return made, "No layer of this model holds a map: pixel methods only."
+def with_proposed_layer(made: Classifier) -> tuple[Classifier, str]:
+    """The model with a layer for class activation maps, and why it is that one; or why there is none."""
+    name, why = token_layer(made.module, made.preprocess)[0], "the last whose tokens of places the class is read from"
+    if not name or layout_of(made, name).problem:
+        name, why = proposed_layer(made)
+    if not name:
+        return made, f"{why[:1].upper()}{why[1:]}: pixel methods only."
     return replace(made, cam_layer=name), f"Class activation maps are made at {name}: {why}; --cam-layer takes another."
 
 

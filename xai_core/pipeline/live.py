@@ -17,11 +17,17 @@ from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.architectures.base import Architecture, ModelSpec
 from xai_core.models.build import held
 from xai_core.models.classifier import Classifier
-from xai_core.models.layers import layer_candidates
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.probe import answers
 from xai_core.models.weights import save_weights
-from xai_core.pipeline.imports import NO_LAYER, Model, check_classes, import_model, preprocess_of
+from xai_core.pipeline.imports import (
+    NO_LAYER,
+    Model,
+    check_classes,
+    import_model,
+    preprocess_of,
+    with_proposed_layer,
+)
 from xai_core.pipeline.load import Bench
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -44,8 +50,7 @@ def add_live(
 
     Args:
         model: what must be known of it. `spec` is the `package.module:function` that builds it, or "" to look for one;
-            `weights` are not looked at; without `cam_layer` it is the architecture's own, else the last layer that can
-            hold a map.
+            `weights` are not looked at; without `cam_layer` it is the architecture's own, else a proposed one.
 
     Raises:
         BadParameter: something does not fit; or `code` builds a model that answers otherwise.
@@ -59,8 +64,7 @@ def add_live(
         weights = Path(scratch) / "weights.safetensors"
         save_weights(live.module, weights)
         for spec in specs:
-            layer = model.cam_layer or (None if ":" not in spec else _last_layer(live) or NO_LAYER)
-            built = replace(model, spec=spec, weights=weights, classes=study.class_names, cam_layer=layer)
+            built = replace(model, spec=spec, weights=weights, classes=study.class_names)
             try:
                 return import_model(study, name, built, folder=_folder(live.module, spec), like=answers(live))
             except XaiError:
@@ -103,22 +107,20 @@ def _folder(module: nn.Module, spec: str) -> Path:
     return Path(str(sys.modules[kind.__module__].__file__)).resolve().parents[kind.__module__.count(".")]
 
 
-def _last_layer(live: Classifier) -> str:
-    """The deepest layer with a grid over the picture; "" where there is none."""
-    found = layer_candidates(live)
-    return found[-1][0] if found else ""
-
-
 def _only_here(study: Study, bench: Bench, name: str, live: Classifier, cam_layer: str | None) -> Run:
-    layer = (cam_layer if cam_layer is not None else _last_layer(live)).replace(NO_LAYER, "")
-    made = replace(live, cam_layer=layer)
-    if layer:
+    notes = [ONLY_HERE]
+    if cam_layer is None:
+        made, note = with_proposed_layer(live)
+        notes.append(note)
+    else:
+        made = replace(live, cam_layer=cam_layer.replace(NO_LAYER, ""))
+    if made.cam_layer:
         made.layer()
     info = RunInfo(
         preprocess=live.preprocess.as_dict(),
-        cam_layer=layer,
+        cam_layer=made.cam_layer,
         fingerprint=live.fingerprint,
-        provenance={"notes": [ONLY_HERE]},
+        provenance={"notes": notes},
     )
     with study.new_run(name, info) as run:
         save_weights(live.module, run.weights)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import XaiError
+from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
+from xai_core.params import build
 from xai_core.store.layers import convolutional_layers
 from xai_core.text import listed
 
@@ -21,6 +24,22 @@ def obstacle(run: Run | None, explainer: Explainer, params: Any = None) -> str |
     if run is None or not run.info.fingerprint:
         return NO_MODEL
     return next(iter(lacking(run, explainer, params).values()), None)
+
+
+def with_a_layer(
+    run: Run, methods: Sequence[tuple[str, Mapping[str, Any]]]
+) -> tuple[list[tuple[str, Mapping[str, Any]]], dict[str, str]]:
+    """Methods with their parameters, without those that need a layer where the run has none; and why, by key.
+
+    All of them where none would be left: the model itself then tells more.
+    """
+    reasons = {}
+    for key, values in methods:
+        explainer = EXPLAINERS[key]
+        if reason := lacking(run, explainer, build(explainer.params, values)).get("cam_layer"):
+            reasons[key] = reason
+    kept = [(key, values) for key, values in methods if key not in reasons]
+    return (kept, reasons) if kept else (list(methods), {})
 
 
 def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str]:

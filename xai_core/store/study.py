@@ -20,7 +20,7 @@ from xai_core.datasets.base import DATASETS, Dataset, Scan
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import damaged
 from xai_core.params import build, digest
-from xai_core.store import data_folder, facts, files, samples, study_info
+from xai_core.store import data_folder, facts, files, samples, study_info, twins
 from xai_core.store.annotations import Annotations
 from xai_core.store.identity import background_rows
 from xai_core.store.masks import MaskDigest, stamp
@@ -92,6 +92,8 @@ class Study:
             files.write_table(folder / _SAMPLES, table, {samples.DIGEST: info.samples_digest})
             if scan.facts is not None:
                 facts.write(folder, scan.facts, info.samples_digest, len(table))
+            if scan.near is not None:
+                twins.write(folder, scan.near, info.samples_digest)
             study_info.write(folder, info)
         return cls.open(path)
 
@@ -289,6 +291,11 @@ class Study:
             for sha256, group in twins.groupby("sha256", sort=False)
         ]
         return pd.DataFrame([g for g in found if len(g[2]) > 1], columns=["sha256", "rows", "splits"])
+
+    def near_twins(self) -> NDArray[np.int64] | None:
+        """`(m, 3)` pairs of rows of different splits that look nearly the same and are not identical, and the distance
+        of their hashes: for each sample its nearest. None where nobody looked."""
+        return twins.read(self.path, self.info.samples_digest, len(self._labels))
 
     def runs(self) -> list[str]:
         """Names of the runs, oldest first; a damaged one comes first and raises when it is opened."""

@@ -26,6 +26,8 @@ from xai_core.cli.samples import every_sample, for_a_job, samples_arguments, sco
 if TYPE_CHECKING:
     from xai_core.pipeline.explain import Request
 
+ALL = "all"
+
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
@@ -41,7 +43,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     run = open_run(args)
-    methods = settings(args, args.methods)
+    from xai_core.store.obstacles import with_a_layer
+
+    methods, without = with_a_layer(run, settings(args, _named(args.methods)))
     target = target_of(run.study, args)
     if args.background:
         return begun(args, "explain", for_a_job(run, args, methods) | {"weights": args.weights})
@@ -59,7 +63,14 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             progress(done, total, "maps")
             cancel.check()
     about = {"study": run.study.name, "run": run.name, "samples": len(rows)}
-    return about | {"methods": _states(request, target), "left_out": left_out.as_json(unread)}
+    told = {"left_out": left_out.as_json(unread), "methods_left_out": without}
+    return about | {"methods": _states(request, target)} | told
+
+
+def _named(methods: list[str]) -> list[str]:
+    from xai_core.explainers import EXPLAINERS
+
+    return list(EXPLAINERS.keys()) if methods == [ALL] else methods
 
 
 def _states(request: Request, target: str) -> dict[str, dict[str, Any]]:
@@ -89,6 +100,7 @@ def _show(result: dict[str, Any]) -> str:
         refused = f", {state['refused']} refused" if state["refused"] else ""
         lines.append(f"  {key:<{width}} {state['stored']} stored{refused}")
         lines += [f"  {'':<{width}} {line}" for line in reason_lines(state.get("reasons", {}))]
+    lines += left_out.methods(result["methods_left_out"])
     lines += left_out.lines(result["left_out"], left_out.ASKED_AGAIN)
     return "\n".join(lines)
 

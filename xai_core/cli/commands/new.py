@@ -8,13 +8,15 @@ from typing import Any
 from xai_core.cli.command import Command, long_work, path, seed, study_argument
 from xai_core.errors import BadParameter
 from xai_core.params import assignments, build, specs
+from xai_core.text import counted
 
 SHOWN = 5
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser, made=False)
-    parser.add_argument("--dataset", required=True, metavar="KEY", help="xai list datasets")
+    words = "xai list datasets; by default the one that fits the data"
+    parser.add_argument("--dataset", metavar="KEY", help=words)
     parser.add_argument(
         "--data", required=True, type=path, metavar="PATH", help="the folder with the data, or the table"
     )
@@ -28,14 +30,15 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.datasets import DATASETS
+    from xai_core.datasets import DATASETS, dataset_of
     from xai_core.params import as_dict
     from xai_core.store.files import check_new
     from xai_core.store.study import Study
 
     check_new(args.study, "study")  # said before the long work; `create` checks again
-    member = DATASETS[args.dataset]
-    params: Any = build(member.params, _values(args, member.params))
+    key = args.dataset or dataset_of(args.data)
+    member = DATASETS[key]
+    params: Any = build(member.params, _values(args, key, member.params))
     dataset = member.make(args.data.resolve(), params)
     with long_work("reading") as (progress, cancel):
 
@@ -45,18 +48,16 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
         scan = dataset.scan(args.seed, look)
     study = Study.create(
-        args.study, dataset=args.dataset, params=as_dict(params), data=args.data.resolve(), seed=args.seed, scan=scan
+        args.study, dataset=key, params=as_dict(params), data=args.data.resolve(), seed=args.seed, scan=scan
     )
     return summary(study)
 
 
-def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
+def _values(args: argparse.Namespace, key: str, params_type: type) -> dict[str, Any]:
     given = assignments(args.set)
-    values: dict[str, Any] = dict(given.pop(args.dataset, {}))
+    values: dict[str, Any] = dict(given.pop(key, {}))
     if given:
-        raise BadParameter(
-            "not the dataset's parameter", value=next(iter(given)), remedy=f"Write {args.dataset}.NAME=…"
-        )
+        raise BadParameter("not the dataset's parameter", value=next(iter(given)), remedy=f"Write {key}.NAME=…")
     known = {spec.name for spec in specs(params_type)}
     flags = {
         "classes": args.classes,
@@ -70,7 +71,7 @@ def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
             continue
         flag = f"--{name.replace('_', '-')}"
         if name not in known:
-            raise BadParameter(f"{flag} is not for this dataset", value=args.dataset, remedy=f"Leave {flag} out.")
+            raise BadParameter(f"{flag} is not for this dataset", value=key, remedy=f"Leave {flag} out.")
         values[name] = value
     return values
 
@@ -78,9 +79,10 @@ def _values(args: argparse.Namespace, params_type: type) -> dict[str, Any]:
 def summary(study: Any) -> dict[str, Any]:
     """What a person wants to know of a new study, JSON-able."""
     counts = study.samples.groupby(["split", "label"]).size()
-    duplicates = study.duplicates()
+    duplicates, near = study.duplicates(), study.near_twins()
     return {
         "study": str(study.path),
+        "dataset": study.info.dataset,
         "classes": list(study.class_names),
         "samples": {
             split: {name: int(counts.get((split, i), 0)) for i, name in enumerate(study.class_names)}
@@ -89,12 +91,13 @@ def summary(study: Any) -> dict[str, Any]:
         "masks": int(study.samples["has_mask"].sum()),
         "unreadable": [{"path": path, "reason": reason} for path, reason in study.info.unreadable],
         "duplicate_groups_across_splits": len(duplicates),
+        "near_pairs_across_splits": None if near is None else len(near),
         "notes": list(study.info.notes),
     }
 
 
 def _show(result: dict[str, Any]) -> str:
-    lines = [f"{result['study']}: {len(result['classes'])} classes"]
+    lines = [f"{result['study']}: {len(result['classes'])} classes, read as {result['dataset']}"]
     lines += [f"  {split:<11} {sum(counts.values()):>6} samples" for split, counts in result["samples"].items()]
     if result["masks"]:
         lines.append(f"  {result['masks']} of them with a mask")
@@ -103,6 +106,9 @@ def _show(result: dict[str, Any]) -> str:
         lines += [f"    {bad['path']}: {bad['reason']}" for bad in result["unreadable"][:SHOWN]]
     if result["duplicate_groups_across_splits"]:
         lines.append(f"  {result['duplicate_groups_across_splits']} groups of identical pictures span several splits")
+    if result["near_pairs_across_splits"]:
+        pairs = counted(result["near_pairs_across_splits"], "pair")
+        lines.append(f"  {pairs} of nearly the same picture in two splits: look at them on Overview")
     return "\n".join(lines + [f"  {note}" for note in result["notes"]])
 
 
