@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.subplots import make_subplots
 
-from dashboard.drawing.colours import heat_layer, plotly_scale, sign_scale
-from dashboard.drawing.looks import faded
 from dashboard.figures.theme import Theme, colour_bar, empty, heat_scale, safe, style
+from xai_core.drawing.colours import heat_layer, plotly_scale, sign_scale
+from xai_core.drawing.looks import faded
 from xai_core.triage.looks import Look, cell_sums, strongest_region
 
 _MARKED = (("#111", 2),)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.drawing.looks import Fade, fade_of
-from dashboard.drawing.tiles import heat_tile, seen_size
+from dashboard.drawing.tiles import heat_tile
 from dashboard.frame.context import Context
 from xai_core.answers import maps
 from xai_core.answers.maps import Column, MapFacts
+from xai_core.drawing.looks import Fade, fade_of
+from xai_core.drawing.seen import seen_size
 from xai_core.params import as_dict, assignments
 from xai_core.triage.looks import LOOKS, MEANING, Look
 from xai_core.triage.normalise import Scaling

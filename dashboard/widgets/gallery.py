@@ -13,7 +13,6 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard.drawing.looks import FADED
 from dashboard.drawing.tiles import LARGE_SIDE, picture_tile
 from dashboard.frame import session
 from dashboard.frame.context import Context
@@ -22,6 +21,7 @@ from dashboard.text import visible
 from dashboard.widgets.legend import scales
 from dashboard.widgets.offers import offered
 from xai_core.answers.maps import Column
+from xai_core.drawing.looks import FADED
 from xai_core.words import percent
 
 _HTML = """

@@ -65,7 +65,7 @@ def offer() -> None:
     known = [one.seconds for one in found if one.seconds is not None]
     line = missing_line(sum(len(one.maps) for one in found), sum(known) if len(known) == len(found) else None)
     words, button = st.columns([6, 1], vertical_alignment="center")
-    words.html(f'<div class="problem calm"><p>{escaped(line)}</p></div>')
+    words.html(f'<div class="offer">{escaped(line)}</div>')
     views = [one.view for one in found]
     button.button("Compute", key="maps.compute", type="primary", on_click=_accept, args=(views,), width="stretch")
 
