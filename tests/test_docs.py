@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import torchvision
 
 from tests import tiny_study
 from tests.conftest import ROOT
+from xai_core.cli.commands import serve
 from xai_core.cli.main import all_commands, main, parser
 from xai_core.store.study import Study
 
@@ -67,14 +70,17 @@ def test_every_documented_command_is_one(page: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("tiny-study")
 def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As printed, on a folder `photos/` of small pictures; serving is what the browser tests do."""
+    """As printed, on a folder `photos/` of small pictures and weights for their classes; serving is not tested here."""
     tiny_study.write_pictures(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    lines = commands_of(ROOT / "README.md")
-    assert [line.split()[1] for line in lines] == ["new", "train", "predict", "serve"]
-    for line in lines[:-1]:
+    torch.save(torchvision.models.resnet18(num_classes=3).state_dict(), "net.pth")
+    monkeypatch.setattr(serve, "_run_streamlit", lambda *_: 0)
+    lines = [line.replace("cat,dog", '"dark blue,green,red"') for line in commands_of(ROOT / "README.md")]
+    assert [line.split()[1] for line in lines] == ["open", "new", "train", "predict", "serve"]
+    for line in lines:
         assert main(shlex.split(line)[1:]) == 0, line
-    assert Study.open(Path(shlex.split(lines[-1])[2])).runs() == ["baseline"]
+    for line, run in ((lines[0], "model"), (lines[-1], "baseline")):
+        assert Study.open(Path(shlex.split(line)[2])).runs() == [run]
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:

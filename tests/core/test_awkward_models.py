@@ -22,7 +22,9 @@ from xai_core.errors import NotApplicable, XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import CamParams
 from xai_core.explainers.engine.guard import told
+from xai_core.models.answer import Answer
 from xai_core.models.classifier import Classifier
+from xai_core.models.wrappers import Answering
 from xai_core.types import Explanation
 
 SHAPE = (3, 16, 12)
@@ -133,6 +135,38 @@ def inner_parallel() -> nn.Module:
     return nn.Sequential(nn.DataParallel(net[:4]), *net[4:])
 
 
+PICKED = (7, 2, 0, 11, 4)
+"""Which of twelve outputs the classes are."""
+
+
+def of_more_outputs() -> nn.Module:
+    net, wide = plain(), nn.Linear(8, 12).requires_grad_(False)
+    head = net[6]
+    assert isinstance(head, nn.Linear)
+    wide.weight[list(PICKED)], wide.bias[list(PICKED)] = head.weight, head.bias
+    return Answering(nn.Sequential(*net[:6], wide), Answer(12, PICKED)).eval()
+
+
+class Table(nn.Sequential):
+    """What it returns has names."""
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        for part in list(self)[:6]:
+            x = part(x)
+        return {"features": x, "logits": self[6](x)}
+
+
+class Pair(Table):
+    """The same without."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return tuple(super().forward(x).values())
+
+
+def out_of(module: nn.Module, place: int | str) -> nn.Module:
+    return Answering(module, Answer(CLASSES, logits=place))
+
+
 Make = Callable[[], nn.Module]
 MODELS: dict[str, tuple[Make, Make | None, str]] = {
     "an argument that may be left out": (lambda: like(Optional), plain, LAYER),
@@ -152,6 +186,13 @@ MODELS: dict[str, tuple[Make, Make | None, str]] = {
     "in parallel, its own name": (lambda: nn.DataParallel(plain()), plain, f"module.{LAYER}"),
     "a part in parallel": (inner_parallel, plain, "0.module.3"),
     "compiled": (compiled, plain, LAYER),
+    "of more outputs": (of_more_outputs, plain, LAYER),
+    "logits in a table": (lambda: out_of(like(Table), "logits"), plain, LAYER),
+    "logits in a pair, in parallel": (
+        lambda: out_of(nn.DataParallel(like(Pair)), 1),
+        plain,
+        LAYER,
+    ),
     "checkpointed": (lambda: like(Checkpointed), None, LAYER),
     "a batch of one baked in": (lambda: like(OfOne), None, LAYER),
     "exits": (lambda: like(Exits), None, LAYER),
@@ -164,6 +205,9 @@ HELD = {
     "in parallel": set(TABLE),
     "in parallel, its own name": set(TABLE),
     "a part in parallel": set(TABLE),
+    "of more outputs": set(TABLE),
+    "logits in a table": set(TABLE),
+    "logits in a pair, in parallel": set(TABLE),
     "compiled": set(TABLE),
     "scripted": {"saliency", "ig", "shap", "occlusion", "input_x_gradient", "edges", "random", "smoothgrad"},
     "frozen script": {"saliency", "ig", "shap", "occlusion", "input_x_gradient", "edges", "random", "smoothgrad"},

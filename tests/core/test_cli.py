@@ -229,7 +229,8 @@ def test_a_model_of_ones_own(study: Path, tmp_path: Path, capsys: Capture, monke
     for flag in ("--size", "--mean", "--std", "--classes"):
         assert flag in line
     words += ["--size", "32", "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5"]
-    assert "in another order" in fails(capsys, *words, "--cam-layer", "0", "--classes", "red,green,dark blue")
+    line = fails(capsys, *words, "--cam-layer", "0", "--classes", "red,green,blue")
+    assert "the model's classes lack 1 class of the study: dark blue" in line
     words += ["--classes", "dark blue,green,red"]
     assert "Layers with a map: 1 (4×30×30)" in fails(capsys, *words, "--cam-layer", "nope")
     xai(*words, "--cam-layer", "0")

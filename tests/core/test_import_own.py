@@ -43,7 +43,9 @@ class Pair(nn.Module):
 
 def good(): return Net()
 def pair(): return Net(wrap=lambda logits: (logits, logits))
-def named(): return Net(wrap=lambda logits: {"logits": logits})
+def named(): return Net(wrap=lambda logits: {"logits": logits, "features": logits.T})
+def none(): return Net(wrap=lambda logits: {"a": logits.T, "b": 1.0})
+def several(): return Net(wrap=lambda logits: {"a": logits, "b": logits})
 def half(): return Net(classes=2)
 def grey(): return Net(channels=1)
 def flat(): return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 3))
@@ -88,8 +90,12 @@ CANDIDATES = "Layers with a map: body (4×15×15), body.0 (4×15×15)."
 @pytest.mark.parametrize(
     ("function", "layer", "says"),
     [
-        ("pair", "none", "own_nets:pair returns no tensor: tuple. Wrap it in a module that returns one tensor of"),
-        ("named", "none", "own_nets:named returns no tensor: dict. Wrap it"),
+        (
+            "none",
+            "none",
+            "own_nets:none returns nothing of shape (1, 3): dict of a: (3, 1), b: float. Wrap it in",
+        ),
+        ("several", "none", "returns several of shape (1, 3) and none called logits: dict of a: (1, 3), b: (1, 3)."),
         ("half", "none", "the output has shape (1, 2) instead of (1, 3)"),
         ("maps", "none", "the output has shape (1, 3, 32, 32) instead of (1, 3)"),
         ("grey", "none", "own_nets:grey does not take this input: Given groups=1, weight of size [4, 1, 3, 3]"),

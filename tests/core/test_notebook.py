@@ -172,7 +172,7 @@ def test_opening_it_again_and_another_one_in_its_place(study: xai.Study, tmp_pat
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
-        ({"classes": ("red", "green", "dark blue")}, BadParameter, "in another order"),
+        ({"classes": ("red", "green", "blue")}, BadParameter, "lack 1 class of the study: dark blue"),
         ({"mean": (120, 120, 120)}, BadParameter, "0…1 scale"),
         ({"cam_layer": "nope"}, NotFound, "no layer of this name: nope"),
         ({"size": 2}, BadInput, "does not take this input"),

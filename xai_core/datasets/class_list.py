@@ -68,6 +68,16 @@ def in_order(path: Path) -> tuple[str, ...]:
     return tuple(name for _, name in entries)
 
 
+def all_entries(path: Path, known: Iterable[str]) -> tuple[Entry, ...]:
+    """All classes of a list, in its order, by the reading that finds most of the `known` ids or names.
+
+    Raises as `named`.
+    """
+    text, ours = _text(path), set(map(plain_name, known))
+    readings = [_from_json(text, path.name)] if path.suffix.lower() == ".json" else [way(text) for way in _WAYS]
+    return tuple(max(readings, key=lambda entries: sum(bool(ours & set(entry)) for entry in entries)))
+
+
 def _found(entries: Iterable[Entry], known: Mapping[str, str]) -> list[Entry]:
     """The folder and the name of each class that has a folder."""
     return [(known[key], name) for id_, name in entries for key in dict.fromkeys((id_, name)) if key in known]

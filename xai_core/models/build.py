@@ -13,20 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from xai_core.errors import BadParameter, UnsafeFile
+from xai_core.models.answer import Answer
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.architectures.base import ModelSpec
 from xai_core.models.builder import built
-from xai_core.models.classifier import Classifier, Restore
+from xai_core.models.classifier import Classifier
 from xai_core.models.grids import NO_GRID, SEVERAL, layout_of
 from xai_core.models.layers import other_layer
 from xai_core.models.own_code import load_code
 from xai_core.models.preprocess import Fit, Preprocess, check_scale
-from xai_core.models.probe import check_logits
+from xai_core.models.probe import check_logits, logits_place
 from xai_core.models.resample import Interpolation
 from xai_core.models.user_code import user_code
-from xai_core.models.weights import fingerprint, load_into, read_weights
-from xai_core.models.wrappers import buffers_kept, to_eval
-from xai_core.models.zoo import in_zoo, token_layer, zoo_module
+from xai_core.models.weights import fingerprint, load_into, plain_state, read_weights
+from xai_core.models.wrappers import Answering, buffers_kept, device_of, to_eval
+from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_module
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -122,6 +123,7 @@ def classifier(
     state: Mapping[str, Tensor] | None,
     *,
     cam_layer: str = "",
+    answer: Answer | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
     """A model of a registered architecture, in eval mode.
@@ -129,15 +131,28 @@ def classifier(
     Args:
         state: its weights, head included; None for fresh ones (seed 0).
         cam_layer: another layer for class activation maps than the architecture declares.
+        answer: which of its outputs are these classes; None where they are these, in this order.
 
     Raises as `fresh_module` and `load_into` do; NotFound for an unknown layer.
     """
+    answer = answer or Answer(len(class_names))
+    return _for_study(_registered(architecture, answer, preprocess, state, cam_layer, device), answer, class_names)
+
+
+def _registered(
+    architecture: str,
+    answer: Answer,
+    preprocess: Preprocess,
+    state: Mapping[str, Tensor] | None,
+    cam_layer: str,
+    device: torch.device | str,
+) -> Classifier:
     member = ARCHITECTURES[architecture]
-    module = fresh_module(architecture, len(class_names), preprocess)
+    module = fresh_module(architecture, answer.outputs, preprocess)
     notes = load_into(module, state, member.head) if state is not None else []
     layer = cam_layer or member.cam_layer
-    made = _assembled(module, class_names, preprocess, architecture, layer, member.restore_grid, device)
-    return replace(made, notes=tuple(notes))
+    made = _assembled(module, answer, preprocess, architecture, layer, device)
+    return replace(made, restore_grid=member.restore_grid, notes=tuple(notes))
 
 
 def imported(
@@ -147,6 +162,7 @@ def imported(
     preprocess: Preprocess,
     *,
     cam_layer: str = "",
+    answer: Answer | None = None,
     trusted: bool = False,
     folder: Path | None = None,
     known: Mapping[str, str] | None = None,
@@ -155,11 +171,13 @@ def imported(
     """A model from elsewhere: an architecture's key, a library's, or the user's own `package.module:function`.
 
     The function is looked up in `folder` (the working folder) and on the Python path, and returns an `nn.Module`; it
-    is called with the number of classes where it takes one. It may not use the network.
+    is called with the number of outputs where it takes one. It may not use the network.
 
     Args:
         weights: a weights file; None only for an own function that returns a trained model.
         cam_layer: for class activation maps; without it, an own model offers pixel methods only.
+        answer: which of its outputs are these classes, and where they lie in what it returns, which is looked for
+            where it is not said; None where they are these, in this order.
         trusted: the person at the keyboard named this function. A study from elsewhere must not make us run code.
         known: digests of the files that the code was loaded from before, by name of the module.
 
@@ -167,62 +185,91 @@ def imported(
         UnsafeFile: own code, and not `trusted`.
         BadInput, BadParameter, NotFound: what does not fit, each with its remedy.
     """
-    if ":" not in spec:
-        if weights is None:
-            raise BadParameter("the model needs --weights", value=spec, remedy="Give the file with its weights.")
-        made = classifier(spec, class_names, preprocess, read_weights(weights), cam_layer=cam_layer, device=device)
-    elif in_zoo(spec):
-        if weights is None:
-            raise BadParameter("the model needs --weights", value=spec, remedy="Give the file with its weights.")
-        module = zoo_module(spec, len(class_names), preprocess)
-        notes = load_into(module, read_weights(weights), name=spec)
-        _, restore = token_layer(module, preprocess)
-        made = _assembled(module, class_names, preprocess, spec, cam_layer, restore, device)
-        made = replace(made, notes=tuple(notes))
-    else:
+    answer = answer or Answer(len(class_names))
+    if is_own_code(spec):
         if not trusted:
             remedy = "Import the model again yourself if you know where this code comes from."
             raise UnsafeFile("this model is built by Python code of the user's own", value=spec, remedy=remedy)
-        code = load_code(folder or Path.cwd(), spec)
-        code.check(known or {}, so_far=True)
-        module = built(code, spec, len(class_names))
-        notes = load_into(module, read_weights(weights), name=spec) if weights is not None else []
-        made = _assembled(module, class_names, preprocess, spec, cam_layer, None, device)
-        made = replace(made, code=code, notes=tuple(notes))
+        made = _of_own_code(spec, weights, answer, preprocess, cam_layer, folder or Path.cwd(), known or {}, device)
+    elif weights is None:
+        raise BadParameter("the model needs --weights", value=spec, remedy="Give the file with its weights.")
+    elif in_zoo(spec):
+        module = zoo_module(spec, answer.outputs, preprocess)
+        notes = load_into(module, read_weights(weights), name=spec)
+        _, restore = token_layer(module, preprocess)
+        made = _assembled(module, answer, preprocess, spec, cam_layer, device)
+        made = replace(made, restore_grid=restore, notes=tuple(notes))
+    else:
+        made = _registered(spec, answer, preprocess, read_weights(weights), cam_layer, device)
+    made = _asked(made, answer, class_names)
     with buffers_kept(made.module):
-        _probe(made)
+        _probe_layer(made)
     if made.code is not None:
         made.code.check(known or {})
     return made
 
 
+def _of_own_code(
+    spec: str,
+    weights: Path | None,
+    answer: Answer,
+    preprocess: Preprocess,
+    cam_layer: str,
+    folder: Path,
+    known: Mapping[str, str],
+    device: torch.device | str,
+) -> Classifier:
+    code = load_code(folder, spec)
+    code.check(known, so_far=True)
+    module = built(code, spec, answer.outputs)
+    if weights is not None:
+        notes = load_into(module, read_weights(weights), name=spec)
+    else:
+        notes = [f"Weights as {spec} returns them."]
+        _check_same(module, built(code, spec, answer.outputs), spec)
+    made = _assembled(module, answer, preprocess, spec, cam_layer, device)
+    return replace(made, code=code, notes=tuple(notes))
+
+
+def _check_same(one: nn.Module, other: nn.Module, spec: str) -> None:
+    """Raise BadParameter where two models that a function returned differ: their weights are drawn, and not trained."""
+    states = plain_state(one), plain_state(other)
+    if states[0].keys() != states[1].keys() or any(not torch.equal(states[1][k], t) for k, t in states[0].items()):
+        remedy = "Give the file with its weights, or let the function load them."
+        raise BadParameter("the model needs --weights: its function draws others each time", value=spec, remedy=remedy)
+
+
 def held(
-    module: nn.Module, class_names: Sequence[str], preprocess: Preprocess, *, device: torch.device | str = "cpu"
+    module: nn.Module,
+    class_names: Sequence[str],
+    preprocess: Preprocess,
+    *,
+    answer: Answer | None = None,
+    device: torch.device | str = "cpu",
 ) -> Classifier:
     """A copy of a module as it is now, in eval mode; the name of its class stands for its architecture.
 
+    Args:
+        answer: as of `imported`.
+
     Raises BadInput where it does not answer with logits `(N, K)`, each picture for itself.
     """
-    copied = copy.deepcopy(module)
-    where = pick_device(str(device))
-    made = _assembled(copied, class_names, preprocess, type(module).__name__, "", None, where)
-    with buffers_kept(made.module):
-        check_logits(made)
-    return made
+    answer, where = answer or Answer(len(class_names)), pick_device(str(device))
+    made = _assembled(copy.deepcopy(module), answer, preprocess, type(module).__name__, "", where)
+    return _asked(made, answer, class_names)
 
 
 def _assembled(
     module: nn.Module,
-    class_names: Sequence[str],
+    answer: Answer,
     preprocess: Preprocess,
     architecture: str,
     cam_layer: str,
-    restore: Restore | None,
     device: torch.device | str,
 ) -> Classifier:
+    """The model with all its outputs, each called by its number; it has no identity yet."""
     to_eval(module.to(device))
-    identity = fingerprint(module, architecture, preprocess)
-    made = Classifier(module, tuple(class_names), preprocess, architecture, cam_layer, identity, restore)
+    made = Classifier(module, tuple(map(str, range(answer.outputs))), preprocess, architecture, cam_layer, "")
     if cam_layer and isinstance(module, torch.jit.ScriptModule):
         remedy = "Give --cam-layer none, for pixel methods only, or let the function return the Python module."
         raise BadParameter("no layer inside TorchScript can be watched", value=cam_layer, remedy=remedy)
@@ -231,9 +278,30 @@ def _assembled(
     return made
 
 
-def _probe(made: Classifier) -> None:
-    """A few pictures through the model: logits must come out, and a map from its layer."""
-    check_logits(made)
+def _asked(made: Classifier, answer: Answer, class_names: Sequence[str]) -> Classifier:
+    """The model for these classes, once all its outputs are known to be logits; they are looked for."""
+    with buffers_kept(made.module):
+        if answer.logits is None:
+            place, note = logits_place(made)
+            answer = replace(answer, logits=place)
+            made = replace(made, notes=(*made.notes, note) if note else made.notes)
+        # All outputs: those that are picked of probabilities no longer add up to 1.
+        check_logits(replace(made, module=_answering(made.module, replace(answer, picked=()))))
+    return _for_study(made, answer, class_names)
+
+
+def _for_study(made: Classifier, answer: Answer, class_names: Sequence[str]) -> Classifier:
+    module = _answering(made.module, answer)
+    identity = fingerprint(module, made.architecture, made.preprocess)
+    return replace(made, module=module, class_names=tuple(class_names), fingerprint=identity)
+
+
+def _answering(module: nn.Module, answer: Answer) -> nn.Module:
+    return module if answer.plain else Answering(module, answer).to(device_of(module))
+
+
+def _probe_layer(made: Classifier) -> None:
+    """A picture through the model: a map must come from its layer."""
     if not made.cam_layer:
         return
     seen: dict[str, Any] = {}

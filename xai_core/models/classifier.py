@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from xai_core.models.answer import Answer
 from xai_core.models.layers import hidden_layers, unknown_layer
 from xai_core.models.own_code import OwnCode
 from xai_core.models.preprocess import Preprocess
-from xai_core.models.wrappers import device_of, dtype_of, hides_layers, is_scripted, layer_named
+from xai_core.models.wrappers import Answering, device_of, dtype_of, hides_layers, is_scripted, layer_named
 
 Restore = Callable[[Tensor], Tensor]
 """Brings a layer's output to `(N, C, h, w)`; for a ViT it drops the class token and restores the grid."""
@@ -22,7 +23,8 @@ class Classifier:
     """A model ready to be asked.
 
     Attributes:
-        module: maps `(N, C, H, W)` of its weights' precision to logits `(N, *output_shape)`; in eval mode.
+        module: maps `(N, C, H, W)` of its weights' precision to logits `(N, *output_shape)`; in eval mode. An
+            `Answering` where the model itself returns more than that; see `answer`.
         class_names: K names.
         preprocess: from picture to input.
         architecture: key of the architecture, or `package.module:function` of an imported one.
@@ -64,6 +66,12 @@ class Classifier:
     def output_shape(self) -> tuple[int, ...]:
         """Of one sample: `(K,)`, or `(K, h, w)` of a segmenter."""
         return len(self.class_names), *self.output_size
+
+    @property
+    def answer(self) -> Answer:
+        """Which of the model's outputs are the classes, and where they lie in what it returns."""
+        module = self.module
+        return module.answer if isinstance(module, Answering) else Answer(len(self.class_names))
 
     def logits(self, x: Tensor) -> Tensor:
         """`(N, C, H, W)` → `(N, *output_shape)`, in the precision of the weights."""

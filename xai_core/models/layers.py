@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xai_core.errors import NotApplicable, NotFound
 from xai_core.models.grids import laid_out, layout_of, layouts
-from xai_core.models.wrappers import evaluating, is_scripted, unwrapped
+from xai_core.models.wrappers import asked, evaluating, is_scripted, unwrapped
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -88,7 +88,7 @@ def with_grids(
 def outputs_and_gradients(classifier: Classifier) -> tuple[dict[str, LayerOutput], Step | None]:
     """Of one picture of noise, by layer, with the gradient of the largest logit (0 where none passes); and the last
     step of that logit."""
-    outputs = _Outputs(classifier.module)
+    outputs = _Outputs(asked(classifier.module))
     with torch.inference_mode(False), torch.enable_grad(), _frozen(classifier.module), outputs.recording():
         noise = torch.randn(1, *classifier.input_shape, generator=torch.Generator().manual_seed(0))
         # A clone: a leaf that requires its gradient could not be changed in place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 
 import numpy as np
@@ -13,6 +14,10 @@ from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.user_code import MEMORY, user_code
 from xai_core.models.wrappers import buffers_kept
+from xai_core.text import listed
+
+SHOWN = 6
+"""Of what a model returns, so many parts are told."""
 
 PROBES, KEPT = 8, 2
 """Pictures that a model is tried with, and how many of its answers are kept."""
@@ -148,11 +153,56 @@ def _saturates(made: Classifier, x: Tensor) -> bool:
     return bool((low | high).all() and low.any() and high.any() and found.min() >= 0)
 
 
-def _answers(made: Classifier, x: Tensor) -> Tensor:
-    """Logits `(N, *output)` as float32 on the CPU. Raises BadInput where the model fails, or gives something else."""
+def logits_place(made: Classifier) -> tuple[int | str | None, str]:
+    """Where the logits lie in what the model returns (see `Answer.logits`), and a sentence on that.
+
+    They are what is called `logits`, else what alone has the shape of logits; of a tuple the first that has it. None
+    and "" where the model returns a tensor.
+
+    Raises BadInput where nothing of what it returns has that shape, or several have.
+    """
+    out, wanted = _returned(made, probe_pictures(made.preprocess)[:1].to(made.device)), (1, *made.output_shape)
+    if isinstance(out, Tensor):
+        return None, ""
+    parts, kind = _parts(out), type(out).__name__
+    fitting = [name for name, part in parts.items() if isinstance(part, Tensor) and tuple(part.shape) == wanted]
+    place = "logits" if "logits" in fitting else next(iter(fitting), None)
+    if place is None or (place != "logits" and len(fitting) > 1 and not isinstance(out, tuple | list)):
+        several = f"several of shape {wanted} and none called logits" if fitting else f"nothing of shape {wanted}"
+        remedy = "Wrap it in a module that returns one tensor of logits, and name one class per logit."
+        raise BadInput(f"{made.architecture} returns {several}", value=f"{kind} of {_shapes(parts)}", remedy=remedy)
+    first = f", the first of {len(fitting)} of this shape" if place != "logits" and len(fitting) > 1 else ""
+    taken = "its logits are taken" if place == "logits" else f"part {place} is taken for the logits"
+    return place, f"The model returns a {kind} ({_shapes(parts)}): {taken}{first}."
+
+
+def _parts(out: object) -> Mapping[int | str, object]:
+    """What a model returned, by name where its parts have names, else by place."""
+    names = getattr(out, "_fields", None)  # of a named tuple
+    if isinstance(out, tuple | list):
+        return dict(zip(names or range(len(out)), out, strict=True))
+    found = out if isinstance(out, Mapping) else getattr(out, "__dict__", {})
+    return {name: part for name, part in found.items() if isinstance(name, str) and part is not None}
+
+
+def _shapes(parts: Mapping[int | str, object]) -> str:
+    shown = [
+        f"{name}: {tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__}"
+        for name, part in parts.items()
+    ]
+    return listed(shown, SHOWN) or "nothing"
+
+
+def _returned(made: Classifier, x: Tensor) -> object:
+    """What the model gives. Raises BadInput where it fails."""
     remedy = "Check --size and the number of channels (as many as --mean has numbers)."
     with user_code(made.architecture, "does not take this input", remedy), torch.no_grad():
-        out: object = made.logits(x)
+        return made.logits(x)
+
+
+def _answers(made: Classifier, x: Tensor) -> Tensor:
+    """Logits `(N, *output)` as float32 on the CPU. Raises BadInput where the model fails, or gives something else."""
+    out = _returned(made, x)
     if not isinstance(out, Tensor):
         axes = "(pictures, classes, height, width)" if made.output_size else "(pictures, classes)"
         remedy = f"Wrap it in a module that returns one tensor of logits, {axes}."

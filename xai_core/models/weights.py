@@ -22,6 +22,7 @@ from xai_core.files import write_atomic
 from xai_core.models.file_kinds import looks_pickled, told_file
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.user_code import user_code
+from xai_core.models.wrappers import Answering, asked
 from xai_core.params import digest
 
 State = dict[str, Tensor]
@@ -87,7 +88,7 @@ def load_into(
     Raises:
         BadInput: a layer is missing, unknown, of another shape, not of plain finite numbers; names are told.
     """
-    module = _inside(module)
+    module = _inside(asked(module))
     wanted = plain_state(module)
     prefix, notes = _beginning(state, wanted, head if allow_new_head else "")
     given = _named_as_wanted(state, wanted, prefix)
@@ -107,8 +108,11 @@ def load_into(
 
 
 def plain_state(module: nn.Module) -> State:
-    """A module's `state_dict`. Raises BadInput where it holds anything but plain tensors of real numbers."""
-    state: State = module.state_dict()
+    """A module's `state_dict`, by the names of the model within an Answering.
+
+    Raises BadInput where it holds anything but plain tensors of real numbers.
+    """
+    state: State = asked(module).state_dict()
     for name, value in state.items():
         if not isinstance(value, Tensor):
             remedy = "Give the model before it was quantised or packed: a torch.nn.Module of ordinary layers."
@@ -131,8 +135,14 @@ def owned(tensors: Mapping[str, Tensor]) -> State:
 
 
 def fingerprint(module: nn.Module, architecture: str, preprocess: Preprocess) -> str:
-    """sha256 over architecture, preprocessing and every parameter and buffer (name, type, shape, bytes)."""
-    total = hashlib.sha256(digest({"architecture": architecture, "preprocess": preprocess.as_dict()}).encode())
+    """sha256 over architecture, preprocessing and every parameter and buffer (name, type, shape, bytes).
+
+    Of an Answering also over which logits it gives.
+    """
+    known: dict[str, Any] = {"architecture": architecture, "preprocess": preprocess.as_dict()}
+    if isinstance(module, Answering):
+        known["answer"] = module.answer.as_dict()
+    total = hashlib.sha256(digest(known).encode())
     for name, tensor in sorted(plain_state(module).items()):
         flat = tensor.detach().cpu().contiguous()
         total.update(f"{name}|{flat.dtype}|{tuple(flat.shape)}|".encode())

@@ -1,28 +1,75 @@
-"""Modules that stand around or in place of a person's own: parallel, compiled, TorchScript, exported."""
+"""Modules that stand around or in place of a person's own: parallel, compiled, TorchScript, exported, and ours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
+
+from xai_core.models.answer import Answer
 
 COMPILED = "OptimizedModule"
 """The class of what torch.compile makes of a module has no public name."""
 
-PREFIXES = ("module.", "_orig_mod.")
-"""What DataParallel and torch.compile put before the names of layers."""
+PREFIXES = ("module.", "_orig_mod.", "asked.")
+"""What DataParallel, torch.compile and Answering put before the names of layers."""
+
+
+class Answering(nn.Module):
+    """Gives the study's logits `(N, K, …)` of a model that returns more: other classes, or a tuple or table.
+
+    Names of layers and weights are those of `asked`, the model within; what a method computes is this module's.
+    """
+
+    picked: Tensor | None
+
+    def __init__(self, asked: nn.Module, answer: Answer) -> None:
+        super().__init__()
+        self.asked, self.answer = asked, answer
+        # Not persistent: files hold the model's own weights.
+        self.register_buffer("picked", torch.tensor(answer.picked) if answer.picked else None, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits."""
+        logits = logits_in(self.asked(x), self.answer.logits)
+        return logits if self.picked is None else logits[:, self.picked]
+
+
+def logits_in(returned: Any, where: int | str | None) -> Any:
+    """What lies there in what a model returned: see `Answer.logits`."""
+    if where is None:
+        return returned
+    by_name = isinstance(where, str) and not isinstance(returned, Mapping)
+    return getattr(returned, str(where)) if by_name else returned[where]
+
+
+def asked(module: nn.Module) -> nn.Module:
+    """The module that an Answering stands around; others as they are."""
+    return module.asked if isinstance(module, Answering) else module
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module that DataParallel, DistributedDataParallel and torch.compile were given; others as they are."""
+    """The module within Answering, DataParallel, DistributedDataParallel and torch.compile; others as they are.
+
+    Its layers and code are the person's own. What it returns may be more than the logits: who computes with it asks
+    `computing` instead.
+    """
     while (inner := _inside(module)) is not None:
         module = inner
     return module
 
 
+def computing(module: nn.Module) -> nn.Module:
+    """The same, but for an Answering, which stays: without it other numbers would come out."""
+    return module if isinstance(module, Answering) else unwrapped(module)
+
+
 def _inside(module: nn.Module) -> nn.Module | None:
+    if isinstance(module, Answering):
+        return module.asked
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         found: object = module.module
     else:
@@ -35,7 +82,7 @@ def layer_named(module: nn.Module, name: str) -> nn.Module | None:
     plain = name
     while plain.startswith(PREFIXES):
         plain = plain.partition(".")[2]
-    for root, wanted in ((module, name), (unwrapped(module), plain)):
+    for root, wanted in ((asked(module), name), (unwrapped(module), plain)):
         # Not get_submodule, which TorchScript lacks.
         found = dict(root.named_modules(remove_duplicate=False)).get(wanted)
         if found is not None:

@@ -79,11 +79,10 @@ def open_study(folder: str | Path) -> Study:
 
 
 def _opened_again(place: Path, dataset: str, data: Path) -> Study:
+    from xai_core.store.data_folder import is_of
+
     found = open_study(place)
-    of = found.stored.data / str(
-        found.stored.info.dataset_params.get("table", "")
-    )  # a study of a table, or of a folder
-    if of.resolve() != data or dataset not in ("", found.stored.info.dataset):
+    if not is_of(found.stored, data) or dataset not in ("", found.stored.info.dataset):
         remedy = "Choose another folder, or open it with xai.open_study."
         raise BadInput("another study is here", value=f"{place}, of {found.stored.data}", remedy=remedy)
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_core.notebook.inline import study_html
@@ -74,7 +73,7 @@ class Study:
         interpolation: Interpolation | None = None,
         antialias: bool | None = None,
         fill: tuple[int, ...] | None = None,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str | tuple[str, ...]] | None = None,
         cam_layer: str | None = None,
         code: str | None = None,
         predict: Sequence[str] = SPLITS,
@@ -87,12 +86,13 @@ class Study:
         says so; what it stores is seen everywhere.
 
         Args:
-            model: maps `(N, C, H, W)` to logits `(N, K)`.
+            model: maps `(N, C, H, W)` to logits `(N, K)`, or to a tuple or table that holds them.
             name: of the run.
             size, mean, std: its input, as it was trained: a side or height and width; on the 0…1 scale.
             resize, fit, crop_share, interpolation, antialias, fill: how pictures become that size, see
                 `models.build.make_preprocess`; without them they are squashed.
-            classes: names of its outputs in order; left out, they are the study's.
+            classes: names of its outputs in order, or for each all that it goes by; the study's classes are picked out
+                of them. Left out, they are the study's.
             cam_layer: dotted name of the layer for class activation maps; left out, the architecture's own or the last
                 layer that can hold a map.
             code: `package.module:function` that builds it, where that cannot be guessed.
@@ -107,7 +107,6 @@ class Study:
 
         look = Model(
             spec=code or "",
-            weights=Path(),
             classes=tuple(classes) if classes is not None else None,
             cam_layer=cam_layer,
             size=size,

@@ -20,12 +20,14 @@ from xai_core.models.probe import answers, check_answers
 from xai_core.models.proposal import proposed_layer
 from xai_core.models.resample import Interpolation
 from xai_core.models.weights import save_weights
+from xai_core.models.wrappers import asked
 from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_preprocess
+from xai_core.pipeline.class_match import ClassName, answer_for
+from xai_core.pipeline.said import KEPT, as_said
 from xai_core.pipeline.trials import TRIED, fit_of
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
-from xai_core.text import plain_name
 from xai_core.types import CancelToken, Progress, silent
 
 NO_LAYER = "none"
@@ -35,12 +37,14 @@ NO_LAYER = "none"
 class Model:
     """What must be known of a model from elsewhere; None where nothing was said.
 
-    From `size` on it is the preprocessing that it was trained with: see `make_preprocess`.
+    `classes` are the names of its outputs, in their order: the study's among them, in any order. Without `weights`
+    an own function has to return a trained model. From `size` on it is the preprocessing that it was trained with: see
+    `make_preprocess`.
     """
 
     spec: str
-    weights: Path
-    classes: tuple[str, ...] | None = None
+    weights: Path | None = None
+    classes: tuple[ClassName, ...] | None = None
     cam_layer: str | None = None
     size: int | tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
@@ -80,21 +84,31 @@ def import_model(
         BadInput, UnsafeFile, NotFound: weights, function or layer that cannot be used.
     """
     checked_name(name, "run")
+    asked = model
     model, said = _as_the_library_says(model)
     _check_known(model)
-    check_classes(study, model.classes or ())
+    answer, matched = answer_for(study, model.classes or ())
     preprocess = preprocess_of(model)
     layer = "" if model.cam_layer in (None, NO_LAYER) else str(model.cam_layer)
     place = folder or Path.cwd()
     made = imported(
-        model.spec, model.weights, study.class_names, preprocess, cam_layer=layer, trusted=True, folder=place
+        model.spec,
+        model.weights,
+        study.class_names,
+        preprocess,
+        cam_layer=layer,
+        answer=answer,
+        trusted=True,
+        folder=place,
     )
     if model.cam_layer is None and not made.cam_layer:
         made, layer_note = with_proposed_layer(made)
         said = [*said, layer_note]
     if like is not None:
         check_answers(made, torch.tensor(like))
-    notes = [_seen(preprocess), *said, *made.notes, fit_of(study, made, most=try_on, progress=progress, cancel=cancel)]
+    fits = fit_of(study, made, most=try_on, progress=progress, cancel=cancel)
+    notes = [_seen(preprocess), *said, *matched, *made.notes, fits]
+    source = model.weights.name if model.weights else model.spec
     info = RunInfo(
         architecture=model.spec,
         preprocess=preprocess.as_dict(),
@@ -102,7 +116,12 @@ def import_model(
         fingerprint=made.fingerprint,
         code=dict(made.code.digests) if made.code else {},
         probe=answers(made) if made.code else [],
-        provenance={"imported_from": model.weights.name, "notes": list(filter(None, notes))},
+        answer=made.answer.as_dict(),
+        provenance={
+            "imported_from": source,
+            KEPT: as_said(asked.weights, vars(asked)),
+            "notes": list(filter(None, notes)),
+        },
     )
     with study.new_run(name, info) as run:
         save_weights(made.module, run.weights)
@@ -125,7 +144,10 @@ def _as_the_library_says(model: Model) -> tuple[Model, list[str]]:
 
 def with_proposed_layer(made: Classifier) -> tuple[Classifier, str]:
     """The model with a layer for class activation maps, and why it is that one; or why there is none."""
-    name, why = token_layer(made.module, made.preprocess)[0], "the last whose tokens of places the class is read from"
+    name, why = (
+        token_layer(asked(made.module), made.preprocess)[0],
+        "the last whose tokens of places the class is read from",
+    )
     if not name or layout_of(made, name).problem:
         name, why = proposed_layer(made)
     if not name:
@@ -156,16 +178,3 @@ def _check_known(model: Model) -> None:
     if missing:
         remedy = "Give what it was trained with; --classes in the order of its outputs."
         raise BadParameter(f"this model also needs {', '.join(missing)}", value=model.spec, remedy=remedy)
-
-
-def check_classes(study: Study, classes: Sequence[str]) -> None:
-    """Raise BadParameter where these are not the study's classes, by names or by ids, in its order."""
-    lists = (classes, study.class_names, study.class_ids)
-    given, known, ids = [[plain_name(name) for name in names] for names in lists]
-    if given in (known, ids):
-        return
-    theirs, ours = ", ".join(classes), ", ".join(study.class_names)
-    if sorted(given) == sorted(known):
-        remedy = f"Make the study with --classes {','.join(classes)}."
-        raise BadParameter("the study has the model's classes in another order", value=ours, remedy=remedy)
-    raise BadParameter("the model's classes are not the study's", value=theirs, remedy=f"The study has {ours}.")

@@ -20,14 +20,9 @@ from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.probe import answers
 from xai_core.models.weights import save_weights
-from xai_core.pipeline.imports import (
-    NO_LAYER,
-    Model,
-    check_classes,
-    import_model,
-    preprocess_of,
-    with_proposed_layer,
-)
+from xai_core.models.wrappers import asked
+from xai_core.pipeline.class_match import answer_for
+from xai_core.pipeline.imports import NO_LAYER, Model, import_model, preprocess_of, with_proposed_layer
 from xai_core.pipeline.load import Bench
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -57,29 +52,31 @@ def add_live(
         BadInput: the model does not answer with logits.
     """
     checked_name(name, "run")
-    check_classes(study, model.classes or study.class_names)
-    live = held(module, study.class_names, preprocess_of(model), device=bench.device)
+    classes = model.classes or study.class_names
+    answer, notes = answer_for(study, classes)
+    live = held(module, study.class_names, preprocess_of(model), answer=answer, device=bench.device)
     specs = [model.spec] if model.spec else list(_specs(live))
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "weights.safetensors"
         save_weights(live.module, weights)
         for spec in specs:
-            built = replace(model, spec=spec, weights=weights, classes=study.class_names)
+            built = replace(model, spec=spec, weights=weights, classes=classes)
             try:
-                return import_model(study, name, built, folder=_folder(live.module, spec), like=answers(live))
+                return import_model(study, name, built, folder=_folder(asked(live.module), spec), like=answers(live))
             except XaiError:
                 if model.spec:
                     raise
-    return _only_here(study, bench, name, live, model.cam_layer)
+    return _only_here(study, bench, name, live, model.cam_layer, notes)
 
 
 def _specs(live: Classifier) -> Iterator[str]:
     """What may build it again: architectures with the very same weights by name and shape, and its own class."""
-    shapes = {key: tensor.shape for key, tensor in live.module.state_dict().items()}
+    module = asked(live.module)
+    shapes = {key: tensor.shape for key, tensor in module.state_dict().items()}
     for member in ARCHITECTURES:
-        if _shapes(member, live.preprocess, len(live.class_names)) == shapes:
+        if _shapes(member, live.preprocess, live.answer.outputs) == shapes:
             yield member.card.key
-    kind = type(live.module)
+    kind = type(module)
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     if file and kind.__module__ != "__main__" and kind.__qualname__.isidentifier() and not _installed(Path(file)):
         yield f"{kind.__module__}:{kind.__qualname__}"
@@ -107,11 +104,10 @@ def _folder(module: nn.Module, spec: str) -> Path:
     return Path(str(sys.modules[kind.__module__].__file__)).resolve().parents[kind.__module__.count(".")]
 
 
-def _only_here(study: Study, bench: Bench, name: str, live: Classifier, cam_layer: str | None) -> Run:
-    notes = [ONLY_HERE]
+def _only_here(study: Study, bench: Bench, name: str, live: Classifier, cam_layer: str | None, notes: list[str]) -> Run:
     if cam_layer is None:
         made, note = with_proposed_layer(live)
-        notes.append(note)
+        notes = [*notes, note]
     else:
         made = replace(live, cam_layer=cam_layer.replace(NO_LAYER, ""))
     if made.cam_layer:
@@ -120,7 +116,8 @@ def _only_here(study: Study, bench: Bench, name: str, live: Classifier, cam_laye
         preprocess=live.preprocess.as_dict(),
         cam_layer=made.cam_layer,
         fingerprint=live.fingerprint,
-        provenance={"notes": notes},
+        answer=live.answer.as_dict(),
+        provenance={"notes": [ONLY_HERE, *notes, *live.notes]},
     )
     with study.new_run(name, info) as run:
         save_weights(live.module, run.weights)

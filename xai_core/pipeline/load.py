@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xai_core import trust
 from xai_core.errors import BadInput, BadParameter, XaiError, one_line
 from xai_core.files import damaged
+from xai_core.models.answer import Answer
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
 from xai_core.store.data_folder import MissingData
@@ -54,9 +55,10 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
         raise BadInput("this run has predictions but no model", value=run.name, remedy="Import or train one with it.")
     preprocess = Preprocess.from_dict(run.info.preprocess)
     where, names, layer = pick_device(device), run.study.class_names, run.info.cam_layer
-    spec = run.info.architecture
+    spec, answer = run.info.architecture, Answer.from_dict(run.info.answer, len(names))
     if ":" not in spec:
-        made = build_classifier(spec, names, preprocess, read_weights(run.weights), device=where, cam_layer=layer)
+        state = read_weights(run.weights)
+        made = build_classifier(spec, names, preprocess, state, device=where, cam_layer=layer, answer=answer)
     else:
         folder = trust.folder_of(run.study.path, run.name, spec)
         trusted = folder is not None
@@ -66,6 +68,7 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
             names,
             preprocess,
             cam_layer=layer,
+            answer=answer,
             trusted=trusted,
             folder=folder,
             known=run.info.code,

@@ -29,6 +29,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from xai_core.errors import NotFound
 from xai_core.models.classifier import Classifier
+from xai_core.models.wrappers import asked
 
 
 def randomised(classifier: Classifier, seed: int, layers: Sequence[str] | None = None) -> Classifier:
@@ -45,7 +46,8 @@ def randomised(classifier: Classifier, seed: int, layers: Sequence[str] | None =
     Raises:
         NotFound: a layer that the model does not have.
     """
-    module = copy.deepcopy(classifier.module).eval()
+    copied = copy.deepcopy(classifier.module).eval()
+    module = asked(copied)
     names = [name for name, _ in (*module.named_modules(), *module.named_parameters()) if name]
     for layer in layers or ():
         if layer not in names:
@@ -58,7 +60,7 @@ def randomised(classifier: Classifier, seed: int, layers: Sequence[str] | None =
         if isinstance(part, _NormBase) and _within(name, layers):
             part.reset_running_stats()
     which = "" if layers is None else ":" + ",".join(sorted(layers))
-    return replace(classifier, module=module, fingerprint=f"{classifier.fingerprint}+randomised:{seed}{which}")
+    return replace(classifier, module=copied, fingerprint=f"{classifier.fingerprint}+randomised:{seed}{which}")
 
 
 def _within(name: str, layers: Sequence[str] | None) -> bool:

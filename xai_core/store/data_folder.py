@@ -61,6 +61,12 @@ def move(study: Study, data: Path, masks: Path | None = None) -> None:
         values["data"] = stored(study.path, folder)
 
 
+def is_of(study: Study, data: Path) -> bool:
+    """Whether a study was made of this folder or table."""
+    table = study.data / str(study.info.dataset_params.get("table", ""))
+    return data.resolve() in (table.resolve(), study.data.resolve())
+
+
 def stored(study: Path, data: Path) -> str:
     """The folder as a study keeps it: relative where it lies inside, so that it moves along."""
     absolute = Path(os.path.abspath(data))

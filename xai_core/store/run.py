@@ -47,6 +47,7 @@ class RunInfo:
         fingerprint: sha256 of weights + architecture + preprocessing; "" for predictions alone.
         code: sha256 of each file of the user's own code that the model needs, by name of the module.
         probe: what a model built by own code answered to a few fixed pictures when it was imported.
+        answer: which of the model's outputs are the study's classes, the JSON form of an Answer.
         parent: the run this one started from, or that it is compared with.
         training: the training configuration as JSON.
         provenance: where weights or predictions came from, as JSON.
@@ -60,6 +61,7 @@ class RunInfo:
     fingerprint: str = ""
     code: dict[str, str] = field(default_factory=dict)
     probe: list[list[float]] = field(default_factory=list)
+    answer: dict[str, Any] = field(default_factory=dict)
     parent: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -120,6 +122,23 @@ class Run:
     ) -> None:
         """Replace the predictions as a whole; arguments and errors as `add_predictions`."""
         self._predictions.replace(np.asarray(rows, np.int64), np.asarray(probabilities, np.float32), losses)
+
+    def write_labels(
+        self, rows: Sequence[int] | NDArray[np.int64], predicted: NDArray[np.int64], confidence: Array | None = None
+    ) -> None:
+        """Replace the predictions by classes without probabilities, as they come from elsewhere.
+
+        Args:
+            rows: `(n,)` row numbers, each once, in any order.
+            predicted: `(n,)` class indices.
+            confidence: `(n,)` 0 … 1, the probability of the predicted class; None where it is not known either.
+
+        Raises:
+            BadInput: rows or values that cannot be right.
+            StorageFull: no room; what was stored is kept.
+        """
+        known = None if confidence is None else np.asarray(confidence, np.float32)
+        self._predictions.replace_labels(np.asarray(rows, np.int64), np.asarray(predicted, np.int64), known)
 
     def add_predictions(
         self, rows: Sequence[int] | NDArray[np.int64], probabilities: Array, losses: Array | None = None
@@ -295,7 +314,7 @@ def _broken(info: RunInfo) -> str:
 
 _INFO_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("architecture", "cam_layer", "fingerprint", "created"), (str,)),
-    **dict.fromkeys(("training", "provenance", "code"), (dict,)),
+    **dict.fromkeys(("training", "provenance", "code", "answer"), (dict,)),
     "probe": (list,),
     "preprocess": (dict, type(None)),
     "parent": (str, type(None)),

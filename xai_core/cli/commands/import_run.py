@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from xai_core.cli.command import (
     Command,
@@ -20,17 +20,43 @@ from xai_core.cli.command import (
     sides,
     study_argument,
 )
+from xai_core.datasets.class_list import all_entries
 from xai_core.errors import BadParameter
 from xai_core.models.preprocess import Fit
 from xai_core.models.resample import Interpolation
 from xai_core.text import comma_list
 
+if TYPE_CHECKING:
+    from xai_core.pipeline.class_match import ClassName
+    from xai_core.pipeline.imports import Model
+    from xai_core.store.run import Run
+    from xai_core.store.study import Study
+
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument("--predictions", type=path, metavar="FILE.csv", help="id and one probability column per class")
+    parser.add_argument(
+        "--classes", metavar="A,B", help="names of its outputs in their order; the study's classes are picked by name"
+    )
+    parser.add_argument(
+        "--classes-file", type=path, metavar="FILE", help="the same as a list, of names or of ids and names, as of new"
+    )
+    model_arguments(parser)
+
+
+def model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what must be known of a model or of predictions, but for the classes."""
+    parser.add_argument(
+        "--predictions",
+        type=path,
+        metavar="FILE.csv",
+        help="id and one probability column per class, or the predicted class",
+    )
     parser.add_argument("--id-column", metavar="NAME", help="of the table: what names the samples, by default id")
+    parser.add_argument(
+        "--label-column", metavar="NAME", help="of the table: the predicted class, where there are no probabilities"
+    )
     parser.add_argument("--logits", action="store_true", help="the table holds logits; their softmax is taken")
     parser.add_argument(
         "--arch",
@@ -78,7 +104,6 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="labelled pictures, at most, that other usual preprocessings are tried on, to say whether one fits better "
         "(default: 200; 0: none)",
     )
-    parser.add_argument("--classes", metavar="A,B", help="its class names in the order of its outputs")
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
@@ -86,21 +111,41 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if args.predictions:
         from xai_core.pipeline.import_predictions import import_predictions
 
-        run = import_predictions(study, args.run_name, args.predictions, id_column=args.id_column, logits=args.logits)
+        run = import_predictions(study, args.run_name, args.predictions, **_columns(args))
         predictions = run.predictions
         assert predictions is not None
         notes = run.info.provenance["notes"]
         return {"study": study.name, "run": run.name, "predictions": len(predictions.rows), "notes": notes}
-    if not args.arch or not args.weights:
+    from xai_core.pipeline.imports import import_model
+
+    model = _model(args, study)
+    with long_work("trying other preprocessing") as (progress, cancel):
+        run = import_model(study, args.run_name, model, try_on=args.try_on, progress=progress, cancel=cancel)
+    return {
+        "study": study.name,
+        "run": run.name,
+        "architecture": run.info.architecture,
+        "cam_layer": run.info.cam_layer,
+        "next": next_command("predict", args),
+        "notes": run.info.provenance["notes"],
+    }
+
+
+def _columns(args: argparse.Namespace) -> dict[str, Any]:
+    """What is said of a table of predictions."""
+    return {"id_column": args.id_column, "label_column": args.label_column, "logits": args.logits}
+
+
+def _model(args: argparse.Namespace, study: Study) -> Model:
+    if not args.arch:
         remedy = "Give --arch and --weights, or --predictions FILE.csv."
         raise BadParameter("what is to be imported?", remedy=remedy)
-    from xai_core.pipeline.imports import Model, import_model
+    from xai_core.pipeline.imports import Model
 
-    classes = tuple(comma_list(args.classes)) if args.classes else None
-    model = Model(
+    return Model(
         args.arch,
         args.weights,
-        classes,
+        _classes(args, study),
         args.cam_layer,
         args.size,
         args.mean,
@@ -112,16 +157,25 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         args.antialias,
         args.fill,
     )
-    with long_work("trying other preprocessing") as (progress, cancel):
-        run = import_model(study, args.run_name, model, try_on=args.try_on, progress=progress, cancel=cancel)
-    return {
-        "study": study.name,
-        "run": run.name,
-        "architecture": run.info.architecture,
-        "cam_layer": run.info.cam_layer,
-        "next": next_command("predict", args),
-        "notes": run.info.provenance["notes"],
-    }
+
+
+def check_same_import(args: argparse.Namespace, study: Study, run: Run) -> None:
+    """Raise BadInput where the run was imported with other words, or from another file, than the command line says."""
+    from xai_core.pipeline.said import as_said, check_same
+
+    if args.predictions:
+        check_same(run, as_said(args.predictions, _columns(args)))
+    else:
+        model = _model(args, study)
+        check_same(run, as_said(model.weights, vars(model)))
+
+
+def _classes(args: argparse.Namespace, study: Study) -> tuple[ClassName, ...] | None:
+    if args.classes and args.classes_file:
+        raise BadParameter("--classes and --classes-file say the same", remedy="Give one of them.")
+    if args.classes_file:
+        return all_entries(args.classes_file, (*study.class_names, *study.class_ids))
+    return tuple(comma_list(args.classes)) if args.classes else None
 
 
 def _show(result: dict[str, Any]) -> str:

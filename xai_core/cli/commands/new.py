@@ -15,14 +15,19 @@ SHOWN = 5
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser, made=False)
-    words = "xai list datasets; by default the one that fits the data"
-    parser.add_argument("--dataset", metavar="KEY", help=words)
     parser.add_argument(
         "--data", required=True, type=path, metavar="PATH", help="the folder with the data, or the table"
     )
-    parser.add_argument("--root", type=path, metavar="FOLDER", help="where a table's paths begin; default: its folder")
     parser.add_argument("--classes", metavar="A,B,…", help="only these classes, in this order")
     parser.add_argument("--classes-file", type=path, metavar="FILE", help="a list of the classes with names for people")
+    data_arguments(parser)
+
+
+def data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how the data are read, but for the classes."""
+    words = "xai list datasets; by default the one that fits the data"
+    parser.add_argument("--dataset", metavar="KEY", help=words)
+    parser.add_argument("--root", type=path, metavar="FOLDER", help="where a table's paths begin; default: its folder")
     parser.add_argument("--test-only", action="store_true", help="nothing is trained here: all pictures are the test")
     parser.add_argument("--masks", type=path, metavar="FOLDER", help="object masks with the same names as the pictures")
     parser.add_argument("--seed", type=seed, default=0, help="of the splits that have to be made (default 0)")

@@ -24,7 +24,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.calls import is_constant, name_of, tensors_of
 from xai_core.explainers.engine.output import checked_logits
-from xai_core.models.wrappers import hides_layers, is_quantised, unwrapped
+from xai_core.models.wrappers import computing, hides_layers, is_quantised, unwrapped
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -202,7 +202,7 @@ def tidy(model: fx.GraphModule) -> None:
 
 
 def _traced(module: nn.Module) -> fx.GraphModule:
-    plain = unwrapped(module)
+    plain = computing(module)
     _refuse_unreadable(plain)
     try:
         model = _with_plain_weights(copy.deepcopy(plain).eval())
