@@ -14,11 +14,11 @@ def calibration(table: pd.DataFrame, error: str, theme: Theme, *, title: str = "
 
     Args:
         table: columns `left`, `right`, `n`, `confidence`, `accuracy`, `low`, `high`, one row per bin.
-        error: the calibration error in words.
+        error: the calibration error in words; why there is none where all bins are empty.
     """
     filled = table[table["n"] > 0]
     if filled.empty:
-        return empty(theme, "This run has no probabilities.", title=title)
+        return empty(theme, error, title=title)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.05)
     ideal = go.Scatter(x=[0, 1], y=[0, 1], mode="lines", name="as often as it says", hoverinfo="skip")
     figure.add_trace(ideal.update(line={"color": theme.muted, "dash": "dash", "width": 1.5}), row=1, col=1)

@@ -16,7 +16,7 @@ from xai_core.types import ALL_SPLITS, TARGET_SPECS
 
 RATES = ("count", "true", "predicted")
 ORDERS = ("given", "similar")
-SORTS = ("confidence", "margin", "loss", "disagreement")
+SORTS = ("confidence", "margin", "loss", "disagreement", "data")
 NORMALISE = ("each", "shared")
 TARGETS = TARGET_SPECS
 LOOK_KEYS: tuple[str, ...] = tuple(LOOKS)

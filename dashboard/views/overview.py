@@ -75,6 +75,10 @@ def _worst(found: ConfusionAnswer) -> None:
 
 def _reliability(found: RunAnswer) -> None:
     title = "Right as often as it says?"
+    if found.lacks and not found.reliability["n"].any():
+        st.html(f'<p class="figure-title">{title}</p>')
+        st.caption(plain(found.lacks))
+        return
     figure = reliability.calibration(found.reliability, found.calibration, page_theme(), title=title)
     plot(figure, key="reliability", alt="Accuracy against confidence")
 

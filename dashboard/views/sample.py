@@ -11,7 +11,7 @@ from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.sample_maps import rows, shape_of
-from dashboard.text import escaped
+from dashboard.text import escaped, plain
 from dashboard.widgets.annotate import annotate
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.heat_grid import heat_grid
@@ -75,8 +75,11 @@ def _verdict(context: Context, sample: Sample) -> None:
     with left:
         sample_facts(context, sample.row)
     with right:
-        figure = probabilities.top(chances(context.scope, sample), page_theme())
-        plot(figure, key="probabilities", alt="The five largest probabilities")
+        known = chances(context.scope, sample)
+        if known or not context.scope.lacks:
+            plot(probabilities.top(known, page_theme()), key="probabilities", alt="The five largest probabilities")
+        if context.scope.lacks:
+            st.caption(plain(context.scope.lacks))
         annotate(context, sample.row)
 
 

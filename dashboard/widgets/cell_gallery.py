@@ -23,7 +23,7 @@ from dashboard.widgets.said import said_of_maps
 from xai_core.answers.agreement import agreement
 from xai_core.answers.cell import SORTS, CellFacts, page_of
 from xai_core.answers.maps import Column, refreshed
-from xai_core.answers.scope import Rows, in_order
+from xai_core.answers.scope import AS_GIVEN, Rows, in_order, order_in_force
 
 _TARGETS = {"predicted": "Predicted", "true": "True", "difference": "Difference"}
 _SCALES = {"each": "Per picture", "shared": "Per method"}
@@ -78,9 +78,12 @@ def _choices(context: Context, columns: Sequence[Column]) -> None:
             if explained:
                 _evidence_choices(chosen.target, chosen.normalise)
                 look_choice(context)
-            sorts = [sort for sort in SORTS if explained or sort != "disagreement"]
-            shown = chosen.sort if chosen.sort in sorts else "confidence"
+            known = (*context.scope.predictions.scores, AS_GIVEN, *(("disagreement",) if explained else ()))
+            sorts = [sort for sort in SORTS if sort in known]
+            shown = chosen.sort if chosen.sort in sorts else order_in_force(context.scope, chosen.sort)
             st.selectbox("Sort", sorts, format_func=SORTS.__getitem__, width=175, **session.bound("sort", shown))
+        if context.scope.lacks:
+            st.caption(plain(context.scope.lacks))
 
 
 def _evidence_choices(target: str, normalise: str) -> None:

@@ -58,7 +58,7 @@ class Gallery {
 
   original(item, openable) {
     const frame = element(openable ? "button" : "div", openable ? "frame opens" : "frame");
-    const words = `sample ${item.id}: ${item.classes.map((c) => `${c.role} ${c.name}, ${c.chance}`).join("; ")}`;
+    const words = `sample ${item.id}: ${item.classes.map((c) => `${c.role} ${c.name}${c.chance && `, ${c.chance}`}`).join("; ")}`;
     frame.setAttribute("aria-label", openable ? `Open ${words}` : words);
     frame.append(picture(item.base));
     if (openable) Object.assign(frame, { type: "button", title: "Open this sample", onclick: () => this.open(item.row) });

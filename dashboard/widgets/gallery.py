@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +40,7 @@ _HTML = """
 
 @dataclass(frozen=True)
 class ClassLine:
-    """One class in a card's heading: its role, its name, its probability (None: not said), whether it is right."""
+    """One class in a card's heading: its role, name and probability (None or NaN: not known), whether it is right."""
 
     role: str
     name: str
@@ -48,13 +49,13 @@ class ClassLine:
 
     def data(self) -> dict[str, Any]:
         """As the browser wants it."""
-        chance = "" if self.share is None else percent(self.share)
+        known = self.share is not None and math.isfinite(self.share)
         kind = "right" if self.right else "wrong"
         return {
             "role": self.role,
             "name": visible(self.name),
-            "share": self.share or 0.0,
-            "chance": chance,
+            "share": self.share if known else 0.0,
+            "chance": percent(self.share) if known and self.share is not None else "",
             "kind": kind,
         }
 

@@ -16,6 +16,7 @@ from tests.run_info import rewrite
 from xai_core.answers.data_card import class_counts, crossing, data_card, examples, shown_classes
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan
 from xai_core.store import files, twins
+from xai_core.store.run import RunInfo
 from xai_core.store.study import Study
 
 
@@ -52,6 +53,16 @@ def test_look_alikes_are_shown_and_lead_to_their_samples(served: Services) -> No
     assert places == sorted(places), "the nearest come first"
     assert "&lt;b&gt;dog" in page
     assert "sample=0" not in words(opened("overview", run="untested")), "there is nothing to say of them"
+
+
+@pytest.mark.parametrize("page", ["overview", "confusion", "sample"])
+def test_labels_alone_are_said_to_be_so(served: Services, page: str) -> None:
+    study = served.studies["pets"]
+    rows = study.rows("test")
+    study.add_run("labels", RunInfo()).write_labels(rows, np.roll(study.labels[rows], 1))
+    seen = words(opened(page, run="labels", split="test", true="0", predicted="2"))
+    assert "without probabilities" in seen
+    assert "nan" not in seen.replace("banana", "").casefold().split()
 
 
 def leaking_study(path: Path) -> Study:

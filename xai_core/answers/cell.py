@@ -16,9 +16,9 @@ from xai_core.answers.maps import MapFacts, found, scale_note, target_keys
 from xai_core.answers.provenance import settings_in_force
 from xai_core.answers.question import Asked, Choice, Question
 from xai_core.answers.sample import said_of_maps
-from xai_core.answers.scope import Members, Rows, Scope, in_order, where_words
+from xai_core.answers.scope import AS_GIVEN, Members, Rows, Scope, in_order, order_in_force, where_words
 from xai_core.triage.confusion import Cell
-from xai_core.words import cell_name, percent
+from xai_core.words import NO_NUMBER, cell_name, percent
 
 PAGE = 24
 """Samples of a page."""
@@ -28,6 +28,7 @@ SORTS = {
     "margin": "Closest calls first",
     "loss": "Largest loss first",
     "disagreement": "Methods disagree most",
+    AS_GIVEN: "As in the data set",
 }
 
 
@@ -117,11 +118,15 @@ def members_table(scope: Scope, rows: Rows) -> pd.DataFrame:
 
 
 def caption(scope: Scope, row: int) -> str:
-    """Which sample it is, and how probable its true and its predicted class are."""
+    """Which sample it is, and how probable its true and its predicted class are, where that is known."""
     said, names, label = scope.predictions.at([row]), scope.names, int(scope.study.labels[row])
-    true, predicted = percent(float(said.of(np.array([label]))[0])), percent(float(said.confidence[0]))
-    told = f"true {names[label]} {true}, predicted {names[int(said.predicted[0])]} {predicted}"
-    return f"{scope.study.samples['id'].iat[row]}: {told}"
+    shares = {"true": float(said.of(np.array([label]))[0]), "predicted": float(said.confidence[0])}
+    classes = {"true": label, "predicted": int(said.predicted[0])}
+    told = [
+        f"{role} {names[classes[role]]}" + (f" {percent(share)}" if math.isfinite(share) else "")
+        for role, share in shares.items()
+    ]
+    return f"{scope.study.samples['id'].iat[row]}: {', '.join(told)}"
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,8 @@ class CellAnswer:
 
 
 def _line(sample: dict[Any, Any]) -> tuple[str, str, str, str]:
-    return sample["id"], percent(sample["p_true"]), percent(sample["p_predicted"]), f"{sample['loss']:.3f}"
+    loss = f"{sample['loss']:.3f}" if math.isfinite(sample["loss"]) else NO_NUMBER
+    return sample["id"], percent(sample["p_true"]), percent(sample["p_predicted"]), loss
 
 
 def _states(facts: list[MapFacts]) -> str:
@@ -206,14 +212,15 @@ def answer(asked: Asked) -> CellAnswer:
     """The cell that is asked for. Raises BadParameter where none is named."""
     scope, cell = asked.scope(), asked.needed_cell()
     among = scope.members
-    sort = asked.sort if asked.sort in SORTS else "confidence"
+    sort = asked.sort
     rows, columns = among.cell(*cell), asked.columns(scope.run)
-    by_maps = sort == "disagreement" and len(rows) and columns
+    by_maps = bool(sort == "disagreement" and len(rows) and columns)
     ordered = agreement(scope, columns, rows, asked.target).rows if by_maps else in_order(scope, rows, sort)
-    sort = "confidence" if sort == "disagreement" and not by_maps else sort
+    sort = sort if by_maps and sort == "disagreement" else order_in_force(scope, sort)
     page = page_of(ordered, asked.page)
     keys = target_keys(scope.run, page.rows, asked.target) if len(rows) else []
     facts = [found(column, page.rows, keys, asked.scale, asked.look) for column in columns] if len(rows) else []
+    lacks = filter(None, [scope.lacks])
     return CellAnswer(
         run=scope.run.name,
         split=scope.split,
@@ -223,7 +230,7 @@ def answer(asked: Asked) -> CellAnswer:
         page=page,
         maps={column.card.title: of_method for column, of_method in zip(columns, facts, strict=False)},
         full_colour=scale_note(chain(*facts), asked.scale, asked.look),
-        sentences=tuple(said_of_maps(scope, columns, facts, page.rows, asked.target)) if len(rows) else (),
+        sentences=(*lacks, *(said_of_maps(scope, columns, facts, page.rows, asked.target) if len(rows) else ())),
         settings=settings_in_force(columns),
         where=where_words(scope.where).strip(),
     )

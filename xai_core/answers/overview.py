@@ -29,6 +29,7 @@ class RunAnswer:
 
     Attributes:
         quality: how good it is; `confusion` and `reliability` say more.
+        lacks: a sentence on what is not known of its predictions, or "".
         history: its training curves: columns `epoch`, `split`, `loss`, `accuracy`, …; None where there are none.
     """
 
@@ -37,10 +38,13 @@ class RunAnswer:
     confusion: ConfusionAnswer | None
     reliability: pd.DataFrame
     history: pd.DataFrame | None
+    lacks: str = ""
 
     @property
     def calibration(self) -> str:
         """How far confidence is from accuracy."""
+        if not self.reliability["n"].any():
+            return self.lacks or "not known"
         return f"{CALIBRATION_WORDS} {percent(self.quality.calibration_error)}"
 
     def as_json(self) -> dict[str, Any]:
@@ -52,6 +56,7 @@ class RunAnswer:
             "worst_pairs": self.confusion.pairs.head(10).to_dict("records") if self.confusion else [],
             "reliability": self.reliability.to_dict("records"),
             "calibration": self.calibration,
+            "lacks": self.lacks,
             "history": None if self.history is None else self.history.to_dict("records"),
         }
 
@@ -62,7 +67,7 @@ class RunAnswer:
         bins = [_bin(one) for one in self.reliability[self.reliability["n"] > 0].to_dict("records")]
         heads = ("confidence", "n", "mean", "accuracy", "95 % interval")
         lines = table([heads, *bins], right=(1, 2, 3, 4))
-        right = f"Right as often as it says? This run: {self.calibration}\n{lines}"
+        right = f"Right as often as it says? This run: {self.calibration}\n{lines}" if bins else self.lacks
         return paragraphs(f"Run {self.name}", self.confusion.unpredicted, pairs_text(self.confusion.pairs), right)
 
 
@@ -124,7 +129,7 @@ def run_answer(scope: Scope, quality: Quality | None = None) -> RunAnswer:
     good = quality or measured(scope)
     confidence = scope.predictions.at(among.rows).confidence if len(among.rows) else np.empty(0, np.float32)
     bins = reliability(among.labels, among.predicted, confidence)
-    return RunAnswer(scope.run.name, good, confusion(scope) if good.n else None, bins, scope.run.history)
+    return RunAnswer(scope.run.name, good, confusion(scope) if good.n else None, bins, scope.run.history, scope.lacks)
 
 
 def answer(asked: Asked) -> OverviewAnswer:

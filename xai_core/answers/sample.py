@@ -25,7 +25,7 @@ from xai_core.answers.maps import (
 from xai_core.answers.on_object import on_object, seen_mask
 from xai_core.answers.provenance import Provenance, provenance
 from xai_core.answers.question import Asked, Choice, Question
-from xai_core.answers.scope import Rows, Scope, in_order, where_words
+from xai_core.answers.scope import AS_GIVEN, Rows, Scope, in_order, order_in_force, where_words
 from xai_core.errors import BadInput, NotFound
 from xai_core.store.facts import Value, said
 from xai_core.store.run import Run
@@ -38,7 +38,12 @@ from xai_core.words import cell_name, percent
 LISTED = 5
 """Classes whose probabilities are shown."""
 
-ORDERS = {"confidence": "surest first", "margin": "closest calls first", "loss": "largest loss first"}
+ORDERS = {
+    "confidence": "surest first",
+    "margin": "closest calls first",
+    "loss": "largest loss first",
+    AS_GIVEN: "as in the data set",
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ def series(scope: Scope, cell: Cell | None, sort: str) -> Series:
         rows, name = among.mistakes, scope.of("mistakes")
     else:
         rows, name = among.rows, scope.samples
-    return Series(in_order(scope, rows, sort), name, ORDERS.get(sort, ORDERS["confidence"]))
+    return Series(in_order(scope, rows, sort), name, ORDERS[order_in_force(scope, sort)])
 
 
 def sample_of(scope: Scope, row: int) -> Sample | None:
@@ -157,7 +162,8 @@ def chances(scope: Scope, sample: Sample, k: int = LISTED) -> list[Chance]:
     """The k largest probabilities, the largest first; the true class is always among them."""
     order = np.argsort(-np.asarray(sample.probabilities, float), kind="stable")  # NaN comes last
     shown = [i for i in order[:k].tolist() if np.isfinite(sample.probabilities[i])]
-    shown += [sample.label] if shown and sample.label not in shown else []
+    known = bool(shown) and bool(np.isfinite(sample.probabilities[sample.label]))
+    shown += [sample.label] if known and sample.label not in shown else []
     return [
         Chance(scope.names[i], float(sample.probabilities[i]), predicted=i == sample.predicted, true=i == sample.label)
         for i in shown
@@ -188,10 +194,10 @@ def _explained(scope: Scope, sample: Sample, spec: str, target: Target) -> Expla
     if target.negative is not None:
         parts = ("Evidence for ", name, " rather than ", scope.names[target.negative])
         return Explained(spec, target, parts, "predicted − true")
-    share = _share(sample.probabilities, target.positive)
+    share = "" if scope.lacks else _share(sample.probabilities, target.positive)
     role = spec if spec in ("predicted", "true") else ""
     role = "predicted and true" if sample.correct and spec == "predicted" else role
-    return Explained(spec, target, ("Evidence for ", name), f"{role} · {share}" if role else share)
+    return Explained(spec, target, ("Evidence for ", name), " · ".join(filter(None, [role, share])))
 
 
 def _share(probabilities: Array, index: int) -> str:
@@ -350,7 +356,10 @@ def answer(asked: Asked) -> SampleAnswer:
         explained=tuple(wanted),
         maps={column.card.title: list(of_method) for column, of_method in zip(columns, facts_, strict=True)},
         full_colour=scale_note(chain(*facts_), asked.scale, asked.look),
-        sentences=tuple(said_of_maps(scope, columns, facts_, np.array([row]), asked.target)),
+        sentences=(
+            *filter(None, [scope.lacks]),
+            *said_of_maps(scope, columns, facts_, np.array([row]), asked.target),
+        ),
         lines=tuple(lines) if columns else (),
         provenance=provenance(scope, columns, row),
         metadata=scope.study.facts.of(row),

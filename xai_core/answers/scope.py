@@ -19,6 +19,9 @@ from xai_core.words import of_split
 
 Rows = NDArray[np.int64]
 
+AS_GIVEN = "data"
+"""The order of the study's sample table."""
+
 _PREFERRED_SPLITS = ("test", "validation", "train")
 _RISING = {"margin"}
 
@@ -95,6 +98,11 @@ class Scope:
             raise BadInput("this run has no predictions yet", value=self.run.name, remedy="xai predict makes them.")
         return self.run.predictions
 
+    @property
+    def lacks(self) -> str:
+        """A sentence on what is not known of its predictions; "" where all is, or there are none."""
+        return self.run.predictions.lacks if self.run.predictions is not None else ""
+
     @cached_property
     def members(self) -> Members:
         """The samples of the split that have predictions; none where the run has no predictions at all."""
@@ -111,15 +119,24 @@ def where_words(where: Sequence[Condition]) -> str:
     return f" where {' and '.join(one.words for one in where)}" if where else ""
 
 
+def order_in_force(scope: Scope, by: str) -> str:
+    """The order that samples come in where `by` is asked for: that, or `confidence` where it is none of SORTS or not
+    known of this run's predictions, or AS_GIVEN where no confidence is known either."""
+    known = scope.run.predictions.scores if scope.run.predictions is not None else tuple(SORTS)
+    if by == AS_GIVEN or not known:
+        return AS_GIVEN
+    return by if by in known else known[0]
+
+
 def in_order(scope: Scope, rows: Rows, by: str) -> Rows:
     """The rows (all with predictions) as a sort order has them: what is most telling comes first.
 
     Args:
-        by: one of SORTS; anything else is `confidence`.
+        by: see `order_in_force`.
     """
-    if not len(rows):
+    known = order_in_force(scope, by) if len(rows) else AS_GIVEN
+    if known == AS_GIVEN:
         return rows
-    known = by if by in SORTS else "confidence"
     said = scope.predictions.at(rows)
     return rows[order_by(sort_scores(known, said), descending=known not in _RISING)]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput
+from xai_core.pipeline.import_labels import Labels, copied_note, label_place_of, line_of, predicted_labels
 from xai_core.pipeline.said import KEPT, as_said
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -32,15 +33,23 @@ Found = list[int | None]
 
 
 def import_predictions(
-    study: Study, name: str, path: Path, *, id_column: str | None = None, logits: bool = False
+    study: Study,
+    name: str,
+    path: Path,
+    *,
+    id_column: str | None = None,
+    label_column: str | None = None,
+    logits: bool = False,
 ) -> Run:
-    """Add predictions as a run: a table with a column of ids and one column per class, named as the class.
+    """Add predictions as a run: a table with a column of ids and one column per class, named as the class, or one
+    column of the predicted classes, see `predicted_labels`.
 
     Ids are the study's, paths that end in them, or file names (with or without what tells the kind of file) that no
     other sample has. What was made of the numbers is told in the run's `provenance`.
 
     Args:
         id_column: the column of the ids; by default the first of _ID_COLUMNS that is there.
+        label_column: the column of the predicted classes; by default, where no class has a column, found by its name.
         logits: the numbers are logits, of which the softmax is taken. Without it they must be probabilities that add
             up to 1, but for their rounding: by half a unit of the last digit that is written for each class, and by
             MOST_ROUNDED at most.
@@ -51,17 +60,27 @@ def import_predictions(
     checked_name(name, "run")
     table = read_table(path)
     id_place = _id_place(table, study, id_column)
-    class_places = _class_places(table, study, id_place)
-    rows, told = _rows(study, table, id_place)
-    values = _values(table, class_places)
-    made = _softmax(table, id_place, values) if logits else _probabilities(table, id_place, class_places, values)
-    probabilities, notes = made
+    label_place = None if logits and not label_column else label_place_of(table, study, id_place, label_column)
+    found: Labels | None = None
+    if label_place is None:
+        class_places = _class_places(table, study, id_place)
+        rows, told = _rows(study, table, id_place)
+        values = _values(table, class_places)
+        made = _softmax(table, id_place, values) if logits else _probabilities(table, id_place, class_places, values)
+        probabilities, notes = made
+    else:
+        rows, told = _rows(study, table, id_place)
+        found = predicted_labels(table, study, id_place, label_place)
+        notes = [*found.notes, *copied_note(found, study.labels[rows], table.columns[label_place])]
     column = table.columns[id_place]
     notes = [*([] if column == "id" else [f"Samples are named in the column {column}."]), *told, *notes]
-    source = {"imported_from": path.name, KEPT: as_said(path, {"id_column": id_column, "logits": logits})}
-    info = RunInfo(provenance=source | {"notes": notes})
-    with study.new_run(name, info) as run:
-        run.write_predictions(rows, probabilities)
+    how = {"id_column": id_column, "label_column": label_column, "logits": logits}
+    source = {"imported_from": path.name, KEPT: as_said(path, how), "notes": notes}
+    with study.new_run(name, RunInfo(provenance=source)) as run:
+        if found is None:
+            run.write_predictions(rows, probabilities)
+        else:
+            run.write_labels(rows, found.predicted, found.confidence)
     return study.run(name)
 
 
@@ -96,8 +115,8 @@ def _class_places(table: Table, study: Study, id_place: int) -> list[int]:
     missing = [name for name, at in zip(study.class_names, found, strict=True) if not at]
     if missing:
         remedy = (
-            "Give id and one column of probabilities for each class of the study; "
-            f"the table has {listed(table.columns, 8)}."
+            "Give id and one column of probabilities for each class of the study, or the predicted class "
+            f"(--label-column); the table has {listed(table.columns, 8)}."
         )
         raise BadInput("the table lacks columns", value=listed(missing, 8), remedy=remedy)
     twice = [name for name, at in zip(study.class_names, found, strict=True) if len(at) > 1]
@@ -130,7 +149,7 @@ def _unknown(table: Table, id_place: int, rows: Found, ids: Sequence[str]) -> Ba
     alike = [id_ for id_ in ids if name in (*_endings(id_), *_endings(_stem(id_)))]
     if len(alike) > 1:
         remedy = f"{len(alike)} samples are called so: give ids with their folders, such as {alike[0]}."
-    return BadInput("a line is about an unknown sample", value=_line(table, id_place, first), remedy=remedy)
+    return BadInput("a line is about an unknown sample", value=line_of(table, id_place, first), remedy=remedy)
 
 
 def _exact(ids: Sequence[str], given: Sequence[str]) -> Found:
@@ -169,7 +188,9 @@ def _once(rows: Sequence[int | None], table: Table, id_place: int) -> Rows:
     seen: set[int | None] = set()
     for place, row in enumerate(rows):
         if row in seen:
-            raise BadInput("a sample comes twice", value=_line(table, id_place, place), remedy="Give each sample once.")
+            raise BadInput(
+                "a sample comes twice", value=line_of(table, id_place, place), remedy="Give each sample once."
+            )
         seen.add(row)
     return np.array(rows, dtype=np.int64)
 
@@ -188,14 +209,14 @@ def _probabilities(
     if wrong.any():
         first = int(np.argmax(wrong))
         remedy = "Give probabilities from 0 to 1, not percentages. If these are logits, say so: --logits."
-        raise BadInput("a line holds no probabilities", value=_line(table, id_place, first), remedy=remedy)
+        raise BadInput("a line holds no probabilities", value=line_of(table, id_place, first), remedy=remedy)
     sums = values.sum(axis=1)
     off = np.abs(sums - 1)
     rounded = off > SUM_TOLERANCE
     most = _most_off(table, class_places, np.flatnonzero(rounded))
     if (off > most).any():
         place = int(np.argmax(off > most))
-        value = f"{_line(table, id_place, place)}, {sums[place]:.4g}"
+        value = f"{line_of(table, id_place, place)}, {sums[place]:.4g}"
         remedy = f"The probabilities of a sample must add up to 1; rounding as it is here explains {most:.3g}."
         raise BadInput("a line does not add up", value=value, remedy=remedy)
     values[rounded] /= sums[rounded, None]
@@ -226,7 +247,7 @@ def _rounded_note(sums: NDArray[np.float64], count: int) -> list[str]:
 def _softmax(table: Table, id_place: int, values: NDArray[np.float64]) -> tuple[NDArray[np.float32], list[str]]:
     wrong = ~np.isfinite(values).all(axis=1)
     if wrong.any():
-        value = _line(table, id_place, int(np.argmax(wrong)))
+        value = line_of(table, id_place, int(np.argmax(wrong)))
         raise BadInput("a line holds no logits", value=value, remedy="Give a number for each class.")
     if (values >= 0).all() and (np.abs(values.sum(axis=1) - 1) <= MOST_ROUNDED).all():
         remedy = "Every line has numbers from 0 to 1 that add up to 1: leave --logits out."
@@ -234,7 +255,3 @@ def _softmax(table: Table, id_place: int, values: NDArray[np.float64]) -> tuple[
     powers = np.exp(values - values.max(axis=1, keepdims=True))
     made = powers / powers.sum(axis=1, keepdims=True)
     return made.astype(np.float32), ["Probabilities are the softmax of the logits that were given."]
-
-
-def _line(table: Table, id_place: int, place: int) -> str:
-    return f"line {table.lines[place]}, {table.rows[place][id_place]}"

@@ -1,4 +1,5 @@
-"""The probabilities of many samples: all of them, or, where there are many classes, the largest of each sample.
+"""The probabilities of many samples: all of them; where there are many classes, the largest of each sample; or, where
+predictions came as labels, at most that of the predicted class.
 
 A million samples of a thousand classes are 4 GB of numbers, nearly all of which nobody looks at. Above MOST_CLASSES the
 KEPT largest of each sample are stored, the label's own, and the sum of the rest. What people ask (who is most probable,
@@ -26,7 +27,7 @@ Places = NDArray[np.int64]
 
 
 class Chances(Protocol):
-    """Probabilities of n samples for K classes."""
+    """Probabilities of n samples for K classes. What is not known is NaN, and never made up."""
 
     def dense(self, places: Places | slice) -> Array:
         """`(m, K)` float32; NaN where it was not kept."""
@@ -140,6 +141,49 @@ class Largest:
         return told
 
 
+@dataclass(frozen=True)
+class Stated:
+    """The predicted class of each sample, and its probability where that was told: no others are known.
+
+    Attributes:
+        classes: `(n,)` the predicted class.
+        confidence: `(n,)` float32, its probability; NaN where it is not known.
+        count: K.
+    """
+
+    classes: NDArray[np.int64]
+    confidence: Array
+    count: int
+
+    def dense(self, places: Places | slice) -> Array:
+        """See Chances."""
+        classes = self.classes[places]
+        found = np.full((len(classes), self.count), np.nan, dtype=np.float32)
+        found[np.arange(len(classes)), classes] = self.confidence[places]
+        return found
+
+    def of(self, places: Places | slice, classes: NDArray[np.int64]) -> Array:
+        """See Chances."""
+        found: Array = np.where(self.classes[places] == classes, self.confidence[places], np.float32(np.nan))
+        return found
+
+    def two_largest(self, places: Places | slice) -> Array:
+        """See Chances; the second is never known."""
+        confidence = self.confidence[places]
+        return np.stack([confidence, np.full_like(confidence, np.nan)], axis=1)
+
+    def taken(self, places: Places) -> Stated:
+        """See Chances."""
+        return Stated(self.classes[places], self.confidence[places], self.count)
+
+    def problem(self) -> str:
+        """See Chances."""
+        if len(self.classes) and not 0 <= self.classes.min() <= self.classes.max() < self.count:
+            return "a class that does not exist"
+        known = self.confidence[~np.isnan(self.confidence)]
+        return "" if ((known >= 0) & (known <= 1 + SUM_TOLERANCE)).all() else "a probability outside 0 … 1"
+
+
 def _impossible(values: Array, sums: NDArray[np.float64]) -> str:
     if not ((values >= 0) & (values <= 1 + SUM_TOLERANCE)).all():  # NaN compares false
         return "a probability outside 0 … 1"
@@ -170,9 +214,22 @@ def largest(chances: Chances, labels: NDArray[np.int64]) -> Largest:
 
 
 def joined(parts: Sequence[Chances], labels: Sequence[NDArray[np.int64]]) -> Chances:
-    """All in one, in the order given; `labels` of each part."""
+    """All in one, in the order given; `labels` of each part. Where one is of labels alone, all are taken as such."""
+    if any(isinstance(part, Stated) for part in parts):
+        stated = [_stated(part) for part in parts]
+        classes = np.concatenate([part.classes for part in stated])
+        return Stated(classes, np.concatenate([part.confidence for part in stated]), stated[0].count)
     if all(isinstance(part, Dense) for part in parts):
         return Dense(np.concatenate([part.dense(slice(None)) for part in parts]))
     alike = [largest(part, of) for part, of in zip(parts, labels, strict=True)]
     columns: dict[str, Any] = {n: np.concatenate([getattr(part, n) for part in alike]) for n in _COLUMNS}
     return replace(alike[0], **columns)
+
+
+def _stated(chances: Chances) -> Stated:
+    if isinstance(chances, Stated):
+        return chances
+    if isinstance(chances, Largest):
+        return Stated(chances.classes[:, 0].astype(np.int64), chances.values[:, 0], chances.count)
+    values = chances.dense(slice(None))
+    return Stated(values.argmax(axis=1), values.max(axis=1), values.shape[1])

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from xai_core.errors import BadInput, NotFound
 from xai_core.files import damaged, locked, storage_errors
 from xai_core.store import files
-from xai_core.store.chances import KEPT, Chances, Dense, Largest, are_many, joined, largest
+from xai_core.store.chances import KEPT, Chances, Dense, Largest, Stated, are_many, joined, largest
 from xai_core.task import loss_of, most_probable
 from xai_core.types import Array
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 TABLE = "predictions.parquet"
 _MODEL, _SAMPLES = "model", "samples_digest"
+_LABELS_ALONE = (
+    "This run tells predicted classes alone: without probabilities there is no confidence, calibration or loss."
+)
+_NO_OTHERS = "This run tells the predicted class and its probability: without the others there is no margin or loss."
 
 _PART = re.compile(r"predictions\.[0-9a-f]{32}\.parquet")
 
@@ -44,7 +48,7 @@ class Predictions:
         rows: `(n,)` row numbers, ascending.
         chances: the probabilities, as they are stored.
         predicted: `(n,)` the most probable class.
-        loss: `(n,)` cross-entropy against the label, in nats.
+        loss: `(n,)` cross-entropy against the label, in nats; NaN where the probabilities are not known.
     """
 
     rows: NDArray[np.int64]
@@ -61,6 +65,20 @@ class Predictions:
     def confidence(self) -> Array:
         """`(n,)` the probability of the predicted class."""
         return self.chances.of(slice(None), self.predicted)
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Those of `confidence`, `margin` and `loss` that are known."""
+        if not isinstance(self.chances, Stated):
+            return ("confidence", "margin", "loss")
+        return ("confidence",) if np.isfinite(self.chances.confidence).any() else ()
+
+    @property
+    def lacks(self) -> str:
+        """A sentence on what is not known, because predictions came without all probabilities; else ""."""
+        if not isinstance(self.chances, Stated):
+            return ""
+        return _NO_OTHERS if self.scores else _LABELS_ALONE
 
     def have(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """`(n,)` which of these rows there is a prediction for."""
@@ -158,6 +176,19 @@ class PredictionFiles:
         self._write(self._folder / TABLE, made)
         self._remove(parts)
 
+    def replace_labels(self, rows: NDArray[np.int64], predicted: NDArray[np.int64], confidence: Array | None) -> None:
+        """The same with predicted classes, and at most the probabilities of these."""
+        order = np.argsort(rows, kind="stable")
+        unknown = np.full(len(rows), np.nan, np.float32)
+        stated = Stated(predicted, unknown if confidence is None else confidence, len(self._study.class_names))
+        rows, stated = rows[order], stated.taken(order)
+        problem = self._wrong_rows(rows) or stated.problem()
+        if problem:
+            raise BadInput("predictions that cannot be right", value=problem, remedy="Correct them and write again.")
+        parts = self._parts()
+        self._write(self._folder / TABLE, Predictions(rows, stated, stated.classes, unknown))
+        self._remove(parts)
+
     def add(self, rows: NDArray[np.int64], probabilities: Array, losses: Array | None) -> None:
         """Write a part. Raises BadInput and StorageFull; nothing else is touched."""
         made = self._made(rows, probabilities, losses)
@@ -220,7 +251,12 @@ class PredictionFiles:
 
     def _write(self, path: Path, made: Predictions) -> None:
         self._study.bring_up()
-        columns = {"id": self._study.ids(made.rows), "row": made.rows, "predicted": made.predicted, "loss": made.loss}
+        columns = {"id": self._study.ids(made.rows), "row": made.rows, "predicted": made.predicted}
+        if isinstance(made.chances, Stated):
+            columns["confidence"] = made.chances.confidence
+            files.write_table(path, pa.table(columns, schema=self._schema(columns)), self._about)
+            return
+        columns["loss"] = made.loss
         if are_many(len(self._study.class_names)):
             kept = largest(made.chances, self._study.labels[made.rows])
             columns |= {"of_label": kept.of_label, "rest": kept.rest}
@@ -235,9 +271,12 @@ class PredictionFiles:
         return {_MODEL: self._fingerprint(), _SAMPLES: self._study.info.samples_digest}
 
     def _schema(self, names: Iterable[str]) -> pa.Schema:
-        """Of a file with columns of these names: where only the largest probabilities are kept, `largest` is one."""
+        """Of a file with columns of these names: where only the largest probabilities are kept, `largest` is one, and
+        where labels were predicted alone, `confidence`."""
         types = {"id": pa.string(), "row": pa.int64(), "predicted": pa.int64(), "loss": pa.float32()}
-        if "largest" in names:
+        if "confidence" in names:
+            types["confidence"] = types.pop("loss")
+        elif "largest" in names:
             types |= {"of_label": pa.float32(), "rest": pa.float32()}
             types |= {"classes": pa.list_(pa.int32(), KEPT), "largest": pa.list_(pa.float32(), KEPT)}
         else:
@@ -246,18 +285,20 @@ class PredictionFiles:
 
     def _read(self, path: Path) -> Predictions:
         table = files.read_table(path, self._schema)
-        rows, predicted, loss = (table[name].to_numpy() for name in ("row", "predicted", "loss"))
+        rows, predicted = (table[name].to_numpy() for name in ("row", "predicted"))
         problem = self._wrong_rows(rows)
         if not problem and not self._study.ids(rows).equals(table["id"].combine_chunks()):
             problem = "it is about other samples"
         if problem:
             raise damaged(path, problem)
         chances = self._chances(table, rows)
+        known = "loss" in table.column_names
+        loss = table["loss"].to_numpy() if known else np.full(len(rows), np.nan, np.float32)
         problem = chances.problem()
         written = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if not problem and any(written.get(key, value) != value for key, value in self._about.items()):
             problem = "it is another run's, or another study's"
-        if not problem and not _agree(predicted, loss, chances, len(self._study.class_names)):
+        if not problem and known and not _agree(predicted, loss, chances, len(self._study.class_names)):
             problem = "the predicted class is not the most probable one, or a loss is no number"
         if problem:
             raise damaged(path, problem)
@@ -265,6 +306,8 @@ class PredictionFiles:
 
     def _chances(self, table: pa.Table, rows: NDArray[np.int64]) -> Chances:
         count = len(self._study.class_names)
+        if "confidence" in table.column_names:
+            return Stated(table["predicted"].to_numpy(), table["confidence"].to_numpy(), count)
         if "probabilities" in table.column_names:
             return Dense(_matrix(table["probabilities"], count))
         classes, values = _matrix(table["classes"], KEPT), _matrix(table["largest"], KEPT)

@@ -123,6 +123,23 @@ class Run:
         """Replace the predictions as a whole; arguments and errors as `add_predictions`."""
         self._predictions.replace(np.asarray(rows, np.int64), np.asarray(probabilities, np.float32), losses)
 
+    def write_labels(
+        self, rows: Sequence[int] | NDArray[np.int64], predicted: NDArray[np.int64], confidence: Array | None = None
+    ) -> None:
+        """Replace the predictions by classes without probabilities, as they come from elsewhere.
+
+        Args:
+            rows: `(n,)` row numbers, each once, in any order.
+            predicted: `(n,)` class indices.
+            confidence: `(n,)` 0 … 1, the probability of the predicted class; None where it is not known either.
+
+        Raises:
+            BadInput: rows or values that cannot be right.
+            StorageFull: no room; what was stored is kept.
+        """
+        known = None if confidence is None else np.asarray(confidence, np.float32)
+        self._predictions.replace_labels(np.asarray(rows, np.int64), np.asarray(predicted, np.int64), known)
+
     def add_predictions(
         self, rows: Sequence[int] | NDArray[np.int64], probabilities: Array, losses: Array | None = None
     ) -> None:

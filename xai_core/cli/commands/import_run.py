@@ -47,8 +47,16 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what must be known of a model or of predictions, but for the classes."""
-    parser.add_argument("--predictions", type=path, metavar="FILE.csv", help="id and one probability column per class")
+    parser.add_argument(
+        "--predictions",
+        type=path,
+        metavar="FILE.csv",
+        help="id and one probability column per class, or the predicted class",
+    )
     parser.add_argument("--id-column", metavar="NAME", help="of the table: what names the samples, by default id")
+    parser.add_argument(
+        "--label-column", metavar="NAME", help="of the table: the predicted class, where there are no probabilities"
+    )
     parser.add_argument("--logits", action="store_true", help="the table holds logits; their softmax is taken")
     parser.add_argument(
         "--arch",
@@ -103,7 +111,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if args.predictions:
         from xai_core.pipeline.import_predictions import import_predictions
 
-        run = import_predictions(study, args.run_name, args.predictions, id_column=args.id_column, logits=args.logits)
+        run = import_predictions(study, args.run_name, args.predictions, **_columns(args))
         predictions = run.predictions
         assert predictions is not None
         notes = run.info.provenance["notes"]
@@ -121,6 +129,11 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         "next": next_command("predict", args),
         "notes": run.info.provenance["notes"],
     }
+
+
+def _columns(args: argparse.Namespace) -> dict[str, Any]:
+    """What is said of a table of predictions."""
+    return {"id_column": args.id_column, "label_column": args.label_column, "logits": args.logits}
 
 
 def _model(args: argparse.Namespace, study: Study) -> Model:
@@ -151,7 +164,7 @@ def check_same_import(args: argparse.Namespace, study: Study, run: Run) -> None:
     from xai_core.pipeline.said import as_said, check_same
 
     if args.predictions:
-        check_same(run, as_said(args.predictions, {"id_column": args.id_column, "logits": args.logits}))
+        check_same(run, as_said(args.predictions, _columns(args)))
     else:
         model = _model(args, study)
         check_same(run, as_said(model.weights, vars(model)))
