@@ -36,8 +36,8 @@ SHARE = 0.875
 """What is usually cut out of the resized side: 224 of 256."""
 
 AT_ONCE, GLANCE = 16, 48
-"""Pictures at a time, and after how many a way is dropped that has not been better so far: most never are, and each costs
-a forward for every picture. What is claimed is tested on all pictures, and for all ways, as if none were dropped."""
+"""Pictures at a time, and after how many a way is dropped that is no better so far: most never are, and each costs a
+forward for every picture. What is claimed is tested on all pictures, and for all ways, as if none were dropped."""
 
 
 @dataclass(frozen=True)
