@@ -48,11 +48,16 @@ def points(share: float) -> str:
     return shown.replace("-", "−")
 
 
-def seconds_left(seconds: float) -> str:
-    """How long work will take still, in the unit that a person would use: `40 s left`, `3 min left`, `2 h left`."""
+def duration(seconds: float) -> str:
+    """A time in the unit that a person would use: `40 s`, `3 min`, `2 h`."""
     if round(seconds) < 90:
-        return f"{round(seconds)} s left"
-    return f"{round(seconds / 60)} min left" if round(seconds) < 5400 else f"{round(seconds / 3600)} h left"
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if round(seconds) < 5400 else f"{round(seconds / 3600)} h"
+
+
+def seconds_left(seconds: float) -> str:
+    """How long work will take still: `40 s left`."""
+    return f"{duration(seconds) if round(seconds) else '0 s'} left"
 
 
 def reading(unit: str, direction: int) -> str:
