@@ -386,6 +386,6 @@ def test_jobs_on_other_samples_have_other_titles() -> None:
         return EXPLAIN.title(ExplainArguments("net", (("gradcam", {}),), **samples))
 
     assert title() == "Heatmaps of net: gradcam (test samples)"
-    assert title(split="all", limit=1200) == "Heatmaps of net: gradcam (the first 1,200 of all samples)"
+    assert title(split="all", limit=1200) == "Heatmaps of net: gradcam (1,200 of all samples)"
     assert title(cell=(0, 1)) == "Heatmaps of net: gradcam (a cell of test samples)"
     assert title(rows=(4,)) == "Heatmaps of net: gradcam (1 sample)"
