@@ -259,7 +259,26 @@ class build(nn.Sequential):
         self.append(nn.Linear(4, num_classes))
 
 net = build(2)
+
+def trained():
+    return build(2)
+
+class Parts(build):
+    def forward(self, x):
+        return {"doubled": [super().forward(x)], "logits": super().forward(x)}
 """
+
+
+class Picked(nn.Module):
+    """Some outputs of a model."""
+
+    def __init__(self, model: nn.Module, places: list[int]) -> None:
+        super().__init__()
+        self.model, self.places = model, places
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(x)
+        return logits[:, self.places]
 
 
 def own_net(root: Path, code: str = CODE) -> nn.Module:
@@ -313,6 +332,11 @@ def whole(root: Path) -> None:
     torch.save(nn.Linear(3, 2), root / "whole.pt")
 
 
+def wide(root: Path) -> nn.Module:
+    own_net(root)
+    return Picked(saved(importlib.import_module("nets").build(4), root / "wide.pth"), [3, 1])
+
+
 MODELS: dict[str, Callable[[Path], nn.Module | None]] = {
     "a state dict of one": lambda root: saved(theirs(), root / "net.pth"),
     "safetensors": safe,
@@ -323,6 +347,10 @@ MODELS: dict[str, Callable[[Path], nn.Module | None]] = {
     "model of timm": lambda root: of_library("timm:resnet10t", root / "timm.pth"),
     "function or class": lambda root: saved(own_net(root), root / "own.pth"),
     "there ready": lambda root: saved(own_net(root), root / "own.pth"),
+    "returns a trained": own_net,
+    "dictionary or a tuple": lambda root: saved(own_net(root), root / "parts.pth"),
+    "another order": lambda root: Picked(saved(own_net(root), root / "own.pth"), [1, 0]),
+    "more classes": wide,
     "live module": own_net,
     "whole pickled": whole,
 }
@@ -408,6 +436,12 @@ def logits(path: Path, mine: Study) -> Path:
     return path
 
 
+def labels(path: Path, mine: Study, **more: float) -> Path:
+    values = {"id": mine.samples["id"], "predicted": ["cat", "dog"] * (len(mine.samples) // 2)}
+    pd.DataFrame(values | more).to_csv(path, index=False)
+    return path
+
+
 PREDICTIONS: dict[str, Callable[[Path, Study], Path]] = {
     "a probability for each class": lambda root, mine: answers(root / "answers.csv", mine),
     "names of files": lambda root, mine: answers(
@@ -415,6 +449,8 @@ PREDICTIONS: dict[str, Callable[[Path, Study], Path]] = {
     ),
     "by another name": lambda root, mine: answers(root / "named.csv", mine, key="key"),
     "logits": lambda root, mine: logits(root / "logits.csv", mine),
+    "class alone": lambda root, mine: labels(root / "labels.csv", mine),
+    "class and its": lambda root, mine: labels(root / "sure.csv", mine, confidence=0.75),
 }
 PREDICTION_LINES = lines_of("Predictions alone")
 
@@ -429,4 +465,7 @@ def test_predictions_come_in(about: str, here: Path, mine: Study) -> None:
     assert main(shlex.split(line(PREDICTION_LINES, about))[1:]) == 0
     run: Run = mine.run("theirs")
     assert run.predictions is not None
-    np.testing.assert_allclose(run.predictions.probabilities[:, 0], np.linspace(0.3, 0.9, 8), atol=0.006)
+    if "class a" in about:
+        assert run.predictions.predicted.tolist() == [0, 1] * 4
+    else:
+        np.testing.assert_allclose(run.predictions.probabilities[:, 0], np.linspace(0.3, 0.9, 8), atol=0.006)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from tests.tiny_study import xai
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
+from xai_core.pipeline import trials
 from xai_core.pipeline.trials import fit_of, usual
 from xai_core.store.study import Study
 
@@ -66,6 +68,33 @@ def test_nothing_is_claimed_of_a_model_that_is_given_what_it_was_trained_with(st
     assert fit_of(study, _made(fitting, nn.Sequential(Brightness(), nn.Hardtanh(-2, 2)))).startswith(
         "Of 7 other ways to prepare pictures none fits clearly better on 40 validation pictures."
     )
+
+
+def test_ways_that_are_no_better_are_not_asked_for_all_pictures(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is claimed stays what it was without: a way that fits better is never dropped, and others never claimed."""
+    asked: list[int] = []
+    monkeypatch.setattr(Brightness, "forward", _counting(asked, Brightness.forward))
+    monkeypatch.setattr(trials, "AT_ONCE", 4)
+    said = {}
+    for glance in (8, 400):
+        monkeypatch.setattr(trials, "GLANCE", glance)
+        asked.clear()
+        said[glance] = fit_of(study, _made(Preprocess(16, 16, 3, *GREY))), sum(asked)
+    assert said[8][0] == said[400][0].replace("400", "8")
+    assert said[8][1] < 0.8 * said[400][1]
+    monkeypatch.setattr(trials, "GLANCE", 8)
+    asked.clear()
+    unsure = nn.Sequential(Brightness(), nn.Hardtanh(-2, 2))
+    none = fit_of(study, _made(Preprocess(16, 16, 3, *GREY, "crop", 16), unsure))
+    assert re.search(r"better on 40 validation pictures; \d of them were no better on the first 8\.", none)
+
+
+def _counting(asked: list[int], forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def counted(self: Brightness, x: Tensor) -> Tensor:
+        asked.append(len(x))
+        return forward(self, x)
+
+    return counted
 
 
 def test_another_mean_is_found(study: Study) -> None:
