@@ -23,7 +23,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"explainers"},
     {"metrics", "similarities"},
     {"sanity", "training", "triage"},
-    {"store"},
+    {"store", "drawing"},
     {"answers", "pipeline"},
     {"worker", "jobs", "demo"},
     {"cli", "notebook"},

@@ -103,6 +103,7 @@ def test_the_notebook_runs_and_finds_what_it_says(monkeypatch: pytest.MonkeyPatc
     for cell in cells:
         if cell["cell_type"] == "code" and "skip" not in cell["metadata"].get("tags", ()):
             exec("".join(cell["source"]), names)
+    assert names["figure"].height > 4 * 168, "a line for each of four samples"
     shares = {method: names["in_the_corner"](found) for method, found in names["maps"].items()}
     assert shares["random"] == pytest.approx(1 / 16, abs=0.01)
     assert shares["ig"] > 3 * shares["random"]

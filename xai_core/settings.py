@@ -14,6 +14,7 @@ from typing import Any
 from xai_core.errors import BadInput, BadParameter, XaiError
 from xai_core.params import build, param, specs
 
+AT_ONCE, ON_REQUEST = "at-once", "on-request"
 FILE, _MOST_BYTES = "xai.toml", 100_000
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 
@@ -25,6 +26,9 @@ class Settings:
     device: str = param("auto", help="where models run: auto, cpu, cuda or cuda:N")
     threads: int = param(0, help="CPU threads for models; 0 lets torch choose", low=0, high=512)
     batch_size: int = param(32, help="samples per forward pass", low=1, high=4096)
+    compute: str = param(
+        AT_ONCE, help="when the dashboard computes heatmaps that a page lacks", choices=(AT_ONCE, ON_REQUEST)
+    )
     address: str = param("127.0.0.1", help="address the dashboard listens on")
     allow_hosts: str = param("", help="names, with commas, by which the dashboard may be asked besides its own")
     port: int = param(8501, help="port the dashboard listens on", low=1, high=65535)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal
 
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test", "all": "all"}
 """How a split is called in a sentence; `all` is all of them together."""
@@ -28,31 +29,43 @@ def cell_name(true: str, predicted: str) -> str:
 
 def percent(share: float, digits: int = 1) -> str:
     """`12.3 %`; a dash where there is no number."""
-    return f"{100 * share:.{digits}f} %" if math.isfinite(share) else NO_NUMBER
+    return f"{_hundredths(share, digits)} %" if math.isfinite(share) else NO_NUMBER
 
 
 def percent_range(low: float, high: float, digits: int = 1) -> str:
     """`10.1 to 14.0 %`; "" where there is no interval."""
     known = math.isfinite(low) and math.isfinite(high)
-    return f"{100 * low:.{digits}f} to {percent(high, digits)}" if known else ""
+    return f"{_hundredths(low, digits)} to {percent(high, digits)}" if known else ""
+
+
+def _hundredths(share: float, digits: int) -> str:
+    """A share times 100. What lies in the middle goes up, as in the tables that a browser draws: 81.25 is 81.3."""
+    return f"{Decimal(float(100 * share)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
 
 
 def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign: `+1.2`, `−0.4`, `0`.
+    """A difference of shares in percentage points, with its sign: `+1.2`, `−0.4`, `0`; a dash where there is none.
 
     One decimal, but never +0.0 for what is not zero: a bound's sign is the point.
     """
-    shown = f"{100 * share:+.1f}"
+    if not math.isfinite(share):
+        return NO_NUMBER
+    shown = f"{'' if share < 0 else '+'}{_hundredths(share, 1)}"
     if float(shown) == 0:
         shown = f"{100 * share:+.1g}" if share else "0"
     return shown.replace("-", "−")
 
 
-def seconds_left(seconds: float) -> str:
-    """How long work will take still, in the unit that a person would use: `40 s left`, `3 min left`, `2 h left`."""
+def duration(seconds: float) -> str:
+    """A time in the unit that a person would use: `40 s`, `3 min`, `2 h`."""
     if round(seconds) < 90:
-        return f"{round(seconds)} s left"
-    return f"{round(seconds / 60)} min left" if round(seconds) < 5400 else f"{round(seconds / 3600)} h left"
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if round(seconds) < 5400 else f"{round(seconds / 3600)} h"
+
+
+def seconds_left(seconds: float) -> str:
+    """How long work will take still: `40 s left`."""
+    return f"{duration(seconds) if round(seconds) else '0 s'} left"
 
 
 def reading(unit: str, direction: int) -> str:

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dashboard.drawing.looks import cells_layer, outline_layer, smooth_layer
 from dashboard.drawing.outline import outline
+from xai_core.drawing.seen import LARGEST_SIDE, fitted, map_layer, seen_picture
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.maps import STORED, MapStore
@@ -36,10 +36,8 @@ from xai_core.triage.looks import Look
 from xai_core.triage.normalise import COARSE, evidence
 from xai_core.types import Array
 
-LARGEST_SIDE = 256
 LARGE_SIDE = 512
 SMALL_SIDE = 96
-OUTLINE_SIDE = 448
 ROUTE = "/tiles/"
 _BYTES_KEPT = 24 * 2**20
 _SEAL = 16
@@ -211,29 +209,13 @@ def heat_tile(
     return tiles.address(_Heat(maps), int(row), target, bool(signed), float(scale), *map(float, seen), look)
 
 
-def seen_size(preprocess: Mapping[str, Any] | None, width: int, height: int) -> tuple[float, float]:
-    """Width and height of what the model sees of a picture, in its pixels; with what is filled around it."""
-    if preprocess is None:
-        return float(width), float(height)
-    left, top, right, bottom = Preprocess.from_dict(preprocess).box(width, height)
-    return right - left, bottom - top
-
-
 def draw_picture(picture: Image.Image, preprocess: Mapping[str, Any] | None, *, side: int) -> Tile:
     """A picture as JPEG, at most `side` pixels; very small ones as PNG, which keeps their pixels.
 
     What a model sees around it is drawn too: a map lies on all that the model sees.
     """
-    model = Preprocess.from_dict(preprocess) if preprocess else None
-    box = model.box(*picture.size) if model else (0.0, 0.0, float(picture.width), float(picture.height))
-    size = _fit(box[2] - box[0], box[3] - box[1], side)
-    mode = "L" if picture.mode == "L" or (model and model.channels == 1) else "RGB"
-    if model and model.fit == "pad":
-        as_drawn = replace(model, width=size[0], height=size[1], interpolation="lanczos", antialias=True)
-        drawn = as_drawn.picture(picture)
-    else:
-        drawn = picture.convert(mode).resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-    if max(size) <= SMALL_SIDE:
+    drawn = seen_picture(picture, preprocess, side=side)
+    if max(drawn.size) <= SMALL_SIDE:
         return Tile(_encoded(drawn, "PNG"), "image/png")
     return Tile(_encoded(drawn, "JPEG", quality=88), "image/jpeg")
 
@@ -243,7 +225,7 @@ def draw_outline(mask: NDArray[np.bool_], preprocess: Mapping[str, Any] | None, 
     model = Preprocess.from_dict(preprocess) if preprocess else None
     high, wide = mask.shape
     box = model.box(wide, high) if model else (0.0, 0.0, float(wide), float(high))
-    size = _fit(box[2] - box[0], box[3] - box[1], side, enlarge=True)
+    size = fitted(box[2] - box[0], box[3] - box[1], side, enlarge=True)
     if model and model.fit == "pad":
         large = replace(model, width=size[0], height=size[1]).mask(mask)
     else:
@@ -253,27 +235,11 @@ def draw_outline(mask: NDArray[np.bool_], preprocess: Mapping[str, Any] | None, 
 
 
 def draw_heat(heat: Array, *, signed: bool, scale: float, seen: tuple[float, float], look: Look = "heat") -> Tile:
-    """A map as RGBA WebP in the shape of the picture under it.
-
-    Coarse maps (of a layer) are interpolated to 224 pixels, which a browser would do less well; maps with a value per
-    pixel keep them, and are averaged down where they are larger than a tile. Blocks and lines have sharp edges.
-    """
-    coarse = max(heat.shape) <= COARSE
-    if look == "outline":
-        layer = outline_layer(heat, _fit(*seen, OUTLINE_SIDE, enlarge=True))
-    elif look == "cells":
-        layer = cells_layer(heat, _fit(*seen, 224, enlarge=True), signed=signed, scale=scale)
-    else:
-        size = _fit(*seen, 224 if coarse else min(max(heat.shape), LARGEST_SIDE), enlarge=True)
-        layer = smooth_layer(heat, size, signed=signed, scale=scale)
-    lossless = not coarse or look in ("cells", "outline")
-    return Tile(_encoded(Image.fromarray(layer), "WEBP", lossless=lossless, quality=80, method=2), "image/webp")
-
-
-def _fit(width: float, height: float, side: int, *, enlarge: bool = False) -> tuple[int, int]:
-    factor = side / max(width, height)
-    factor = factor if enlarge else min(1.0, factor)
-    return max(1, round(width * factor)), max(1, round(height * factor))
+    """A map as RGBA WebP in the shape of the picture under it, see `map_layer`. Sharp edges stay sharp."""
+    layer = map_layer(heat, signed=signed, scale=scale, seen=seen, look=look)
+    lossless = max(heat.shape) > COARSE or look in ("cells", "outline")
+    effort = 2 if lossless else 0  # more of it makes smooth layers no smaller, and takes four times as long
+    return Tile(_encoded(layer, "WEBP", lossless=lossless, quality=80, method=effort), "image/webp")
 
 
 def _encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:

@@ -9,8 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from dashboard.drawing.colours import plotly_scale, sign_scale, strength_scale
 from dashboard.text import visible
+from xai_core.drawing.colours import plotly_scale, sign_scale, strength_scale
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from xai_core.answers.scope import NOBODY, Members, Scope, best_split, newest_ru
 from xai_core.errors import BadInput, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import assignments, build
-from xai_core.settings import load
+from xai_core.settings import ON_REQUEST, load
 from xai_core.store.facts import Condition
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
@@ -92,10 +92,11 @@ class Studies:
 
 @dataclass
 class Services:
-    """What lives as long as the server."""
+    """What lives as long as the server. `on_request`: missing maps are computed only when somebody asks for them."""
 
     studies: Studies
     worker: Worker
+    on_request: bool = False
     tiles: Tiles = field(default_factory=Tiles)
     interest: Interest = field(default_factory=Interest)
 
@@ -111,7 +112,7 @@ def services() -> Services:
         if _services is None:
             settings = load()
             worker = WorkerClient(device=settings.device, threads=settings.threads)
-            _services = Services(Studies.from_environment(), worker)
+            _services = Services(Studies.from_environment(), worker, settings.compute == ON_REQUEST)
         return _services
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.drawing.looks import Fade, fade_of
-from dashboard.drawing.tiles import heat_tile, seen_size
+from dashboard.drawing.tiles import heat_tile
 from dashboard.frame.context import Context
 from xai_core.answers import maps
 from xai_core.answers.maps import Column, MapFacts
+from xai_core.drawing.looks import Fade, fade_of
+from xai_core.drawing.seen import seen_size
 from xai_core.params import as_dict, assignments
 from xai_core.triage.looks import LOOKS, MEANING, Look
 from xai_core.triage.normalise import Scaling
@@ -75,11 +76,22 @@ def panels(context: Context, column: Column, rows: NDArray[np.int64], spec: str 
 def panels_of(context: Context, column: Column, rows: NDArray[np.int64], keys: Sequence[str]) -> list[Panel]:
     """One panel per pair of row and resolved target."""
     facts = maps.found(column, rows, keys, scaling(context), look(context))
-    return [_panel(context, column, one, int(row), key) for one, row, key in zip(facts, rows, keys, strict=True)]
+    places = zip(facts, rows.tolist(), keys, seen_sizes(context, rows), strict=True)
+    return [_panel(context, column, *place) for place in places]
 
 
-def _panel(context: Context, column: Column, facts: MapFacts, row: int, key: str) -> Panel:
-    address = None if facts.scale is None else _address(context, column, facts.scale, row, key)
+def seen_sizes(context: Context, rows: NDArray[np.int64]) -> list[tuple[float, float]]:
+    """Width and height of what the model sees of each picture; of all at once, as a table is slow to be asked."""
+    preprocess = context.scope.run.info.preprocess
+    sizes: list[tuple[int, int]] = [
+        (width, height) for width, height in context.study.samples[["width", "height"]].to_numpy(int)[rows].tolist()
+    ]
+    known = {size: seen_size(preprocess, *size) for size in set(sizes)}
+    return [known[size] for size in sizes]
+
+
+def _panel(context: Context, column: Column, facts: MapFacts, row: int, key: str, seen: tuple[float, float]) -> Panel:
+    address = None if facts.scale is None else _address(context, column, facts.scale, row, key, seen)
     return Panel(address, facts, fade=fade_of(look(context), signed=column.card.signed, fine=facts.fine))
 
 
@@ -109,10 +121,8 @@ def legend_notes(context: Context, panels: Iterable[Panel]) -> list[str]:
     return [text for text in (MEANING[how], maps.scale_note((p.facts for p in panels), scaling(context), how)) if text]
 
 
-def _address(context: Context, column: Column, scale: float, row: int, key: str) -> str:
+def _address(context: Context, column: Column, scale: float, row: int, key: str, seen: tuple[float, float]) -> str:
     assert column.maps is not None, "a stored map is in a store"
-    sample = context.study.samples.iloc[row]
-    seen = seen_size(context.scope.run.info.preprocess, int(sample["width"]), int(sample["height"]))
     tiles, signed = context.services.tiles, column.card.signed
     return heat_tile(tiles, column.maps, row, key, signed=signed, scale=scale, seen=seen, look=look(context))
 

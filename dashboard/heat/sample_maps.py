@@ -8,13 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from dashboard.drawing.tiles import outline_tile, picture_tile, seen_size
+from dashboard.drawing.tiles import outline_tile, picture_tile
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.evidence import full_colour
 from dashboard.heat.map_grid import Frame, Row, Stack
 from xai_core.answers.maps import Column
 from xai_core.answers.sample import Explained, Sample, explained, on_mask
+from xai_core.drawing.seen import seen_size
 
 SIDE = 512
 """Pixels of the picture under a map, at most."""

@@ -11,6 +11,7 @@ from dashboard.heat.evidence import columns
 from dashboard.widgets.class_maps import differences, means, places, resemblances
 from dashboard.widgets.confusion_choice import confusion_choice
 from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.legend import look_choice
 from dashboard.widgets.one_method import one_method
 from dashboard.widgets.pending import ask, live
 from xai_core.answers.aggregate import aggregate, group_rows, interleaved
@@ -44,7 +45,7 @@ def render(context: Context) -> None:
             column = one_method(context)
         if column is None:
             return
-        spec, over_picture = _ways(context)
+        spec = _ways(context)
     if cell is None:
         empty("The chosen cell holds no confusion", "It is on the diagonal: choose a confusion from the list above.")
         return
@@ -52,11 +53,11 @@ def render(context: Context) -> None:
         true, predicted = (context.study.class_names[index] for index in cell)
         empty("This cell is empty", f"No {true} was taken for {predicted} in this split: choose from the list above.")
         return
-    _maps(context, cell, column, spec, over_picture)
+    _maps(context, cell, column, spec)
 
 
-def _ways(context: Context) -> tuple[str, bool]:
-    """Which class the maps explain, and whether they lie over the mean picture."""
+def _ways(context: Context) -> str:
+    """Draw how maps are counted and drawn; gives which class they explain."""
     chosen = context.selection
     spec = chosen.target if chosen.target in _TARGETS else "predicted"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -75,11 +76,11 @@ def _ways(context: Context) -> tuple[str, bool]:
             "pictures with strong evidence count for more.",
             **session.bound("normalise", chosen.normalise),
         )
-        over_picture = st.toggle("Over the mean picture", value=True, key="class.over-picture")
-    return spec, over_picture
+        look_choice(context)
+    return spec
 
 
-def _maps(context: Context, cell: Cell, column: Column, spec: str, over_picture: bool) -> None:
+def _maps(context: Context, cell: Cell, column: Column, spec: str) -> None:
     rows = interleaved(group_rows(context.scope, cell))
     job = ask(context, [column], rows, spec, urgent=False)
 
@@ -88,7 +89,7 @@ def _maps(context: Context, cell: Cell, column: Column, spec: str, over_picture:
         now = columns(context, [column.card.key])[0]  # its store may exist by now
         scale = context.selection.normalise
         found = aggregate(context.scope, cell, now, spec, scale=scale, measured=group_measures, masked=group_masks)
-        means(context, found, over_picture)
+        means(context, found)
         if any(len(group.maps) for group in found.groups):
             places(found)
             differences(found)

@@ -10,6 +10,7 @@ from dashboard.figures.lines import Line
 from dashboard.figures.similarity import Strip
 from dashboard.frame.cached import mean_picture
 from dashboard.frame.context import Context
+from dashboard.heat.evidence import look
 from dashboard.text import plain
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
@@ -17,20 +18,24 @@ from dashboard.widgets.table import table
 from xai_core.answers.aggregate import UNITS, Aggregate
 from xai_core.answers.on_object import TITLE
 from xai_core.errors import XaiError
+from xai_core.triage.looks import MEANING
 
 
-def means(context: Context, found: Aggregate, over_picture: bool) -> None:
+def means(context: Context, found: Aggregate) -> None:
     """The three mean maps on one scale, and how many samples each stands on."""
-    pictures = _pictures(context, found) if over_picture else [None] * 3
+    how = look(context)
+    pictures = _pictures(context, found) if how != "alone" else [None] * 3
     panels = [
         maps.Panel(group.mean, group.title, len(group.maps), picture)
         for group, picture in zip(found.groups, pictures, strict=True)
     ]
-    unit = f"mean {UNITS[found.scale]}"
+    unit = f"mean {UNITS[found.scale]}{', summed over a cell' if how == 'cells' else ''}"
     part("Mean heatmaps", " ".join(found.counted))
     if any(len(group.maps) or group.coming for group in found.groups):
-        figure = maps.row(panels, page_theme(), signed=found.column.card.signed, unit=unit, height=380)
+        figure = maps.row(panels, page_theme(), signed=found.column.card.signed, unit=unit, height=380, look=how)
         plot(figure, key="means", alt=_alt(found))
+        if how in ("cells", "outline"):
+            st.caption(plain(MEANING[how]))
     if found.few:
         st.caption(plain(found.few))
 

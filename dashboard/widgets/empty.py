@@ -11,9 +11,14 @@ from dashboard.text import escaped
 from dashboard.widgets.jobs import begin_button
 from xai_core.store.run import Run
 
+FIRST = """\
+xai open %(study)s --arch torchvision:NAME --weights FILE --classes A,B,…
+xai open %(study)s --predictions FILE.csv
+xai train %(study)s --run first --arch small_resnet"""
+
 
 def empty(title: str, text: str, *, command: str | None = None) -> None:
-    """A quiet box. `command` is a line to run in a terminal, offered for copying."""
+    """A quiet box. `command` is a line, or several to choose from, to run in a terminal, offered for copying."""
     st.html(f'<div class="empty"><h3>{escaped(title)}</h3><p>{escaped(text)}</p></div>')
     if command:
         st.code(command, language="bash")
@@ -23,8 +28,11 @@ def no_predictions(context: Context) -> None:
     """For pages that need predictions: says which step is missing."""
     study, run = shlex.quote(str(context.study.path)), context.run
     if run is None:
-        line = f"xai train {study} --run first --arch small_resnet"
-        empty("No run yet", "Train a model on this study, or import a table of predictions.", command=line)
+        empty(
+            "No run yet",
+            "Bring a model with its weights, or its predictions, or train one here.",
+            command=FIRST % {"study": study},
+        )
     elif run.predictions is None:
         empty("This run has no predictions yet", "Let the model look at the samples first.")
         _predict(context, run)

@@ -14,14 +14,15 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard.drawing.looks import FADED
 from dashboard.drawing.tiles import LARGE_SIDE, picture_tile
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.heat.evidence import Panel, full_colour, legend_notes, look
 from dashboard.text import visible
 from dashboard.widgets.legend import scales
+from dashboard.widgets.offers import offered
 from xai_core.answers.maps import Column
+from xai_core.drawing.looks import FADED
 from xai_core.words import percent
 
 _HTML = """
@@ -100,6 +101,7 @@ def gallery(
         "said": " ".join(legend_notes(context, chain(*panels))),
         "look": look(context),
         "faded": FADED,
+        "offered": bool(offered()),
         "openable": session.has_page("sample"),
         "chosen": context.selection.sample,
     }

@@ -9,12 +9,13 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.drawing.looks import FADED
 from dashboard.frame.context import Context
 from dashboard.heat.evidence import legend_notes, look
 from dashboard.heat.map_grid import Frame, Row, Stack
 from dashboard.text import visible
 from dashboard.widgets.legend import scales
+from dashboard.widgets.offers import offered
+from xai_core.drawing.looks import FADED
 
 _HTML = """
 <div class="board">
@@ -61,6 +62,7 @@ def heat_grid(context: Context, rows: Sequence[Row], *, key: str, flow: bool = F
         "said": " ".join(legend_notes(context, (frame.panel for frame in frames))),
         "look": look(context),
         "faded": FADED,
+        "offered": bool(offered()),
     }
     _component()(key=key, data=data)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from dashboard.drawing.colours import css_gradient, sign_scale, strength_scale
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.heat.evidence import look
 from dashboard.text import Markdown, plain
+from xai_core.drawing.colours import css_gradient, sign_scale, strength_scale
 from xai_core.triage.looks import LOOKS, MEANING
 from xai_core.types import Card
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from dashboard.frame.context import Context, Services
 from dashboard.frame.session import connection
 from dashboard.heat import evidence
 from dashboard.text import escaped
+from dashboard.widgets import offers
 from dashboard.widgets.problem import guarded
 from dashboard.widgets.progress import progress_html
 from dashboard.widgets.status import SECONDS_BETWEEN_LOOKS
@@ -39,14 +40,20 @@ def ask(
     weights: str = "trained",
     urgent: bool = True,
 ) -> str | None:
-    """The job that computes what is missing of these maps, started once for the same view; None if nothing is."""
+    """The job that computes what is missing of these maps, started once for the same view.
+
+    None if nothing is missing, or where it is computed on request and nobody has requested it.
+    """
     targets = several(specs or context.selection.target)
-    if not len(rows) or not any(_missing(context, column, rows, spec) for column in wanted for spec in targets):
+    missing = _missing(context, wanted, rows, targets)
+    if not missing:
         return None
     asked: dict[object, str] = st.session_state.setdefault(_ASKED, {})
     methods = tuple((column.card.key, str(column.params)) for column in wanted)
     view = (context.study.path, context.selection.run, weights, targets, tuple(rows.tolist()), methods)
     if view not in asked or context.services.worker.job(asked[view]) is None:
+        if not offers.accepted(context, view, wanted, missing):
+            return None
 
         def start() -> str:
             return evidence.request(context, wanted, rows, specs, weights=weights, urgent=urgent, owner=_session())
@@ -66,6 +73,7 @@ def newest_first(services: Services, page: str = "") -> Iterator[None]:
     """
     shown: set[str] = set()
     st.session_state[_SHOWN] = shown
+    offers.begin()
     yield
     moved = st.session_state.get(_PAGE, page) != page
     st.session_state[_PAGE] = page
@@ -89,13 +97,14 @@ def _session() -> str:
 
 
 def live(context: Context, jobs: Sequence[str | None], draw: Callable[[], None], *, what: str) -> None:
-    """Draw, and draw again while one of the jobs is open; above it how far they are.
+    """Draw, and draw again while one of the jobs is open; above it how far they are, or what is computed on request.
 
     Args:
         jobs: as `ask` gave them.
         draw: draws what is there by now.
         what: what is being computed, e.g. "Heatmaps of this picture".
     """
+    offers.offer()
     waited = [job for job in jobs if job is not None]
     watching = any(job.open for job in _known(context, waited))
     every = SECONDS_BETWEEN_LOOKS if watching else None
@@ -153,10 +162,17 @@ def _stop(context: Context, jobs: Sequence[Job]) -> None:
         context.services.worker.cancel(job.id)
 
 
-def _missing(context: Context, column: Column, rows: NDArray[np.int64], spec: str) -> bool:
-    if column.maps is None:
-        return True
-    return bool((column.maps.state(rows, evidence.target_keys(context, rows, spec)) == MISSING).any())
+def _missing(
+    context: Context, wanted: Sequence[Column], rows: NDArray[np.int64], specs: Sequence[str]
+) -> frozenset[tuple[int, Hashable]]:
+    """Which maps are not there: the method's place, and the sample with what is explained."""
+    found: set[tuple[int, Hashable]] = set()
+    for spec in specs if len(rows) else ():
+        keys = evidence.target_keys(context, rows, spec)
+        for place, column in enumerate(wanted):
+            gone = np.arange(len(rows)) if column.maps is None else column.maps.state(rows, keys) == MISSING
+            found |= {(place, (int(rows[i]), keys[i])) for i in np.arange(len(rows))[gone]}
+    return frozenset(found)
 
 
 def _known(context: Context, jobs: Sequence[str]) -> list[Job]:

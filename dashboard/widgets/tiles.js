@@ -20,6 +20,7 @@ function scale({ title, low, high, gradient }) {
 // The open view: how maps are drawn, what is said of it. `bar` is the part that holds legend and opacity.
 function show(box, data) {
   for (const look of ["heat", "cells", "outline", "alone"]) box.classList.toggle(`look-${look}`, data.look === look);
+  box.classList.toggle("offered", data.offered); // nobody has asked for what is missing, so nothing is on its way
   box.style.setProperty("--faded", data.faded);
   box.querySelector(".scales").replaceChildren(...data.scales.map(scale));
   box.querySelector(".said").textContent = data.said;

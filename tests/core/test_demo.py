@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from xai_core.params import build
 from xai_core.pictures import read_picture
 from xai_core.pipeline.load import Bench, inputs
 from xai_core.store.identity import sample_seed
-from xai_core.store.maps import STORED
+from xai_core.store.maps import STORED, MapStore
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.types import CancelToken, Target, silent
@@ -44,7 +45,6 @@ def test_the_demo_is_made_from_nothing(tmp_path: Path) -> None:
         pictures={"train_per_class": 6, "validation_per_class": 3, "test_per_class": 3},
         training=TrainConfig(architecture="small_cnn", epochs=1, batch_size=8),
         pixel_methods=("lrp",),
-        correct=2,
     )
     study = rebuild(tmp_path / "garments", recipe, quietly)
     assert study.runs() == [BASELINE, CANDIDATE]
@@ -171,6 +171,9 @@ def test_a_copy_of_before_gets_the_maps_of_methods_that_changed(
     stores = sorted(path.relative_to(copy) for path in copy.glob("runs/*/explanations/*"))
     Study.open(copy).annotations.add_tag(3, "mine")
     shutil.rmtree(copy / stores[0])
+    with sqlite3.connect(copy / stores[1] / "index.sqlite") as index:
+        index.execute("DELETE FROM rows WHERE row % 2")
     assert working_copy() == copy
+    assert MapStore(copy / stores[1]).named() == MapStore(BUNDLE / stores[1]).named()
     assert sorted(path.relative_to(copy) for path in copy.glob("runs/*/explanations/*")) == stores
     assert Study.open(copy).annotations.known_tags() == ["mine"]

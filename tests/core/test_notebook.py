@@ -19,9 +19,11 @@ from torch import nn
 
 import xai_core as xai
 from tests.tiny_study import SIDE, write_pictures
+from xai_core.drawing.sheet import GAP, HEAD, TILE
 from xai_core.errors import BadInput, BadParameter, NotFound, XaiError
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
+from xai_core.notebook.runs import Explained
 from xai_core.pipeline.live import ONLY_HERE
 from xai_core.pipeline.load import Bench
 from xai_core.store.study import Study as Stored
@@ -83,8 +85,30 @@ def test_from_pictures_to_heatmaps_in_four_lines(study: xai.Study) -> None:
     assert maps["ig"].maps.shape == (2, SIDE, SIDE)
     assert np.isfinite(maps["gradcam"].maps).all()
     assert maps["ig"].refusals == (None, None)
+    _shown_inline(study, run, maps)
     again = xai.open_study(study.stored.path).run("mine")
     np.testing.assert_array_equal(again.explain(rows[:2], "ig")["ig"].maps.shape, (2, SIDE, SIDE))
+
+
+def _shown_inline(study: xai.Study, run: xai.Run, maps: Explained) -> None:
+    """What a notebook makes of the last line of a cell."""
+    assert maps._repr_png_().startswith(b"\x89PNG")
+    heat, one = maps.figure(), maps.figure(most=1, look="outline")
+    assert heat.height - one.height >= TILE
+    below = np.asarray(heat.crop((GAP + TILE + GAP, HEAD + HEAD, GAP + 2 * TILE, HEAD + HEAD + TILE)))
+    assert below.std() > 5, "a map over the picture, not an empty place"
+    with pytest.raises(NotFound, match="way to draw"):
+        maps.figure(look="nothing")  # type: ignore[arg-type]
+    assert "33 (18 train, 6 validation, 9 test)" in study._repr_html_()
+    assert "of 9</td>" in run._repr_html_()
+    assert repr(maps).startswith("Heatmaps of mine: gradcam (2, ")
+
+
+def test_names_are_text_in_a_notebook(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "<b>pictures", per_class=6)
+    made = xai.study(pictures, tmp_path / "<script>")
+    assert "<script>" not in made._repr_html_()
+    assert "&lt;script&gt;" in made._repr_html_()
 
 
 def test_a_model_is_copied_as_it_is_now(study: xai.Study) -> None:
@@ -114,6 +138,7 @@ def test_code_that_cannot_be_found_again_is_told_and_goes_on_here(study: xai.Stu
     maps = run.explain([0, 1], ["gradcam", "saliency"], target="green")
     assert all(np.isfinite(one.maps).all() for one in maps.values())
     assert maps["gradcam"].target == str(study.classes.index("green"))
+    _shown_inline(study, run, maps)
     again = xai.open_study(study.stored.path).run("mine")
     assert len(again.predictions) == len(study.samples)
     with pytest.raises(BadInput, match="lives in the program that added it"):
@@ -204,6 +229,7 @@ def test_what_is_offered_is_frozen() -> None:
     assert xai.__all__ == ["Maps", "Run", "Study", "open_study", "study"]
     assert words(xai.Study) == ["add_model", "bench", "classes", "run", "runs", "samples", "show", "stop"]
     assert words(xai.Run) == ["explain", "mistakes", "name", "predict", "predictions"]
+    assert sorted(set(words(Explained)) - set(words(dict))) == ["figure"]
     assert list(inspect.signature(xai.study).parameters) == ["data", "folder", "dataset", "seed", "params"]
 
 

@@ -183,7 +183,6 @@ def test_tokens_that_make_no_grid_over_the_picture_are_refused(turn: Callable[[T
         ("timm:efficientnet_lite0", 224, {"bn2"}),
         ("timm:swin_tiny_patch4_window7_224", 224, {"norm"}),
         ("timm:vit_tiny_patch16_224", 224, {"blocks.10"}),
-        ("timm:mixer_s32_224", 224, {"norm"}),
     ],
 )
 def test_what_is_proposed_for_nets_of_libraries_is_what_is_known_to_be_good(

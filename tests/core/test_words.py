@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import nan
 
 import pytest
+from numpy import float32
 
 from xai_core.types import SPLITS
 from xai_core.words import SPLIT_WORDS, cell_name, of_split, percent, percent_range, points
@@ -37,6 +38,10 @@ def test_a_cell_is_named_by_its_classes() -> None:
         (points(-0.004), "−0.4"),
         (points(0.012), "+1.2"),
         (points(0.0), "0"),
+        (points(nan), "–"),
+        (percent(104 / 128), "81.3 %"),  # as a browser's tables round it
+        (percent(float32(0.5)), "50.0 %"),
+        (points(-1 / 16 / 100), "−0.1"),
     ],
 )
 def test_shares_as_text(text: str, expected: str) -> None:

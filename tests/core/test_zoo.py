@@ -15,6 +15,9 @@ from xai_core.errors import NotFound, XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.tokens import Tokens
 from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_module, zoo_preprocess
+from xai_core.pipeline.class_match import answer_for
+from xai_core.pipeline.imports import Model
+from xai_core.pipeline.library import as_the_library_says
 from xai_core.pipeline.load import load_classifier
 from xai_core.store.study import Study
 
@@ -97,6 +100,40 @@ def test_what_torchvision_says_of_its_weights_is_taken() -> None:
     newer, source = zoo_preprocess("torchvision:resnet50")
     assert (newer["resize"], source) == (232, "ResNet50_Weights.IMAGENET1K_V2")
     assert zoo_preprocess("torchvision:inception_v3")[0]["mean"] == (0.5, 0.5, 0.5)
+
+
+def test_what_is_said_of_a_crop_goes_before_the_librarys(study: Path) -> None:
+    look: dict[str, Any] = {"spec": "torchvision:resnet50", "weights": Path("resnet50-0676ba61.pth"), "classes": ("a",)}
+    for given, size, resize, fit in (
+        ({}, 224, 256, None),
+        ({"resize": 300}, 224, 300, None),
+        ({"crop_share": 0.5}, 224, None, None),
+        ({"fit": "squash"}, 224, None, "squash"),
+        ({"size": 64}, 64, None, None),
+        ({"size": 64, "fit": "crop"}, 64, None, "crop"),
+    ):
+        model, said = as_the_library_says(Study.open(study), Model(**look, **given))
+        assert (model.size, model.resize, model.fit) == (size, resize, fit)
+        assert model.mean == pytest.approx((0.485, 0.456, 0.406))
+        assert "mean, std" in said[0]
+
+
+@pytest.mark.parametrize("spec", ["torchvision:resnet18", pytest.param("timm:resnet18", marks=TIMM)])
+def test_classes_of_the_librarys_own_weights_are_known(spec: str, tmp_path: Path) -> None:
+    data, folder = write_pictures(tmp_path / "p", per_class=3), tmp_path / "s"
+    names = {"red": "goldfish", "green": "tailed_frog", "dark blue": "hen"}
+    for each in data.glob("*/*"):
+        each.rename(each.with_name(names[each.name]))
+    xai("new", folder, "--dataset", "image-folder", "--data", data)
+    model, said = as_the_library_says(Study.open(folder), Model(spec))
+    assert model.classes is not None
+    assert len(model.classes) == 1000
+    assert any("1,000 classes as of" in each for each in said)
+    answer, _ = answer_for(Study.open(folder), model.classes)
+    assert answer.picked == (1, 8, 32)
+    (data / "train" / "hen").rename(data / "train" / "no such bird")
+    xai("new", tmp_path / "t", "--dataset", "image-folder", "--data", data / "train")
+    assert as_the_library_says(Study.open(tmp_path / "t"), Model(spec))[0].classes is None
 
 
 @TIMM

@@ -187,6 +187,20 @@ def test_panels_share_one_scale():
     assert scale.colorbar.title.text == "share"
 
 
+def test_mean_maps_are_drawn_as_tiles_are():
+    panels = [maps.Panel(np.outer(np.arange(24.0), np.ones(24)), "a", picture=Image.new("RGB", (24, 24), "red"))]
+    figures = {
+        look: maps.row(panels, LIGHT, signed=False, unit="share", look=look)
+        for look in ("heat", "cells", "outline", "alone")
+    }
+    assert figures["cells"].data[0].z.shape == (8, 8)
+    assert figures["cells"].data[0].z.sum() == pytest.approx(panels[0].values.sum())
+    lines = [trace for trace in figures["outline"].data if trace.type == "scatter"]
+    assert min(y for y in lines[0].y if y is not None) > 12, "the line is around the dense lower part"
+    assert [bool(figure.layout.images) for figure in figures.values()] == [True, True, True, False]
+    assert [figure.layout.coloraxis.showscale for figure in figures.values()] == [True, True, False, True]
+
+
 def test_the_outline_goes_around_what_is_true():
     x, y = maps._outline(np.array([[False, True], [False, False]]))
     points = {(a, b) for a, b in zip(x, y, strict=True) if a is not None}

@@ -25,11 +25,11 @@ def test_both_models_are_asked_for_with_the_control_among_the_methods(served: Se
 
 def test_the_control_fails_and_a_method_that_moves_does_not(served: Services) -> None:
     app = opened("sanity", run="net", methods="gradcam")
-    assert words(app).count("Still being computed.") == 2
+    assert words(app).count("Not all heatmaps are computed yet.") == 2
     finish_all(served)
     app.run()
     text = words(app)
-    assert "Still being computed." not in text
+    assert "Not all heatmaps are computed yet." not in text
     assert text.count("The same map for any weights: it shows nothing of what the model learned.") == 1
     assert "1.00 &gt; " in text
     assert text.count("12 of 12") == 2

@@ -14,11 +14,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from dashboard.drawing.colours import heat_layer, sign_scale, strength_scale
-from dashboard.drawing.looks import Fade, cells_layer, fade_of, faded, outline_layer
-from dashboard.drawing.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile, seen_size
+from dashboard.drawing.tiles import Tile, Tiles, draw_heat, draw_picture, heat_tile, picture_tile
 from dashboard.frame.context import Services
 from dashboard.main import SecurityHeaders, tile
+from xai_core.drawing.colours import heat_layer, sign_scale, strength_scale
+from xai_core.drawing.looks import Fade, cells_layer, fade_of, faded, outline_layer
+from xai_core.drawing.seen import seen_size
 from xai_core.explainers.base import CamParams
 from xai_core.models.preprocess import Preprocess
 from xai_core.triage.looks import LOOKS, Look

@@ -114,7 +114,7 @@ class Checked:
     @property
     def sentence(self) -> str:
         """What follows from the numbers, and no more; and what is not in them."""
-        said = "Still being computed." if self.coming else verdict(self.readings)
+        said = "Not all heatmaps are computed yet." if self.coming else verdict(self.readings)
         pairs = zip(self.refused, MODELS, strict=True)
         refused = [f"{count} refused for the {model} model" for count, model in pairs if count]
         if refused:

@@ -11,6 +11,7 @@ from pathlib import Path
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import ASSETS, ROOT, cache_folder, storage_errors
 from xai_core.store.files import new_folder
+from xai_core.store.maps import MapStore
 from xai_core.store.study import Study
 
 BUNDLE = ASSETS / "demo" / "garments"
@@ -53,12 +54,22 @@ def working_copy() -> Path:
 
 
 def _add_new_maps(copy: Path) -> None:
-    """Bring heatmaps of methods that changed since into a copy that somebody may have written tags and notes in."""
-    for maps in BUNDLE.glob("runs/*/explanations/*"):
+    """Bring heatmaps that came since into a copy that somebody may have written tags and notes in."""
+    for maps in (*BUNDLE.glob("runs/*/explanations/*"), *BUNDLE.glob("runs/*/sanity/*/*")):
         store = copy / maps.relative_to(BUNDLE)
-        if not store.is_dir():
-            with contextlib.suppress(BadParameter), new_folder(store, "copy") as half:  # another process was faster
-                shutil.copytree(maps, half, copy_function=_copied, dirs_exist_ok=True)
+        if store.is_dir():
+            _add_missing(MapStore(maps), MapStore(store))
+            continue
+        with contextlib.suppress(BadParameter), new_folder(store, "copy") as half:  # another process was faster
+            shutil.copytree(maps, half, copy_function=_copied, dirs_exist_ok=True)
+
+
+def _add_missing(bundled: MapStore, kept: MapStore) -> None:
+    missing = sorted({*bundled.named()} - {*kept.named()})
+    if missing:
+        rows, targets = [row for row, _ in missing], [target for _, target in missing]
+        found = bundled.get(rows, targets)
+        kept.put(rows, targets, found.maps, found.diagnostics, found.refusals)
 
 
 def _copied(source: str, target: str) -> str:

@@ -8,7 +8,7 @@ run does to the confusion is what the demo shows.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core.answers import sanity
+from xai_core.answers.sample import sample_of, series, specs
+from xai_core.answers.scope import Rows, Scope
 from xai_core.datasets import DATASETS
 from xai_core.demo.drawing import GarmentParams, drawing, pack
 from xai_core.errors import BadInput
@@ -28,14 +31,15 @@ from xai_core.pipeline.train import train_run
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
-from xai_core.triage.confusion import cell_rows
-from xai_core.types import SPLITS
+from xai_core.types import SPLITS, Specs
 
 NAME = "garments"
 BASELINE, CANDIDATE = "baseline", "top-biased-crop"
 PAIR = ("Dress", "Skirt")
 TOLERANCE = 0.03
 """By how much a rebuilt run's test accuracy may differ from the bundled one's: sums round differently elsewhere."""
+
+Methods = Sequence[tuple[str, Mapping[str, Any]]]
 
 Watch = Callable[[str], Any]
 """`watch(title)` gives a context manager with (progress, cancel token): how a step is shown."""
@@ -65,7 +69,6 @@ class Recipe:
     intervention: dict[str, Any] = field(default_factory=lambda: {"top_biased_crop": {}})
     cams: tuple[str, ...] = ("gradcam", "gradcam++")
     pixel_methods: tuple[str, ...] = ("lrp", "ig", "shap")
-    correct: int = 60
 
 
 def rebuild(folder: Path, recipe: Recipe, watch: Watch) -> Study:
@@ -81,7 +84,7 @@ def rebuild(folder: Path, recipe: Recipe, watch: Watch) -> Study:
     candidate = _trained(study, CANDIDATE, changed, BASELINE, watch)
     bench = Bench("cpu")
     for run in (baseline, candidate):
-        explain_errors(bench, run, recipe, watch)
+        explain_run(bench, run, recipe, watch)
     return study
 
 
@@ -126,29 +129,55 @@ def pair_rows(study: Study) -> NDArray[np.int64]:
     return test[wanted]
 
 
-def correct_rows(run: Run, name: str, limit: int) -> NDArray[np.int64]:
-    """The first `limit` test samples of a class that the run gets right."""
-    study, label = run.study, run.study.class_names.index(name)
-    test = study.rows("test")
-    return cell_rows(test, study.labels[test], _predicted(run, test), (label, label))[:limit]
+def explain_run(bench: Bench, run: Run, recipe: Recipe, watch: Watch) -> None:
+    """Store the maps that pages show where nothing but a cell was chosen.
 
-
-def explain_errors(bench: Bench, run: Run, recipe: Recipe, watch: Watch) -> None:
-    """Store maps of the run's errors and of the pair; and of correct samples, class activation maps for the means.
-
-    Maps of pixel methods are large, so of the candidate's errors they are stored for the pair alone. What is not
-    stored is computed when somebody looks.
+    Class activation maps are small: there is one of each test sample, and of the errors of any run one for each class
+    that is in question. Maps of pixel methods are large: there is one of each error of the run, of the baseline also of
+    what only the other run confuses within the pair. The page of the newest run that compares with a randomised model,
+    and its first sample, have all theirs. What is not stored is computed when somebody asks for it.
     """
-    wrong, pair = wrong_rows(run), pair_rows(run.study)
-    right = [correct_rows(run, name, recipe.correct) for name in PAIR]
-    _explain(bench, run, [wrong, pair, *right], recipe.cams, watch)
-    _explain(bench, run, [pair] if run.info.parent else [wrong, pair], recipe.pixel_methods, watch)
+    cams, pixel = _at_defaults(recipe.cams), _at_defaults(recipe.pixel_methods)
+    study, newest = run.study, run.name == CANDIDATE
+    explained = [(run.study.rows("test"), "predicted", cams), *((*each, cams) for each in _in_question(study))]
+    wrong = wrong_rows(run)
+    explained += [(wrong, "difference", cams), (wrong, "predicted", pixel)]
+    explained += [] if newest else [(pair_rows(study), "predicted", pixel)]
+    for rows, target, methods in explained:
+        _explain(bench, run, rows, target, methods, watch)
+    if newest:
+        _first_looks(bench, run, [*cams, *pixel], watch)
 
 
-def _explain(bench: Bench, run: Run, groups: list[NDArray[np.int64]], methods: tuple[str, ...], watch: Watch) -> None:
-    rows = np.unique(np.concatenate(groups)).tolist()
+def _in_question(study: Study) -> Iterator[tuple[Rows, str]]:
+    """By class, the errors of any run that belong to it, or that any run takes for it: what runs are compared by."""
+    runs = [study.run(name) for name in study.runs()]
+    wrong = np.unique(np.concatenate([wrong_rows(run) for run in runs]))
+    said = [study.labels[wrong], *(_predicted(run, wrong) for run in runs)]
+    for index in range(len(study.class_names)):
+        yield wrong[np.any([each == index for each in said], axis=0)], str(index)
+
+
+def _first_looks(bench: Bench, run: Run, methods: Methods, watch: Watch) -> None:
+    """Maps of the sample that a page opens on, and those of the trained and of a randomised model."""
+    scope = Scope(run, "test")
+    first = sample_of(scope, int(series(scope, None, "confidence").rows[0]))
+    assert first is not None, "it is one of the run's errors"
+    _explain(bench, run, np.array([first.row]), specs(first, ""), methods, watch)
+    checked, compared = sanity.samples(scope).rows, [*methods, *_at_defaults([sanity.CONTROL])]
+    for weights in (sanity.TRAINED, sanity.randomised(0)):
+        _explain(bench, run, checked, sanity.SPEC, compared, watch, weights)
+
+
+def _at_defaults(keys: Sequence[str]) -> Methods:
+    return [(key, {}) for key in keys]
+
+
+def _explain(
+    bench: Bench, run: Run, rows: Rows, target: Specs, methods: Methods, watch: Watch, weights: str = sanity.TRAINED
+) -> None:
     with watch(f"explaining {run.name}") as (progress, cancel):
-        for done, total in explain_steps(bench, Request(run, rows, "predicted", [(m, {}) for m in methods])):
+        for done, total in explain_steps(bench, Request(run, rows.tolist(), target, methods, weights)):
             progress(done, total, "maps")
             cancel.check()
 

@@ -98,6 +98,11 @@ def _relevance(classifier: Classifier, x: Tensor, weights: Tensor, composite: st
     from xai_core.explainers.engine.output import weighted
 
     model = _copy(classifier, composite)
+    if model.single and len(x) > 1:
+        parts = [_relevance(classifier, x[at : at + 1], weights[at : at + 1], composite) for at in range(len(x))]
+        names = parts[0][1]
+        told = {name: np.concatenate([values[name] for _, values in parts]) for name in names}
+        return np.concatenate([each for each, _ in parts]), told
     leaf = x.float().clone().requires_grad_()
     score = weighted(model.graph(leaf), weights)
     target, added = score.detach(), weighted(model.constant, weights)

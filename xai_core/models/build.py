@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_core.errors import BadParameter, UnsafeFile
+from xai_core.models import hugging_face
 from xai_core.models.answer import Answer
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.architectures.base import ModelSpec
@@ -27,7 +28,7 @@ from xai_core.models.resample import Interpolation
 from xai_core.models.user_code import user_code
 from xai_core.models.weights import fingerprint, load_into, plain_state, read_weights
 from xai_core.models.wrappers import Answering, buffers_kept, device_of, to_eval
-from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_module
+from xai_core.models.zoo import HUGGING_FACE, in_zoo, is_own_code, token_layer, zoo_module
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -163,6 +164,7 @@ def imported(
     *,
     cam_layer: str = "",
     answer: Answer | None = None,
+    config: Mapping[str, Any] | None = None,
     trusted: bool = False,
     folder: Path | None = None,
     known: Mapping[str, str] | None = None,
@@ -178,6 +180,7 @@ def imported(
         cam_layer: for class activation maps; without it, an own model offers pixel methods only.
         answer: which of its outputs are these classes, and where they lie in what it returns, which is looked for
             where it is not said; None where they are these, in this order.
+        config: what transformers builds the network from.
         trusted: the person at the keyboard named this function. A study from elsewhere must not make us run code.
         known: digests of the files that the code was loaded from before, by name of the module.
 
@@ -194,14 +197,15 @@ def imported(
     elif weights is None:
         raise BadParameter("the model needs --weights", value=spec, remedy="Give the file with its weights.")
     elif in_zoo(spec):
-        module = zoo_module(spec, answer.outputs, preprocess)
-        notes = load_into(module, read_weights(weights), name=spec)
+        module = zoo_module(spec, answer.outputs, preprocess, config)
+        load = hugging_face.load if spec.startswith(HUGGING_FACE) else load_into
+        notes = load(module, read_weights(weights), name=spec)
         _, restore = token_layer(module, preprocess)
         made = _assembled(module, answer, preprocess, spec, cam_layer, device)
         made = replace(made, restore_grid=restore, notes=tuple(notes))
     else:
         made = _registered(spec, answer, preprocess, read_weights(weights), cam_layer, device)
-    made = _asked(made, answer, class_names)
+    made = _asked(made, answer, class_names, config)
     with buffers_kept(made.module):
         _probe_layer(made)
     if made.code is not None:
@@ -278,7 +282,9 @@ def _assembled(
     return made
 
 
-def _asked(made: Classifier, answer: Answer, class_names: Sequence[str]) -> Classifier:
+def _asked(
+    made: Classifier, answer: Answer, class_names: Sequence[str], config: Mapping[str, Any] | None = None
+) -> Classifier:
     """The model for these classes, once all its outputs are known to be logits; they are looked for."""
     with buffers_kept(made.module):
         if answer.logits is None:
@@ -287,12 +293,14 @@ def _asked(made: Classifier, answer: Answer, class_names: Sequence[str]) -> Clas
             made = replace(made, notes=(*made.notes, note) if note else made.notes)
         # All outputs: those that are picked of probabilities no longer add up to 1.
         check_logits(replace(made, module=_answering(made.module, replace(answer, picked=()))))
-    return _for_study(made, answer, class_names)
+    return _for_study(made, answer, class_names, config)
 
 
-def _for_study(made: Classifier, answer: Answer, class_names: Sequence[str]) -> Classifier:
+def _for_study(
+    made: Classifier, answer: Answer, class_names: Sequence[str], config: Mapping[str, Any] | None = None
+) -> Classifier:
     module = _answering(made.module, answer)
-    identity = fingerprint(module, made.architecture, made.preprocess)
+    identity = fingerprint(module, made.architecture, made.preprocess, config)
     return replace(made, module=module, class_names=tuple(class_names), fingerprint=identity)
 
 

@@ -134,14 +134,18 @@ def owned(tensors: Mapping[str, Tensor]) -> State:
     return {name: t.detach().to("cpu", copy=True).contiguous() for name, t in tensors.items()}
 
 
-def fingerprint(module: nn.Module, architecture: str, preprocess: Preprocess) -> str:
+def fingerprint(
+    module: nn.Module, architecture: str, preprocess: Preprocess, config: Mapping[str, Any] | None = None
+) -> str:
     """sha256 over architecture, preprocessing and every parameter and buffer (name, type, shape, bytes).
 
-    Of an Answering also over which logits it gives.
+    Of an Answering also over which logits it gives, of a network built from a configuration over that.
     """
     known: dict[str, Any] = {"architecture": architecture, "preprocess": preprocess.as_dict()}
     if isinstance(module, Answering):
         known["answer"] = module.answer.as_dict()
+    if config:
+        known["config"] = config
     total = hashlib.sha256(digest(known).encode())
     for name, tensor in sorted(plain_state(module).items()):
         flat = tensor.detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""Models of libraries, `torchvision:NAME` and `timm:NAME`: built without a download, with what is known of them."""
+"""Models of libraries, `torchvision:NAME`, `timm:NAME`, `hf:FOLDER`: built offline, with what is known of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 from torch import nn
 
 from xai_core.errors import BadParameter, NotFound, XaiError
+from xai_core.models import hugging_face
 from xai_core.models.classifier import Restore
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.tokens import Tokens
 from xai_core.models.user_code import no_network, user_code
+
+HUGGING_FACE = "hf:"
 
 TRANSFORMED = ("googlenet", "inception_v3")
 """Their weights want pictures between -1 and 1; torchvision makes that of ImageNet's normalisation in the model."""
@@ -21,7 +24,7 @@ TRANSFORMED = ("googlenet", "inception_v3")
 
 def in_zoo(spec: str) -> bool:
     """Whether a model is named that a library has, and no code of a person's own."""
-    return spec.partition(":")[0] in ZOOS and ":" in spec
+    return ":" in spec and (spec.startswith(HUGGING_FACE) or spec.partition(":")[0] in ZOOS)
 
 
 def is_own_code(spec: str) -> bool:
@@ -29,8 +32,8 @@ def is_own_code(spec: str) -> bool:
     return ":" in spec and not in_zoo(spec)
 
 
-def zoo_module(spec: str, classes: int, preprocess: Preprocess) -> nn.Module:
-    """The module with fresh weights, for these classes and this input.
+def zoo_module(spec: str, classes: int, preprocess: Preprocess, config: Mapping[str, Any] | None = None) -> nn.Module:
+    """The module with fresh weights, for these classes and this input; of transformers from its configuration.
 
     Raises:
         NotFound: the library has no model of this name.
@@ -39,6 +42,8 @@ def zoo_module(spec: str, classes: int, preprocess: Preprocess) -> nn.Module:
     """
     library, _, name = spec.partition(":")
     with user_code(spec), no_network(spec):
+        if spec.startswith(HUGGING_FACE):
+            return hugging_face.module(config or {}, classes)
         return ZOOS[library][0](name, classes, preprocess)
 
 
@@ -59,6 +64,22 @@ def zoo_preprocess(spec: str, weights: Path | None = None) -> tuple[dict[str, An
         return ZOOS[library][1](name, weights)
 
 
+def zoo_classes(spec: str, weights: Path | None = None) -> tuple[str | tuple[str, ...], ...]:
+    """Names of the outputs of the library's own weights, in their order; () where it tells none. Args as above."""
+    library, _, name = spec.partition(":")
+    if library == "torchvision":
+        chosen = _torchvision_weights(name, weights)
+        return tuple(chosen.meta.get("categories", ())) if chosen is not None else ()
+    if library == "timm":
+        from timm import data
+
+        known = _timm_library(name).get_pretrained_cfg(name)
+        subset = data.infer_imagenet_subset(known.to_dict()) if known is not None else None
+        info = data.ImageNetInfo(subset) if subset else None
+        return tuple(zip(info.label_names(), info.label_descriptions(), strict=True)) if info else ()
+    return ()
+
+
 def _torchvision(name: str, classes: int, preprocess: Preprocess) -> nn.Module:
     models = _torchvision_models(name)
     options: dict[str, Any] = {"init_weights": False} if name in TRANSFORMED else {}
@@ -71,12 +92,9 @@ def _torchvision(name: str, classes: int, preprocess: Preprocess) -> nn.Module:
 
 
 def _torchvision_input(name: str, weights: Path | None) -> tuple[dict[str, Any], str]:
-    models = _torchvision_models(name)
-    members = list(models.get_model_weights(name))
-    if not members:
+    chosen = _torchvision_weights(name, weights)
+    if chosen is None:
         return {}, ""
-    named = [each for each in members if weights is not None and Path(each.url).stem == weights.stem]
-    chosen = named[0] if named else models.get_model_weights(name).DEFAULT
     made = chosen.transforms()
     values = {
         "size": made.crop_size[0],
@@ -88,6 +106,14 @@ def _torchvision_input(name: str, weights: Path | None) -> tuple[dict[str, Any],
     if name in TRANSFORMED:
         values |= {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     return values, str(chosen)
+
+
+def _torchvision_weights(name: str, weights: Path | None) -> Any:
+    """Those that the file is named after, else the newest; None where there are none."""
+    models = _torchvision_models(name)
+    members = list(models.get_model_weights(name))
+    named = [each for each in members if weights is not None and Path(each.url).stem == weights.stem]
+    return (named or [models.get_model_weights(name).DEFAULT])[0] if members else None
 
 
 def _torchvision_models(name: str) -> Any:

@@ -29,7 +29,7 @@ from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, as_input, note, read, seed_of, seeds_of
 from xai_core.pipeline.steps import first_size, next_size
 from xai_core.store.data_folder import MissingData
-from xai_core.store.maps import MISSING, MapStore
+from xai_core.store.maps import MISSING, SECONDS, MapStore
 from xai_core.store.obstacles import lacking
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -76,6 +76,11 @@ class Wanted:
         self.maps = self.maps or self.place(create=True)
         assert self.maps is not None, "asked to create"
         self.maps.put(rows, keys, made.maps, made.diagnostics, made.refusals)
+
+    def remember(self, took: Sequence[float]) -> None:
+        """Note in the store what a map took: seconds a map of each step. The first is slow to start: it counts last."""
+        if self.maps is not None and (len(took) > 1 or SECONDS not in self.maps.made_with()):
+            self.maps.note({SECONDS: float(f"{np.median(took[1:] or took):.2g}")})
 
 
 def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
@@ -135,12 +140,14 @@ def _fill(
 ) -> Iterator[int]:
     """Maps of these rows, in steps of about a second; yields how many maps each step was to give."""
     size, first = first_size(group[0].explainer.card.cost), 0
-    keys, writing = [target.key for target in targets], list[Future[None]]()
+    keys, writing, took = [target.key for target in targets], list[Future[None]](), list[float]()
     with ThreadPoolExecutor(len(group)) as writers:
         while first < len(rows):
             began, part = working_time(), slice(first, _whole(group, rows, first + size))
             stored, results = _compute(bench, request, group, rows[part], targets[part], left_out)
-            first, size = part.stop, next_size(size, working_time() - began)
+            seconds, count = working_time() - began, len(rows[part]) * len(group)
+            first, size = part.stop, next_size(size, seconds)
+            took.append(seconds / count)
             _settled(writing)
             # While the disk takes these, the next ones are computed.
             writing = [
@@ -149,7 +156,9 @@ def _fill(
             ]
             if first >= len(rows):
                 _settled(writing)
-            yield len(rows[part]) * len(group)
+                for wanted in group:
+                    wanted.remember(took)
+            yield count
 
 
 def _whole(group: Sequence[Wanted], rows: NDArray[np.int64], stop: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from xai_core.models.proposal import proposed_layer
 from xai_core.models.resample import Interpolation
 from xai_core.models.weights import save_weights
 from xai_core.models.wrappers import asked
-from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_preprocess
+from xai_core.models.zoo import is_own_code, token_layer
 from xai_core.pipeline.class_match import ClassName, answer_for
+from xai_core.pipeline.library import as_the_library_says
 from xai_core.pipeline.said import KEPT, as_said
 from xai_core.pipeline.trials import TRIED, fit_of
 from xai_core.store.files import checked_name
@@ -39,7 +40,7 @@ class Model:
 
     `classes` are the names of its outputs, in their order: the study's among them, in any order. Without `weights`
     an own function has to return a trained model. From `size` on it is the preprocessing that it was trained with: see
-    `make_preprocess`.
+    `make_preprocess`. `config` is what transformers builds its network from, found in its folder.
     """
 
     spec: str
@@ -55,6 +56,7 @@ class Model:
     interpolation: Interpolation | None = None
     antialias: bool | None = None
     fill: tuple[int, ...] | None = None
+    config: Mapping[str, Any] | None = None
 
 
 def import_model(
@@ -85,7 +87,7 @@ def import_model(
     """
     checked_name(name, "run")
     asked = model
-    model, said = _as_the_library_says(model)
+    model, said = as_the_library_says(study, model)
     _check_known(model)
     answer, matched = answer_for(study, model.classes or ())
     preprocess = preprocess_of(model)
@@ -98,6 +100,7 @@ def import_model(
         preprocess,
         cam_layer=layer,
         answer=answer,
+        config=model.config,
         trusted=True,
         folder=place,
     )
@@ -117,6 +120,7 @@ def import_model(
         code=dict(made.code.digests) if made.code else {},
         probe=answers(made) if made.code else [],
         answer=made.answer.as_dict(),
+        config=dict(model.config or {}),
         provenance={
             "imported_from": source,
             KEPT: as_said(asked.weights, vars(asked)),
@@ -130,24 +134,10 @@ def import_model(
     return study.run(name)
 
 
-def _as_the_library_says(model: Model) -> tuple[Model, list[str]]:
-    """The model with the preprocessing that its library tells, where none was given; and whose that is."""
-    asked = (model.size, model.mean, model.std, model.resize, model.fit, model.crop_share)
-    if not in_zoo(model.spec) or (model.mean and model.std and any((model.resize, model.fit, model.crop_share))):
-        return model, []
-    values, source = zoo_preprocess(model.spec, model.weights)
-    if any(value is not None for value in (model.size, *asked[3:])):  # a crop belongs to its size
-        values = {name: value for name, value in values.items() if name in ("mean", "std", "interpolation")}
-    taken = {name: value for name, value in values.items() if getattr(model, name) is None}
-    return replace(model, **taken), [f"{', '.join(taken)} as of {source}."] if taken else []
-
-
 def with_proposed_layer(made: Classifier) -> tuple[Classifier, str]:
     """The model with a layer for class activation maps, and why it is that one; or why there is none."""
-    name, why = (
-        token_layer(asked(made.module), made.preprocess)[0],
-        "the last whose tokens of places the class is read from",
-    )
+    name, _ = token_layer(asked(made.module), made.preprocess)
+    why = "the last whose tokens of places the class is read from"
     if not name or layout_of(made, name).problem:
         name, why = proposed_layer(made)
     if not name:

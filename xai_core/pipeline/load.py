@@ -69,6 +69,7 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
             preprocess,
             cam_layer=layer,
             answer=answer,
+            config=run.info.config,
             trusted=trusted,
             folder=folder,
             known=run.info.code,

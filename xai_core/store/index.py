@@ -111,6 +111,16 @@ class IndexedStore:
             raise damaged(manifest, f"it holds {cls.holds} of something else")
         return cls(folder)
 
+    def made_with(self) -> dict[str, Any]:
+        """Facts of the manifest that the results do not depend on, such as the device."""
+        facts = files.read_json(self.path / _MANIFEST).get("made_with")
+        return facts if isinstance(facts, dict) else {}
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Add to `made_with`, or replace what is said there. Raises StorageFull."""
+        manifest = self.path / _MANIFEST
+        files.write_json(manifest, {**files.read_json(manifest), "made_with": {**self.made_with(), **facts}})
+
     def state(self, rows: Sequence[int] | NDArray[np.int64], targets: Sequence[str]) -> NDArray[np.uint8]:
         """`(N,)` MISSING, STORED or REFUSED."""
         state = np.full(len(rows), MISSING, dtype=np.uint8)
@@ -126,6 +136,11 @@ class IndexedStore:
         """How many results the index names, refused ones included."""
         with self._index() as index:
             return int(index.execute("SELECT count(*) FROM rows").fetchone()[0])
+
+    def named(self) -> list[Pair]:
+        """The (row, target) pairs that the index names."""
+        with self._index() as index:
+            return [(int(row), str(target)) for row, target in index.execute("SELECT row, target FROM rows")]
 
     def _sound(self, index: sqlite3.Connection, pairs: Sequence[Pair]) -> Sequence[Found]:
         """Inside a transaction: what is stored of these pairs and is as it was written."""

@@ -48,6 +48,7 @@ class RunInfo:
         code: sha256 of each file of the user's own code that the model needs, by name of the module.
         probe: what a model built by own code answered to a few fixed pictures when it was imported.
         answer: which of the model's outputs are the study's classes, the JSON form of an Answer.
+        config: what transformers builds the network from, of a model of its; without names of classes.
         parent: the run this one started from, or that it is compared with.
         training: the training configuration as JSON.
         provenance: where weights or predictions came from, as JSON.
@@ -62,6 +63,7 @@ class RunInfo:
     code: dict[str, str] = field(default_factory=dict)
     probe: list[list[float]] = field(default_factory=list)
     answer: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
     parent: str | None = None
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -314,7 +316,7 @@ def _broken(info: RunInfo) -> str:
 
 _INFO_TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("architecture", "cam_layer", "fingerprint", "created"), (str,)),
-    **dict.fromkeys(("training", "provenance", "code", "answer"), (dict,)),
+    **dict.fromkeys(("training", "provenance", "code", "answer", "config"), (dict,)),
     "probe": (list,),
     "preprocess": (dict, type(None)),
     "parent": (str, type(None)),

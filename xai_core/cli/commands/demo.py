@@ -15,6 +15,7 @@ from xai_core.cli.command import Command, long_work, path, port
 from xai_core.cli.commands.serve import serve
 from xai_core.errors import BadParameter
 from xai_core.files import storage_errors
+from xai_core.settings import ON_REQUEST
 from xai_core.settings import load as load_settings
 from xai_core.words import percent
 
@@ -34,7 +35,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         raise BadParameter("--into and --check go with --rebuild", remedy="Add --rebuild.")
     from xai_core.demo.bundle import working_copy
 
-    settings = load_settings({"port": args.port, "address": args.address})
+    settings = load_settings({"port": args.port, "address": args.address, "compute": ON_REQUEST})
     return serve([working_copy()], settings)
 
 

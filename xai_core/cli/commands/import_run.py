@@ -60,8 +60,8 @@ def model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--logits", action="store_true", help="the table holds logits; their softmax is taken")
     parser.add_argument(
         "--arch",
-        metavar="KEY|LIBRARY:NAME|MODULE:FUNCTION",
-        help="an architecture, torchvision:NAME, timm:NAME, or your own function",
+        metavar="KEY|LIBRARY:NAME|hf:FOLDER|MODULE:FUNCTION",
+        help="an architecture, torchvision:NAME, timm:NAME, a folder of transformers, or your own function",
     )
     parser.add_argument("--weights", type=path, metavar="FILE", help="safetensors, or a state dict saved by torch")
     parser.add_argument("--cam-layer", metavar="LAYER", help="dotted name of the layer for class activation maps")

@@ -117,6 +117,7 @@ def _run_streamlit(app: Path, studies: list[Path], settings: Settings) -> int:
         "XAI_ALLOW_HOSTS": settings.allow_hosts,
         "XAI_DEVICE": settings.device,
         "XAI_THREADS": str(settings.threads),
+        "XAI_COMPUTE": settings.compute,
     }
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())

@@ -14,15 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from xai_core.explainers.engine.calls import HARMLESS, LINEAR, is_constant, is_number, tensors_of
+from xai_core.explainers.engine.calls import LINEAR, is_constant, is_number, only_moves, tensors_of
 from xai_core.explainers.engine.lrp_rules import HandBack, Source
-from xai_core.explainers.engine.rewrite import Addition, WithConstant, module_of
+from xai_core.explainers.engine.rewrite import Addition, Mean, WithConstant, module_of
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
-LAYERS = (nn.Linear, nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Addition, WithConstant)
+LAYERS = (nn.Linear, nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean, Addition, WithConstant)
 SCALES = (operator.mul, operator.truediv, torch.mul, torch.div, "mul", "div")
+PARTS = (torch.chunk, torch.split, torch.unbind, "chunk", "split", "unbind")
 MAXIMA = (F.max_pool2d, torch.max_pool2d)
 
 
@@ -55,7 +56,13 @@ def affine_end(graph: fx.GraphModule) -> frozenset[fx.Node]:
         read_inside = all(user.op == "output" or user in found or is_number(user) for user in node.users)
         if node.op != "output" and read_inside and _is_affine(graph, node):
             found.add(node)
-    return frozenset(found)
+    return frozenset(node for node in found if not _takes_apart(node, found))
+
+
+def _takes_apart(node: fx.Node, end: set[fx.Node]) -> bool:
+    """Whether it is one of several tensors that a call before the end gives: no Boundary can stand before these."""
+    whole = node.args[0] if node.target is operator.getitem else None
+    return isinstance(whole, fx.Node) and whole not in end and whole.target in PARTS
 
 
 def mark_boundary(graph: fx.GraphModule, end: frozenset[fx.Node]) -> list[Boundary]:
@@ -89,7 +96,7 @@ def reads_pixels(graph: fx.GraphModule, node: fx.Node) -> bool:
     if node.op == "placeholder":
         return True
     module = module_of(graph, node)
-    moves = isinstance(module, (WithConstant, nn.ZeroPad2d)) or (module is None and node.target in HARMLESS)
+    moves = isinstance(module, WithConstant) or (module is None and only_moves(node))
     parts = [part for part in tensors_of(node) if not is_constant(part)]
     return moves and bool(parts) and all(reads_pixels(graph, part) for part in parts)
 
@@ -101,6 +108,6 @@ def _is_affine(graph: fx.GraphModule, node: fx.Node) -> bool:
     if module is None:
         calls = node.op in ("call_function", "call_method") and node.target not in MAXIMA
         by_size = node.target in SCALES and len(tensors_of(node)) == 1  # as in x.sum((2, 3)) / (height * width)
-        return calls and (node.target in HARMLESS or node.target in LINEAR or by_size)
+        return calls and (only_moves(node) or node.target in LINEAR or by_size)
     first = isinstance(module, nn.Conv2d) and reads_pixels(graph, inputs[0])
     return isinstance(module, LAYERS) and not first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from typing import TYPE_CHECKING, NoReturn, TypeGuard
 
 import torch
@@ -14,11 +15,12 @@ from torch.fx.passes.shape_prop import ShapeProp
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine import lrp_rules as rules
 from xai_core.explainers.engine.affine_end import Boundary, affine_end, constant_part, mark_boundary, reads_pixels
-from xai_core.explainers.engine.calls import HARMLESS, is_constant, is_number, tensors_of, unruled_call
-from xai_core.explainers.engine.lrp_attention import Attention
+from xai_core.explainers.engine.calls import is_constant, is_number, only_moves, tensors_of, unruled_call
+from xai_core.explainers.engine.lrp_attention import Attention, HeldFixed, held_fixed, hold_attention
 from xai_core.explainers.engine.rewrite import (
     OTHER_METHOD,
     Addition,
+    Mean,
     WithConstant,
     as_modules,
     fold_batch_norm,
@@ -37,7 +39,7 @@ RuleOf = Callable[[nn.Module], rules.Rule]
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
 ACTIVATIONS = (*RECTIFIERS, nn.LeakyReLU, nn.ELU)
-AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean)
 MAXIMA = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 """Their gradient hands everything to the largest input, as it should."""
 
@@ -61,6 +63,7 @@ SIGNED = Composite(rules.flat, rules.own_sign, rules.own_sign)
 """In place of the default where convolutions get negative inputs, as after a linear bottleneck. The other composites
 divide by next to nothing there."""
 
+CANNOT_FOLLOW = "this method cannot follow the model's code"
 CATENATIONS = (torch.cat, torch.concat)
 
 
@@ -72,11 +75,13 @@ class LrpModel:
         graph: computes the model's logits; its gradient, started with `start`, is relevance.
         constant: of the output's shape, what the affine end adds to each logit whatever the picture.
         sources: constants, such as a class token, that take a part of the relevance.
+        single: the graph holds for one picture at a time.
     """
 
     graph: fx.GraphModule
     constant: Tensor
     sources: tuple[rules.Source, ...]
+    single: bool = False
 
     def constants(self) -> list[Tensor]:
         """What the sources gave in the last forward pass; they let go of it."""
@@ -93,20 +98,41 @@ def lrp_model(classifier: Classifier, composite: str) -> LrpModel:
     Raises:
         NotApplicable: the model cannot be traced, or a part of it has no rule; the error names it.
     """
-    graph = as_modules(classifier.module)
+    try:
+        return _ruled(classifier, composite, as_modules(classifier.module))
+    except NotApplicable as refusal:
+        # A trace stops at what a run goes through: sizes that decide, functions of others. It costs one forward more.
+        try:
+            run = as_modules(classifier.module, classifier.input_shape)
+            return replaced(_ruled(classifier, composite, run), single=True)
+        except NotApplicable as other:
+            lost = other.problem.startswith(CANNOT_FOLLOW) and not refusal.problem.startswith(CANNOT_FOLLOW)
+            raise (refusal if lost else other) from other
+
+
+def _ruled(classifier: Classifier, composite: str, graph: fx.GraphModule) -> LrpModel:
     _attend(graph)
+    hold_attention(graph)
     _mark_sources(graph)
-    end = affine_end(graph)
+    held = held_fixed(graph)
+    end = affine_end(graph) - held
     fold_batch_norm(graph)
     boundary = mark_boundary(graph, end)
-    ShapeProp(graph).propagate(torch.zeros(1, *classifier.input_shape, device=classifier.device))
-    _give_rules(graph, end, _chosen(graph, end, composite))
-    if (call := unruled_call(graph, end)) is not None:
+    _tell_shapes(graph, classifier)
+    _give_rules(graph, end | held, _chosen(graph, end | held, composite))
+    if (call := unruled_call(graph, end | held)) is not None:
         _refuse(call)
     tidy(graph)
     same_logits(graph, classifier)
     sources = tuple(part for part in graph.modules() if isinstance(part, rules.Source))
     return LrpModel(graph, constant_part(graph, boundary, classifier), sources)
+
+
+def _tell_shapes(graph: fx.GraphModule, classifier: Classifier) -> None:
+    try:
+        ShapeProp(graph).propagate(torch.zeros(1, *classifier.input_shape, device=classifier.device))
+    except RuntimeError as error:
+        raise NotApplicable(f"{CANNOT_FOLLOW}: its copy fails", value=error, remedy=OTHER_METHOD) from error
 
 
 def _attend(graph: fx.GraphModule) -> None:
@@ -116,7 +142,10 @@ def _attend(graph: fx.GraphModule) -> None:
         if not isinstance(attention, nn.MultiheadAttention):
             continue
         readers = [user for user in node.users if user.target is operator.getitem and user.args[1] == 0]
-        itself = len(node.args) == 3 and len(set(node.args)) == 1 and set(node.kwargs) <= {"need_weights"}
+        options = {name for name, value in node.kwargs.items() if value is not None and value is not False}
+        itself = (
+            len(node.args) == 3 and len(set(node.args)) == 1 and options <= {"need_weights", "average_attn_weights"}
+        )
         if not (itself and len(readers) == len(node.users) and Attention.fits(attention)):
             _refuse(f"{node.target} (this form of attention)")
         new = insert(graph, node, Attention(attention), node.args[:1])
@@ -154,7 +183,7 @@ def _never_negative(graph: fx.GraphModule, node: fx.Node) -> bool:
     module = module_of(graph, node)
     if isinstance(module, RECTIFIERS):
         return True
-    keeps_sign = isinstance(module, (*MAXIMA, *AVERAGES, Addition)) or (module is None and node.target in HARMLESS)
+    keeps_sign = isinstance(module, (*MAXIMA, *AVERAGES, Addition)) or (module is None and only_moves(node))
     tensors = tensors_of(node)
     return keeps_sign and bool(tensors) and all(_never_negative(graph, part) for part in tensors)
 
@@ -163,7 +192,7 @@ def _rectified_next(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Whether all that reads it is a rectifier, or adds, averages or moves it on to one."""
     for user in node.users:
         module = module_of(graph, user)
-        moves = isinstance(module, (*MAXIMA, *AVERAGES, Addition)) or (module is None and user.target in HARMLESS)
+        moves = isinstance(module, (*MAXIMA, *AVERAGES, Addition)) or (module is None and only_moves(user))
         if not (isinstance(module, RECTIFIERS) or (moves and _rectified_next(graph, user)) or is_number(user)):
             return False
     return bool(node.users)
@@ -171,11 +200,11 @@ def _rectified_next(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 def _give_rules(graph: fx.GraphModule, end: frozenset[fx.Node], composite: Composite) -> None:
     """Refuse the first module without a rule."""
-    transformer = any(isinstance(part, Attention) for part in graph.modules())
+    transformer = any(isinstance(part, (Attention, HeldFixed)) for part in graph.modules())
     ruled: dict[str, rules.Ruled] = {}  # put in place at the end: what a module is decides on the rules of others
     for node in graph.graph.nodes:
         module = module_of(graph, node)
-        if module is None or node in end or isinstance(module, (*MAXIMA, Attention, rules.Source, Boundary)):
+        if module is None or node in end or isinstance(module, (*MAXIMA, Attention, HeldFixed, rules.Source, Boundary)):
             continue
         rule = _of_convolution(graph, node, module, composite) if isinstance(module, nn.Conv2d) else None
         rule = rule or _of_arithmetic(graph, node, module, transformer) or _of_the_rest(module, transformer)

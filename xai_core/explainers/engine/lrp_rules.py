@@ -191,6 +191,8 @@ def normalised(layer: nn.LayerNorm) -> Rule:
             return (values - values.mean(over, keepdim=True)) / deviation * layer.weight
 
         shares = relevance / stable(output, TINY)
+        if layer.bias is None:
+            return (x * transposed(linear, x, shares),)
         sizes = x.abs()
         of_bias = (shares * layer.bias).sum(over, keepdim=True)
         return (x * transposed(linear, x, shares) + of_bias * sizes / stable(sizes.sum(over, keepdim=True), TINY),)

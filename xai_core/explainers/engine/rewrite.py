@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.nn.utils.weight_norm import WeightNorm
 
 from xai_core.errors import NotApplicable
-from xai_core.explainers.engine.calls import is_constant, name_of, tensors_of
+from xai_core.explainers.engine.calls import is_constant, is_number, name_of, tensors_of
 from xai_core.explainers.engine.output import checked_logits
-from xai_core.models.wrappers import computing, hides_layers, is_quantised, unwrapped
+from xai_core.explainers.engine.plain_weights import with_plain_weights
+from xai_core.explainers.engine.recorded import recorded
+from xai_core.explainers.engine.weighted_calls import fold_zero_padding, layer_for, paddings_as_calls
+from xai_core.models.wrappers import computing, hides_layers, is_quantised
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -95,15 +95,33 @@ class WithConstant(nn.Module):
         return self.function(other, x) if self.second else self.function(x, other)
 
 
-def as_modules(module: nn.Module) -> fx.GraphModule:
+class Mean(nn.Module):
+    """The mean over some axes, as a module."""
+
+    def __init__(self, axes: tuple[int, ...], *, keeps: bool) -> None:
+        super().__init__()
+        self.axes, self.keeps = axes, keeps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean."""
+        return x.mean(self.axes, self.keeps)
+
+
+def as_modules(module: nn.Module, run: tuple[int, ...] = ()) -> fx.GraphModule:
     """The copy: float32, eval mode, frozen, nothing in place; its logits equal the original's up to rounding.
 
+    Args:
+        module: the model.
+        run: `(C, H, W)` to take its graph from a run on one such picture, for which alone it then holds; by default
+            it is traced with stand-ins.
+
     Raises:
-        NotApplicable: the model's code cannot be traced.
+        NotApplicable: the model's code cannot be traced, or recorded.
     """
-    model = _traced(module)
+    model = _traced(module, run)
     model.graph.eliminate_dead_code()
-    for step in (_modules_for_functions, _without_idle_modules, _one_use_per_module):
+    steps = (_modules_for_functions, _without_idle_modules, paddings_as_calls, _one_use_per_module, fold_zero_padding)
+    for step in steps:
         step(model)
     tidy(model)
     for part in model.modules():
@@ -201,12 +219,16 @@ def tidy(model: fx.GraphModule) -> None:
     model.delete_all_unused_submodules()
 
 
-def _traced(module: nn.Module) -> fx.GraphModule:
+def _traced(module: nn.Module, run: tuple[int, ...]) -> fx.GraphModule:
     plain = computing(module)
     _refuse_unreadable(plain)
     try:
-        model = _with_plain_weights(copy.deepcopy(plain).eval())
+        model = with_plain_weights(copy.deepcopy(plain).eval())
+        if run:
+            return recorded(model, run)
         return fx.symbolic_trace(model, concrete_args=_defaults(model))
+    except NotApplicable:
+        raise
     except (Exception, SystemExit) as error:
         # Tracing runs the model's own code with stand-ins for tensors: anything may come out of it.
         problem = "this method cannot follow the model's code"
@@ -230,40 +252,6 @@ def _defaults(model: nn.Module) -> dict[str, Any]:
     return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
-def _with_plain_weights(model: nn.Module) -> nn.Module:
-    """Weights that are computed (weight norm, spectral norm, pruning, …) as they are now: rules put others in their
-    place. Parts within DataParallel or torch.compile as they are without."""
-    for part in list(model.modules()):
-        for name, child in part.named_children():
-            if unwrapped(child) is not child:
-                part.add_module(name, unwrapped(child))
-        if parametrize.is_parametrized(part):
-            _freeze_parametrized(part)
-        for hook in list(part._forward_pre_hooks.values()):
-            if isinstance(hook, WeightNorm):
-                remove_weight_norm(part, hook.name)
-            elif isinstance(hook, SpectralNorm):
-                remove_spectral_norm(part, hook.name)
-        if prune.is_pruned(part):
-            _freeze_pruned(part)
-    return model
-
-
-def _freeze_pruned(part: nn.Module) -> None:
-    for hook in list(part._forward_pre_hooks.values()):
-        if isinstance(hook, prune.BasePruningMethod):
-            prune.remove(part, hook._tensor_name)  # type: ignore[no-untyped-call]
-
-
-def _freeze_parametrized(part: nn.Module) -> None:
-    """torch's own way of removal changes the class, which the original model shares."""
-    found = {name: getattr(part, name).detach().clone() for name in part.parametrizations}  # type: ignore[union-attr]
-    part.__class__ = parametrize.type_before_parametrizations(part)
-    del part.parametrizations
-    for name, weight in found.items():
-        part.register_parameter(name, nn.Parameter(weight, requires_grad=False))
-
-
 def _modules_for_functions(model: fx.GraphModule) -> None:
     for node in list(model.graph.nodes):
         if node.op not in ("call_function", "call_method"):
@@ -272,9 +260,11 @@ def _modules_for_functions(model: fx.GraphModule) -> None:
             replace(model, node, node.args[0])
         elif (arithmetic := _with_constant(node)) is not None:
             insert(model, node, arithmetic, tuple(sorted(tensors_of(node), key=is_constant)))
+        elif (layer := layer_for(model, node)) is not None:
+            insert(model, node, layer, node.args[:1] or (node.kwargs["input"],))
         elif (module := _module_for(node)) is not None:
             new = insert(model, node, module, node.args[: 2 if isinstance(module, Addition) else 1])
-            if node.target in MEANS and not _keeps_dimensions(node):
+            if isinstance(module, nn.AdaptiveAvgPool2d) and node.target in MEANS and not _keeps_dimensions(node):
                 _flatten_after(model, new)
 
 
@@ -300,13 +290,16 @@ def _module_for(node: fx.Node) -> nn.Module | None:
         return pooling(*node.args[1:], **node.kwargs)
     if target in MEANS and _mean_dimensions(node) in ({2, 3}, {-1, -2}):
         return nn.AdaptiveAvgPool2d(1)
+    axes = [axis for axis in _mean_dimensions(node) if isinstance(axis, int) and axis] if target in MEANS else []
+    if axes and len(axes) == len(_mean_dimensions(node)):
+        return Mean(tuple(axes), keeps=_keeps_dimensions(node))
     return None
 
 
 def _with_constant(node: fx.Node) -> WithConstant | None:
     """Arithmetic of one tensor that depends on the picture with something that does not."""
     function = ARITHMETIC.get(node.target)
-    if function is None or len(node.args) != 2 or node.kwargs or all(map(_is_fixed, node.args)):
+    if function is None or len(node.args) != 2 or node.kwargs or is_number(node) or all(map(_is_fixed, node.args)):
         return None
     second = _is_fixed(node.args[0])
     if not (second or _is_fixed(node.args[1])) or (second and function is operator.truediv):

@@ -21,7 +21,17 @@ from torch.autograd import Function
 
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.calls import unruled_call
-from xai_core.explainers.engine.rewrite import Addition, WithConstant, as_modules, insert, module_of, same_logits, tidy
+from xai_core.explainers.engine.rewrite import (
+    Addition,
+    Mean,
+    WithConstant,
+    as_modules,
+    insert,
+    module_of,
+    same_logits,
+    tidy,
+)
+from xai_core.explainers.engine.weighted_calls import PaddedConv2d
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
 MAX_POOLINGS = (F.max_pool2d, torch.max_pool2d)
 POOLING_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-LINEAR = (nn.Conv2d, nn.Linear, *NORMS, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ZeroPad2d, Addition, WithConstant)
+LINEAR = (nn.Conv2d, PaddedConv2d, nn.Linear, *NORMS, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean, Addition, WithConstant)
 """Linear, or a constant added to it, in eval mode: their gradient is their rule."""
 RESCALED = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.MaxPool2d)
 """Captum has the rescale rule of these."""

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from dashboard.drawing.colours import Bytes, heat_layer, sign_scale
+from xai_core.drawing.colours import Bytes, heat_layer, sign_scale
 from xai_core.triage.looks import SMOOTHED, Look, cell_sums, strongest_region
 from xai_core.triage.normalise import COARSE
 from xai_core.types import Array
