@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
 import sys
@@ -21,6 +22,7 @@ from torch import nn
 import xai_core as xai
 from tests.conftest import ROOT
 from tests.core.test_datasets_contract import SMALL
+from tests.core.test_hugging_face import write_folder
 from tests.tiny_study import fails
 from xai_core.cli.main import main
 from xai_core.models.build import fresh_module
@@ -269,6 +271,18 @@ class Parts(build):
 """
 
 
+class Logits(nn.Module):
+    """What a model of transformers calls so."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(x).logits
+        return logits
+
+
 class Picked(nn.Module):
     """Some outputs of a model."""
 
@@ -332,6 +346,15 @@ def whole(root: Path) -> None:
     torch.save(nn.Linear(3, 2), root / "whole.pt")
 
 
+def hugging_face(root: Path) -> nn.Module:
+    """Of more classes, by the names in its configuration."""
+    model = write_folder(root / "folder", "vit")
+    config = json.loads((root / "folder" / "config.json").read_text())
+    config["id2label"] = dict(enumerate(("bird", "dog", "fish", "cat")))
+    (root / "folder" / "config.json").write_text(json.dumps(config))
+    return Picked(Logits(model), [3, 1])
+
+
 def wide(root: Path) -> nn.Module:
     own_net(root)
     return Picked(saved(importlib.import_module("nets").build(4), root / "wide.pth"), [3, 1])
@@ -339,12 +362,13 @@ def wide(root: Path) -> nn.Module:
 
 MODELS: dict[str, Callable[[Path], nn.Module | None]] = {
     "a state dict of one": lambda root: saved(theirs(), root / "net.pth"),
-    "safetensors": safe,
+    "same as safetensors": safe,
     "training checkpoint": training,
     "Lightning": lightning,
     "half precision": half,
     "model of torchvision": lambda root: of_library("torchvision:shufflenet_v2_x0_5", root / "shuffle.pth"),
     "model of timm": lambda root: of_library("timm:resnet10t", root / "timm.pth"),
+    "Hugging Face": hugging_face,
     "function or class": lambda root: saved(own_net(root), root / "own.pth"),
     "there ready": lambda root: saved(own_net(root), root / "own.pth"),
     "returns a trained": own_net,
