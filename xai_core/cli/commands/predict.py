@@ -21,7 +21,6 @@ from xai_core.cli.command import (
 from xai_core.errors import BadParameter
 from xai_core.types import SPLITS
 
-
 ORDER = ("test", "validation", "train")
 """Of the splits: a limit takes from the first, which accuracies are quoted from."""
 
