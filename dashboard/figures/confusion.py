@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dashboard.figures.theme import Theme, class_axis, colour_bar, empty, heat_scale, safe, style
+from dashboard.figures.theme import Theme, class_axis, colour_bar, empty, heat_scale, safe, share_ticks, style
 from xai_core.words import percent, points
 
 Per = Literal["count", "true", "predicted"]
@@ -51,7 +52,10 @@ def difference(
 def _bar(theme: Theme, per: Per, prefix: str = "", reach: float = np.inf) -> dict:
     units = _POINTS if prefix else _UNITS
     whole = {"dtick": 1} if per == "count" and reach < 4 else {}  # there is no half sample
-    return colour_bar(theme, f"{prefix}{units[per]}", tickformat=".0%" if per != "count" else "~s", **whole)
+    if per == "count":
+        return colour_bar(theme, f"{prefix}{units[per]}", tickformat="~s", **whole)
+    ticks = share_ticks(-reach, reach) if math.isfinite(reach) else share_ticks()
+    return colour_bar(theme, f"{prefix}{units[per]}", **ticks)
 
 
 def _heat(values: NDArray, class_names: Sequence[str], per: Per, *, signed: bool) -> go.Heatmap:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.figures.theme import DASHES, SYMBOLS, Theme, axis, empty, safe, style
+from dashboard.figures.theme import DASHES, SYMBOLS, Theme, axis, empty, safe, share_ticks, style
 
 
 def curves(history: pd.DataFrame, theme: Theme, *, title: str = "") -> go.Figure:
@@ -25,7 +27,12 @@ def curves(history: pd.DataFrame, theme: Theme, *, title: str = "") -> go.Figure
     style(figure, theme, title=title, height=320, margin_t=64 if title else 36)
     figure.update_xaxes(axis(theme, "epoch", tickformat="d", showgrid=False, dtick=_step(history)))
     figure.update_yaxes(axis(theme, "loss", rangemode="tozero"), col=1)
-    return figure.update_yaxes(axis(theme, "accuracy", tickformat=".0%"), col=2)
+    return figure.update_yaxes(axis(theme, "accuracy", **_accuracies(history)), col=2)
+
+
+def _accuracies(history: pd.DataFrame) -> dict[str, Any]:
+    known = history.loc[history["measure"] == "accuracy", "value"].dropna()
+    return share_ticks(known.min(), known.max()) if len(known) else share_ticks()
 
 
 def _step(history: pd.DataFrame) -> int:

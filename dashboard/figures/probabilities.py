@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from dashboard.figures.theme import Theme, axis, class_axis, empty, safe, style, tint
+from dashboard.figures.theme import Theme, axis, class_axis, empty, safe, share_ticks, style, tint
 from xai_core.answers.sample import Chance
 from xai_core.words import percent
 
@@ -18,7 +18,7 @@ def top(chances: Sequence[Chance], theme: Theme) -> go.Figure:
     shown = list(reversed(chances))
     figure = go.Figure(_bar(shown, theme))
     style(figure, theme, height=90 + 34 * len(shown), margin_t=12)
-    figure.update_xaxes(axis(theme, "probability", range=[0, 1.16], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%"))
+    figure.update_xaxes(axis(theme, "probability", range=[0, 1.16], **share_ticks()))
     figure.update_yaxes(class_axis(theme, "", [one.name for one in shown]))
     return figure.update_yaxes(ticktext=[_name(one) for one in shown])
 

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.figures.theme import Theme, axis, class_axis, empty, safe, style, tint
+from dashboard.figures.theme import Theme, axis, class_axis, empty, safe, share_ticks, style, tint
 
 
 def runs(table: pd.DataFrame, theme: Theme, *, measure: str = "accuracy", title: str = "") -> go.Figure:
@@ -23,7 +23,9 @@ def runs(table: pd.DataFrame, theme: Theme, *, measure: str = "accuracy", title:
         return empty(theme, "No run has predictions yet.", title=title)
     figure = go.Figure(_dots(table, theme))
     style(figure, theme, title=title, height=_height(table), showlegend=False)
-    figure.update_xaxes(axis(theme, f"{safe(measure)} (95 % interval)", tickformat=".0%"))
+    figure.update_xaxes(
+        axis(theme, f"{safe(measure)} (95 % interval)", **share_ticks(table["low"].min(), table["high"].max()))
+    )
     return figure.update_yaxes(class_axis(theme, "", table["name"]))
 
 
@@ -40,7 +42,7 @@ def cost(table: pd.DataFrame, theme: Theme, *, title: str = "") -> go.Figure:
     figure.add_trace(_bars(table, theme), row=1, col=1)
     figure.add_trace(_times(table, theme), row=1, col=2)
     style(figure, theme, title=title, height=_height(table), showlegend=False)
-    figure.update_xaxes(axis(theme, "accuracy (95 % interval)", tickformat=".0%", range=[0, 1]), col=1)
+    figure.update_xaxes(axis(theme, "accuracy (95 % interval)", range=[0, 1], **share_ticks()), col=1)
     figure.update_xaxes(_seconds_axis(table, theme), col=2)
     figure.update_yaxes(showgrid=False, zeroline=False, col=2)
     return figure.update_yaxes(class_axis(theme, "", table["name"]), col=1)

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.figures.theme import Theme, axis, empty, style, tint
+from dashboard.figures.theme import Theme, axis, empty, share_ticks, style, tint
 
 
 def calibration(table: pd.DataFrame, error: str, theme: Theme, *, title: str = "") -> go.Figure:
@@ -25,9 +25,9 @@ def calibration(table: pd.DataFrame, error: str, theme: Theme, *, title: str = "
     figure.add_trace(_dots(filled, error, theme), row=1, col=1)
     figure.add_trace(_counts(table, theme), row=2, col=1)
     style(figure, theme, title=title, height=440, margin_t=76 if title else 52, bargap=0.05)
-    figure.update_xaxes(axis(theme, "", range=[0, 1.02], dtick=0.2, tickformat=".0%"))
+    figure.update_xaxes(axis(theme, "", range=[0, 1.02], **share_ticks()))
     figure.update_xaxes(title_text="confidence (probability of the predicted class)", row=2, col=1)
-    figure.update_yaxes(axis(theme, "accuracy (95 % interval)", range=[0, 1.02], tickformat=".0%"), row=1, col=1)
+    figure.update_yaxes(axis(theme, "accuracy (95 % interval)", range=[0, 1.02], **share_ticks()), row=1, col=1)
     return figure.update_yaxes(axis(theme, "samples", nticks=3), row=2, col=1)
 
 

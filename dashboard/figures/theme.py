@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import plotly.graph_objects as go
 
 from dashboard.text import visible
 from xai_core.drawing.colours import plotly_scale, sign_scale, strength_scale
+from xai_core.words import percent
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ DARK = Theme(
 FONT = "Inter, 'Segoe UI', 'SF Pro Text', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif"
 """As in the pages' theme. It must be named: plotly's own style sheet hides the page's font from figures."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+_STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x")
 """Beside the colours, so that no series is told by colour alone."""
 
@@ -99,6 +102,16 @@ def axis(theme: Theme, title: str = "", **changes: Any) -> dict[str, Any]:
         "tickfont": {"color": theme.muted, "size": 12},
         "automargin": True,
     } | changes
+
+
+def share_ticks(low: float = 0.0, high: float = 1.0) -> dict[str, Any]:
+    """About five ticks of a share between two values, written as in sentences: Plotly's own formats have no space."""
+    span = high - low if math.isfinite(high - low) and high > low else 1.0
+    step = next((step for step in _STEPS if span / step <= 6), _STEPS[-1])
+    first = math.ceil(low / step - 1e-9) if math.isfinite(low) else 0
+    values = [round((first + place) * step, 6) for place in range(int(span / step + 1e-9) + 1)]
+    text = [percent(value, 0 if step >= 0.01 else 1).replace("-", "−") for value in values]
+    return {"tickmode": "array", "tickvals": values, "ticktext": text}
 
 
 def class_axis(theme: Theme, title: str, names: Iterable[object], **changes: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from dashboard.figures import (
     similarity,
     transitions,
 )
-from dashboard.figures.theme import DARK, LIGHT, Theme, heat_scale, safe, theme_of
+from dashboard.figures.theme import DARK, LIGHT, Theme, heat_scale, safe, share_ticks, theme_of
 from xai_core.answers.sample import Chance
 
 HOSTILE = ["<script>alert(1)</script>", "a</b> & %{x}", "größe 裙子"]
@@ -102,7 +102,7 @@ EMPTY: dict[str, Callable[[Theme], go.Figure]] = {
     "profiles": lambda t: lines.profiles([lines.Line("a", [np.nan])], t, unit="share"),
     "curves": lambda t: lines.curves([], t, **STEPS),
     "transitions": lambda t: transitions.bars(0 * moves(), HOSTILE, t),
-    "calibration": lambda t: reliability.calibration(bins().head(1), "", t),
+    "calibration": lambda t: reliability.calibration(bins().head(1), "No probabilities.", t),
     "top": lambda t: probabilities.top([], t),
     "strips": lambda t: similarity.strips([similarity.Strip("a", np.array([np.nan]))], t, null_name="own"),
     "row": lambda t: maps.row([maps.Panel(np.full((2, 2), np.nan), "a", 0)], t, signed=False, unit="share"),
@@ -185,6 +185,23 @@ def test_panels_share_one_scale():
     scale = maps.row(panels, LIGHT, signed=True, unit="share").layout.coloraxis
     assert (scale.cmin, scale.cmax) == (-0.8, 0.8)
     assert scale.colorbar.title.text == "share"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0, 1, ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]),
+        (0.823, 0.871, ["83 %", "84 %", "85 %", "86 %", "87 %"]),
+        (-0.04, 0.04, ["−4 %", "−2 %", "0 %", "2 %", "4 %"]),
+        (0.5, 0.5, None),
+        (np.nan, np.nan, None),
+    ],
+)
+def test_shares_on_axes_are_written_as_in_sentences(low, high, ticks):
+    found = share_ticks(low, high)
+    assert found["ticktext"] == ticks or ticks is None
+    assert all(text.endswith(" %") for text in found["ticktext"])
+    assert 2 <= len(found["tickvals"]) <= 7
 
 
 def test_mean_maps_are_drawn_as_tiles_are():
