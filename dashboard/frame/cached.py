@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.frame.context import Context
-from xai_core.answers import aggregate, data_card, runs, sanity
+from xai_core.answers import aggregate, data_card, on_object, runs, sanity
+from xai_core.answers.maps import Column
 from xai_core.answers.scope import Scope
+from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.sanity.check import Check
 from xai_core.store.study import Study
@@ -52,6 +54,36 @@ def _measured(_scope: Scope, rows: NDArray, predicted: NDArray, confidence: NDAr
 def group_measures(maps: tuple[aggregate.Maps, aggregate.Maps, aggregate.Maps], seed: int) -> aggregate.Measures:
     """As `aggregate.measure`."""
     return aggregate.measure(maps, seed)
+
+
+def group_masks(scope: Scope, column: Column, spec: str, found: aggregate.Groups) -> tuple[on_object.OnObjects, ...]:
+    """As `aggregate.on_masks`; anew where a mask was edited or a map has come."""
+    rows = np.concatenate([group.rows for group in found])
+    masked = scope.study.samples["has_mask"].to_numpy()[rows]
+    if not masked.any():
+        return ()
+    stamps = tuple(_stamp(scope.study, int(row)) for row in rows[masked])
+    there = tuple(len(group.maps) for group in found)
+    path = str(column.maps.path) if column.maps else ""
+    return _masks((path, spec, there, rows.tobytes(), stamps), scope, column, spec, found)
+
+
+def _stamp(study: Study, row: int) -> str:
+    try:
+        return study.mask_stamp(row)
+    except XaiError:
+        return ""
+
+
+@_cached
+def _masks(
+    key: tuple[object, ...],  # noqa: ARG001 (the cache's key)
+    _scope: Scope,
+    _column: Column,
+    _spec: str,
+    _found: aggregate.Groups,
+) -> tuple[on_object.OnObjects, ...]:
+    return aggregate.on_masks(_scope, _column, _spec, _found)
 
 
 @_cached

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.frame import session
-from dashboard.frame.cached import group_measures
+from dashboard.frame.cached import group_masks, group_measures
 from dashboard.frame.context import Context
 from dashboard.heat.evidence import columns
 from dashboard.widgets.class_maps import differences, means, places, resemblances
@@ -88,7 +88,7 @@ def _maps(context: Context, cell: Cell, column: Column, spec: str) -> None:
         """From what is stored by now."""
         now = columns(context, [column.card.key])[0]  # its store may exist by now
         scale = context.selection.normalise
-        found = aggregate(context.scope, cell, now, spec, scale=scale, measured=group_measures)
+        found = aggregate(context.scope, cell, now, spec, scale=scale, measured=group_measures, masked=group_masks)
         means(context, found)
         if any(len(group.maps) for group in found.groups):
             places(found)

@@ -16,6 +16,7 @@ from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
 from xai_core.answers.aggregate import UNITS, Aggregate
+from xai_core.answers.on_object import TITLE
 from xai_core.errors import XaiError
 from xai_core.triage.looks import MEANING
 
@@ -61,6 +62,14 @@ def places(found: Aggregate) -> None:
         head = ("Centre of the evidence", "From the top", "From the left", "n")
         hints = ("Mean of the maps' centres of mass, positive evidence only, with its 95 % interval.",)
         table(head, [(title, down, across, str(n)) for title, down, across, n in found.centres], hints=hints)
+        if found.on_object:
+            titles = ("Evidence on the object", "Share", "Masks' area", "n")
+            told = (
+                TITLE,
+                "Mean over samples, with its 95 % interval.",
+                "Of what the model sees, of the same samples.",
+            )
+            table(titles, [(title, share, area, str(n)) for title, share, area, n in found.on_object], hints=told)
 
 
 def differences(found: Aggregate) -> None:

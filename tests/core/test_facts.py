@@ -11,7 +11,8 @@ import pytest
 from tests.dashboard.fakes import CLASSES, add_run, make_study
 from tests.tiny_study import xai_json
 from xai_core.answers.scope import Scope
-from xai_core.cli.main import main
+from xai_core.cli.main import main, parser
+from xai_core.cli.samples import about_samples, counted_samples, limited, scope_of
 from xai_core.errors import BadInput, NotFound
 from xai_core.jobs.operations import ExplainArguments, rows_of
 from xai_core.jobs.values import record
@@ -149,4 +150,14 @@ def test_what_cannot_be_asked_is_one_line(tmp_path: Path, capsys: Capture) -> No
 def test_a_job_takes_the_same_samples(tmp_path: Path) -> None:
     run = study_with_facts(tmp_path).run("net")
     arguments = {"run": "net", "methods": [["edges", {}]], "where": ["camera=A", "site=Graz"], "limit": 3}
-    assert rows_of(run, record(ExplainArguments, arguments)).tolist() == [1, 3, 5]
+    every = rows_of(run, record(ExplainArguments, arguments | {"limit": None})).tolist()
+    three = rows_of(run, record(ExplainArguments, arguments)).tolist()
+    assert len(three) == 3
+    assert set(three) < set(every)
+    assert three != every[:3], "drawn by the seed, not the first ones"
+    words = ["explain", str(run.study.path), "--run", "net", "--where", "camera=A", "--where", "site=Graz"]
+    args = parser().parse_args([*words, "--methods", "edges", "--limit", "3"])
+    scope = scope_of(run, args)
+    assert limited(scope, args).tolist() == three, "a job and a command take the same"
+    told = about_samples(scope, limited(scope, args))
+    assert counted_samples(told) == "3 samples where camera = A and site = Graz"

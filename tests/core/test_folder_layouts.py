@@ -110,6 +110,14 @@ def test_splits_without_classes_are_no_classes(tmp_path: Path) -> None:
         scan(fill(tmp_path, images__train=6, images__val=6))
 
 
+def test_tables_beside_the_pictures_are_pointed_at(tmp_path: Path) -> None:
+    fill(tmp_path, img=6)
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.csv").write_text("image,label\nimg/0.png,a\n", encoding="utf-8")
+    with pytest.raises(XaiError, match=r"one class only: img.*train.csv, val.csv: give the table, --data FILE, of sev"):
+        scan(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["unknown", "images", "test", "unlabeled"])
 def test_a_flat_folder_in_the_test_folder_is_no_class(tmp_path: Path, name: str) -> None:
     fill(tmp_path, **{"train__a": 6, "train__b": 6, f"test__{name}": 4})

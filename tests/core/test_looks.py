@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFont
 
+from xai_core.drawing.sheet import Line, _wrapped, sheet, tile
 from xai_core.triage.looks import LOOKS, MEANING, cell_sums, strongest_region
 from xai_core.triage.normalise import PERCENTILE, limits, percentile_of, scale_in_words
 
@@ -93,3 +95,12 @@ def test_the_sentence_names_the_percentile() -> None:
     assert "largest" in scale_in_words("shared", fine=True, coarse=True)
     assert scale_in_words("shared", fine=False, coarse=False) == ""
     assert list(LOOKS) == list(MEANING)
+
+
+def test_a_sheet_has_no_sign_that_its_font_lacks_and_breaks_no_number() -> None:
+    picture = Image.new("RGB", (28, 28), "grey")
+    drawn, plain = (sheet([title], [Line("", tile(picture), [None])], "") for title in ("a × b", "a x b"))
+    assert drawn.tobytes() == plain.tobytes()
+    font = ImageFont.load_default(13)
+    for width in range(40, 200, 8):
+        assert not any(line.startswith("%") for line in _wrapped("at most 1 % of a map's pixels", font, width))

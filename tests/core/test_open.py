@@ -63,6 +63,7 @@ def test_what_is_there_is_opened_and_not_made_again(here: Path, capsys: Capture)
     assert xai_json(capsys, "open", "mine", "--no-serve")["runs"] == ["model"]
     more = xai_json(capsys, *words, "--run", "again", "--limit", "2")
     assert more["runs"] == ["model", "again"]
+    assert {split: found["n"] for split, found in more["predictions"].items()} == {"test": 2}
 
 
 def test_predictions_alone_are_enough(here: Path, capsys: Capture) -> None:

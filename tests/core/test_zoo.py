@@ -12,9 +12,10 @@ import torch
 
 from tests.tiny_study import fails, write_pictures, xai, xai_json
 from xai_core.errors import NotFound, XaiError
+from xai_core.models.build import make_preprocess
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.tokens import Tokens
-from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_module, zoo_preprocess
+from xai_core.models.zoo import in_zoo, is_own_code, token_layer, zoo_classes, zoo_module, zoo_preprocess
 from xai_core.pipeline.class_match import answer_for
 from xai_core.pipeline.imports import Model
 from xai_core.pipeline.library import as_the_library_says
@@ -83,6 +84,43 @@ def test_tokens_of_a_transformer_are_laid_on_the_picture(spec: str, size: int, p
     assert grid.shape == (2, seen[0].shape[2], tokens.rows, tokens.columns)
     assert torch.equal(grid[:, :, 0, 1], seen[0][:, prefix + 1])
     assert torch.equal(tokens(grid), grid)
+
+
+FAMILIES = {  # the smallest of each, and the side of a picture that it takes
+    **dict.fromkeys(("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s"), 64),
+    **dict.fromkeys(("googlenet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf"), 64),
+    **dict.fromkeys(("regnet_y_400mf", "resnet18", "resnext50_32x4d", "wide_resnet50_2", "shufflenet_v2_x0_5"), 64),
+    **dict.fromkeys(("squeezenet1_1", "swin_t", "swin_v2_t", "vit_b_32"), 64),
+    "vgg11": 32,
+    "inception_v3": 96,
+    "maxvit_t": 224,
+}
+TIMM_FAMILIES = {
+    **dict.fromkeys(("vit_tiny_patch16_224", "deit_tiny_patch16_224", "mixer_s32_224"), 64),
+    **dict.fromkeys(("swin_tiny_patch4_window7_224", "convnext_atto", "efficientnet_b0", "regnetx_002"), 224),
+    **dict.fromkeys(("mobilenetv3_small_050", "resnet18", "resnet26d"), 75),
+}
+QUICK = {"squeezenet1_1", "mnasnet0_5", "resnet18", "convnext_atto"}
+
+
+def _each(library: str, families: dict[str, int], *marks: pytest.MarkDecorator) -> list[Any]:
+    often = {True: pytest.mark.slow, False: pytest.mark.full}
+    return [
+        pytest.param(f"{library}:{name}", size, marks=[often[name in QUICK], *marks]) for name, size in families.items()
+    ]
+
+
+@pytest.mark.parametrize(("spec", "size"), [*_each("torchvision", FAMILIES), *_each("timm", TIMM_FAMILIES, TIMM)])
+def test_each_family_is_built_answers_and_is_known_by_its_library(spec: str, size: int) -> None:
+    prep = _prep(size)
+    module = zoo_module(spec, 3, prep).eval()
+    with torch.no_grad():
+        found = module(torch.zeros(2, *(prep.channels, prep.height, prep.width)))
+    assert isinstance(found, torch.Tensor)
+    assert found.shape == (2, 3)
+    values, _ = zoo_preprocess(spec)
+    assert make_preprocess(values.pop("size"), values.pop("mean"), values.pop("std"), **values).channels == 3
+    assert len(zoo_classes(spec)) == 1000
 
 
 @TIMM

@@ -13,7 +13,10 @@ from PIL import Image
 from dashboard.drawing.outline import outline
 from dashboard.drawing.tiles import Tiles, draw_outline, outline_tile
 from tests.core.test_image_folder import draw
-from xai_core.answers.on_object import METRIC, on_object, seen_mask
+from xai_core.answers.aggregate import aggregate, text
+from xai_core.answers.maps import Column
+from xai_core.answers.on_object import METRIC, on_object, on_objects, seen_mask
+from xai_core.answers.scope import Scope
 from xai_core.explainers import EXPLAINERS
 from xai_core.metrics import METRICS, MetricInput, score
 from xai_core.store.run import Run, RunInfo
@@ -118,3 +121,35 @@ def test_an_edited_mask_has_another_address(run: Run) -> None:
     drawn = tiles.draw(outline_tile(tiles, run.study, run, row).rsplit("/", 1)[1])
     assert drawn is not None
     assert not np.asarray(Image.open(io.BytesIO(drawn.content)).convert("RGBA"))[..., 3].any()
+
+
+def test_the_mean_of_a_cell_is_that_of_its_samples(run: Run) -> None:
+    explainer, rows = EXPLAINERS["gradcam"], np.arange(8)
+    maps = run.maps("gradcam", explainer.params(), create=True)
+    assert maps is not None
+    keys = ["1"] * 8
+    maps.put(rows.tolist(), keys, np.random.default_rng(0).random((8, 3, 4), np.float32), {}, [None] * 8)
+    single = [on_object(explainer.card, maps, row, ["1"], seen_mask(run, row))[0] for row in range(8)]
+    scored = [one for one in single if one is not None and one.share is not None and one.area is not None]
+    found = on_objects(run, explainer.card, maps, rows, keys)
+    assert (found.n, found.masked) == (len(scored), 2)
+    assert found.mean == pytest.approx(np.mean([one.share for one in scored]))
+    assert found.area == pytest.approx(np.mean([one.area for one in scored]))
+    assert np.isnan(found.low), "of so few no interval"
+    assert on_objects(run, explainer.card, None, rows, keys).n == 0
+
+
+def test_class_heatmaps_tell_how_much_lies_on_the_objects(run: Run) -> None:
+    study, explainer = run.study, EXPLAINERS["gradcam"]
+    predicted = np.ones(8, np.int64)
+    run.write_predictions(np.arange(8), np.eye(2, dtype=np.float32)[predicted])
+    maps = run.maps("gradcam", explainer.params(), create=True)
+    assert maps is not None
+    heat = np.broadcast_to(np.arange(4, dtype=np.float32), (8, 3, 4))
+    maps.put(list(range(8)), ["1"] * 8, heat, {}, [None] * 8)
+    found = aggregate(Scope(study.run("net"), "all"), (0, 1), Column(explainer.card, explainer.params(), maps))
+    ((title, share, area, n),) = found.on_object
+    assert (title, area, n) == ("a taken for b", "50.0 %", 1)
+    told = found.as_json()
+    assert told["on_object"]["confused"]["n"] == 1
+    assert f"on the object {share} of it, n = 1, where masks are 50.0 % of the area" in text(told)

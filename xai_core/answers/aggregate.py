@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.answers.maps import Column, target_keys
+from xai_core.answers.on_object import OnObjects, on_objects
 from xai_core.answers.reasons import counted_reasons, reason_lines
 from xai_core.answers.scope import Rows, Scope, where_words
 from xai_core.store.maps import MISSING, REFUSED
@@ -176,7 +177,10 @@ def _difference(confused: Maps, recognised: Maps, seed: int) -> MeanDifference |
 
 @dataclass(frozen=True)
 class Aggregate:
-    """The answer: the groups, what is measured of them, and the sentences that follow."""
+    """The answer: the groups, what is measured of them, and the sentences that follow.
+
+    `masks` is how much of each group's evidence lies on its objects; empty where no sample has a mask.
+    """
 
     scope: Scope
     cell: Cell
@@ -185,6 +189,14 @@ class Aggregate:
     scale: str
     groups: Groups
     measures: Measures
+    masks: tuple[OnObjects, ...] = ()
+
+    @property
+    def on_object(self) -> list[tuple[str, str, str, int]]:
+        """Of each group with scored maps: title, the share of its evidence on the object (with interval), the masks'
+        share of the area, and n."""
+        known = zip(self.groups, self.masks or (None,) * 3, strict=True)
+        return [(group.title, one.words, percent(one.area), one.n) for group, one in known if one and one.n]
 
     @property
     def counted(self) -> list[str]:
@@ -251,6 +263,7 @@ class Aggregate:
             "predicted": predicted,
             "groups": {group.name: _group_json(group, profile, centre) for group, profile, centre in parts},
             "centres": [list(line) for line in self.centres],
+            "on_object": {group.name: one.as_json() for group, one in zip(self.groups, self.masks, strict=False)},
             "differences": {group.name: _difference_json(one, said) for group, one, said in self.differences},
             "resemblance": _rounded(asdict(self.measures.resemblance)) | {"sentence": self.resembles},
             "sentences": self.sentences,
@@ -266,6 +279,7 @@ def aggregate(
     scale: str = "each",
     limit: int = LIMIT,
     measured: Callable[[tuple[Maps, Maps, Maps], int], Measures] = measure,
+    masked: Callable[[Scope, Column, str, Groups], tuple[OnObjects, ...]] | None = None,
 ) -> Aggregate:
     """Read what is stored of a confusion's maps by now, and answer from it.
 
@@ -278,9 +292,24 @@ def aggregate(
             takes them as they are, so that strong evidence counts for more.
         limit: samples of each group, at most.
         measured: `measure`, for who keeps its results.
+        masked: `on_masks`, likewise.
     """
     found = groups(scope, cell, column, spec, scale=scale, limit=limit)
-    return Aggregate(scope, cell, column, spec, scale, found, measured(found.maps, scope.study.info.seed))
+    measures = measured(found.maps, scope.study.info.seed)
+    return Aggregate(
+        scope, cell, column, spec, scale, found, measures, (masked or on_masks)(scope, column, spec, found)
+    )
+
+
+def on_masks(scope: Scope, column: Column, spec: str, found: Groups) -> tuple[OnObjects, ...]:
+    """How much of the evidence of each group lies on its objects; () where no sample has a mask."""
+    masks = scope.study.samples["has_mask"].to_numpy()
+    if not any(masks[group.rows].any() for group in found):
+        return ()
+    return tuple(
+        on_objects(scope.run, column.card, column.maps, group.rows, target_keys(scope.run, group.rows, spec))
+        for group in found
+    )
 
 
 def text(result: Mapping[str, Any]) -> str:
@@ -289,7 +318,7 @@ def text(result: Mapping[str, Any]) -> str:
     lines += [f"Only samples {result['where']}."] if result["where"] else []
     centres = {title: (down, right) for title, down, right, _ in result["centres"]}
     width = max(len(group["title"]) for group in result["groups"].values())
-    for group in result["groups"].values():
+    for name, group in result["groups"].items():
         begin = f"  {group['title']:<{width}} "
         if group["n"]:
             down, right = centres[group["title"]]
@@ -297,6 +326,9 @@ def text(result: Mapping[str, Any]) -> str:
         else:
             lines.append(begin + ("no maps" if group["left_out"] else "no samples"))
         lines += [f"  {'':<{width}} {line}" for line in reason_lines(group["reasons"])]
+        on = result["on_object"].get(name)
+        if on and on["n"]:
+            lines.append(f"  {'':<{width}} {OnObjects(**on).sentence}")
     return "\n".join([*lines, *result["sentences"]])
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from xai_core.cli.command import cell, cell_arguments, class_index, conditions, count, predictions_of
 from xai_core.errors import BadInput, BadParameter, NotFound
-from xai_core.text import comma_list, nfc, places
+from xai_core.text import comma_list, counted, nfc, places
+from xai_core.triage.ordering import at_most
 from xai_core.types import TARGET_SPECS
 from xai_core.words import SPLIT_WORDS
 
@@ -28,7 +29,7 @@ def samples_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a cell, ids and a limit."""
     cell_arguments(parser)
     ids_argument(parser)
-    parser.add_argument("--limit", type=count, metavar="N", help="only the first N of them")
+    parser.add_argument("--limit", type=count, metavar="N", help="only N of them, drawn by the study's seed")
 
 
 def ids_argument(parser: argparse.ArgumentParser) -> None:
@@ -71,9 +72,26 @@ def every_sample(scope: Scope, args: argparse.Namespace) -> Rows:
     return scope.members.cell(*chosen) if chosen else _with_predictions(scope, scope.rows)
 
 
+def limited(scope: Scope, args: argparse.Namespace) -> Rows:
+    """The samples that are named; with a limit so many of them, drawn by the study's seed, as `xai predict` does."""
+    return at_most(every_sample(scope, args), args.limit, scope.study.info.seed)
+
+
+def about_samples(scope: Scope, rows: Rows) -> dict[str, Any]:
+    """How many samples an answer speaks of, and by which facts they were chosen, for its JSON form."""
+    from xai_core.answers.scope import where_words
+
+    return {"samples": len(rows), "where": where_words(scope.where).strip()}
+
+
+def counted_samples(result: Mapping[str, Any]) -> str:
+    """The same in words: `12 samples where camera = Leica`."""
+    return " ".join(filter(None, [counted(result["samples"], "sample"), result["where"]]))
+
+
 def some_samples(scope: Scope, args: argparse.Namespace) -> Rows:
-    """The first of them, up to the limit. Raises BadInput where there are none."""
-    rows = every_sample(scope, args)[: args.limit]
+    """Those that are named, up to the limit. Raises BadInput where there are none."""
+    rows = limited(scope, args)
     if not len(rows):
         raise BadInput("no samples", remedy="Choose another cell or split.")
     return rows

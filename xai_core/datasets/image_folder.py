@@ -190,7 +190,7 @@ class ImageFolder:
     def _classes(self, layout: Layout, left: LeftOut) -> dict[str, str]:
         """Names for people, by the names of the folders, in the order of the labels."""
         folders = layout.classes()
-        why = "".join(f" {note}" for note in left.notes())
+        why = f"{_tables_note(self._root)}{''.join(f' {note}' for note in left.notes())}"
         if not folders:
             remedy = f"Put the pictures into one folder per class below it.{why}"
             raise BadInput("no folder with pictures", value=self._root.name, remedy=remedy)
@@ -290,6 +290,15 @@ def _folder(name: str, classes: Mapping[str, str]) -> str:
     if name not in known:
         raise NotFound.among("class", name, known)
     return known[name]
+
+
+def _tables_note(root: Path) -> str:
+    """A sentence on tables that lie beside the pictures: they may hold the labels that the folders do not."""
+    tables = sorted(file.name for file in root.glob("*") if file.suffix.lower() in (".csv", ".tsv", ".parquet"))
+    if not tables:
+        return ""
+    one = "" if len(tables) == 1 else ", of several tables one with a column that names the split"
+    return f" Where the labels are in {listed(tables)}: give the table, --data FILE{one}."
 
 
 def _require_training(samples: pd.DataFrame, names: tuple[str, ...]) -> None:

@@ -15,6 +15,9 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _INK, _PAPER, _EMPTY = "#1a2422", "#ffffff", "#eef1ee"
 _OPACITY = 0.75
 _NARROWEST = 560
+_PLAIN = str.maketrans({"\u00d7": "x", "\u2212": "-", "\u2013": "-", "→": "->"})
+_TOGETHER = "\u00a0"
+"""Between a number and its sign: no line breaks there."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,14 @@ def sheet(titles: Sequence[str], lines: Sequence[Line], foot: str) -> Image.Imag
     high = TILE + HEAD + GAP
     width = max(_NARROWEST, GAP + (len(titles) + 1) * (TILE + GAP))
     font = ImageFont.load_default(13)
-    said = _wrapped(foot, font, width - 2 * GAP)
+    said = _wrapped(_drawable(foot), font, width - 2 * GAP)
     drawn = Image.new("RGB", (width, HEAD + len(lines) * high + GAP + len(said) * LEGEND), _PAPER)
     pen = ImageDraw.Draw(drawn)
     for place, title in enumerate(["Original", *titles]):
-        pen.text((GAP + place * (TILE + GAP), 6), _shortened(pen, title, font), _INK, font)
+        pen.text((GAP + place * (TILE + GAP), 6), _shortened(pen, _drawable(title), font), _INK, font)
     for place, line in enumerate(lines):
         top = HEAD + place * high
-        pen.text((GAP, top + 5), line.caption, _INK, font)
+        pen.text((GAP, top + 5), _drawable(line.caption), _INK, font)
         _draw_line(drawn, line, top + HEAD)
     for place, text in enumerate(said):
         pen.text((GAP, drawn.height - LEGEND * (len(said) - place) + 2), text, _INK, font)
@@ -87,13 +90,18 @@ def _sized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _wrapped(text: str, font: Font, width: int) -> list[str]:
     """Lines of at most `width` pixels, broken between words."""
     lines = [""]
-    for word in text.split(" "):
+    for word in text.replace(" %", _TOGETHER + "%").split(" "):
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and font.getlength(longer) > width:
             lines.append(word)
         else:
             lines[-1] = longer
-    return lines
+    return [line.replace(_TOGETHER, " ") for line in lines]
+
+
+def _drawable(text: str) -> str:
+    """Without the signs that the font lacks and that have a plain form."""
+    return text.translate(_PLAIN)
 
 
 def _shortened(pen: ImageDraw.ImageDraw, text: str, font: Font) -> str:

@@ -19,6 +19,7 @@ from xai_core.pipeline.asked import Given, existing
 from xai_core.settings import Settings
 from xai_core.store.files import checked_name
 from xai_core.text import counted
+from xai_core.triage.ordering import at_most
 from xai_core.types import SPLITS, CancelToken, Progress, silent
 from xai_core.words import of_split
 
@@ -75,7 +76,7 @@ class ExplainArguments:
         target: one of TARGET_SPECS or a class index as text.
         split, cell: the samples: a split (`all` for all), or a cell (true, predicted) within it.
         rows: row numbers instead of these.
-        limit: only the first so many of them.
+        limit: only so many of them, drawn by the study's seed.
         where: of split and cell only the samples of which these facts hold, as `camera=A`.
     """
 
@@ -133,12 +134,13 @@ def rows_of(run: Run, wanted: ExplainArguments) -> NDArray[np.int64]:
     if not wanted.rows:
         _ = scope.predictions  # there have to be some
         members = scope.members
-        return (members.cell(*wanted.cell) if wanted.cell else members.rows)[: wanted.limit]
+        found = members.cell(*wanted.cell) if wanted.cell else members.rows
+        return at_most(found, wanted.limit, run.study.info.seed)
     rows = np.array(wanted.rows, np.int64)
     if rows.min() < 0 or rows.max() >= len(run.study.labels):
         remedy = f"Rows go from 0 to {len(run.study.labels) - 1}."
         raise BadParameter("no such row", value=int(rows.max()), remedy=remedy)
-    return rows[scope.predictions.have(rows)][: wanted.limit]
+    return at_most(rows[scope.predictions.have(rows)], wanted.limit, run.study.info.seed)
 
 
 def _run_with_model(study: Study, name: str) -> Run:
@@ -270,7 +272,7 @@ def _samples(wanted: ExplainArguments) -> str:
     if wanted.rows:
         return counted(len(wanted.rows), "sample")
     where = f"{'a cell of ' if wanted.cell else ''}{'all samples' if wanted.split == 'all' else of_split(wanted.split)}"
-    return where if wanted.limit is None else f"the first {wanted.limit:,} of {where}"
+    return where if wanted.limit is None else f"{wanted.limit:,} of {where}"
 
 
 PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.run}", _check_predict, _predict)

@@ -76,10 +76,7 @@ def train_run(
             fingerprint=fingerprint(module, config.architecture, preprocess),
             parent=given.parent,
             training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
-            provenance={
-                "trained_by": f"second-look {__version__}",
-                "notes": [*notes, *_taken(preprocess, config, given)],
-            },
+            provenance={"trained_by": f"second-look {__version__}", "notes": notes},
             seconds=result.seconds,
         )
         with study.new_run(name, info) as run:

@@ -45,6 +45,12 @@ def order_by(scores: NDArray, *, descending: bool) -> NDArray[np.int64]:
     return np.argsort(keys, kind="stable")
 
 
+def at_most(rows: NDArray[np.int64], limit: int | None, seed: int) -> NDArray[np.int64]:
+    """All rows, or where there is a limit so many of them, drawn by the seed: the same every time, and among those of
+    a larger limit."""
+    return rows if limit is None else drawn(rows, limit, seed)
+
+
 def drawn(rows: NDArray[np.int64], count: int, seed: int | np.random.Generator) -> NDArray[np.int64]:
     """At most `count` of the rows, drawn by the seed (or by what it has become), ascending."""
     return np.sort(np.random.default_rng(seed).permutation(np.array(rows))[:count])  # numpy copies no empty array

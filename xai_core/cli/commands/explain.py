@@ -21,7 +21,16 @@ from xai_core.cli.command import (
     settings_argument,
     study_argument,
 )
-from xai_core.cli.samples import every_sample, for_a_job, samples_arguments, scope_of, target_argument, target_of
+from xai_core.cli.samples import (
+    about_samples,
+    counted_samples,
+    for_a_job,
+    limited,
+    samples_arguments,
+    scope_of,
+    target_argument,
+    target_of,
+)
 
 if TYPE_CHECKING:
     from xai_core.pipeline.explain import Request
@@ -53,7 +62,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.pipeline.load import Bench
     from xai_core.pipeline.steps import noted
 
-    rows = every_sample(scope_of(run, args), args)[: args.limit]
+    scope = scope_of(run, args)
+    rows = limited(scope, args)
     request = Request(run, rows.tolist(), target, methods, args.weights)
     bench = Bench(in_force(args).device)
     check_methods(bench, request)
@@ -62,7 +72,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         for done, total in noted(explain_steps(bench, request), len(rows), unread):
             progress(done, total, "maps")
             cancel.check()
-    about = {"study": run.study.name, "run": run.name, "samples": len(rows)}
+    about = {"study": run.study.name, "run": run.name} | about_samples(scope, rows)
     told = {"left_out": left_out.as_json(unread), "methods_left_out": without}
     return about | {"methods": _states(request, target)} | told
 
@@ -94,7 +104,7 @@ def _states(request: Request, target: str) -> dict[str, dict[str, Any]]:
 def _show(result: dict[str, Any]) -> str:
     from xai_core.answers.reasons import reason_lines
 
-    lines = [f"{result['run']}: maps of {result['samples']} {'sample' if result['samples'] == 1 else 'samples'}"]
+    lines = [f"{result['run']}: maps of {counted_samples(result)}"]
     width = max(len(key) for key in result["methods"])
     for key, state in result["methods"].items():
         refused = f", {state['refused']} refused" if state["refused"] else ""

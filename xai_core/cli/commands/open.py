@@ -9,7 +9,6 @@ from xai_core.cli.command import Command, count, device_argument, path, port, st
 from xai_core.cli.commands import import_run, new, predict, serve
 from xai_core.errors import BadInput, BadParameter
 from xai_core.settings import load as load_settings
-from xai_core.types import SPLITS
 
 if TYPE_CHECKING:
     from xai_core.store.run import Run
@@ -45,7 +44,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         run = _imported(args, study)
         result |= {"runs": study.runs(), "run": run.name}
         if run.info.fingerprint:
-            asked = argparse.Namespace(**vars(args) | {"splits": list(SPLITS), "background": False})
+            asked = argparse.Namespace(**vars(args) | {"splits": list(predict.ORDER), "background": False})
             result["predictions"] = _step(predict.COMMAND, asked)["splits"]
     return result if args.no_serve else result | serve.serve([study.path], settings)
 

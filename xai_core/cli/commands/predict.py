@@ -21,12 +21,15 @@ from xai_core.cli.command import (
 from xai_core.errors import BadParameter
 from xai_core.types import SPLITS
 
+ORDER = ("test", "validation", "train")
+"""Of the splits: a limit takes from the first, which accuracies are quoted from."""
+
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
     parser.add_argument(
-        "--splits", type=some, default="test,validation,train", metavar="A,B", help="default: test,validation,train"
+        "--splits", type=some, default=",".join(ORDER), metavar="A,B", help=f"default: {','.join(ORDER)}"
     )
     parser.add_argument(
         "--limit", type=count, metavar="N", help="only N of them, the first split's first, drawn by the study's seed"

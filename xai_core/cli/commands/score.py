@@ -20,7 +20,16 @@ from xai_core.cli.command import (
     some,
     study_argument,
 )
-from xai_core.cli.samples import for_a_job, samples_arguments, scope_of, some_samples, target_argument, target_of
+from xai_core.cli.samples import (
+    about_samples,
+    counted_samples,
+    for_a_job,
+    samples_arguments,
+    scope_of,
+    some_samples,
+    target_argument,
+    target_of,
+)
 from xai_core.types import TARGET_SPECS
 from xai_core.words import NO_NUMBER, reading
 
@@ -49,7 +58,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.pipeline.score import ScoreRequest, score_steps
     from xai_core.pipeline.steps import noted
 
-    rows = some_samples(scope_of(run, args), args)
+    scope = scope_of(run, args)
+    rows = some_samples(scope, args)
     request = ScoreRequest(run, rows.tolist(), target, methods, metrics)
     bench = Bench(in_force(args).device)
     unread: dict[str, str] = {}
@@ -61,7 +71,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "study": run.study.name,
         "run": run.name,
-        "samples": len(rows),
+        **about_samples(scope, rows),
         "target": target if target in TARGET_SPECS else run.study.class_names[int(target)],
         "seed": run.study.info.seed,
         "scores": [as_json(summary) for summary in found],
@@ -75,8 +85,7 @@ def _about(card: Any) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> str:
-    samples = f"{result['samples']:,} {'sample' if result['samples'] == 1 else 'samples'}"
-    lines = [f"{result['run']}: heatmaps of {samples}, target {result['target']}"]
+    lines = [f"{result['run']}: heatmaps of {counted_samples(result)}, target {result['target']}"]
     width = max(len("method"), *(len(each["method"]) for each in result["scores"]))
     for key, card in result["cards"].items():
         lines += ["", f"{card['title']} ({card['reading']})"]
