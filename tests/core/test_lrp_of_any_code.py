@@ -64,7 +64,7 @@ def by_softmax(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 def by_einsum(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     scores = torch.einsum("bhid,bhjd->bhij", query * query.shape[-1] ** -0.5, key)
-    return torch.einsum("bhij,bhjd->bhid", F.dropout(F.softmax(scores, dim=-1), 0.1, False), value)
+    return torch.einsum("bhij,bhjd->bhid", F.dropout(F.softmax(scores, dim=-1).to(value.dtype), 0.1, False), value)
 
 
 def by_decisions(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -17,7 +17,17 @@ HARMLESS = frozenset(
         *(torch.chunk, torch.split, torch.squeeze, F.max_pool2d, torch.max_pool2d, operator.getitem, getattr),
         *("flatten", "reshape", "view", "permute", "transpose", "unsqueeze", "squeeze", "chunk", "split", "expand"),
         *("contiguous", "size", "dim", operator.eq, torch._assert, torch.roll, "roll", torch.unbind, "unbind"),
-        *("unflatten", "swapaxes", "movedim", torch.swapaxes, torch.movedim, torch.unflatten, "narrow", torch.narrow),
+        *(
+            "unflatten",
+            "swapaxes",
+            "movedim",
+            "to",
+            torch.swapaxes,
+            torch.movedim,
+            torch.unflatten,
+            "narrow",
+            torch.narrow,
+        ),
         *(torch.select, "select"),
     }
 )
