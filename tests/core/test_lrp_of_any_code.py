@@ -279,3 +279,42 @@ def test_copies_of_the_border_hand_back_to_what_they_copy(pads: nn.Module) -> No
 def test_padding_with_something_is_refused_as_such() -> None:
     with pytest.raises(NotApplicable, match=r"no rule for a part of this model: padding with 0\.5"):
         run(wrap(Padded(nn.ConstantPad2d(1, 0.5))))
+
+
+class Pyramid(nn.Module):
+    """A coarse grid, enlarged, beside the fine one."""
+
+    def __init__(self, enlarge: Callable[[Tensor], Tensor] | nn.Module) -> None:
+        super().__init__()
+        self.first, self.second, self.enlarge = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 8, 3, 1, 1), enlarge
+        self.third, self.head = nn.Conv2d(8, 8, 3, 1, 1), nn.Linear(8, CLASSES, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = torch.relu(self.first(x))
+        coarse = torch.relu(self.second(F.max_pool2d(fine, 2)))
+        return self.head(torch.relu(self.third(fine + self.enlarge(coarse))).mean((2, 3)))
+
+
+def repeated(x: Tensor) -> Tensor:
+    return x.unsqueeze(-1).unsqueeze(-3).expand(-1, -1, -1, 2, -1, 2).reshape(x.shape[0], 8, 16, 12)
+
+
+@pytest.mark.parametrize("key", ["lrp", "deeplift"])
+@pytest.mark.parametrize("enlarge", [nn.Upsample(scale_factor=2), lambda x: F.interpolate(x, scale_factor=2)])
+def test_places_that_are_repeated_have_the_maps_of_their_repetition(
+    key: str, enlarge: Callable[[Tensor], Tensor] | nn.Module
+) -> None:
+    torch.manual_seed(0)
+    known, resized = Pyramid(repeated), Pyramid(enlarge)
+    resized.load_state_dict(known.state_dict())
+    same(run(wrap(resized), key), run(wrap(known), key))
+
+
+def test_a_smooth_enlargement_is_a_mean_and_one_with_negative_weights_is_refused() -> None:
+    torch.manual_seed(0)
+    smooth = Pyramid(
+        lambda x: F.interpolate(x, x.shape[2] * 2 if x.shape[2] == x.shape[3] else (16, 12), mode="bilinear")
+    )
+    np.testing.assert_allclose(run(wrap(smooth)).diagnostics["conservation"], 1, atol=0.01)
+    with pytest.raises(NotApplicable, match=r"\(Upsample\)"):
+        run(wrap(Pyramid(nn.Upsample(scale_factor=2, mode="bicubic"))))

@@ -16,12 +16,13 @@ from torch import Tensor, fx, nn
 
 from xai_core.explainers.engine.calls import LINEAR, is_constant, is_number, only_moves, tensors_of
 from xai_core.explainers.engine.lrp_rules import HandBack, Source
-from xai_core.explainers.engine.rewrite import Addition, Mean, WithConstant, module_of
+from xai_core.explainers.engine.rewrite import Addition, WithConstant, module_of
+from xai_core.explainers.engine.weighted_calls import Mean, Resized
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
-LAYERS = (nn.Linear, nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean, Addition, WithConstant)
+LAYERS = (nn.Linear, nn.Conv2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean, Resized, Addition, WithConstant)
 SCALES = (operator.mul, operator.truediv, torch.mul, torch.div, "mul", "div")
 PARTS = (torch.chunk, torch.split, torch.unbind, "chunk", "split", "unbind")
 MAXIMA = (F.max_pool2d, torch.max_pool2d)

@@ -20,7 +20,6 @@ from xai_core.explainers.engine.lrp_attention import Attention, HeldFixed, held_
 from xai_core.explainers.engine.rewrite import (
     OTHER_METHOD,
     Addition,
-    Mean,
     WithConstant,
     as_modules,
     fold_batch_norm,
@@ -30,6 +29,7 @@ from xai_core.explainers.engine.rewrite import (
     same_logits,
     tidy,
 )
+from xai_core.explainers.engine.weighted_calls import Mean, Resized
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -39,7 +39,7 @@ RuleOf = Callable[[nn.Module], rules.Rule]
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
 ACTIVATIONS = (*RECTIFIERS, nn.LeakyReLU, nn.ELU)
-AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean)
+AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean, Resized)
 MAXIMA = (nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 """Their gradient hands everything to the largest input, as it should."""
 

@@ -23,7 +23,7 @@ from xai_core.explainers.engine.calls import is_constant, is_number, name_of, te
 from xai_core.explainers.engine.output import checked_logits
 from xai_core.explainers.engine.plain_weights import with_plain_weights
 from xai_core.explainers.engine.recorded import recorded
-from xai_core.explainers.engine.weighted_calls import fold_zero_padding, layer_for, paddings_as_calls
+from xai_core.explainers.engine.weighted_calls import Mean, Resized, fold_zero_padding, layer_for, paddings_as_calls
 from xai_core.models.wrappers import computing, hides_layers, is_quantised
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ ARITHMETIC: dict[Any, Callable[[Any, Any], Any]] = {
     **dict.fromkeys(SUBTRACTIONS, operator.sub),
 }
 MEANS = (torch.mean, "mean")
+RESIZING = ("nearest", "nearest-exact", "bilinear", "area")
+"""Means of few places; bicubic is none: some of its weights are negative."""
 DROPOUTS = (F.dropout, F.dropout2d, "stochastic_depth")
 IDLE_IN_EVAL = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
@@ -93,18 +95,6 @@ class WithConstant(nn.Module):
         """The tensor, changed."""
         (other,) = constants or (self.number,)
         return self.function(other, x) if self.second else self.function(x, other)
-
-
-class Mean(nn.Module):
-    """The mean over some axes, as a module."""
-
-    def __init__(self, axes: tuple[int, ...], *, keeps: bool) -> None:
-        super().__init__()
-        self.axes, self.keeps = axes, keeps
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The mean."""
-        return x.mean(self.axes, self.keeps)
 
 
 def as_modules(module: nn.Module, run: tuple[int, ...] = ()) -> fx.GraphModule:
@@ -290,6 +280,8 @@ def _module_for(node: fx.Node) -> nn.Module | None:
         return pooling(*node.args[1:], **node.kwargs)
     if target in MEANS and _mean_dimensions(node) in ({2, 3}, {-1, -2}):
         return nn.AdaptiveAvgPool2d(1)
+    if target is F.interpolate and len(node.all_input_nodes) == 1 and _resizing(node) in RESIZING:
+        return Resized(node.args[1:], dict(node.kwargs))
     axes = [axis for axis in _mean_dimensions(node) if isinstance(axis, int) and axis] if target in MEANS else []
     if axes and len(axes) == len(_mean_dimensions(node)):
         return Mean(tuple(axes), keeps=_keeps_dimensions(node))
@@ -311,6 +303,10 @@ def _is_fixed(part: Any) -> bool:
     return isinstance(part, (int, float)) or (isinstance(part, fx.Node) and is_constant(part))
 
 
+def _resizing(node: fx.Node) -> object:
+    return node.kwargs.get("mode", node.args[3] if len(node.args) > 3 else "nearest")
+
+
 def _mean_dimensions(node: fx.Node) -> set[object]:
     found = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else ())
     return set(found) if isinstance(found, (tuple, list)) else {found}
@@ -325,6 +321,9 @@ def _without_idle_modules(model: fx.GraphModule) -> None:
         module = module_of(model, node)
         if isinstance(module, IDLE_IN_EVAL):
             replace(model, node, node.args[0])
+        elif isinstance(module, nn.Upsample) and module.mode in RESIZING:
+            options = {"size": module.size, "scale_factor": module.scale_factor, "mode": module.mode}
+            model.set_submodule(str(node.target), Resized((), options | {"align_corners": module.align_corners}))
         elif isinstance(module, nn.Flatten):
             with model.graph.inserting_after(node):
                 new = model.graph.call_function(torch.flatten, (node.args[0], module.start_dim, module.end_dim))

@@ -23,7 +23,6 @@ from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.calls import unruled_call
 from xai_core.explainers.engine.rewrite import (
     Addition,
-    Mean,
     WithConstant,
     as_modules,
     insert,
@@ -31,7 +30,7 @@ from xai_core.explainers.engine.rewrite import (
     same_logits,
     tidy,
 )
-from xai_core.explainers.engine.weighted_calls import PaddedConv2d
+from xai_core.explainers.engine.weighted_calls import Mean, PaddedConv2d, Resized
 
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
@@ -39,7 +38,8 @@ if TYPE_CHECKING:
 MAX_POOLINGS = (F.max_pool2d, torch.max_pool2d)
 POOLING_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-LINEAR = (nn.Conv2d, PaddedConv2d, nn.Linear, *NORMS, nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean, Addition, WithConstant)
+AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, Mean, Resized)
+LINEAR = (nn.Conv2d, PaddedConv2d, nn.Linear, *NORMS, *AVERAGES, Addition, WithConstant)
 """Linear, or a constant added to it, in eval mode: their gradient is their rule."""
 RESCALED = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Softplus, nn.Sigmoid, nn.Tanh, nn.MaxPool2d)
 """Captum has the rescale rule of these."""

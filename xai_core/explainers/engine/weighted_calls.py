@@ -41,6 +41,30 @@ class PaddedConv2d(nn.Conv2d):
         return super().forward(F.pad(x, self.border))
 
 
+class Mean(nn.Module):
+    """The mean over some axes, as a module."""
+
+    def __init__(self, axes: tuple[int, ...], *, keeps: bool) -> None:
+        super().__init__()
+        self.axes, self.keeps = axes, keeps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean."""
+        return x.mean(self.axes, self.keeps)
+
+
+class Resized(nn.Module):
+    """`F.interpolate` with fixed arguments, which is linear, as a module."""
+
+    def __init__(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        super().__init__()
+        self.arguments, self.options = arguments, options
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The larger or smaller grid."""
+        return F.interpolate(x, *self.arguments, **self.options)
+
+
 def layer_for(model: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     """The layer that a call with constant weights is; None for other calls."""
     names = CALLS.get(node.target)
