@@ -24,8 +24,8 @@ from xai_core.errors import BadParameter
 from xai_core.explainers.base import EXPLAINERS, CamParams
 from xai_core.params import specs
 from xai_core.store.study import Study
-from xai_core.triage.ordering import drawn
 from xai_core.training.config import TrainParams
+from xai_core.triage.ordering import drawn
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
 Capture = pytest.CaptureFixture[str]
