@@ -25,6 +25,7 @@ from xai_core.explainers.base import EXPLAINERS, CamParams
 from xai_core.params import specs
 from xai_core.store.study import Study
 from xai_core.training.config import TrainParams
+from xai_core.triage.ordering import drawn
 
 pytestmark = pytest.mark.xdist_group("tiny-study")
 Capture = pytest.CaptureFixture[str]
@@ -74,7 +75,7 @@ def test_explain_says_why_maps_are_refused(study: Path, capsys: Capture) -> None
     run = Study.open(study).run("baseline")
     maps = run.maps("lrp", EXPLAINERS["lrp"].params(), create=True)
     assert maps is not None
-    rows = Study.open(study).rows("test")[:2]
+    rows = drawn(run.study.rows("test"), 2, run.study.info.seed)  # among the three that are drawn below
     keys = [target.key for target in run.targets(rows, "predicted")]
     maps.put(rows, keys, np.full((2, 1, 1), np.nan, np.float32), {}, ("it is zero",) * 2)
     words = ["explain", study, "--run", "baseline", "--methods", "lrp,edges", "--limit", "3"]
