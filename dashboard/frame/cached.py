@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.frame.context import Context
-from xai_core.answers import aggregate, data_card, on_object, runs, sanity
+from xai_core.answers import aggregate, data_card, groups, on_object, runs, sanity
 from xai_core.answers.maps import Column
 from xai_core.answers.scope import Scope
 from xai_core.errors import XaiError
@@ -51,12 +51,12 @@ def _measured(_scope: Scope, rows: NDArray, predicted: NDArray, confidence: NDAr
 
 
 @_cached
-def group_measures(maps: tuple[aggregate.Maps, aggregate.Maps, aggregate.Maps], seed: int) -> aggregate.Measures:
+def group_measures(maps: tuple[groups.Maps, groups.Maps, groups.Maps], seed: int) -> aggregate.Measures:
     """As `aggregate.measure`."""
     return aggregate.measure(maps, seed)
 
 
-def group_masks(scope: Scope, column: Column, spec: str, found: aggregate.Groups) -> tuple[on_object.OnObjects, ...]:
+def group_masks(scope: Scope, column: Column, spec: str, found: groups.Groups) -> tuple[on_object.OnObjects, ...]:
     """As `aggregate.on_masks`; anew where a mask was edited or a map has come."""
     rows = np.concatenate([group.rows for group in found])
     masked = scope.study.samples["has_mask"].to_numpy()[rows]
@@ -81,7 +81,7 @@ def _masks(
     _scope: Scope,
     _column: Column,
     _spec: str,
-    _found: aggregate.Groups,
+    _found: groups.Groups,
 ) -> tuple[on_object.OnObjects, ...]:
     return aggregate.on_masks(_scope, _column, _spec, _found)
 

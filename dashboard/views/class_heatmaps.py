@@ -14,7 +14,8 @@ from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.legend import look_choice
 from dashboard.widgets.one_method import one_method
 from dashboard.widgets.pending import ask, live
-from xai_core.answers.aggregate import aggregate, group_rows, interleaved
+from xai_core.answers.aggregate import aggregate
+from xai_core.answers.groups import group_rows, interleaved
 from xai_core.answers.maps import Column
 from xai_core.triage.confusion import Cell
 

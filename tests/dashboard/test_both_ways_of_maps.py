@@ -229,11 +229,11 @@ def test_with_nothing_to_explain_no_store_is_made(served: Services, capsys: Capt
 
 
 def test_commands_name_the_defaults_of_the_pages(capsys: Capture) -> None:
-    from xai_core.answers import aggregate, movement
+    from xai_core.answers import groups, movement
     from xai_core.answers import sanity as check
     from xai_core.cli.main import parser
 
-    defaults = {"aggregate": aggregate.LIMIT, "sanity": check.COUNT, "compare": movement.MEASURED_UP_TO}
+    defaults = {"aggregate": groups.LIMIT, "sanity": check.COUNT, "compare": movement.MEASURED_UP_TO}
     for name, number in defaults.items():
         with pytest.raises(SystemExit):
             parser().parse_args([name, "--help"])

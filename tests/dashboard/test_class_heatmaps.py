@@ -11,8 +11,9 @@ import pytest
 from dashboard.frame.context import Services
 from dashboard.heat.evidence import columns
 from tests.dashboard.pages import context, finish_all, opened, words, worker
-from xai_core.answers.aggregate import Aggregate, Group, Groups, aggregate, interleaved
+from xai_core.answers.aggregate import Aggregate, aggregate
 from xai_core.answers.confusion import confusions
+from xai_core.answers.groups import Group, Groups, interleaved
 from xai_core.explainers import EXPLAINERS
 from xai_core.triage.aggregates import pooled
 from xai_core.triage.groups import confusion_groups

@@ -38,7 +38,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    from xai_core.answers.aggregate import LIMIT, aggregate, group_rows, interleaved
+    from xai_core.answers.aggregate import aggregate
+    from xai_core.answers.groups import LIMIT, group_rows, interleaved
 
     run = open_run(args)
     scope = scope_of(run, args)
