@@ -107,6 +107,7 @@ BASES = {
     "list": [],
     "move": ["{study}", "--data", "{study}/../none"],
     "new": ["{tmp}/new", "--dataset", "image-folder", "--data", "{study}/../none"],
+    "open": ["{tmp}/new", "--data", "{study}/../none", "--arch", "small_cnn", "--no-serve"],
     "predict": ["{study}", "--run", "baseline"],
     "sanity": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
     "score": ["{study}", "--run", "baseline", "--methods", "edges", "--metrics", "sparseness", "--limit", "2"],
