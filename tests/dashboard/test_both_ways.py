@@ -88,9 +88,9 @@ def test_confusion(capsys: Capture) -> None:
 
 
 def test_the_matrix_rounds_shares_as_sentences_do() -> None:
-    """1 of 16 is 6.2 % in every sentence; a browser by itself would write 6.3 %."""
+    """1 of 16 is 6.3 % in every sentence, as a browser's tables have it."""
     counts = np.array([[15, 1], [0, 3]])
-    assert cells(counts).tolist() == [[0, 15, 938, 1000], [1, 1, 62, 250], [3, 3, 1000, 750]]
+    assert cells(counts).tolist() == [[0, 15, 938, 1000], [1, 1, 63, 250], [3, 3, 1000, 750]]
     assert f"{percent(1 / 16)} of the 16" in cell_facts(_members(counts), ("a", "b"), (0, 1)).sentence
 
 

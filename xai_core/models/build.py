@@ -229,18 +229,19 @@ def _of_own_code(
     if weights is not None:
         notes = load_into(module, read_weights(weights), name=spec)
     else:
+        plain_state(module)  # raises where a layer gets its weights with the first picture
         notes = [f"Weights as {spec} returns them."]
-        _check_same(module, built(code, spec, answer.outputs), spec)
     made = _assembled(module, answer, preprocess, spec, cam_layer, device)
     return replace(made, code=code, notes=tuple(notes))
 
 
-def _check_same(one: nn.Module, other: nn.Module, spec: str) -> None:
-    """Raise BadParameter where two models that a function returned differ: their weights are drawn, and not trained."""
-    states = plain_state(one), plain_state(other)
-    if states[0].keys() != states[1].keys() or any(not torch.equal(states[1][k], t) for k, t in states[0].items()):
-        remedy = "Give the file with its weights, or let the function load them."
-        raise BadParameter("the model needs --weights: its function draws others each time", value=spec, remedy=remedy)
+def check_trained(made: Classifier) -> None:
+    """Raise BadParameter where the function that returned a model gives other weights each time: they are drawn."""
+    assert made.code is not None
+    one, other = (plain_state(each) for each in (made.module, built(made.code, made.architecture, made.answer.outputs)))
+    if one.keys() != other.keys() or any(not torch.equal(other[key], value.cpu()) for key, value in one.items()):
+        value, remedy = made.architecture, "Give the file with its weights, or let the function load them."
+        raise BadParameter("the model needs --weights: its function draws others each time", value=value, remedy=remedy)
 
 
 def held(

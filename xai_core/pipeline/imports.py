@@ -12,7 +12,7 @@ import torch
 from xai_core import trust
 from xai_core.errors import BadParameter, NotFound
 from xai_core.models.architectures import ARCHITECTURES
-from xai_core.models.build import imported, make_preprocess
+from xai_core.models.build import check_trained, imported, make_preprocess
 from xai_core.models.classifier import Classifier
 from xai_core.models.grids import layout_of
 from xai_core.models.preprocess import Fit, Preprocess
@@ -104,6 +104,8 @@ def import_model(
         trusted=True,
         folder=place,
     )
+    if model.weights is None:
+        check_trained(made)
     if model.cam_layer is None and not made.cam_layer:
         made, layer_note = with_proposed_layer(made)
         said = [*said, layer_note]
