@@ -386,3 +386,24 @@ def test_magnetic_tile_masks(data_dir: Path) -> None:
     by_class = masked["label"].map(dict(enumerate(found.class_names))).value_counts().to_dict()
     assert by_class == {"MT_Blowhole": 115, "MT_Break": 85, "MT_Crack": 57, "MT_Fray": 32, "MT_Uneven": 98}
     assert len(found.samples) == 1344
+
+
+def test_pictures_are_decoded_as_a_models_loader_did(tmp_path: Path) -> None:
+    """Upright and of a size that fits a screen; or, to the pixel, what Pillow gives a loader that does neither."""
+    fill(tmp_path, cat=5, dog=5)
+    large = np.random.default_rng(3).integers(0, 256, (1100, 40, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(large).save(tmp_path / "cat" / "turned.jpg", exif=exif)
+    found = scan(tmp_path)
+    assert any("1 picture is turned as EXIF says (cat/turned.jpg)" in note for note in found.notes)
+    assert any("1 picture is larger than 1024 pixels" in note for note in found.notes)
+    (line,) = found.samples[found.samples["path"] == "cat/turned.jpg"].to_dict("records")
+    assert (line["width"], line["height"]) == (1024, 37)
+    params = ImageFolderParams(turn=False, largest_side=4096)
+    as_is = ImageFolder(tmp_path, params).scan(0)
+    (line,) = as_is.samples[as_is.samples["path"] == "cat/turned.jpg"].to_dict("records")
+    assert (line["width"], line["height"]) == (40, 1100)
+    assert not any("EXIF" in note or "larger" in note for note in as_is.notes)
+    with Image.open(tmp_path / "cat" / "turned.jpg") as plain:
+        np.testing.assert_array_equal(np.asarray(ImageFolder(tmp_path, params).picture(line)), np.asarray(plain))

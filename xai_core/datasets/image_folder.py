@@ -24,6 +24,9 @@ from xai_core.datasets.base import (
 from xai_core.datasets.class_list import named
 from xai_core.datasets.layout import Layout, arrange, groups, nested_notes
 from xai_core.datasets.look import (
+    LARGEST,
+    MOST_SIDE,
+    TURN,
     Looked,
     Wanted,
     file_inside,
@@ -41,6 +44,7 @@ from xai_core.datasets.walk import LeftOut, walk
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
 from xai_core.pictures import (
+    LARGEST_SIDE,
     GreyRange,
     fixed_range,
     full_range,
@@ -77,6 +81,8 @@ class ImageFolderParams:
     )
     black: float = param(0.0, help="grey value that becomes black, of pictures with more than 8 bits", later=True)
     white: float = param(0.0, help="grey value that becomes white; by default found, one for all pictures", later=True)
+    turn: bool = param(True, help=TURN, later=True)
+    largest_side: int = param(LARGEST_SIDE, help=LARGEST, low=64, high=MOST_SIDE, later=True)
 
 
 @dataset(
@@ -125,7 +131,7 @@ class ImageFolder:
             _require_training(samples, names)
         white, grey_notes = white_of(found.infos, self._params.black, self._params.white, "image-folder")
         notes = [*layout.notes, *nested_notes(layout), *masks.notes, *mask_notes(found), *left.notes()]
-        notes += [*grey_notes, *picture_notes(found.infos)]
+        notes += [*grey_notes, *picture_notes(found.infos, "image-folder")]
         if layout.trains:
             samples = self._make_splits(samples, layout, notes, seed, names)
         else:
@@ -147,7 +153,8 @@ class ImageFolder:
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""
-        return read_picture(file_inside(self._root, row["path"]), grey=self._grey(full_range))
+        path, params = file_inside(self._root, row["path"]), self._params
+        return read_picture(path, grey=self._grey(full_range), turn=params.turn, largest_side=params.largest_side)
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask, of all its files; None where there is no file. An empty one says that nothing is there."""
@@ -225,7 +232,8 @@ class ImageFolder:
             for label, name in enumerate(names)
             for member in sorted(layout.files.get((split, name), []), key=lambda member: member.path)
         ]
-        return look(self._root, wanted, masks.of, grey=self._grey(own_range), progress=progress)
+        turn, side, grey = self._params.turn, self._params.largest_side, self._grey(own_range)
+        return look(self._root, wanted, masks.of, grey=grey, turn=turn, largest_side=side, progress=progress)
 
     @cached_property
     def _masks_folder(self) -> Path | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from PIL import Image
 from xai_core.errors import BadInput
 from xai_core.lookalikes import BITS, near_pairs
 from xai_core.pictures import (
+    LARGEST_SIDE,
     SUFFIXES,
     WHITES,
     GreyRange,
@@ -34,6 +35,10 @@ from xai_core.types import SPLITS, Progress, Split, silent
 
 if TYPE_CHECKING:
     import pandas as pd
+
+TURN = "turn pictures as EXIF says; false for a model whose loader took them as they lie in the file"
+LARGEST, MOST_SIDE = "longer sides are reduced to so many pixels before anything else", 16384
+"""What the parameters of data sets of files say that are handed on to `decode_picture`."""
 
 _UNREAD = {
     "HEIC": (".heic", ".heif", ".hif"),
@@ -105,6 +110,8 @@ def look(
     masks: Mapping[str, Sequence[Path]],
     *,
     grey: GreyRange = own_range,
+    turn: bool = True,
+    largest_side: int = LARGEST_SIDE,
     progress: Progress = silent,
 ) -> Looked:
     """Hash and decode all pictures of a folder, several at once, in the order given.
@@ -112,20 +119,22 @@ def look(
     Args:
         masks: files of the masks of each picture, by its path.
         grey: the range of greys with more than 8 bits.
+        turn, largest_side: as of `decode_picture`.
 
     Raises:
         BadInput: not one of them can be read; the first reason is given.
     """
 
     def one_of(each: Wanted) -> Checked:
-        return _one(root, each, masks.get(each.path, ()), grey)
+        def inspect(stream: BinaryIO, name: str) -> PictureInfo:
+            return inspect_picture(stream, name, grey=grey, turn=turn, largest_side=largest_side)
+
+        return _one(root, each, masks.get(each.path, ()), inspect)
 
     found = Looked()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            for done, one in enumerate(
-                pool.map(lambda each: _one(root, each, masks.get(each.path, ()), grey), wanted), 1
-            ):
+            for done, one in enumerate(pool.map(one_of, wanted), 1):
                 found.add(one)
                 progress(done, len(wanted), "pictures")
         except BaseException:  # a cancelled scan does not wait for the pictures in the queue
@@ -137,14 +146,14 @@ def look(
     return found
 
 
-def _one(root: Path, wanted: Wanted, masks: Sequence[Path], grey: GreyRange) -> Checked:
+def _one(root: Path, wanted: Wanted, masks: Sequence[Path], inspect: Callable[[BinaryIO, str], PictureInfo]) -> Checked:
     path, relative = root / wanted.path, wanted.path
     row: dict[str, Any] = {"id": wanted.id, "split": wanted.split, "label": wanted.label, "path": relative, "index": -1}
     try:
         with open_picture(path) as stream:
             row["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
             stream.seek(0)
-            info = inspect_picture(stream, shown(path), grey=grey)
+            info = inspect(stream, shown(path))
     except BadInput as error:
         return Checked(None, problems=((relative, str(error)),))
     row |= {"width": info.size[0], "height": info.size[1], "has_mask": False}
@@ -230,11 +239,27 @@ def mask_notes(found: Looked) -> list[str]:
     return notes
 
 
-def picture_notes(infos: Mapping[str, PictureInfo]) -> list[str]:
-    """What is told of pictures that are nearly black or have several frames."""
+def picture_notes(infos: Mapping[str, PictureInfo], dataset: str) -> list[str]:
+    """What is told of pictures that are turned, reduced, nearly black, or have several frames.
+
+    `dataset` is the key whose parameters say otherwise.
+    """
+    turned = [path for path, info in infos.items() if info.turned]
+    reduced = [path for path, info in infos.items() if info.size != info.full_size]
     dark = [path for path, info in infos.items() if info.dark]
     many = [path for path, info in infos.items() if info.frames > 1]
     notes = []
+    if turned:
+        notes.append(
+            f"{counted(len(turned), 'picture is', 'pictures are')} turned as EXIF says ({listed(turned)}); if the "
+            f"model's loader did not, make the study with --set {dataset}.turn=false."
+        )
+    if reduced:
+        side = max(max(infos[path].size) for path in reduced)
+        notes.append(
+            f"{counted(len(reduced), 'picture is', 'pictures are')} larger than {side} pixels, and reduced to that "
+            f"({listed(reduced)}); --set {dataset}.largest_side takes more."
+        )
     if dark:
         notes.append(
             f"{counted(len(dark), 'colour picture is', 'colour pictures are')} nearly black: 16 bits, of which the "

@@ -26,6 +26,9 @@ from xai_core.datasets.columns import (
     refuse_labels,
 )
 from xai_core.datasets.look import (
+    LARGEST,
+    MOST_SIDE,
+    TURN,
     Wanted,
     file_inside,
     hashes_of,
@@ -42,7 +45,7 @@ from xai_core.datasets.table_files import Files
 from xai_core.datasets.walk import LeftOut
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
-from xai_core.pictures import GreyRange, fixed_range, full_range, own_range, read_picture
+from xai_core.pictures import LARGEST_SIDE, GreyRange, fixed_range, full_range, own_range, read_picture
 from xai_core.tables import Table, read_any_table
 from xai_core.text import comma_list, counted, listed, plain_name
 from xai_core.types import SPLITS, Card, Progress, Split, silent
@@ -73,6 +76,8 @@ class TableParams:
     test: float = param(0.15, help="share split off for the test where no sample is for it", low=0.01, high=0.8)
     black: float = param(0.0, help="grey value that becomes black, of pictures with more than 8 bits")
     white: float = param(0.0, help="grey value that becomes white; by default found, one for all pictures")
+    turn: bool = param(True, help=TURN, later=True)
+    largest_side: int = param(LARGEST_SIDE, help=LARGEST, low=64, high=MOST_SIDE, later=True)
     table: str = param("", help="the table, where the data folder is another; found by looking")
 
 
@@ -140,13 +145,14 @@ class TableOfPictures:
         names, lines = labels.names, self._lines(labels, files, left, lost, notes)
         masks = self._masks_of(table, columns, files, lines, lost)
         wanted = [Wanted(line.id, line.split, line.label, line.path) for line in lines]
-        found = look(files.root, wanted, masks, grey=self._grey(own_range), progress=progress)
+        turn, side, grey = self._params.turn, self._params.largest_side, self._grey(own_range)
+        found = look(files.root, wanted, masks, grey=grey, turn=turn, largest_side=side, progress=progress)
         samples = sample_table({column: [row[column] for row in found.rows] for column in found.rows[0]})
         _require_training(samples, names)
         white, grey_notes = white_of(found.infos, self._params.black, self._params.white, KEY)
         rows = {line.path: line.row for line in lines}
         facts, fact_notes = fact_table(table, columns.facts, [rows[path] for path in samples["path"]])
-        notes += [*alike_notes(names), *mask_notes(found), *left.notes(), *grey_notes, *picture_notes(found.infos)]
+        notes += [*alike_notes(names), *mask_notes(found), *left.notes(), *grey_notes, *picture_notes(found.infos, KEY)]
         samples = self._make_splits(samples, notes, seed, names)
         notes += [] if (samples["split"] == "train").any() else [NO_TRAINING]
         notes += [*fact_notes, *_missing_notes(samples, names), *contradiction_notes(samples)]
@@ -169,7 +175,8 @@ class TableOfPictures:
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""
-        return read_picture(file_inside(self._given, row["path"]), grey=self._grey(full_range))
+        path, params = file_inside(self._given, row["path"]), self._params
+        return read_picture(path, grey=self._grey(full_range), turn=params.turn, largest_side=params.largest_side)
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask, of all its files; None where the table names none. An empty one says: nothing is there."""

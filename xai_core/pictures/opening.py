@@ -27,7 +27,7 @@ MAX_MEGAPIXELS = 150.0
 _LARGE_PIXELS = 32_000_000
 _one_large_at_a_time = threading.Lock()
 _PILLOW = re.compile(r"PIL\.")
-_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
+_ORIENTATION, _TURNED, _LYING = 0x0112, range(2, 9), (5, 6, 7, 8)
 _BITS, _BANDS, _SAMPLE_FORMAT = 258, 277, 339  # TIFF tags
 
 
@@ -124,6 +124,13 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
         if picture.getexif().get(_ORIENTATION) in _LYING:
             return picture.height, picture.width
     return picture.size
+
+
+def is_turned(picture: Image.Image) -> bool:
+    """Whether EXIF says that it lies otherwise in the file than it is to be seen."""
+    with suppress(Exception):  # damaged EXIF: the picture is as its pixels lie
+        return picture.getexif().get(_ORIENTATION) in _TURNED
+    return False
 
 
 def raw_mode(picture: Image.Image) -> str:

@@ -16,6 +16,7 @@ from xai_core.pictures.opening import (
     MAX_MEGAPIXELS,
     as_bad_input,
     frames_in,
+    is_turned,
     open_picture,
     opened,
     raw_mode,
@@ -41,6 +42,7 @@ class PictureInfo:
         floating: those values are floats.
         dark: colours of 16 bits that stay below a fourth of what 16 bits hold: most likely 8 to 14 bits were meant.
         frames: how many pictures the file holds; the first is read.
+        turned: EXIF turned or mirrored it.
         look: its perceptual hash, see `near`; b"" where nobody asked.
     """
 
@@ -51,6 +53,7 @@ class PictureInfo:
     dark: bool = False
     frames: int = 1
     look: bytes = b""
+    turned: bool = False
 
 
 def read_picture(
@@ -59,10 +62,11 @@ def read_picture(
     grey: GreyRange = own_range,
     max_megapixels: float = MAX_MEGAPIXELS,
     largest_side: int = LARGEST_SIDE,
+    turn: bool = True,
 ) -> Image.Image:
     """The picture in a file: see `decode_picture`."""
     with open_picture(path) as stream:
-        return decode_picture(stream, shown(path), grey=grey, max_megapixels=max_megapixels, largest_side=largest_side)
+        return _decoded(stream, shown(path), grey, max_megapixels, largest_side, turn)[0]
 
 
 def picture_info(
@@ -79,6 +83,7 @@ def decode_picture(
     grey: GreyRange = own_range,
     max_megapixels: float = MAX_MEGAPIXELS,
     largest_side: int = LARGEST_SIDE,
+    turn: bool = True,
 ) -> Image.Image:
     """The first frame of a picture, upright (EXIF), mode `RGB` or `L`, transparency laid on white.
 
@@ -90,17 +95,20 @@ def decode_picture(
         grey: the range of greys with more than 8 bits; by default that of the picture's own values.
         max_megapixels: larger pictures are refused before decoding.
         largest_side: longer sides are reduced to this many pixels, keeping the aspect ratio.
+        turn: as EXIF says; else the pixels as they lie in the file, which is how many loaders take them.
 
     Raises:
         BadInput: empty, of another format, damaged, cut short, too large, or with greys below 0, above 65535 or not
             finite (`fixed_range` cuts the first two off).
     """
-    return _decoded(stream, name, grey, max_megapixels, largest_side)[0]
+    return _decoded(stream, name, grey, max_megapixels, largest_side, turn)[0]
 
 
-def inspect_picture(stream: BinaryIO, name: str, *, grey: GreyRange = own_range) -> PictureInfo:
+def inspect_picture(
+    stream: BinaryIO, name: str, *, grey: GreyRange = own_range, largest_side: int = LARGEST_SIDE, turn: bool = True
+) -> PictureInfo:
     """What is known of a picture. Decodes everything, so that damage is found now; raises as `decode_picture`."""
-    picture, info = _decoded(stream, name, grey, MAX_MEGAPIXELS, LARGEST_SIDE)
+    picture, info = _decoded(stream, name, grey, MAX_MEGAPIXELS, largest_side, turn)
     stream.seek(0)
     return replace(info, frames=frames_in(stream), look=perceptual_hash(picture))
 
@@ -123,25 +131,27 @@ def holds_picture(path: Path) -> bool:
 
 
 def _decoded(
-    stream: BinaryIO, name: str, grey: GreyRange, max_megapixels: float, largest_side: int
+    stream: BinaryIO, name: str, grey: GreyRange, max_megapixels: float, largest_side: int, turn: bool
 ) -> tuple[Image.Image, PictureInfo]:
     with as_bad_input(name, max_megapixels):
         picture = opened(stream, name, max_megapixels)
         mode = raw_mode(picture)
         with room_for(picture):
-            full_size = upright_size(picture)
+            turn = turn or picture.format == "TIFF"  # which Pillow turns for everybody
+            full_size = upright_size(picture) if turn else picture.size
+            turned = turn and is_turned(picture)
             picture.draft(None, (largest_side, largest_side))
-            turned = upright(picture)
-            values = grey_values(turned)
-            dark = values is None and ";16" in mode and _brightest(turned) < 64
-            plain = _eight_bits(turned) if values is None else eight_bit_grey(turned, values, grey, name)
+            whole = upright(picture) if turn else picture
+            values = grey_values(whole)
+            dark = values is None and ";16" in mode and _brightest(whole) < 64
+            plain = _eight_bits(whole) if values is None else eight_bit_grey(whole, values, grey, name)
             plain.thumbnail((largest_side, largest_side))
             result = _on_white(plain).copy()
     result.info = {}
     if values is None:
-        return result, PictureInfo(result.size, full_size, dark=dark)
+        return result, PictureInfo(result.size, full_size, dark=dark, turned=turned)
     extent = float(values.min()), float(values.max())
-    return result, PictureInfo(result.size, full_size, extent, values.dtype.kind == "f")
+    return result, PictureInfo(result.size, full_size, extent, values.dtype.kind == "f", turned=turned)
 
 
 def _brightest(picture: Image.Image) -> int:
