@@ -44,7 +44,11 @@ function enlarge(box, opener, title, frame, lines) {
   const said = [...lines, box.querySelector(".said").textContent].filter(Boolean);
   dialog.replaceChildren(header, frame, legend, ...said.map((line) => element("p", "", line)));
   dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
-  dialog.onclose = () => { dialog.replaceChildren(); if (opener.isConnected) opener.focus(); };
+  dialog.onclose = () => { // told later: by then the next tile may be open
+    if (dialog.open) return;
+    dialog.replaceChildren();
+    if (opener.isConnected) opener.focus();
+  };
   dialog.showModal();
 }
 
