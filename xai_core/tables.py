@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_core.errors import BadInput, NotFound
-from xai_core.text import plain_name
+from xai_core.text import listed, plain_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,6 +43,14 @@ class Table:
     def places(self, column: str) -> list[int]:
         """Where the columns of this name are."""
         return [place for place, name in enumerate(self.columns) if name == plain_name(column)]
+
+    def place(self, column: str) -> int:
+        """Where the first column of this name is. Raises BadInput where there is none."""
+        found = self.places(column)
+        if not found:
+            remedy = f"The table has {listed(self.columns, 8)}."
+            raise BadInput("the table has no such column", value=column, remedy=remedy)
+        return found[0]
 
     def column(self, place: int) -> list[str]:
         """The cells of the column at a place."""

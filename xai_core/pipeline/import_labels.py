@@ -43,11 +43,7 @@ def label_place_of(table: Table, study: Study, id_place: int, asked: str | None)
         BadInput: no column of the name that is asked for.
     """
     if asked is not None:
-        found = table.places(asked)
-        if not found:
-            remedy = f"The table has {listed(table.columns, 8)}."
-            raise BadInput("the table has no such column", value=asked, remedy=remedy)
-        return found[0]
+        return table.place(asked)
     names = [plain_name(column) for column in table.columns]
     if {*study.class_names, *study.class_ids} & {name for place, name in enumerate(names) if place != id_place}:
         return None

@@ -90,11 +90,7 @@ def import_predictions(
 def _id_place(table: Table, study: Study, asked: str | None) -> int:
     """Where the ids are. A class may be called `id` as well: then the first such column holds them."""
     if asked is not None:
-        found = table.places(asked)
-        if not found:
-            remedy = f"The table has {listed(table.columns, 8)}."
-            raise BadInput("the table has no such column", value=asked, remedy=remedy)
-        return found[0]
+        return table.place(asked)
     classes = set(map(plain_name, (*study.class_names, *study.class_ids)))
     names = [column.casefold() for column in table.columns]
     for name in _ID_COLUMNS:
