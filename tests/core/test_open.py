@@ -96,6 +96,18 @@ def test_a_run_of_something_else_is_not_taken_for_it(here: Path, capsys: Capture
     assert "--run" in line
 
 
+def test_names_cannot_steer_the_terminal(here: Path, capsys: Capture) -> None:
+    for number in range(4):
+        folder = here / "odd" / f"a\x1b[2J{number % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (here / "photos" / "train" / "red" / f"00{number}.png").rename(folder / f"{number}.png")
+    (here / "odd" / "a\x1b[2J0" / "broken\x1b[2J.png").write_bytes(b"none")
+    xai("open", "mine", "--data", "odd", "--test-only", "--no-serve")
+    told = capsys.readouterr()
+    assert "\x1b[2J" not in told.out + told.err
+    assert "\\x1b[2J" in told.err
+
+
 def test_another_folder_or_none_is_told(here: Path, capsys: Capture) -> None:
     assert "no study is here, and no pictures" in fails(capsys, "open", "mine", "--no-serve")
     xai("open", "mine", "--data", "photos", "--no-serve")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from xai_core.errors import BadInput, BadParameter, NotFound, one_line
+from xai_core.errors import BadInput, BadParameter, NotFound, one_line, printable
 from xai_core.params import assignments
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
@@ -291,6 +291,15 @@ def cell(study: Study, args: argparse.Namespace) -> tuple[int, int] | None:
     if len(parts) != 2:
         raise BadParameter("not a cell", value=args.cell, remedy="Write TRUE:PREDICTED, or use --true and --predicted.")
     return class_index(study, parts[0]), class_index(study, parts[1])
+
+
+def all_printable(value: Any) -> Any:
+    """A command's result with every text as it may be shown; what `--json` gives stays exact."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {all_printable(key): all_printable(item) for key, item in value.items()}
+    return [all_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 class _Beside:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from xai_core import __version__
 from xai_core.cli import background, commands
-from xai_core.cli.command import Command, look_elsewhere
+from xai_core.cli.command import Command, all_printable, look_elsewhere
 from xai_core.errors import BadInput, BadParameter, Cancelled, XaiError, printable
 from xai_core.files import finite, state_folder, told
 
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             look_elsewhere(args)
             result = args.chosen.run(args)
         show = background.show if background.JOB in result else args.chosen.show
-        _print(json.dumps(finite(result), allow_nan=False) if args.json else show(_printable(result)))
+        _print(json.dumps(finite(result), allow_nan=False) if args.json else show(all_printable(result)))
     except BrokenPipeError:
         return UNREAD
     except (Cancelled, KeyboardInterrupt):
@@ -132,15 +132,6 @@ def _print(text: str) -> None:
 def _say(text: object) -> None:
     with contextlib.suppress(OSError):
         print(f"xai: {text}", file=sys.stderr, flush=True)
-
-
-def _printable(value: Any) -> Any:
-    """A command's result with every text as it may be shown; what `--json` gives stays exact."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, dict):
-        return {_printable(key): _printable(item) for key, item in value.items()}
-    return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _unexpected(error: Exception | SystemExit) -> int:

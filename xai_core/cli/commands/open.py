@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from xai_core.cli.command import Command, count, device_argument, path, port, study_argument
+from xai_core.cli.command import Command, all_printable, count, device_argument, path, port, study_argument
 from xai_core.cli.commands import import_run, new, predict, serve
 from xai_core.errors import BadInput, BadParameter
 from xai_core.settings import load as load_settings
@@ -80,7 +80,7 @@ def _imported(args: argparse.Namespace, study: Study) -> Run:
 def _step(command: Command, args: argparse.Namespace) -> dict[str, Any]:
     """Do what another command does, and tell what it tells, before the dashboard takes the terminal."""
     result = command.run(args)
-    print(command.show(result))
+    print(command.show(all_printable(result)))
     return result
 
 
