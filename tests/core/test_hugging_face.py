@@ -133,6 +133,18 @@ def test_a_folder_alone_is_enough_and_may_be_gone_later(study: Path, tmp_path: P
     assert all(state == {"stored": 1, "refused": 0} for state in explained["methods"].values())
 
 
+def test_a_folder_whose_weights_have_changed_is_another_model(study: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "vit"
+    model = write_folder(folder, "vit")
+    words = ["open", study, "--run", "again", "--arch", f"hf:{folder}", "--try-on", "0", "--limit", "1", "--no-serve"]
+    xai(*words)
+    xai(*words)  # the same, and so opened
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    model.save_pretrained(folder)
+    assert "was imported from another file" in fails(capsys, *words)
+
+
 def test_another_configuration_is_another_model(study: Path, tmp_path: Path) -> None:
     write_folder(tmp_path / "a", "vit")
     fingerprints = set()

@@ -125,7 +125,7 @@ def import_model(
         config=dict(model.config or {}),
         provenance={
             "imported_from": source,
-            KEPT: as_said(asked.weights, vars(asked)),
+            KEPT: as_said(model.weights, vars(asked)),
             "notes": list(filter(None, notes)),
         },
     )

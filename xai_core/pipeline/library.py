@@ -33,6 +33,16 @@ def as_the_library_says(study: Study, model: Model) -> tuple[Model, list[str]]:
     return (prepared, said) if model.classes is not None else _with_classes(study, prepared, said)
 
 
+def weights_of(model: Model) -> Path | None:
+    """The file of its weights: the one that was said, else that of a folder of transformers; None without any.
+
+    Raises NotFound for a folder without weights.
+    """
+    if model.weights is None and model.spec.startswith(HUGGING_FACE):
+        return hugging_face.weights_in(Path(model.spec.partition(":")[2]))
+    return model.weights
+
+
 def _of_folder(model: Model, folder: Path) -> Model:
     config = hugging_face.read_config(folder)
     builds = hugging_face.kept(config)
@@ -41,7 +51,7 @@ def _of_folder(model: Model, folder: Path) -> Model:
         model,
         spec=f"{HUGGING_FACE}{names[0]}",  # the folder may be gone tomorrow
         config=builds,
-        weights=model.weights or hugging_face.weights_in(folder),
+        weights=weights_of(model),
         classes=model.classes or hugging_face.class_names(config),
     )
 

@@ -161,13 +161,14 @@ def _model(args: argparse.Namespace, study: Study) -> Model:
 
 def check_same_import(args: argparse.Namespace, study: Study, run: Run) -> None:
     """Raise BadInput where the run was imported with other words, or from another file, than the command line says."""
+    from xai_core.pipeline.library import weights_of
     from xai_core.pipeline.said import as_said, check_same
 
     if args.predictions:
         check_same(run, as_said(args.predictions, _columns(args)))
     else:
         model = _model(args, study)
-        check_same(run, as_said(model.weights, vars(model)))
+        check_same(run, as_said(weights_of(model), vars(model)))
 
 
 def _classes(args: argparse.Namespace, study: Study) -> tuple[ClassName, ...] | None:
