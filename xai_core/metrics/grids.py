@@ -56,7 +56,7 @@ def positive(maps: Array, size: tuple[int, int]) -> Array:
     return _shares(evidence).astype(np.float32)
 
 
-def no_evidence(evidence: Array) -> tuple[str | None, ...]:
+def no_evidence(evidence: NDArray[np.floating[Any]]) -> tuple[str | None, ...]:
     """Why maps without any evidence for the target are not scored."""
     return tuple(None if each.any() else "no positive evidence" for each in evidence)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import magnitude, on_grid
+from xai_core.metrics.grids import magnitude, no_evidence, on_grid
 from xai_core.metrics.hiding import fill_param, filled, score_param, scores, unless
 from xai_core.params import param
 from xai_core.types import Card, Scores
@@ -71,9 +71,10 @@ def infidelity(given: MetricInput, params: InfidelityParams) -> Scores:
     rows = np.arange(count * (each + 1)) // (each + 1)
     found = scores(model, rows, pictures, params.score).reshape(count, each + 1)
     lost = found[:, :1] - found[:, 1:]
-    told = _sums(_evidence(given), corners, (tall, wide))
-    change = (lost**2).mean(axis=1)
-    reasons = tuple(None if each > 0 else "no patch changes the output" for each in change)
+    evidence = _evidence(given)
+    told, change = _sums(evidence, corners, (tall, wide)), (lost**2).mean(axis=1)
+    pairs = zip(no_evidence(evidence), change, strict=True)
+    reasons = tuple(reason or (None if each > 0 else "no patch changes the output") for reason, each in pairs)
     agreement, scale = (told * lost).mean(axis=1), (told**2).mean(axis=1) * change
     cosine = np.divide(agreement, np.sqrt(scale), out=np.zeros(count), where=scale > 0)
     values = 1 - np.maximum(cosine, 0).clip(max=1) ** 2
