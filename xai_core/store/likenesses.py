@@ -20,7 +20,10 @@ from xai_core.store.index import IndexedStore, Pair
 from xai_core.types import Array
 
 _HALF = np.dtype("<f2")
-_STATE = re.compile(r"(?P<target>[^~]+)~(?P<kind>random|repeat|other|run|labels)(?::(?P<about>[0-9a-f-]+))?(?:@(?P<seed>[0-9]+))?")
+_KINDS = ("random", "repeat", "other", "run", "labels")
+_STATE = re.compile(
+    rf"(?P<target>[^~]+)~(?P<kind>{'|'.join(_KINDS)})(?::(?P<about>[0-9a-f-]+))?(?:@(?P<seed>[0-9]{{1,19}}))?", re.ASCII
+)
 
 
 class State(NamedTuple):
@@ -30,8 +33,8 @@ class State(NamedTuple):
         kind: `random` (the map of a copy with random stages), `repeat` (the same model asked again with other seeds),
             `other` (its map of another picture), `run` (a run trained apart by the same recipe), `labels` (one trained
             on random labels).
-        about: of `random` the first and last random stage, `2-9`, from 0 at the input; of `other` that picture's row; of
-            runs the beginning of their fingerprint.
+        about: of `random` the first and last random stage, `2-9`, from 0 at the input; of `other` that picture's row;
+            of runs the beginning of their fingerprint.
         seed: of the random weights and of methods that draw; None where nothing is drawn.
     """
 
@@ -115,7 +118,8 @@ class LikenessStore(IndexedStore):
             StorageFull: no room; earlier lines are kept.
         """
         pairs, halves = self._pairs(rows, targets), np.ascontiguousarray(values, dtype=_HALF)
-        lines = [_Line(*pair, half.tobytes(), reason) for pair, half, reason in zip(pairs, halves, reasons, strict=True)]
+        each = zip(pairs, halves, reasons, strict=True)
+        lines = [_Line(*pair, half.tobytes(), reason) for pair, half, reason in each]
         with self._index() as index:
             index.execute("BEGIN IMMEDIATE")
             self._name(index, [(*lines[at], lines[at].checksum()) for at in self._fresh(index, pairs)])
