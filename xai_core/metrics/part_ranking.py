@@ -20,10 +20,11 @@ FEWEST = 3
         "Where in a part the evidence lies does not matter. Some pictures without a part are unlike any that the model "
         "was trained on.",
         paper="Hesse, Schaub-Meyer and Roth 2023, FunnyBirds: A Synthetic Vision Dataset for a Part-Based Analysis of "
-        "Explainable AI Methods, section 4.2 (single deletion)",
+        "Explainable AI Methods (the single deletion protocol)",
         needs=frozenset({"parts"}),
         cost=15.0,
         direction=1,
+        aspect="truth",
         unit="Spearman's rank correlation, −1…1; 0 by chance",
         scale_free=True,
     ),

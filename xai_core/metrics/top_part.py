@@ -18,10 +18,11 @@ from xai_core.types import Card, Scores
         blind_spot="One part goes at a time: parts that count only together, or stand in for each other, are not seen. "
         "All parts but the first. Large parts gather much evidence by chance: compare with random maps.",
         paper="Hesse, Schaub-Meyer and Roth 2023, FunnyBirds: A Synthetic Vision Dataset for a Part-Based Analysis of "
-        "Explainable AI Methods, section 4.2 (single deletion)",
+        "Explainable AI Methods (the single deletion protocol)",
         needs=frozenset({"parts"}),
         cost=15.0,
         direction=1,
+        aspect="truth",
         unit="share of samples, 0…1",
         scale_free=True,
     ),
