@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from tests.oracles.metrics import ORACLES, QUICK, Case
+from tests.oracles.metrics import ORACLES, QUICK, Case, parts_of
 from tests.oracles.models import wrap
 from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.output import weights_of
@@ -67,8 +67,8 @@ def given(count: int = 6, *, card: Card = SIGNED, shape: tuple[int, int] = (4, 6
         np.arange(count, dtype=np.int64),
         masks,
         np.ones(count, dtype=bool),
-        (),
-        ModelInput(classifier(), x, weights_of(classifier(), targets), again),
+        asked=ModelInput(classifier(), x, weights_of(classifier(), targets), again),
+        parts=[parts_of(mask) for mask in masks],
     )
 
 

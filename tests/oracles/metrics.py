@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
+from xai_core.metrics import SampleParts
 from xai_core.types import Target
 
 
@@ -284,6 +286,47 @@ def max_sensitivity(case: Case, params: Any) -> float:
     return float(max(drawn))
 
 
+def parts_of(mask: np.ndarray) -> SampleParts:
+    """Six fields of the input, each as important as the object covers it; of the middle it is not known."""
+    height, width = mask.shape
+    masks, importance = [], []
+    for top, left in product((0, height // 2), (0, width // 3, 2 * width // 3)):
+        field = np.zeros_like(mask)
+        field[top : top + height // 2, left : left + width // 3] = True
+        masks.append(field)
+        importance.append(float(mask[field].mean()) - 0.1)
+    middle = np.zeros_like(mask)
+    middle[height // 4 : height // 2, width // 4 : width // 2] = True
+    names = tuple(f"field {number}" for number in range(6))
+    return SampleParts((*names, "middle"), np.stack([*masks, middle]), np.array([*importance, np.nan]))
+
+
+def _on_parts(case: Case, params: Any) -> tuple[list[float], list[float]]:
+    """The evidence on each part whose importance is known, pixel by pixel; and the importances."""
+    parts, found = parts_of(case.mask), []
+    large = enlarged(case.one if case.signed else np.where(case.one > 0, case.one, 0), case.mask.shape)
+    for number in range(6):
+        values = [large[i, j] for i, j in np.argwhere(parts.masks[number])]
+        found.append(round(sum(values) / (len(values) if params.statistic == "mean" else 1), 9))
+    return found, parts.importance[:6].tolist()
+
+
+def part_ranking(case: Case, params: Any) -> float:
+    """Pearson's correlation of mean ranks."""
+    first, second = (
+        [sum(other < value for other in values) + 0.5 * sum(other == value for other in values) for value in values]
+        for values in _on_parts(case, params)
+    )
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def top_part(case: Case, params: Any) -> float:
+    """Of the first in the one, the share that is first in the other."""
+    evidence, importance = _on_parts(case, params)
+    first = [of for value, of in zip(evidence, importance, strict=True) if value == max(evidence)]
+    return first.count(max(importance)) / len(first)
+
+
 ORACLES: dict[str, Oracle] = {
     "average-drop": average_drop,
     "bbox": bbox,
@@ -297,7 +340,9 @@ ORACLES: dict[str, Oracle] = {
     "max-sensitivity": max_sensitivity,
     "pointing-game": pointing_game,
     "road": road,
+    "part-ranking": part_ranking,
     "sparseness": sparseness,
+    "top-part": top_part,
 }
 
 QUICK: dict[str, dict[str, Any]] = {

@@ -21,6 +21,8 @@ Float = NDArray[np.float64]
 
 SCORES = ("probability", "logit")
 FILLS = ("black", "mean", "blur")
+STEPS = 32
+"""Into which a picture is divided that is hidden step by step, where nobody says otherwise."""
 
 
 def fill_param(default: str) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.deletion import STEPS
 from xai_core.metrics.grids import no_evidence, positive, ranked
-from xai_core.metrics.hiding import area, fill_param, filled, hidden_step_by_step, score_param, unless
+from xai_core.metrics.hiding import STEPS, area, fill_param, filled, hidden_step_by_step, score_param, unless
 from xai_core.params import param
 from xai_core.types import Card, Scores
 
