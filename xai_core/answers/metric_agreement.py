@@ -15,6 +15,7 @@ from xai_core.text import counted
 from xai_core.triage.paired import Values, kendall, resampled_means
 from xai_core.types import Card
 
+_SHOWN = 3
 LEAST_METHODS = 3
 """Two methods have but one order to be in."""
 
@@ -56,8 +57,11 @@ class MetricPair:
             return f"{one} and {other}: one of them tells the {self.methods} methods not apart."
         bounds = f"95 % interval {_two(self.low)} to {_two(self.high)}, " if np.isfinite(self.low) else ""
         order = f"{one} and {other}: {_two(self.tau)} ({bounds}{counted(self.methods, 'method')})."
-        turned = [f"{one} prefers {first} to {second}, {other} the reverse." for first, second in self.reversed]
-        return " ".join([order, *turned])
+        if not self.reversed:
+            return order
+        pairs = "; ".join(f"{first} to {second}" for first, second in self.reversed[:_SHOWN])
+        more = f"; and {len(self.reversed) - _SHOWN} more" if len(self.reversed) > _SHOWN else ""
+        return f"{order} {one} prefers {pairs}{more}; {other} the reverse."
 
     def as_json(self) -> dict[str, Any]:
         """As JSON; null where there is no number."""

@@ -167,7 +167,9 @@ def _sentences(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
 def _lines(each: Mapping[str, Any], title: str, width: int) -> list[str]:
     interval = "" if each["low"] is None else f"{shown(each['low'])} to {shown(each['high'])}"
     rank = "control" if each["control"] else rank_words(each["rank"])
-    line = f"  {title:<{width}}  {shown(each['mean']):>7}  {interval:<18} {each['n']:>6}  {rank:<7} {each['not_scored']}"
+    line = (
+        f"  {title:<{width}}  {shown(each['mean']):>7}  {interval:<18} {each['n']:>6}  {rank:<7} {each['not_scored']}"
+    )
     line += f", {each['missing']} missing" if each["missing"] else ""
     line += "".join(f"  ({name.replace('_', ' ')} {shown(value)})" for name, value in each["beside"].items())
     return [line, *(f"  {'':<{width}}  {reason}" for reason in reason_lines(each["reasons"]))]

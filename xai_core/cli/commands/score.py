@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xai_core.cli import left_out
@@ -32,6 +32,8 @@ from xai_core.cli.samples import (
     target_of,
 )
 
+ALL = "all"
+
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
@@ -50,8 +52,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.answers.quality_choice import LIMIT, usable_metrics
 
     run = open_run(args)
-    of_methods = list(dict.fromkeys([*(args.methods or usable_methods(run)), *control_keys(run)]))
-    of_metrics = args.metrics or usable_metrics(run)
+    of_methods = list(dict.fromkeys([*(_named(args.methods) or usable_methods(run)), *control_keys(run)]))
+    of_metrics = _named(args.metrics) or usable_metrics(run)
     given = dict(settings(args, [*of_methods, *of_metrics]))
     methods, metrics = ([(key, given[key]) for key in keys] for keys in (of_methods, of_metrics))
     if args.limit is None and args.ids is None:
@@ -76,6 +78,11 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
             cancel.check()
     told = about_samples(scope, rows) | {"of": len(every), "left_out": left_out.as_json(unread)}
     return as_json(method_quality(scope, rows, target, methods, metrics)) | told
+
+
+def _named(keys: Sequence[str] | None) -> Sequence[str]:
+    """None of them for `all` that apply, as where none is named."""
+    return [] if keys is None or list(keys) == [ALL] else keys
 
 
 def _show(result: Mapping[str, Any]) -> str:
