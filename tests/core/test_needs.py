@@ -101,7 +101,7 @@ def study(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     def show(given: ExplainerInput, _params: NoParams) -> Explanation:
         assert given.masks is not None
         assert len(given.masks) == len(given.x)
-        return Explanation(given.masks.float().numpy())
+        return Explanation(given.masks.float().cpu().numpy())
 
     EXPLAINERS.keys()
     monkeypatch.setitem(EXPLAINERS._members, "toy", Explainer(NEEDS_MASK, NoParams, run=show))
