@@ -114,8 +114,8 @@ def sentences(found: MethodQuality) -> list[str]:
     said = same_maps(found)
     conflicts = [pair for pair in found.metrics_agree if pair.conflict]
     if conflicts:
-        pairs = counted(len(conflicts), "pair of metrics contradicts", "pairs of metrics contradict")
-        said.append(f"{pairs} each other: no one number says which method is good.")
+        pairs = counted(len(conflicts), "pair of metrics orders", "pairs of metrics order")
+        said.append(f"{pairs} some methods the other way round: no one number says which method is good.")
     return said
 
 
