@@ -150,7 +150,7 @@ def _rest(result: Mapping[str, Any]) -> dict[str, list[str]]:
     return {
         "Not better than a map that knows nothing of the model": behind,
         "Do the metrics agree? Kendall's rank correlation of the methods' means": _sentences(result["metrics_agree"]),
-        "Do the methods agree? Spearman's rank correlation of their maps": _sentences(result["methods_agree"]),
+        "Do the methods agree? Spearman's rank correlation of their maps": _of_methods(result),
         "Seconds per map": [f"{result['titles'][key]}: {seconds:.3g}" for key, seconds in known.items()],
         "Note": [*result["sentences"], RANKS_WHY, *([ONE_MAP_WHY] if any(_twins(result)) else [])],
     }
@@ -158,6 +158,13 @@ def _rest(result: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _twins(result: Mapping[str, Any]) -> list[bool]:
     return [each["same_map_as"] is not None for each in result["scores"]]
+
+
+def _of_methods(result: Mapping[str, Any]) -> list[str]:
+    """Two controls with each other say nothing of a method."""
+    of_control = {each["method"]: each["control"] for each in result["scores"]}
+    controls = {title for key, title in result["titles"].items() if of_control.get(key)}
+    return _sentences([pair for pair in result["methods_agree"] if not set(pair["methods"]) <= controls])
 
 
 def _sentences(pairs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from xai_core.answers.scope import Rows
 from xai_core.explainers import EXPLAINERS
 from xai_core.metrics import METRICS
 from xai_core.params import build
+from xai_core.store.files import Signature
 from xai_core.store.run import Run
-from xai_core.store.scores import STORED
+from xai_core.store.scores import STORED, ScoreStore, StoredScores
 from xai_core.types import Array, Card
 
 Named = tuple[str, Mapping[str, Any]]
@@ -79,8 +82,19 @@ def _scored(run: Run, rows: Rows, keys: Sequence[str], metric: Named, method: Na
     store = run.scores((metric[0], of_metric), (method[0], of_method), weights=weights)
     if store is None:
         return Scored(*cards, np.full(len(rows), np.nan), {}, len(rows), {})
-    stored = store.get(rows, keys)
+    stored = _stored(store, rows, keys)
     values = np.where(stored.state == STORED, stored.values, np.nan).astype(np.float64)
     reasons = counted_reasons(stored.reasons)
     missing = len(rows) - int(np.isfinite(values).sum()) - sum(reasons.values())
     return Scored(*cards, values, reasons, missing, stored.beside, stored.curves)
+
+
+def _stored(store: ScoreStore, rows: Rows, keys: Sequence[str]) -> StoredScores:
+    """Read anew only where something was stored since: a page asks for the same again at every click."""
+    now = store.signature
+    return store.get(rows, keys) if now is None else _kept(store.path, now, rows.tobytes(), tuple(keys))
+
+
+@lru_cache(maxsize=512)
+def _kept(path: Path, _: Signature, rows: bytes, keys: tuple[str, ...]) -> StoredScores:
+    return ScoreStore(path).get(np.frombuffer(rows, np.int64), keys)
