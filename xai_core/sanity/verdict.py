@@ -19,11 +19,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.triage.intervals import LEVEL
-
 Kind = Literal["passes", "fails", "undecided", "unchecked"]
 Why = Literal["few", "same", "noise", "ignores", "unclear", "stays", "changes"]
 
+LEVEL = 0.95
 LEAST, LEAST_SEEDS = 8, 2
 """Samples, and random models, below which nothing is said of a difference."""
 RESOLUTION = 0.001
@@ -101,8 +100,8 @@ def two_way(values: Values, level: float = LEVEL) -> Interval:
     """The mean of `(S, N)` values of samples under seeds, with its interval.
 
     Samples and seeds are both drawn, and both shared by many values. The variance is that of the pigeonhole bootstrap
-    (Owen 2007, The pigeonhole bootstrap): of the samples' means plus of the seeds' means, which is rather too large than
-    too small. Quantiles are Student's, with Satterthwaite's degrees of freedom: three seeds have too few resamples for
+    (Owen 2007, The pigeonhole bootstrap): of the samples' means plus of the seeds' means, which is rather too large
+    than too small. Quantiles are Student's, with Satterthwaite's degrees of freedom: three seeds have too few resamples for
     percentiles. Samples that lack a value under any seed are left out.
     """
     from scipy.stats import t
