@@ -51,6 +51,11 @@ NEEDS: Mapping[str, Need] = {
             "augmentations": "xai_core.pipeline.pictures:training_data",
         },
     ),
+    "parts": Need(
+        "the sample's parts on the model's input grid, and what the explained output loses without each: data that can "
+        "be drawn again",
+        {"metrics": "xai_core.pipeline.metric_inputs:Samples.given"},
+    ),
     "model": Need(
         "the classifier, its inputs, and a way to explain again",
         {"metrics": "xai_core.pipeline.metric_inputs:Samples.given"},

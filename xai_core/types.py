@@ -51,6 +51,12 @@ class CancelToken:
             raise Cancelled
 
 
+ASPECTS = ("truth", "localisation", "faithfulness", "robustness", "complexity", "randomisation")
+"""What a metric may ask of a map: does it rank parts as their true importance does; is it on the object; does hiding
+what it marks change the output; does it stay where the picture hardly changes; is it short; does it change with the
+weights."""
+
+
 @dataclass(frozen=True)
 class Card:
     """What a member of a family says of itself; menus, forms, flags, docs and contract tests read it.
@@ -70,6 +76,8 @@ class Card:
         unit: for metrics, what a value is and its range, in words: `share, 0…1`.
         scale_free: for metrics, whether a map times a positive number scores the same.
         curve: for metrics that give one, what its horizontal axis is in words, from 0 to 1; else "".
+        aspect: for metrics, which of ASPECTS they ask about.
+        control: for explainers, whether maps know nothing of the model: what a method must beat.
     """
 
     key: str
@@ -86,6 +94,8 @@ class Card:
     unit: str = ""
     scale_free: bool = False
     curve: str = ""
+    aspect: str = ""
+    control: bool = False
 
 
 _TARGET_KEY = re.compile(r"(0|[1-9][0-9]*)(?:-(0|[1-9][0-9]*))?(?:@(.+))?", re.ASCII | re.DOTALL)

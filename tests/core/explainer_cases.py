@@ -17,7 +17,7 @@ from xai_core.types import Explanation, Target
 
 TARGETS = [Target(0), Target(3), Target(1, 2), Target(4)]
 SEEDS = np.array([11, 12, 13, 2**40], np.int64)
-RUN_MODEL = [key for key in TABLE if EXPLAINERS[key].card.needs]
+RUN_MODEL = [key for key in TABLE if EXPLAINERS[key].card.needs - {"mask"}]
 
 
 def run(
@@ -28,9 +28,9 @@ def run(
     inputs = pictures(4, shape=shape) if x is None else x
     context = pictures(6, seed=9, shape=shape)
     methods = [(key, params or TABLE[key].params)]
-    (found,) = explain(
-        ExplainerInput(classifier, inputs[rows], TARGETS[rows], SEEDS[rows], background=context), methods
-    )
+    masks = torch.rand(len(inputs), *inputs.shape[2:], generator=torch.Generator().manual_seed(5)) > 0.5
+    given = ExplainerInput(classifier, inputs[rows], TARGETS[rows], SEEDS[rows], masks=masks[rows], background=context)
+    (found,) = explain(given, methods)
     return found
 
 

@@ -40,9 +40,8 @@ def test_five_thousand_explanations_do_not_grow_the_process() -> None:
         for number in range(wanted):
             if number % EVERY_MODEL == 0:
                 classifier = replace(model(Plain), fingerprint=str(next(fingerprints)))
-            explain(
-                ExplainerInput(classifier, x, [Target(number % 5)], np.array([number]), background=context), methods
-            )
+            target, seed = [Target(number % 5)], np.array([number])
+            explain(ExplainerInput(classifier, x, target, seed, masks=x[:, 0] > 0, background=context), methods)
 
     fingerprints = count()
     rounds(EVERY_MODEL)

@@ -137,10 +137,9 @@ def test_a_difference_is_the_difference_of_the_logits(key: str) -> None:
 def test_a_card_says_whether_the_class_matters(key: str) -> None:
     classifier, x = model(Plain), pictures(1).repeat(2, 1, 1, 1)
     context = pictures(6, seed=9)
-    (found,) = explain(
-        ExplainerInput(classifier, x, [Target(0), Target(3)], SEEDS[[1, 1]], background=context),
-        [(key, TABLE[key].params)],
-    )
+    targets, masks = [Target(0), Target(3)], x.mean(1) > 0
+    given = ExplainerInput(classifier, x, targets, SEEDS[[1, 1]], masks=masks, background=context)
+    (found,) = explain(given, [(key, TABLE[key].params)])
     same = np.allclose(found.maps[0], found.maps[1], atol=1e-6 * np.abs(found.maps).max())
     assert same != EXPLAINERS[key].card.class_specific
 

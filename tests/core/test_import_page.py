@@ -414,7 +414,7 @@ def test_a_model_comes_in_and_answers_as_its_owner_has_it(about: str, here: Path
     x = torch.rand(2, *made.input_shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         wanted = model.eval()(x)
-        torch.testing.assert_close(made.logits(x), wanted, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(made.logits(x.to(made.device)).cpu(), wanted, rtol=1e-4, atol=1e-5)
     assert main(["predict", "mine", "--run", "theirs", "--limit", "2"]) == 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.oracles.metrics import ORACLES
+from tests.oracles.metrics import ORACLES, parts_of
 from xai_core.errors import NotApplicable
 from xai_core.metrics import METRICS, Metric, MetricInput, score
 from xai_core.metrics.grids import on_grid, pooled
@@ -35,6 +35,7 @@ def given(count: int = 6, *, card: Card = SIGNED, shape: tuple[int, int] = (4, 6
         np.arange(count, dtype=np.int64),
         masks,
         np.ones(count, dtype=bool),
+        parts=[parts_of(mask) for mask in masks],
     )
 
 

@@ -21,6 +21,7 @@ from xai_core.answers.maps import columns
 from xai_core.errors import BadInput, LeftOut, NotApplicable
 from xai_core.explainers import EXPLAINERS, ExplainerInput, cam_method
 from xai_core.explainers.base import Explainer
+from xai_core.metrics import METRICS
 from xai_core.models.preprocess import Preprocess
 from xai_core.needs import NEEDS
 from xai_core.params import NoParams, build, specs
@@ -28,13 +29,13 @@ from xai_core.pipeline.explain import NO_MASK, Request, explain_steps
 from xai_core.pipeline.load import Bench
 from xai_core.registry import FAMILIES, family
 from xai_core.store.maps import MISSING, REFUSED, STORED
-from xai_core.store.obstacles import obstacle
+from xai_core.store.obstacles import obstacle, out_of_reach
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.types import Card, Explanation
 from xai_core.worker.server import Server
 
-ON_TRUST = {("explainers", "mask"), ("metrics", "model"), ("augmentations", "mask")}
+ON_TRUST = {("metrics", "model"), ("augmentations", "mask")}
 ON_TRUST |= {("losses", need) for need in ("mask", "cam_layer", "gradients")}
 """Provided for members to come; members made in tests need them (here, beside the metrics, and in guided training)."""
 
@@ -101,7 +102,7 @@ def study(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     def show(given: ExplainerInput, _params: NoParams) -> Explanation:
         assert given.masks is not None
         assert len(given.masks) == len(given.x)
-        return Explanation(given.masks.float().numpy())
+        return Explanation(given.masks.float().cpu().numpy())
 
     EXPLAINERS.keys()
     monkeypatch.setitem(EXPLAINERS._members, "toy", Explainer(NEEDS_MASK, NoParams, run=show))
@@ -221,3 +222,15 @@ def test_a_layer_that_is_asked_for_needs_no_declared_one(study: Study) -> None:
     assert obstacle(run, gradcam, gradcam.params(layer="features")) is None
     assert obstacle(run, smoothgrad) is None
     assert obstacle(run, smoothgrad, smoothgrad.params(method="gradcam")) == obstacle(run, gradcam)
+
+
+def test_pictures_that_cannot_be_drawn_again_have_no_truth(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("--run", "net", "--methods", "random", "--split", "test", "--metrics", "sparseness,part-ranking")
+    error = fails(capsys, "score", study.path, *asked)
+    assert error == (
+        "xai: the study's pictures cannot be drawn again without a part: colours. "
+        "Ranking of parts cannot do without: choose another metric."
+    )
+    assert out_of_reach(study, METRICS["part-ranking"]) is not None
+    assert out_of_reach(study, METRICS["sparseness"]) is None
+    assert study.run("net").maps("random", NoParams()) is None, "told before anything is computed"

@@ -67,10 +67,9 @@ def regions() -> Tensor:
 
 
 def given(rows: slice = slice(None)) -> ExplainerInput:
-    background = pictures(6, seed=9)
-    return ExplainerInput(
-        segmenter(), pictures(4)[rows], TARGETS[rows], SEEDS[rows], regions()[rows], background=background
-    )
+    masks, background = pictures(4).mean(1) > 0, pictures(6, seed=9)
+    few = (pictures(4)[rows], TARGETS[rows], SEEDS[rows], regions()[rows], masks[rows])
+    return ExplainerInput(segmenter(), *few, background=background)
 
 
 def by_hand(row: int) -> ExplainerInput:
@@ -128,8 +127,8 @@ def test_what_a_segmenter_answers_is_checked_as_a_classifiers_is() -> None:
 def test_several_regions_of_one_picture_share_it(key: str) -> None:
     one = pictures(1)
     rows = np.zeros(4, np.int64)
-    (shared,) = explain(replace(given(), x=one), [(key, None)], rows)
-    (apart,) = explain(replace(given(), x=one.repeat(4, 1, 1, 1)), [(key, None)])
+    (shared,) = explain(replace(given(), x=one, masks=None), [(key, None)], rows)
+    (apart,) = explain(replace(given(), x=one.repeat(4, 1, 1, 1), masks=None), [(key, None)])
     np.testing.assert_allclose(shared.maps, apart.maps, atol=1e-6)
 
 

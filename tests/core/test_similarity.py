@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import cosine
 from scipy.stats import pearsonr, spearmanr
 from skimage.metrics import structural_similarity
 
@@ -27,7 +28,23 @@ def unit(one: Array) -> Array:
     return (np.abs(one) - np.abs(one).min()) / np.ptp(np.abs(one))
 
 
+def hog_by_hand(one: Array) -> Array:
+    """Dalal and Triggs' descriptor, pixel by pixel, for maps of up to 31 pixels: cells of 2, blocks of 3, L2-Hys."""
+    high, wide = (length // 2 for length in one.shape)
+    cells = np.zeros((high, wide, 9))
+    for y, x in np.ndindex(high * 2, wide * 2):
+        down = one[y + 1, x] - one[y - 1, x] if 0 < y < one.shape[0] - 1 else 0.0
+        right = one[y, x + 1] - one[y, x - 1] if 0 < x < one.shape[1] - 1 else 0.0
+        angle = np.rad2deg(np.arctan2(down, right)) % 180
+        cells[y // 2, x // 2, int(angle // 20) % 9] += np.hypot(down, right) / 4
+    blocks = [cells[y : y + 3, x : x + 3].ravel() for y, x in np.ndindex(high - 2, wide - 2)]
+    clipped = [np.minimum(block / np.sqrt((block**2).sum() + 1e-10), 0.2) for block in blocks]
+    return np.concatenate([block / np.sqrt((block**2).sum() + 1e-10) for block in clipped])
+
+
 ORACLES = {
+    "cosine": lambda a, b: 1 - cosine(a.ravel(), b.ravel()),
+    "hog": lambda a, b: pearsonr(hog_by_hand(unit(a)), hog_by_hand(unit(b))).statistic,
     "spearman": lambda a, b: spearmanr(a.ravel(), b.ravel()).statistic,
     "spearman-absolute": lambda a, b: spearmanr(np.abs(a).ravel(), np.abs(b).ravel()).statistic,
     "pearson": lambda a, b: pearsonr(a.ravel(), b.ravel()).statistic,
@@ -92,6 +109,12 @@ def test_a_map_without_magnitude_to_compare(key: str) -> None:
 @pytest.mark.parametrize(("side", "defined"), [(2, False), (3, True), (4, True), (8, True)])
 def test_ssim_of_small_maps(side: int, defined: bool) -> None:
     found = compare("ssim", maps(1, 3, side, side + 1), maps(2, 3, side, side + 1))
+    assert np.isfinite(found).all() == defined
+
+
+@pytest.mark.parametrize(("side", "defined"), [(3, False), (4, True), (7, True), (40, True)])
+def test_hog_of_small_and_large_maps(side: int, defined: bool) -> None:
+    found = compare("hog", maps(1, 3, side, side + 1), maps(2, 3, side, side + 1))
     assert np.isfinite(found).all() == defined
 
 

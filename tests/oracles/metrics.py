@@ -6,9 +6,12 @@ A new metric adds its entry here: what feeds the contract suite.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
+
+from xai_core.metrics import SampleParts
 
 Oracle = Callable[[np.ndarray, np.ndarray, bool, Any], float]
 """`(map (h,w), mask (H,W), whether zero is meaningful, params) -> value`."""
@@ -49,7 +52,55 @@ def sparseness(one: np.ndarray, _mask: np.ndarray, signed: bool, params: Any) ->
     return float(np.abs(flat[:, None] - flat[None]).mean() / (2 * flat.mean()))
 
 
+def parts_of(mask: np.ndarray) -> SampleParts:
+    """Six fields of the input, each as important as the object covers it; of the middle it is not known."""
+    height, width = mask.shape
+    masks, importance = [], []
+    for top, left in product((0, height // 2), (0, width // 3, 2 * width // 3)):
+        field = np.zeros_like(mask)
+        field[top : top + height // 2, left : left + width // 3] = True
+        masks.append(field)
+        importance.append(float(mask[field].mean()) - 0.1)
+    middle = np.zeros_like(mask)
+    middle[height // 4 : height // 2, width // 4 : width // 2] = True
+    names = tuple(f"field {number}" for number in range(6))
+    return SampleParts((*names, "middle"), np.stack([*masks, middle]), np.array([*importance, np.nan]))
+
+
+def _on_parts(one: np.ndarray, mask: np.ndarray, signed: bool, params: Any) -> tuple[list[float], list[float]]:
+    """The evidence on each part whose importance is known, pixel by pixel; and the importances."""
+    parts, found = parts_of(mask), []
+    shown = one.astype(np.float64) if signed else np.where(one > 0, one, 0).astype(np.float64)
+    for number in range(6):
+        values = [
+            bilinear_at(
+                shown, (i + 0.5) * one.shape[0] / mask.shape[0] - 0.5, (j + 0.5) * one.shape[1] / mask.shape[1] - 0.5
+            )
+            for i, j in np.argwhere(parts.masks[number])
+        ]
+        found.append(round(sum(values) / (len(values) if params.statistic == "mean" else 1), 9))
+    return found, parts.importance[:6].tolist()
+
+
+def part_ranking(one: np.ndarray, mask: np.ndarray, signed: bool, params: Any) -> float:
+    """Pearson's correlation of mean ranks."""
+    first, second = (
+        [sum(other < value for other in values) + 0.5 * sum(other == value for other in values) for value in values]
+        for values in _on_parts(one, mask, signed, params)
+    )
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def top_part(one: np.ndarray, mask: np.ndarray, signed: bool, params: Any) -> float:
+    """Of the first in the one, the share that is first in the other."""
+    evidence, importance = _on_parts(one, mask, signed, params)
+    first = [of for value, of in zip(evidence, importance, strict=True) if value == max(evidence)]
+    return first.count(max(importance)) / len(first)
+
+
 ORACLES: dict[str, Oracle] = {
     "energy-pointing-game": energy_pointing_game,
+    "part-ranking": part_ranking,
     "sparseness": sparseness,
+    "top-part": top_part,
 }

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
+from xai_core.models.wrappers import placed
 
 
 class Plain(nn.Module):
@@ -111,7 +112,9 @@ def wrap(module: nn.Module, layer: str = "", *, shape: tuple[int, int, int] = SH
     preprocess = Preprocess(height, width, channels, (0.5,) * channels, (0.25,) * channels)
     names = tuple(f"class {index}" for index in range(CLASSES))
     restore = grid if isinstance(module, Tokens) else None
-    return Classifier(module.eval(), names, preprocess, "test", layer, name or f"unnamed-{next(UNNAMED)}", restore)
+    return Classifier(
+        placed(module, "cpu"), names, preprocess, "test", layer, name or f"unnamed-{next(UNNAMED)}", restore
+    )
 
 
 def model(kind: type[nn.Module], seed: int = 0) -> Classifier:

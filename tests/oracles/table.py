@@ -73,6 +73,8 @@ TABLE: dict[str, Row] = {
     "deeplift": Row(refused=dict.fromkeys(WITHOUT_RECTIFIERS, "no rule")),
     "guided_gradcam": Row(linear=False, refused=dict.fromkeys(WITHOUT_RECTIFIERS, "rectifiers")),
     "edges": Row(),
+    "centre": Row(),
+    "object": Row(),
     "random": Row(seeded=True),
 }
 

@@ -17,7 +17,7 @@ FAMILIES = ("From a layer that can be chosen", "From the whole model", "Controls
 
 def family(card: Card) -> str:
     """The one of `FAMILIES` that a method belongs to."""
-    if card.cost == 0:
+    if card.control:
         return FAMILIES[2]
     return FAMILIES[0] if "cam_layer" in card.needs else FAMILIES[1]
 

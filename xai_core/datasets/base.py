@@ -100,6 +100,31 @@ class HasMaskFiles(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a picture is made of, and the same picture without each part.
+
+    Attributes:
+        names: P of them.
+        masks: `(P, height, width)` bool, on the picture's pixels: where each is seen, and what goes with it.
+        without: of each part the pictures in which it is not there, as the sample's own would have been stored;
+            several where something must be in its place, which is another in each. None of what cannot go.
+    """
+
+    names: tuple[str, ...]
+    masks: NDArray[np.bool_]
+    without: Sequence[Sequence[Image.Image]]
+
+
+@runtime_checkable
+class HasParts(Protocol):
+    """A dataset that can show a sample again without a part of it, and all else the same."""
+
+    def parts(self, row: Mapping[str, Any]) -> Parts:
+        """The sample's parts. Raises BadInput where they cannot be shown."""
+        ...
+
+
 @runtime_checkable
 class RecognisesData(Protocol):
     """A dataset that knows its own data when it sees them, so that nobody has to name it; see `dataset_of`."""

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.archives import Packed
-from xai_core.datasets.base import SAMPLE_COLUMNS, Scan, dataset
+from xai_core.datasets.base import SAMPLE_COLUMNS, Parts, Scan, dataset
 from xai_core.demo.art import CLASSES
 from xai_core.demo.drawing import (
     MASKS,
@@ -26,9 +27,12 @@ from xai_core.demo.drawing import (
     RECORD,
     VERSION,
     GarmentParams,
+    as_read,
     draw_folder,
     mask_path,
     members,
+    named,
+    parts,
     picture_path,
 )
 from xai_core.errors import BadInput, StorageFull
@@ -38,6 +42,8 @@ from xai_core.pictures import decode_picture
 from xai_core.types import Card, Progress, Split, silent
 
 _LARGEST_RECORD = 2**20
+_SAME = 1.0
+"""Mean difference in grey levels below which two pictures are one: their camera's grain alone is more."""
 
 CARD = Card(
     key="garments",
@@ -103,6 +109,33 @@ class Garments:
         """The file that holds the mask: one for all, or its own."""
         return [self._masks.holder(mask_path(row["path"]))]
 
+    def parts(self, row: Mapping[str, Any]) -> Parts:
+        """The person's and the clothes' parts, each drawn away: see `xai_core.demo.art.parts`.
+
+        The pictures without a part are encoded and decoded as the sample was. Raises BadInput where the picture is not
+        the one that is drawn for its name: it was edited, or drawn by another version.
+        """
+        seed, version = self._drawn_with
+        try:
+            whole, without = parts(seed, *named(row["path"]), self._params)
+            same = version == VERSION and _alike(self.picture(row), as_read(whole))
+        except ValueError:
+            same = False
+        if not same:
+            remedy = "Only pictures as they were drawn can be drawn without a part."
+            raise BadInput("not the picture that is drawn for its name", value=row["path"], remedy=remedy)
+        return Parts(tuple(without), np.stack([whole.parts[name] for name in without]), list(without.values()))
+
+    @cached_property
+    def _drawn_with(self) -> tuple[int, int]:
+        """Seed and version. Raises BadInput where the record does not tell."""
+        try:
+            record = json.loads(read_plain(self._root / RECORD, _LARGEST_RECORD))
+            return int(record["seed"]), int(record["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            remedy = "Restore the file: without it nothing can be drawn again."
+            raise BadInput("damaged", value=f"{self._root.name}/{RECORD}", remedy=remedy) from None
+
     @staticmethod
     def _decoded(files: Packed, path: str) -> Image.Image:
         try:
@@ -153,3 +186,11 @@ class Garments:
                 raise StorageFull(what, value=self._root, remedy="Free some space.") from error
             what = "cannot write the drawn garments"
             raise BadInput(what, value=self._root, remedy=f"Name another folder ({error}).") from error
+
+
+def _alike(stored: Image.Image, drawn: Image.Image) -> bool:
+    """The same picture, if perhaps compressed by another build of the library."""
+    if stored.size != drawn.size:
+        return False
+    away = np.abs(np.asarray(stored.convert("RGB"), np.int16) - np.asarray(drawn, np.int16))
+    return bool(away.mean() < _SAME)

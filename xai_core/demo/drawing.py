@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.archives import write_archive
-from xai_core.demo.art import CLASSES, Chance, Drawing, draw
+from xai_core.demo.art import CLASSES, Chance, Change, Drawing, draw
+from xai_core.demo.art.canvas import BACKGROUND
+from xai_core.demo.art.parts import BODY
 from xai_core.params import as_dict, param
 from xai_core.types import SPLITS, Progress, Split
 
 VERSION = 1
 """Of how pictures are drawn: it is raised when the same arguments give other pixels."""
+
+OTHER_BACKGROUNDS = 3
+"""So many are put in a background's place, since one of them may be like it, or tell of something itself."""
 
 PICTURES, MASKS = "pictures.zip", "masks.zip"
 """The archives that hold the same files where they were packed."""
@@ -54,10 +59,33 @@ class GarmentParams:
         return {"Dress": self.tight_dresses, "Skirt": self.tight_skirts}.get(CLASSES[class_index], 0.0)
 
 
-def drawing(seed: int, split: Split, class_index: int, number: int, params: GarmentParams) -> Drawing:
-    """One picture as drawn, with its mask and framing. It depends on nothing but the arguments."""
+def drawing(
+    seed: int, split: Split, class_index: int, number: int, params: GarmentParams, change: Change | None = None
+) -> Drawing:
+    """One picture as drawn, with its masks and framing. It depends on nothing but the arguments."""
     chance = Chance(seed % 2**64, SPLITS.index(split), class_index, number)
-    return draw(chance, CLASSES[class_index], params.size, params.tight(class_index))
+    return draw(chance, CLASSES[class_index], params.size, params.tight(class_index), change)
+
+
+def parts(
+    seed: int, split: Split, class_index: int, number: int, params: GarmentParams
+) -> tuple[Drawing, dict[str, list[Image.Image]]]:
+    """One picture as drawn, and by part the pictures without it, as they are read from files; none without the body."""
+    where = (seed, split, class_index, number, params)
+    whole = drawing(*where)
+    return whole, {name: [as_read(drawing(*where, change)) for change in _without(name)] for name in whole.parts}
+
+
+def _without(name: str) -> list[Change]:
+    if name == BODY:
+        return []
+    return [Change(name, other) for other in range(1, 1 + (OTHER_BACKGROUNDS if name == BACKGROUND else 1))]
+
+
+def as_read(drawn: Drawing) -> Image.Image:
+    """The picture as it is read from the file that is written of it, mode RGB."""
+    with Image.open(io.BytesIO(encode(Image.fromarray(drawn.rgb)))) as picture:
+        return picture.convert("RGB")
 
 
 def render(
@@ -85,6 +113,17 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
 def picture_path(split: Split, class_index: int, number: int) -> str:
     """Where a picture lies in the data folder; also its sample id."""
     return f"{split}/{CLASSES[class_index].lower().replace(' ', '-')}/{number:04d}.jpg"
+
+
+def named(path: str) -> tuple[Split, int, int]:
+    """Split, class index and number of the picture of this path. Raises ValueError where it is none's."""
+    split, folder, name = path.split("/")
+    known = [(each, index) for each in SPLITS for index in range(len(CLASSES))]
+    place = next((at for at in known if picture_path(*at, 0).startswith(f"{split}/{folder}/")), None)
+    found = None if place is None else (*place, int(name.removesuffix(".jpg")))
+    if found is None or picture_path(*found) != path:
+        raise ValueError(f"no drawn picture is called {path}")
+    return found
 
 
 def mask_path(picture: str) -> str:

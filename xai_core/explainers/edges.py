@@ -17,6 +17,7 @@ from xai_core.types import Card, Explanation
         blind_spot="Says nothing of the model: it never runs it.",
         paper="Adebayo et al. 2018, Sanity Checks for Saliency Maps, section 5 (the control); Sobel's operator",
         class_specific=False,
+        control=True,
     )
 )
 def edges(given: ExplainerInput, _params: NoParams) -> Explanation:

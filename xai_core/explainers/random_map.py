@@ -17,6 +17,7 @@ from xai_core.types import Card, Explanation
         blind_spot="Says nothing of model or picture.",
         signed=True,
         class_specific=False,
+        control=True,
     )
 )
 def random_map(given: ExplainerInput, _params: NoParams) -> Explanation:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
 
+NO_PARTS = "what the sample is made of is not known"
+
+
 class Again(Protocol):
     """The method whose maps are scored, asked once more with the same parameters."""
 
@@ -60,6 +63,22 @@ class ModelInput:
 
 
 @dataclass(frozen=True, eq=False)
+class SampleParts:
+    """What a sample is made of, and what each part counts.
+
+    Attributes:
+        names: P of them.
+        masks: `(P, H, W)` bool, on the model's input grid. A part may hold another, which goes with it.
+        importance: `(P,)` float64: what the explained output loses when this part alone is drawn away, NaN where it
+            cannot be. Parts that stand in for each other each lose nothing.
+    """
+
+    names: tuple[str, ...]
+    masks: NDArray[np.bool_]
+    importance: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class MetricInput:
     """N maps and what is known of their samples. A metric reads what it uses and says so in its card's `needs`.
 
@@ -72,6 +91,7 @@ class MetricInput:
         has_mask: `(N,)` bool: an empty mask and none are two things.
         refusals: per map None, or why it must not be shown.
         asked: the model, where the card needs it.
+        parts: per map the sample's parts, or None where they are not known; () where the card needs none.
     """
 
     maps: Array
@@ -82,6 +102,7 @@ class MetricInput:
     has_mask: NDArray[np.bool_]
     refusals: Sequence[str | None] = ()
     asked: ModelInput | None = None
+    parts: Sequence[SampleParts | None] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -106,6 +127,7 @@ class MetricInput:
             self.has_mask[rows],
             [self.refusals[row] for row in rows] if self.refusals else (),
             self.asked.take(rows) if self.asked else None,
+            [self.parts[row] for row in rows] if self.parts else (),
         )
 
 
@@ -175,6 +197,9 @@ def _unfit(card: Card, given: MetricInput) -> list[str | None]:
     if "mask" in card.needs:
         pairs = zip(reasons, given.has_mask, given.masks, strict=True)
         reasons = [reason or _no_object(bool(has), mask) for reason, has, mask in pairs]
+    if "parts" in card.needs:
+        known = given.parts or (None,) * len(reasons)
+        reasons = [reason or (NO_PARTS if part is None else None) for reason, part in zip(reasons, known, strict=True)]
     return reasons
 
 

@@ -23,6 +23,7 @@ from xai_core.types import Card, Scores
         paper="Wang et al. 2020, Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks, "
         "section 4.3",
         needs=frozenset({"mask"}),
+        aspect="localisation",
         direction=1,
         unit="share, 0…1",
         scale_free=True,

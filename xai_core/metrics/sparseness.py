@@ -30,6 +30,7 @@ class SparsenessParams:
         "different resolution at one side.",
         paper="Chalasani et al. 2020, Concise Explanations of Neural Networks using Adversarial Training, section 3; "
         "Hurley and Rickard 2009, Comparing Measures of Sparsity, table I",
+        aspect="complexity",
         direction=1,
         unit="Gini index, 0 (everywhere alike) … 1 (one place alone)",
         scale_free=True,

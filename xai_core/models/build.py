@@ -27,7 +27,7 @@ from xai_core.models.probe import check_logits, logits_place
 from xai_core.models.resample import Interpolation
 from xai_core.models.user_code import user_code
 from xai_core.models.weights import fingerprint, load_into, plain_state, read_weights
-from xai_core.models.wrappers import Answering, buffers_kept, device_of, to_eval
+from xai_core.models.wrappers import Answering, buffers_kept, device_of, placed
 from xai_core.models.zoo import HUGGING_FACE, in_zoo, is_own_code, token_layer, zoo_module
 
 
@@ -273,7 +273,7 @@ def _assembled(
     device: torch.device | str,
 ) -> Classifier:
     """The model with all its outputs, each called by its number; it has no identity yet."""
-    to_eval(module.to(device))
+    placed(module, device)
     made = Classifier(module, tuple(map(str, range(answer.outputs))), preprocess, architecture, cam_layer, "")
     if cam_layer and isinstance(module, torch.jit.ScriptModule):
         remedy = "Give --cam-layer none, for pixel methods only, or let the function return the Python module."

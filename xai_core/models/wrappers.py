@@ -129,6 +129,30 @@ def eagerly(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def full_precision() -> Iterator[None]:
+    """Within, a GPU multiplies float32 as float32. By default cuDNN rounds factors to 10 bits (TF32) in convolutions.
+
+    What the same model says would differ by 1e-4 from the CPU's, which is more than some attributions amount to.
+    """
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        yield
+        return
+    switches: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul
+    try:
+        before = [each.allow_tf32 for each in switches]
+    except RuntimeError:  # somebody set torch's newer switches, beside which the older cannot be read: theirs stay
+        yield
+        return
+    try:
+        for each in switches:
+            each.allow_tf32 = False
+        yield
+    finally:
+        for each, allowed in zip(switches, before, strict=True):
+            each.allow_tf32 = allowed
+
+
+@contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Within: eval mode, and nothing compiled. After: every part in its own mode."""
     modes = [(part, part.training) for part in module.modules() if hasattr(part, "training")]
@@ -153,6 +177,19 @@ def buffers_kept(module: nn.Module) -> Iterator[None]:
             for buffer, value in before:
                 if buffer.shape == value.shape and not torch.equal(buffer, value):
                     buffer.copy_(value)
+
+
+def placed(module: nn.Module, device: torch.device | str) -> nn.Module:
+    """The module itself, on a device and in eval mode.
+
+    What DataParallel would share out between all GPUs there are runs where its weights are: elsewhere, the CPU of a
+    machine with a GPU included, it fails, and no hook would see whole batches.
+    """
+    module.to(device)
+    for part in module.modules():
+        if isinstance(part, nn.DataParallel):
+            part.device_ids = []  # as where there is no GPU: the module within is called as it is
+    return to_eval(module)
 
 
 def to_eval(module: nn.Module) -> nn.Module:

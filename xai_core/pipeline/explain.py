@@ -244,7 +244,7 @@ def _compute(
         as_input(classifier, list(pictures.values())),
         [targets[i] for i in places[fit]],
         seeds_of(study, rows[places[fit]]),
-        masks=torch.from_numpy(np.stack([masks[row] for row in pictures])) if masks else None,
+        masks=torch.from_numpy(np.stack([masks[row] for row in pictures])).to(classifier.device) if masks else None,
         background=background,
     )
     methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]

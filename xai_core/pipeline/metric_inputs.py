@@ -15,6 +15,7 @@ from xai_core.explainers.base import ExplainerInput
 from xai_core.metrics import MetricInput, ModelInput
 from xai_core.models.preprocess import Preprocess
 from xai_core.pipeline.load import seeds_of
+from xai_core.pipeline.parts import PartsFound, parts_of
 from xai_core.store.maps import StoredMaps
 from xai_core.types import Card, Explanation, Target
 
@@ -100,6 +101,19 @@ class Samples:
         return Masks(pixels, there, unread)
 
     @cached_property
+    def parts(self) -> PartsFound:
+        """Of all samples, with what each counts for its target. One that cannot be shown costs no other."""
+        from xai_core.explainers.engine.output import weights_of
+
+        classifier, x = self.model
+        return parts_of(self.run.study, classifier, x, weights_of(classifier, self.targets), self.rows)
+
+    def unread(self, needs: frozenset[str]) -> Mapping[int, str]:
+        """Why what a metric with these needs asks of a sample cannot be had, by place."""
+        masks: Mapping[int, str] = self.masks.unread if "mask" in needs else {}
+        return {**masks, **(self.parts.unread if "parts" in needs else {})}
+
+    @cached_property
     def model(self) -> tuple[Classifier, Tensor]:
         """The classifier, and the samples as its input."""
         from xai_core.pipeline.load import inputs
@@ -112,7 +126,15 @@ class Samples:
         masks = self.masks if "mask" in needs else self.no_masks
         asked = self._asked(method) if "model" in needs else None
         return MetricInput(
-            stored.maps, method.card, self.targets, self.seeds, masks.pixels, masks.there, stored.refusals, asked
+            stored.maps,
+            method.card,
+            self.targets,
+            self.seeds,
+            masks.pixels,
+            masks.there,
+            stored.refusals,
+            asked,
+            self.parts.parts if "parts" in needs else (),
         )
 
     def _asked(self, method: Method) -> ModelInput:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xai_core.errors import BadInput, StorageFull, XaiError
 from xai_core.models.classifier import Classifier
 from xai_core.models.user_code import user_code
+from xai_core.models.wrappers import full_precision
 from xai_core.pipeline.load import as_input, note, read
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -149,7 +150,7 @@ class _Work:
 
 def _probabilities(task: Task, classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     x = as_input(classifier, pixels)
-    with user_code(classifier.architecture, "fails", REPAIR), torch.no_grad():
+    with user_code(classifier.architecture, "fails", REPAIR), full_precision(), torch.no_grad():
         return task.probabilities(classifier.logits(x)).cpu().numpy()
 
 

@@ -24,6 +24,7 @@ from xai_core.pipeline.load import TRAINED, seed_of
 from xai_core.pipeline.metric_inputs import Method, Samples, input_size
 from xai_core.pipeline.steps import MOST_ROWS, first_size, next_size
 from xai_core.store.maps import MISSING, StoredMaps
+from xai_core.store.obstacles import out_of_reach
 from xai_core.store.run import Run
 from xai_core.store.scores import ScorePlace
 from xai_core.types import Scores, Target
@@ -160,6 +161,9 @@ def _method(key: str, values: Mapping[str, Any]) -> Method:
 
 def _pair(request: ScoreRequest, method: Method, key: str, values: Mapping[str, Any]) -> Pair:
     metric = METRICS[key]
+    if reason := out_of_reach(request.run.study, metric):
+        remedy = f"{metric.card.title} cannot do without: choose another metric."
+        raise NotApplicable(reason.rstrip("."), value=request.run.study.name, remedy=remedy)
     params: Any = build(metric.params, values)
     place = request.run.score_place(
         (key, params),
@@ -220,11 +224,11 @@ def _fill(bench: Bench, wanted: Wanted) -> Iterator[int]:
 
 
 def _scores(samples: Samples, pair: Pair, maps: StoredMaps, some: Rows) -> Scores:
-    """Of some of the samples, by their places. A mask that cannot be read is a reason of its own."""
+    """Of some of the samples, by their places. A mask or parts that cannot be had are a reason of their own."""
     needs = pair.metric.card.needs
     made = score(pair.metric, samples.given(pair.method, maps, needs).take(some), pair.params)
-    if "mask" not in needs or not samples.masks.unread:
+    unread = samples.unread(needs)
+    if not unread:
         return made
-    unread = samples.masks.unread
     reasons = tuple(unread.get(place, reason) for place, reason in zip(some.tolist(), made.reasons, strict=True))
     return Scores(made.values, reasons, made.curves, made.beside)

@@ -1,4 +1,4 @@
-"""Why a method cannot be used on a run: one answer for pages, commands and the worker."""
+"""Why a method cannot be used on a run, or a metric on a study: one answer for pages, commands and the worker."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from xai_core.errors import XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
+from xai_core.metrics.base import Metric
 from xai_core.params import build
 from xai_core.store.layers import convolutional_layers
 from xai_core.text import listed
 
 if TYPE_CHECKING:
     from xai_core.store.run import Run
+    from xai_core.store.study import Study
 
 NO_MODEL = "this run has predictions, but no model that could be explained."
 
@@ -24,6 +26,13 @@ def obstacle(run: Run | None, explainer: Explainer, params: Any = None) -> str |
     if run is None or not run.info.fingerprint:
         return NO_MODEL
     return next(iter(lacking(run, explainer, params).values()), None)
+
+
+def out_of_reach(study: Study, metric: Metric) -> str | None:
+    """Why a metric can score nothing of a study, in one sentence; None where it can."""
+    if "parts" in metric.card.needs and not study.has_parts:
+        return "the study's pictures cannot be drawn again without a part."
+    return None
 
 
 def with_a_layer(

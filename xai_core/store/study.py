@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xai_core.datasets.base import DATASETS, Dataset, Scan
+from xai_core.datasets.base import DATASETS, Dataset, HasParts, Parts, Scan
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.files import damaged
 from xai_core.params import build, digest
@@ -225,6 +225,17 @@ class Study:
         (sample,) = self.records([row])
         with self._pictures_there():
             return self._dataset.mask(sample) if sample["has_mask"] else None
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether a sample can be shown again without a part of it."""
+        return isinstance(self._dataset, HasParts)
+
+    def parts(self, row: int) -> Parts | None:
+        """A sample's parts and the pictures without each, or None where the data has none. Raises BadInput."""
+        (sample,) = self.records([row])
+        with self._pictures_there():
+            return self._dataset.parts(sample) if isinstance(self._dataset, HasParts) else None
 
     def mask_stamp(self, row: int) -> str:
         """What tells, without opening it, whether a sample's mask is as it was; "" where nothing does."""

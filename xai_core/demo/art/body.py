@@ -30,10 +30,12 @@ def paint_skin(canvas: Canvas, figure: Figure, alpha: Field, radius: float = 0.1
 def paint_legs(canvas: Canvas, figure: Figure, shoe: Colour, heels: bool) -> None:
     """Bare legs, the one behind first, with shoes."""
     for index in (1 - figure.front, figure.front):
-        leg = canvas.coverage(limb(figure.legs[index], LEG_WIDTHS), *_foot(figure, index))
-        canvas.cast(leg, 0.1, 0.3)
-        paint_skin(canvas, figure, leg)
-        paint_shoe(canvas, figure, index, shoe, heels)
+        with canvas.part("legs"):
+            leg = canvas.coverage(limb(figure.legs[index], LEG_WIDTHS), *_foot(figure, index))
+            canvas.cast(leg, 0.1, 0.3)
+            paint_skin(canvas, figure, leg)
+        with canvas.part("shoes"):
+            paint_shoe(canvas, figure, index, shoe, heels)
 
 
 def _foot(figure: Figure, index: int) -> tuple[Points, ...]:
@@ -92,7 +94,8 @@ def paint_head(canvas: Canvas, figure: Figure, style: str) -> None:
     fringe = spline(FRINGE * at(1.0 if figure.turn >= 0 else -1.0, 1.0) + at(x, y), closed=True)
     crown = [fringe] if style != "bun" else [fringe, ellipse(x, y - 0.66, 0.2, 0.18)]
     hair = canvas.coverage(*crown)
-    canvas.paint(hair, figure.hair, volume(canvas, hair, 0.12, 0.45))
+    with canvas.part("hair"):
+        canvas.paint(hair, figure.hair, volume(canvas, hair, 0.12, 0.45))
 
 
 def paint_back_hair(canvas: Canvas, figure: Figure, style: str) -> None:

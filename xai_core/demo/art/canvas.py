@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import numpy as np
@@ -17,21 +19,39 @@ Field = NDArray[np.float64]
 FINE = 4
 """Drawn pixels per picture pixel, in each direction."""
 
+BACKGROUND = "background"
+"""The part that is there before anything is painted."""
+
 
 class Canvas:
-    """A square picture seen through a camera, and the share of each pixel that the labelled garment covers.
+    """A square picture seen through a camera, and whose each pixel is.
+
+    What is painted within `part` is that part's. Of a part in `without` nothing is painted and no shadow falls, while
+    all that is drawn for it by chance is drawn: whatever else is painted stays the same.
 
     Attributes:
         rgb: `(size, size, 3)`, 0 … 1.
         owned: `(size, size)`, 0 … 1: coverage of what was painted with `owned=True` and not painted over.
+        shares: by part the same of what is its; together 1 everywhere.
         light: −1 where the light comes from the left, +1 from the right.
     """
 
-    def __init__(self, size: int, camera: Camera, light: int) -> None:
+    def __init__(self, size: int, camera: Camera, light: int, without: Collection[str] = ()) -> None:
         self.size, self.camera, self.light = size, camera, light
         self.rgb = np.ones((size, size, 3))
         self.owned = np.zeros((size, size))
+        self.shares = {BACKGROUND: np.ones((size, size))}
+        self._part, self._without = BACKGROUND, without
         self.x, self.y = camera.grid(size)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Within, what is painted is this part's."""
+        around, self._part = self._part, name
+        try:
+            yield
+        finally:
+            self._part = around
 
     @property
     def unit(self) -> float:
@@ -68,20 +88,36 @@ class Canvas:
 
     def paint(self, alpha: Field, colour: NDArray[np.float64], shade: Field | float = 1.0, owned: bool = False) -> None:
         """Lay colour `(3,)` or `(size, size, 3)` over the picture where `alpha` is, times `shade`."""
+        if self._part in self._without:
+            return
         box = self.box(alpha)
         part, cover = self.rgb[box], alpha[box][..., None]
         tone = (colour[box] if colour.ndim == 3 else colour) * np.broadcast_to(shade, alpha.shape)[box][..., None]
         part += cover * (tone - part)
         self.owned += alpha * ((1.0 if owned else 0.0) - self.owned)
+        self._take(alpha)
 
-    def tint(self, alpha: Field, colour: NDArray[np.float64]) -> None:
-        """Colour what is there without changing whose it is: seams, prints, buttons."""
+    def tint(self, alpha: Field, colour: NDArray[np.float64], takes: bool = False) -> None:
+        """Colour what is there: seams and buttons, which change nobody's share, or a print, which `takes` its own."""
+        if self._part in self._without:
+            return
         box = self.box(alpha)
         part = self.rgb[box]
         part += alpha[box][..., None] * (colour - part)
+        if takes:
+            self._take(alpha)
+
+    def _take(self, alpha: Field) -> None:
+        """What is covered is the part's that is painted now, and nobody else's."""
+        box = self.box(alpha)
+        for share in self.shares.values():
+            share[box] *= 1.0 - alpha[box]
+        self.shares.setdefault(self._part, np.zeros((self.size, self.size)))[box] += alpha[box]
 
     def darken(self, amount: Field) -> None:
         """Shadow: multiply the picture by 1 − amount."""
+        if self._part in self._without:
+            return
         self.rgb *= 1.0 - amount[..., None]
 
     def cast(self, alpha: Field, reach: float, strength: float) -> None:

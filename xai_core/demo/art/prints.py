@@ -149,7 +149,7 @@ def paint_print(canvas: Canvas, figure: Figure, chance: Chance, ground: Colour, 
     x, y, scale = 0.14 * figure.turn, chance.between(2.2, 2.42), chance.between(0.3, 0.44)
     if kind != "word":
         for shape, ink in chance.pick(PICTURES)(chance):
-            canvas.tint(canvas.coverage(figure.place(shape * scale + at(x, y))) * cloth, inks[ink])
+            canvas.tint(canvas.coverage(figure.place(shape * scale + at(x, y))) * cloth, inks[ink], takes=True)
     if kind == "picture":
         return
     below = y + 1.25 * scale if kind == "both" else y - 0.15
@@ -171,4 +171,4 @@ def _word(
         for stroke in LETTERS[letter]:
             path = points(stroke) * at(wide, high) + at(left + k * step, spot[1])
             total = np.maximum(total, canvas.line(figure.place(path), 0.2 * high))
-    canvas.tint(total * cloth, ink)
+    canvas.tint(total * cloth, ink, takes=True)

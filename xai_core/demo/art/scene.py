@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from xai_core.demo.art import palette
 from xai_core.demo.art.backgrounds import paint_background
 from xai_core.demo.art.body import paint_arm, paint_back_hair, paint_head, paint_legs, paint_torso
-from xai_core.demo.art.canvas import Canvas
+from xai_core.demo.art.canvas import BACKGROUND, Canvas
 from xai_core.demo.art.chance import Chance
 from xai_core.demo.art.cloth import Wear, band, button
 from xai_core.demo.art.fabrics import FLOWING, PANTS, SHORTS, TEES, Fabric, denim, draw_fabric, plain
@@ -18,6 +19,7 @@ from xai_core.demo.art.figure import Figure, draw_figure
 from xai_core.demo.art.framing import SHARES, frame
 from xai_core.demo.art.geometry import points
 from xai_core.demo.art.jackets import Jacket, draw_jacket, paint_jacket
+from xai_core.demo.art.parts import BODY, Change, visible
 from xai_core.demo.art.prints import paint_print
 from xai_core.demo.art.skirts import Skirt, draw_skirt, paint_skirt
 from xai_core.demo.art.tops import Top, draw_bodice, draw_plain_top, draw_tee, paint_sleeve, paint_top
@@ -57,25 +59,42 @@ class Drawing:
         rgb: `(size, size, 3)` uint8.
         mask: `(size, size)` bool, the labelled garment's visible pixels.
         framing: how it was framed.
+        parts: by part the pixels that are seen of it, see `visible`.
     """
 
     rgb: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     framing: str
+    parts: Mapping[str, NDArray[np.bool_]]
 
 
-def draw(chance: Chance, label: str, size: int, tight_share: float) -> Drawing:
-    """One picture of a garment of class `label`. `tight_share` of its class is framed tightly on purpose."""
+def draw(chance: Chance, label: str, size: int, tight_share: float, change: Change | None = None) -> Drawing:
+    """One picture of a garment of class `label`. `tight_share` of its class is framed tightly on purpose.
+
+    With a change it is the same picture drawn again, the same person, clothes, pose, camera, light and grain, but for
+    that. The figure's shadow on the floor stays, whatever part of it goes.
+    """
+    change = change or Change()
     figure = draw_figure(chance.branch(1), astride=label == "Shorts")
     framing = framing_of(chance, label, tight_share)
     # In a tight picture a sleeve that reaches past the strip would tell what only the strip may tell.
     outfit = draw_outfit(chance.branch(2), figure, label, longest_sleeve=0.6 if framing == "tight" else 2.0)
     view = chance.branch(3)
     camera = frame(view, framing, outfit.bottom.top, _hem(outfit.bottom), figure.stance.shifts[1])
-    canvas = Canvas(size, camera, view.side())
-    paint_background(canvas, chance.branch(4))
-    paint_person(canvas, figure, outfit, chance.branch(5))
-    return Drawing(_developed(canvas, chance.branch(6)), canvas.owned > 0.5, framing)
+    canvas = Canvas(size, camera, view.side(), change.gone)
+    place = chance.branch(4)
+    paint_background(canvas, place.branch(change.other) if change.without == BACKGROUND else place)
+    paint_person(canvas, figure, _without(outfit, change.without), chance.branch(5))
+    return Drawing(_developed(canvas, chance.branch(6)), canvas.owned > 0.5, framing, visible(canvas.shares))
+
+
+def _without(outfit: Outfit, part: str) -> Outfit:
+    """What is worn where a jacket or a belt is not: what people without one wear."""
+    if part == "jacket":
+        return replace(outfit, jacket=None)
+    if part == "belt" and outfit.belt is not None:
+        return replace(outfit, belt=_own_band(outfit.bottom_fabric))
+    return outfit
 
 
 def framing_of(chance: Chance, label: str, tight_share: float) -> str:
@@ -120,9 +139,13 @@ def _labelled_bottom(chance: Chance, figure: Figure, label: str, jeans: bool) ->
 def _belt(chance: Chance, fabric: Fabric) -> Belt:
     dark = palette.colour("1d1816")
     if chance.coin():
-        return Belt(palette.mix(fabric.ground, dark, 0.14), buckle=False)
+        return _own_band(fabric)
     belts = (palette.mix(fabric.ground, dark, 0.35), palette.colour("3b2a20"), dark, palette.cloth(chance))
     return Belt(chance.pick(belts), buckle=True)
+
+
+def _own_band(fabric: Fabric) -> Belt:
+    return Belt(palette.mix(fabric.ground, palette.colour("1d1816"), 0.14), buckle=False)
 
 
 def _plain_bottom(chance: Chance, figure: Figure, top: Fabric) -> tuple[Skirt | Trousers, Fabric]:
@@ -143,44 +166,61 @@ def paint_person(canvas: Canvas, figure: Figure, outfit: Outfit, chance: Chance)
     bottom = Wear(outfit.bottom_fabric, noise, outfit.label != "Graphic tee")
     jacket = outfit.jacket
     sleeves = (top, outfit.top) if jacket is None else (Wear(jacket.fabric, noise, False), jacket.cut)
-    paint_back_hair(canvas, figure, style)
+    of = "sleeves" if jacket is None else "jacket"
+    with canvas.part("hair"):
+        paint_back_hair(canvas, figure, style)
     if figure.behind:
-        _paint_arms(canvas, figure, *sleeves)
+        _paint_arms(canvas, figure, *sleeves, of)
     paint_legs(canvas, figure, shoe, chance.coin(0.5))
-    paint_torso(canvas, figure)
+    with canvas.part(BODY):
+        paint_torso(canvas, figure)
     if outfit.label == "Graphic tee":
         _paint_bottom(canvas, figure, bottom, outfit)
         _paint_tee(canvas, figure, top, outfit.top, chance)
     else:
-        paint_top(canvas, figure, top, outfit.top)
+        with canvas.part("top"):
+            paint_top(canvas, figure, top, outfit.top)
         _paint_bottom(canvas, figure, bottom, outfit)
     if jacket is not None:
-        paint_jacket(canvas, figure, sleeves[0], jacket)
-    _paint_arms_in_front(canvas, figure, *sleeves)
-    paint_head(canvas, figure, style)
+        with canvas.part("jacket"):
+            paint_jacket(canvas, figure, sleeves[0], jacket)
+    _paint_arms_in_front(canvas, figure, *sleeves, of)
+    with canvas.part("head"):
+        paint_head(canvas, figure, style)
 
 
-def _paint_arms(canvas: Canvas, figure: Figure, wear: Wear, top: Top) -> None:
+def _paint_arms(canvas: Canvas, figure: Figure, wear: Wear, top: Top, of: str) -> None:
+    """Both arms in sleeves that are a part of their own, or the jacket's."""
     for index in (0, 1):
-        paint_arm(canvas, figure, index)
-        paint_sleeve(canvas, figure, wear, top, index)
+        with canvas.part("arms"):
+            paint_arm(canvas, figure, index)
+        with canvas.part(of):
+            paint_sleeve(canvas, figure, wear, top, index)
 
 
-def _paint_arms_in_front(canvas: Canvas, figure: Figure, wear: Wear, top: Top) -> None:
+def _paint_arms_in_front(canvas: Canvas, figure: Figure, wear: Wear, top: Top, of: str) -> None:
     """The arms, or only the sleeves' upper parts where the arms are behind the back."""
     if not figure.behind:
-        _paint_arms(canvas, figure, wear, top)
+        _paint_arms(canvas, figure, wear, top, of)
         return
     for index in (0, 1):
-        paint_sleeve(canvas, figure, wear, top, index, end=0.8)
+        with canvas.part(of):
+            paint_sleeve(canvas, figure, wear, top, index, end=0.8)
 
 
 def _paint_tee(canvas: Canvas, figure: Figure, wear: Wear, top: Top, chance: Chance) -> None:
-    alpha = paint_top(canvas, figure, wear, top)
-    paint_print(canvas, figure, chance.branch(1), wear.fabric.ground, alpha)
+    with canvas.part("top"):
+        alpha = paint_top(canvas, figure, wear, top)
+    with canvas.part("print"):
+        paint_print(canvas, figure, chance.branch(1), wear.fabric.ground, alpha)
 
 
 def _paint_bottom(canvas: Canvas, figure: Figure, wear: Wear, outfit: Outfit) -> None:
+    with canvas.part("bottom"):
+        _paint_hanging(canvas, figure, wear, outfit)
+
+
+def _paint_hanging(canvas: Canvas, figure: Figure, wear: Wear, outfit: Outfit) -> None:
     if isinstance(outfit.bottom, Trousers):
         paint_trousers(canvas, figure, wear, outfit.bottom)
         return
@@ -191,10 +231,11 @@ def _paint_bottom(canvas: Canvas, figure: Figure, wear: Wear, outfit: Outfit) ->
     canvas.darken(0.22 * canvas.blurred(waistband, 0.05) * alpha)
     if outfit.belt is None:
         return
-    canvas.paint(waistband, outfit.belt.colour, 1.0, wear.owned)
-    if outfit.belt.buckle:
-        x, y = figure.place(points([[0.15 * figure.turn, skirt.top + 0.09]]))[0]
-        button(canvas, float(x), float(y), 0.06, palette.colour("c9a26b"))
+    with canvas.part("belt" if outfit.belt.buckle else "bottom"):
+        canvas.paint(waistband, outfit.belt.colour, 1.0, wear.owned)
+        if outfit.belt.buckle:
+            x, y = figure.place(points([[0.15 * figure.turn, skirt.top + 0.09]]))[0]
+            button(canvas, float(x), float(y), 0.06, palette.colour("c9a26b"))
 
 
 def _developed(canvas: Canvas, chance: Chance) -> NDArray[np.uint8]:

@@ -81,7 +81,7 @@ def untouched(classifier: Classifier) -> Iterator[None]:
     """
     import torch
 
-    from xai_core.models.wrappers import eagerly, to_eval
+    from xai_core.models.wrappers import eagerly, full_precision, to_eval
 
     module = classifier.module
     # Going through all modules is slow in Python, and shows beside a small model: so once.
@@ -102,7 +102,7 @@ def untouched(classifier: Classifier) -> Iterator[None]:
         for parameter in parameters.values():
             if parameter.requires_grad:
                 parameter.requires_grad_(False)
-        with eagerly(module), torch.enable_grad():
+        with eagerly(module), full_precision(), torch.enable_grad():
             yield
 
 
