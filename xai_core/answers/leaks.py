@@ -11,24 +11,39 @@ from numpy.typing import NDArray
 from xai_core.answers.lines import table
 from xai_core.answers.scope import Rows, Scope
 from xai_core.text import counted
-from xai_core.triage.intervals import wilson
+from xai_core.triage.quality import quality
 from xai_core.words import of_split, percent, percent_range
 
 ALL = "all"
 APART = "without identical"
 FAR = "without identical and nearly the same"
 SHARED = "only identical"
+HEADS = ("samples", "accuracy", "95 % interval", "balanced", "n")
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many of some samples are right: `n`, `accuracy` and its 95 % interval (Wilson); NaN where there is none."""
+    """How good a run is on some samples.
+
+    Attributes:
+        name: which they are; `n` how many.
+        accuracy, low, high: share of them that is right, and its 95 % interval (Wilson); NaN where there is none.
+        balanced_accuracy: mean recall over the classes that have samples.
+        by_class: how many of each class.
+    """
 
     name: str
     n: int
     accuracy: float
     low: float
     high: float
+    balanced_accuracy: float
+    by_class: tuple[int, ...]
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """Accuracy, its interval, balanced accuracy."""
+        return percent(self.accuracy), percent_range(self.low, self.high), percent(self.balanced_accuracy)
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,11 @@ class Leaks:
     shares: tuple[Share, ...]
 
     @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """A line for each of `shares`, as HEADS say."""
+        return [(one.name, *one.words, f"{one.n:,}") for one in self.shares]
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What was found, and what the accuracy of new pictures is then."""
         samples = of_split(self.scope.split)
@@ -59,7 +79,7 @@ class Leaks:
         whole, apart = self.shares[0], self.shares[1]
         said = [
             f"{counted(self.groups, 'group')} of identical pictures lie in more than one split; {self.identical:,} of "
-            f"{whole.n:,} {samples} are the same picture as one that the model was trained on or chosen by."
+            f"{whole.n:,} {samples} are the same picture as a sample of another split, and so not new to the model."
         ]
         said += [f"{self.near:,} more look nearly the same as one of another split."] * bool(self.near)
         if self.identical:
@@ -67,7 +87,14 @@ class Leaks:
                 f"Accuracy is {percent(whole.accuracy)} of {whole.n:,} with them and {percent(apart.accuracy)} "
                 f"({percent_range(apart.low, apart.high)}) of {apart.n:,} without."
             )
+            said.append(self._left())
         return tuple(said)
+
+    def _left(self) -> str:
+        """Which classes the samples without identical ones are of: another mixture has another accuracy."""
+        counts = zip(self.scope.names, self.shares[1].by_class, self.shares[0].by_class, strict=True)
+        left = ", ".join(f"{name} {some:,} of {every:,}" for name, some, every in counts)
+        return f"Left without them, by class: {left}."
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -82,12 +109,7 @@ class Leaks:
 
     def text(self) -> str:
         """For people."""
-        rows = [
-            (share.name, percent(share.accuracy), percent_range(share.low, share.high), f"{share.n:,}")
-            for share in self.shares
-        ]
-        heads = ("samples", "accuracy", "95 % interval", "n")
-        return "\n".join([table([heads, *rows], right=(1, 2, 3)), *self.sentences])
+        return "\n".join([table([HEADS, *self.rows], right=range(1, len(HEADS))), *self.sentences])
 
 
 def leaks(scope: Scope) -> Leaks:
@@ -115,6 +137,8 @@ def _shared(scope: Scope) -> Rows:
 
 
 def _share(scope: Scope, name: str, which: NDArray[np.bool_]) -> Share:
-    right = (scope.members.labels == scope.members.predicted)[which]
-    low, high = wilson(right.sum(), len(right))
-    return Share(name, len(right), float(right.mean()) if len(right) else float("nan"), float(low), float(high))
+    members, classes = scope.members, len(scope.names)
+    labels, predicted = members.labels[which], members.predicted[which]
+    good = quality(labels, predicted, np.full(len(labels), np.nan), classes)
+    by_class = tuple(np.bincount(labels, minlength=classes).tolist())
+    return Share(name, good.n, good.accuracy, good.low, good.high, good.balanced_accuracy, by_class)

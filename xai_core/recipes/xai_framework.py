@@ -196,8 +196,8 @@ def _stand_in(run: Run) -> list[str]:
     if run.info.architecture == PAPERS_NET:
         return []
     return [
-        f"The paper trains VGG-16. Here {run.info.architecture} stands in for it, which a CPU trains in minutes. With "
-        f"--init FILE, on a GPU, or with --architecture {PAPERS_NET} it is VGG-16."
+        f"The paper trains VGG-16. Here {run.info.architecture} stands in for it, which a CPU trains in minutes; "
+        f"--architecture {PAPERS_NET} trains the paper's."
     ]
 
 
@@ -225,11 +225,13 @@ def _imagenet_parts(asked: Asked) -> list[Part]:
     scope = Scope(study.run(imagenet.RUN), "test")
     three = _three(scope.run)
     groups = {"explained": np.array(imagenet.some(scope, ELEPHANTS, asked.params.pictures))}
-    found = [
-        parts.cases_part(scope, three, groups, [_seventh(scope.run)]),
-        parts.agreement_part(scope, three, groups),
+    maps = parts.cases_part(scope, three, groups, [_seventh(scope.run)])
+    alike = parts.agreement_part(scope, three, groups)
+    return [
+        imagenet.named_part(scope, ELEPHANTS),
+        replace(maps, title="ImageNet: maps"),
+        replace(alike, title="ImageNet: do the methods agree?"),
     ]
-    return [imagenet.named_part(scope, ELEPHANTS), *(replace(each, title=f"ImageNet: {each.title}") for each in found)]
 
 
 RECIPES.add(

@@ -80,7 +80,7 @@ def _followed(recipe: Recipe, asked: Asked, args: argparse.Namespace, settings: 
 
         write_page(args.markdown, recipe.card.key, recipe.card.title, report.markdown())
     page = str(args.markdown) if args.markdown else None
-    return {"steps": done, "report": report.as_json(), "text": report.text(), "page": page}
+    return {"steps": done, "report": report.as_json(), "lines": report.text().splitlines(), "page": page}
 
 
 def _show(result: dict[str, Any]) -> str:
@@ -91,7 +91,7 @@ def _show(result: dict[str, Any]) -> str:
         return "\n".join([f"{result['recipe']} into {result['study']}", *lines])
     lines = [f"  {step['title']}: {_state(step)}" for step in result["steps"]]
     last = [f"The tables are in {result['page']}"] if result["page"] else []
-    return "\n".join([*lines, "", result["text"], "", *last, f"Next: xai serve {result['study']}"])
+    return "\n".join([*lines, "", *result["lines"], "", *last, f"Next: xai serve {result['study']}"])
 
 
 def _state(step: dict[str, Any]) -> str:

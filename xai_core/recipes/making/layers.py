@@ -24,10 +24,11 @@ def _convolution(study: Path, name: str, fingerprint: str, number: int) -> tuple
     from torch import nn
 
     from xai_core.explainers.engine.layer_path import decides_alone
+    from xai_core.models.wrappers import asked
     from xai_core.pipeline.load import load_classifier
 
     classifier = load_classifier(Study.open(study).run(name), device="cpu")
-    found = [layer for layer, part in classifier.module.named_modules() if isinstance(part, nn.Conv2d)]
+    found = [layer for layer, part in asked(classifier.module).named_modules() if isinstance(part, nn.Conv2d)]
     if not found:
         return "", ""
     chosen = found[min(number, len(found)) - 1]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xai_core.answers.agreement import agreement
-from xai_core.answers.leaks import leaks
+from xai_core.answers.leaks import HEADS, leaks
 from xai_core.answers.maps import Column, params_of, target_keys
 from xai_core.answers.reasons import counted_reasons, reason_lines
 from xai_core.answers.runs import by_split
@@ -84,12 +84,8 @@ def accuracy_part(run: Run, paper: Sequence[tuple[str, float]], remarks: Sequenc
 def leak_part(scope: Scope) -> Part:
     """Accuracy with and without what other splits have, too."""
     found = leaks(scope)
-    rows = [
-        (share.name, percent(share.accuracy), percent_range(share.low, share.high), f"{share.n:,}")
-        for share in found.shares
-    ]
-    heads = (f"{SPLIT_WORDS[scope.split]} samples", "accuracy", "95 % interval", "n")
-    return Part("Pictures in two splits", heads, tuple(rows), found.sentences, found.as_json())
+    heads = (f"{SPLIT_WORDS[scope.split]} samples", *HEADS[1:])
+    return Part("Pictures in two splits", heads, tuple(found.rows), found.sentences, found.as_json())
 
 
 def cases_part(scope: Scope, methods: Methods, groups: Groups, remarks: Sequence[str] = ()) -> Part:

@@ -57,7 +57,7 @@ def steps(folder: Path, run: str, methods: str, metrics: str, samples: int) -> l
 
 def methods_of(run: Run, named: str) -> list[Named]:
     """The methods that can be used on the run, and the controls."""
-    controls = [each.card.key for each in EXPLAINERS if each.card.cost == 0]
+    controls = [each.card.key for each in EXPLAINERS if each.card.control]
     keys = dict.fromkeys([*comma_list(named), *controls])
     return [(key, {}) for key in keys if obstacle(run, EXPLAINERS[key]) is None]
 
