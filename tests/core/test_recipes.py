@@ -156,7 +156,7 @@ def test_shares_with_and_without_the_leak_by_hand(data: Path, tmp_path: Path, ca
     assert np.isnan(clean.shares[0].accuracy)
 
 
-@pytest.mark.parametrize("at", ["score small_cnn"])
+@pytest.mark.parametrize("at", ["explain small_cnn"])
 def test_what_was_stopped_goes_on(
     data: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
