@@ -88,7 +88,11 @@ def _sample_choice(context: Context) -> tuple[Samples, Cell | None]:
         if cell:
             sources = {"split": "Of the split", "cell": "Of the chosen cell"}
             chosen = st.segmented_control(
-                "Samples", list(sources), format_func=sources.__getitem__, default="split", key="quality.samples"
+                "Samples",
+                list(sources),
+                format_func=lambda key: plain(sources[key]),
+                default="split",
+                key="quality.samples",
             )
             source = chosen or "split"
         st.segmented_control(
