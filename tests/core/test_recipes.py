@@ -297,35 +297,12 @@ def test_the_recipe_of_the_how_to(data: Path, tmp_path: Path, capsys: Capture) -
 
 
 def test_explanation_quality_on_any_pictures(data: Path, tmp_path: Path, capsys: Capture) -> None:
-    words = [
-        "recipe",
-        "explanation-quality",
-        "--data",
-        data,
-        "--into",
-        tmp_path / "study",
-        "--architecture",
-        "small_cnn",
-    ]
-    words += [
-        "--size",
-        "32",
-        "--epochs",
-        "1",
-        "--samples",
-        "6",
-        "--methods",
-        "gradcam",
-        "--metrics",
-        "sparseness,increase",
-    ]
+    words = ["recipe", "explanation-quality", "--data", data, "--into", tmp_path / "study", "--size", "32"]
+    words += ["--architecture", "small_cnn", "--epochs", "1", "--samples", "6", "--methods", "gradcam"]
+    words += ["--metrics", "sparseness,increase"]
     found = xai_json(capsys, *words)
-    assert [step["step"] for step in found["steps"]][:4] == [
-        "new",
-        "train small_cnn",
-        "predict small_cnn",
-        "score small_cnn",
-    ]
+    names = [step["step"] for step in found["steps"]]
+    assert names[:4] == ["new", "train small_cnn", "predict small_cnn", "score small_cnn"]
     (table,) = [part for part in found["report"] if part["title"] == "Comparison of methods"]
     assert {row[0] for row in table["rows"]} >= {"Grad-CAM", "Edges (control)", "Random (control)"}
     assert "6 of 18 test samples" in table["said"][0]
