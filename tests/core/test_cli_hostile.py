@@ -110,6 +110,7 @@ BASES = {
     "open": ["{tmp}/new", "--data", "{study}/../none", "--arch", "small_cnn", "--no-serve"],
     "predict": ["{study}", "--run", "baseline"],
     "recipe": ["xai-framework"],
+    "recipe explanation-quality": ["--data", "{study}/../none", "--into", "{tmp}/new"],
     "recipe xai-framework": ["--data", "{study}/../none", "--into", "{tmp}/new"],
     "sanity": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
     "score": ["{study}", "--run", "baseline", "--methods", "edges", "--metrics", "sparseness", "--limit", "2"],

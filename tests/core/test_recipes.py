@@ -294,3 +294,18 @@ def test_the_recipe_of_the_how_to(data: Path, tmp_path: Path, capsys: Capture) -
         more = xai_json(capsys, *words, "--samples", "15")
         assert [step["was_done"] for step in more["steps"]] == [True, True, True, False]
     assert "first-numbers" not in RECIPES
+
+
+def test_explanation_quality_on_any_pictures(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = ["recipe", "explanation-quality", "--data", data, "--into", tmp_path / "study", "--size", "32"]
+    words += ["--architecture", "small_cnn", "--epochs", "1", "--samples", "6", "--methods", "gradcam"]
+    words += ["--metrics", "sparseness,increase"]
+    found = xai_json(capsys, *words)
+    names = [step["step"] for step in found["steps"]]
+    assert names[:4] == ["new", "train small_cnn", "predict small_cnn", "score small_cnn"]
+    (table,) = [part for part in found["report"] if part["title"] == "Comparison of methods"]
+    assert {row[0] for row in table["rows"]} >= {"Grad-CAM", "Edges (control)", "Random (control)"}
+    assert "6 of 18 test samples" in table["said"][0]
+    assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
+    line = fails(capsys, *words, "--masks", tmp_path / "none")
+    assert "no such folder of masks" in line

@@ -131,20 +131,12 @@ def _has_gpu(device: str) -> bool:
 
 
 def _training(asked: Asked) -> TrainArguments:
-    from xai_core.jobs.operations import TrainArguments
     from xai_core.models.architectures import ARCHITECTURES
-    from xai_core.training.config import TrainConfig
+    from xai_core.recipes.making.steps import training
 
-    params, architecture = asked.params, _architecture(asked)
-    config = TrainConfig(
-        architecture=architecture,
-        init=str(Path(params.init).resolve()) if params.init else "",
-        epochs=params.epochs,
-        seed=params.seed,
-        augmentations={"flip": {}, "affine": {}},
-    )
-    usual = ARCHITECTURES[PAPERS_NET].size if architecture == PAPERS_NET else LIGHT_SIDE
-    return TrainArguments(architecture, config.as_dict(), size=params.size or usual)
+    params, name = asked.params, _architecture(asked)
+    size = params.size or (ARCHITECTURES[PAPERS_NET].size if name == PAPERS_NET else LIGHT_SIDE)
+    return training(name, name, init=params.init, epochs=params.epochs, seed=params.seed, size=size)
 
 
 def _cases(scope: Scope, count: int) -> ExplainArguments:

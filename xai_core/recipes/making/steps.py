@@ -83,6 +83,20 @@ def train(folder: Path, run: str, arguments: Callable[[Study], TrainArguments]) 
     return _step(f"train {run}", f"train {run}", folder, TRAIN, arguments, stored)
 
 
+def training(
+    run: str, architecture: str, *, init: str = "", epochs: int, seed: int = 0, size: int = 0
+) -> TrainArguments:
+    """What recipes usually say of a training; a size of 0 is chosen as `train_run` does."""
+    config = TrainConfig(
+        architecture=architecture,
+        init=str(Path(init).resolve()) if init else "",
+        epochs=epochs,
+        seed=seed,
+        augmentations={"flip": {}, "affine": {}},
+    )
+    return TrainArguments(run, config.as_dict(), size=size or None)
+
+
 def import_model(folder: Path, run: str, model: Callable[[], Model]) -> Step:
     """Import a model as a run."""
 
