@@ -22,7 +22,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"datasets", "models"},
     {"explainers"},
     {"metrics", "similarities"},
-    {"sanity", "training", "triage"},
+    {"sanity", "training", "triage", "truth"},
     {"store", "drawing"},
     {"answers", "pipeline"},
     {"worker", "jobs", "demo"},
