@@ -12,6 +12,7 @@ from dashboard.frame.context import Context
 from xai_core.answers import aggregate, badge, data_card, groups, on_object, runs, sanity
 from xai_core.answers.maps import Column
 from xai_core.answers.scope import Scope
+from xai_core.answers.scored import Named
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import as_dict
@@ -101,7 +102,7 @@ def badge_of(run: Run, column: Column) -> badge.Badge:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _badge(key: tuple[object, ...], _run: Run, method: badge.Named) -> badge.Badge:  # noqa: ARG001 (the cache's key)
+def _badge(key: tuple[object, ...], _run: Run, method: Named) -> badge.Badge:  # noqa: ARG001 (the cache's key)
     return badge.badge(_run, method)
 
 

@@ -15,8 +15,8 @@ from xai_core.answers.maps import Column
 
 _PAGES = {"sanity": "Sanity check", "quality": "Explanation quality"}
 _WHY_NOT = (
-    "Nobody has looked yet whether these heatmaps change with the model's weights, and whether they beat maps that know "
-    "nothing of it. Both pages offer to begin, and say how long it takes."
+    "Nobody has looked yet whether these heatmaps change with the model's weights, and whether they beat maps that "
+    "know nothing of it. Both pages offer to begin, and say how long it takes."
 )
 
 

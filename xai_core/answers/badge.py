@@ -133,7 +133,7 @@ def _scope(run: Run) -> Scope:
 
 
 def _controls(run: Run, method: Named) -> Part:
-    metrics = [(key, {}) for key in usable_metrics(run) if METRICS[key].card.aspect in ASPECTS]
+    metrics: list[Named] = [(key, {}) for key in usable_metrics(run) if METRICS[key].card.aspect in ASPECTS]
     found = against_controls(run, samples(_scope(run)).rows, SPEC, method, metrics) if metrics else []
     told = [one for one in found if np.isfinite(one.low)]
     kind, sentence = weighed(told) if told else _too_little(found)
