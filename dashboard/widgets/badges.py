@@ -10,13 +10,14 @@ from dashboard.frame import session
 from dashboard.frame.cached import badge_of
 from dashboard.frame.context import Context
 from dashboard.text import plain
-from xai_core.answers.badge import Badge, Part
+from dashboard.widgets.jobs import begin_button
+from xai_core.answers.badge import Badge, Part, check_arguments, check_estimate, check_line
 from xai_core.answers.maps import Column
 
 _PAGES = {"sanity": "Sanity check", "quality": "Explanation quality"}
 _WHY_NOT = (
     "Nobody has looked yet whether these heatmaps change with the model's weights, and whether they beat maps that "
-    "know nothing of it. Both pages offer to begin, and say how long it takes."
+    "know nothing of it."
 )
 
 
@@ -25,8 +26,21 @@ def badges(context: Context, columns: Sequence[Column]) -> None:
     if not columns:
         return
     with st.container(horizontal=True, gap="small", key="badges"):
-        for column in columns:
-            _badge(context, badge_of(context.scope.run, column))
+        found = [badge_of(context.scope.run, column) for column in columns]
+        for badge in found:
+            _badge(context, badge)
+        open_ = [column for column, badge in zip(columns, found, strict=True) if badge.kind == "unchecked"]
+        if open_ and context.scope.run.info.fingerprint:
+            _offer(context, open_)
+
+
+def _offer(context: Context, columns: Sequence[Column]) -> None:
+    """Both checks of the methods that have none, as a job."""
+    with st.popover("Check them", key="badge.check", type="tertiary"):
+        st.markdown(_WHY_NOT)
+        st.caption(plain(check_estimate(context.scope.run, columns)))
+        arguments = check_arguments(context.scope.run, columns)
+        begin_button(context, "check", arguments, check_line(context.scope.run, columns))
 
 
 def _badge(context: Context, badge: Badge) -> None:

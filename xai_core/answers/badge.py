@@ -8,6 +8,7 @@ follow the weights and still point at the wrong places. Where one is missing the
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,16 +21,18 @@ import numpy as np
 from xai_core.answers import sanity
 from xai_core.answers.controls import Against, name
 from xai_core.answers.method_quality import against_controls
-from xai_core.answers.quality_choice import SPEC, samples, usable_metrics
+from xai_core.answers.maps import Column, settings
+from xai_core.answers.quality_choice import LIMIT, SPEC, samples, usable_metrics
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named
 from xai_core.explainers import EXPLAINERS
 from xai_core.metrics import METRICS
-from xai_core.params import build
+from xai_core.params import as_dict, build
+from xai_core.sanity.orders import SAMPLES
 from xai_core.sanity.verdict import Kind
 from xai_core.store import cascade
 from xai_core.store.run import Run
-from xai_core.text import joined
+from xai_core.text import counted, joined
 from xai_core.types import SPLITS
 
 ASPECTS = ("truth", "faithfulness")
@@ -112,6 +115,26 @@ def badge(run: Run, method: Named) -> Badge:
     return Badge(key, EXPLAINERS[key].card_for(params).title, (random, _controls(run, method)))
 
 
+def check_arguments(run: Run, columns: Sequence[Column]) -> dict[str, Any]:
+    """Both checks of these methods, as a job takes them."""
+    return {"run": run.name, "methods": [[column.card.key, as_dict(column.params)] for column in columns]}
+
+
+def check_line(run: Run, columns: Sequence[Column]) -> str:
+    """The same as a command, quoted for a shell."""
+    words = ["xai", "check", str(run.study.path), "--run", run.name]
+    words += ["--methods", ",".join(column.card.key for column in columns)]
+    words += [part for column in columns for each in settings(column) for part in ("--set", f"{column.card.key}.{each}")]
+    return shlex.join([*words, "--background"])
+
+
+def check_estimate(run: Run, columns: Sequence[Column]) -> str:
+    """How much both checks are, and how long the longer one takes."""
+    of = len(checked_scope(run).members.rows)
+    scores = f"{counted(len(metrics_of(run)), 'metric')} on {counted(min(of, LIMIT), 'sample')}"
+    return f"Random weights: {sanity.estimate(run.study, columns, min(of, SAMPLES))} Controls: {scores}."
+
+
 def stamp(run: Run, method: Named) -> tuple[object, ...]:
     """What changes whenever a check of the method is stored: cheap to ask, a key for who keeps its badge."""
     key, values = method
@@ -127,14 +150,20 @@ def _stat(file: Path) -> os.stat_result | None:
     return None
 
 
-def _scope(run: Run) -> Scope:
+def checked_scope(run: Run) -> Scope:
+    """The run and the split that its checks are about."""
     scopes = (Scope(run, split) for split in ("test", *SPLITS))
     return next((scope for scope in scopes if len(scope.members.rows)), Scope(run, "test"))
 
 
+def metrics_of(run: Run) -> list[Named]:
+    """The metrics that count here."""
+    return [(key, {}) for key in usable_metrics(run) if METRICS[key].card.aspect in ASPECTS]
+
+
 def _controls(run: Run, method: Named) -> Part:
-    metrics: list[Named] = [(key, {}) for key in usable_metrics(run) if METRICS[key].card.aspect in ASPECTS]
-    found = against_controls(run, samples(_scope(run)).rows, SPEC, method, metrics) if metrics else []
+    metrics = metrics_of(run)
+    found = against_controls(run, samples(checked_scope(run)).rows, SPEC, method, metrics) if metrics else []
     told = [one for one in found if np.isfinite(one.low)]
     kind, sentence = weighed(told) if told else _too_little(found)
     return Part("Controls", kind, sentence, "quality")
