@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.frame.context import Context
-from xai_core.answers import aggregate, data_card, groups, on_object, runs, sanity
+from xai_core.answers import aggregate, data_card, groups, on_object, runs
 from xai_core.answers.maps import Column
 from xai_core.answers.scope import Scope
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
-from xai_core.sanity.check import Check
 from xai_core.store.study import Study
 from xai_core.triage.quality import Quality
-from xai_core.types import Array
 
 _cached = st.cache_data(max_entries=64, show_spinner=False)
 
@@ -84,12 +82,6 @@ def _masks(
     _found: groups.Groups,
 ) -> tuple[on_object.OnObjects, ...]:
     return aggregate.on_masks(_scope, _column, _spec, _found)
-
-
-@_cached
-def compared(trained: Array, randomised: Array) -> dict[str, Check]:
-    """As `sanity.compare`."""
-    return sanity.compare(trained, randomised)
 
 
 def mean_picture(context: Context, rows: NDArray[np.int64]) -> Image.Image | None:
