@@ -22,10 +22,11 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"datasets", "models"},
     {"explainers"},
     {"metrics", "similarities"},
-    {"sanity", "training", "triage"},
+    {"sanity", "training", "triage", "truth"},
     {"store", "drawing"},
     {"answers", "pipeline"},
     {"worker", "jobs", "demo"},
+    {"recipes"},
     {"cli", "notebook"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}

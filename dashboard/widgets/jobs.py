@@ -21,8 +21,13 @@ LISTED = 4
 """At most so many that run, and so many that ended before they were done."""
 
 _ACTIONS = {"stop": "Stop", "resume": "Resume", "remove": "Remove"}
-_BEGIN = {"train": "Train", "predict": "Predict in the background", "explain": "Explain all of them"}
-_BEGIN |= {"sanity": "Check them in the background"}
+_BEGIN = {
+    "train": "Train",
+    "predict": "Predict in the background",
+    "explain": "Explain all of them",
+    "score": "Score in the background",
+    "sanity": "Check them in the background",
+}
 _LINES = 40
 _PROBLEM = "jobs.problem"
 

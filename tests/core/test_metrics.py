@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
-from tests.oracles.metrics import ORACLES, parts_of
+from tests.oracles.metrics import ORACLES, QUICK, Case, parts_of
+from tests.oracles.models import wrap
 from xai_core.errors import NotApplicable
-from xai_core.metrics import METRICS, Metric, MetricInput, score
+from xai_core.explainers.engine.output import weights_of
+from xai_core.metrics import METRICS, Metric, MetricInput, ModelInput, score
 from xai_core.metrics.grids import on_grid, pooled
 from xai_core.metrics.sparseness import SparsenessParams
-from xai_core.params import NoParams, specs
-from xai_core.types import Card, Scores, Target
+from xai_core.models.classifier import Classifier
+from xai_core.params import NoParams, build, specs
+from xai_core.types import Array, Card, Explanation, Scores, Target
 
 KEYS = METRICS.keys()
 SIGNED = Card("toy", "Toy", "Drawn by a test.", "Everything.", signed=True)
@@ -22,8 +31,31 @@ UNSIGNED = replace(SIGNED, signed=False)
 CONSTANT = "the map is the same everywhere"
 
 
+@cache
+def classifier() -> Classifier:
+    """Of pictures of 16 × 24 pixels, whose probabilities are neither 0 nor 1."""
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        parts = (nn.Conv2d(3, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(144, 5))
+        return wrap(nn.Sequential(*parts), shape=(3, 16, 24), name="of metrics")
+
+
+def shown(x: Tensor, targets: Sequence[Target], shape: tuple[int, int]) -> Array:
+    """A method of its own: means of areas of the picture's squares, with a weight by class."""
+    if not min(shape):
+        return np.zeros((len(x), *shape), np.float32)
+    areas = adaptive_avg_pool2d(x.square().sum(1, keepdim=True), shape)[:, 0]
+    return (areas.numpy() - 2.5) * np.array([1 + each.positive for each in targets], np.float32)[:, None, None]
+
+
 def given(count: int = 6, *, card: Card = SIGNED, shape: tuple[int, int] = (4, 6), seed: int = 0) -> MetricInput:
     """Noise, and boxes of different sizes, on an input of 16 × 24 pixels."""
+    targets = [Target(row % 3, 4 if row % 4 == 1 else None) for row in range(count)]
+    x = torch.randn(count, 3, 16, 24, generator=torch.Generator().manual_seed(3))
+
+    def again(_model: Classifier, x: Tensor, rows: NDArray[np.int64]) -> Explanation:
+        return Explanation(shown(x, [targets[row] for row in rows], shape))
+
     rng = np.random.default_rng(seed)
     masks = np.zeros((count, 16, 24), dtype=bool)
     for row, mask in enumerate(masks):
@@ -31,12 +63,34 @@ def given(count: int = 6, *, card: Card = SIGNED, shape: tuple[int, int] = (4, 6
     return MetricInput(
         rng.standard_normal((count, *shape)).astype(np.float32),
         card,
-        [Target(row % 3) for row in range(count)],
+        targets,
         np.arange(count, dtype=np.int64),
         masks,
         np.ones(count, dtype=bool),
+        asked=ModelInput(classifier(), x, weights_of(classifier(), targets), again),
         parts=[parts_of(mask) for mask in masks],
     )
+
+
+def case(asked: MetricInput, row: int) -> Case:
+    """One of them, as oracles have it."""
+
+    def ask(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return classifier().logits(torch.from_numpy(x.astype(np.float32))[None])[0].numpy()
+
+    def explain(x: np.ndarray) -> np.ndarray:
+        one, seen = asked.targets[row], torch.from_numpy(x.astype(np.float32))[None]
+        return shown(seen, [one], asked.maps.shape[1:])[0]
+
+    x = asked.model.x[row].numpy()
+    here = (asked.explainer.signed, asked.targets[row], int(asked.seeds[row]))
+    return Case(asked.maps[row], asked.masks[row], *here, x, ask, explain)
+
+
+def quick(key: str) -> Any:
+    """Parameters that take little time."""
+    return build(METRICS[key].params, QUICK.get(key, {}))
 
 
 def same(found: Scores, expected: Scores) -> None:
@@ -79,21 +133,22 @@ def test_the_card_says_what_is_needed_to_read_a_value(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_is_what_its_formula_gives(key: str, card: Card, shape: tuple[int, int]) -> None:
     asked = given(card=card, shape=shape)
-    found = score(METRICS[key], asked)
+    params = quick(key)
+    found = score(METRICS[key], asked, params)
     assert found.values.dtype == np.float32
-    params, scored = METRICS[key].params(), np.flatnonzero(np.isfinite(found.values))
+    scored = np.flatnonzero(np.isfinite(found.values))
     assert len(scored) >= 4
-    expected = [ORACLES[key](asked.maps[row], asked.masks[row], card.signed, params) for row in scored]
+    expected = [ORACLES[key](case(asked, row), params) for row in scored]
     np.testing.assert_allclose(found.values[scored], expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_batch_is_its_samples_one_by_one_in_any_order(key: str) -> None:
     asked = given()
-    found = score(METRICS[key], asked)
-    same(joined([score(METRICS[key], asked.take(np.array([row]))) for row in range(6)]), found)
+    found = score(METRICS[key], asked, quick(key))
+    same(joined([score(METRICS[key], asked.take(np.array([row])), quick(key)) for row in range(6)]), found)
     order = np.array([3, 1, 5, 0, 4, 2])
-    parts = score(METRICS[key], asked.take(order))
+    parts = score(METRICS[key], asked.take(order), quick(key))
     np.testing.assert_allclose(parts.values, found.values[order], rtol=1e-6)
 
 
@@ -102,7 +157,7 @@ def test_asking_changes_nothing_and_gives_the_same_again(key: str) -> None:
     asked = given()
     for values in (asked.maps, asked.masks, asked.seeds, asked.has_mask):
         values.setflags(write=False)
-    same(score(METRICS[key], asked), score(METRICS[key], asked))
+    same(score(METRICS[key], asked, quick(key)), score(METRICS[key], asked, quick(key)))
     np.testing.assert_array_equal(asked.maps, given().maps)
 
 
@@ -110,7 +165,10 @@ def test_asking_changes_nothing_and_gives_the_same_again(key: str) -> None:
 @pytest.mark.parametrize("key", [key for key in KEYS if METRICS[key].card.scale_free])
 def test_another_scale_scores_the_same_where_the_card_says_so(key: str, scale: float) -> None:
     asked = given()
-    same(score(METRICS[key], replace(asked, maps=asked.maps * np.float32(scale))), score(METRICS[key], asked))
+    same(
+        score(METRICS[key], replace(asked, maps=asked.maps * np.float32(scale)), quick(key)),
+        score(METRICS[key], asked, quick(key)),
+    )
 
 
 EDGES: dict[str, tuple[dict[str, Any], str]] = {
@@ -128,10 +186,10 @@ EDGES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("key", KEYS)
 def test_what_cannot_be_scored_has_a_reason_and_changes_no_other(key: str, edge: str) -> None:
     changes, reason = EDGES[edge]
-    asked, expected = given(), score(METRICS[key], given())
+    asked, expected = given(), score(METRICS[key], given(), quick(key))
     for name, value in changes.items():
         getattr(asked, name)[2] = value
-    found = score(METRICS[key], asked)
+    found = score(METRICS[key], asked, quick(key))
     others = np.array([0, 1, 3, 4, 5])
     np.testing.assert_allclose(found.values[others], expected.values[others], rtol=1e-6)
     if "mask" in edge and "mask" not in METRICS[key].card.needs:
@@ -144,7 +202,7 @@ def test_what_cannot_be_scored_has_a_reason_and_changes_no_other(key: str, edge:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_refused_map_is_not_scored_and_says_why(key: str) -> None:
     asked = replace(given(), refusals=[None, "not conserved", None, None, None, None])
-    found = score(METRICS[key], asked)
+    found = score(METRICS[key], asked, quick(key))
     assert found.reasons[1] == "the map was refused: not conserved"
     assert np.isnan(found.values).tolist() == [False, True, False, False, False, False]
 
@@ -154,14 +212,14 @@ def test_a_refused_map_is_not_scored_and_says_why(key: str) -> None:
 def test_evidence_against_alone_is_a_score_or_a_reason(key: str, card: Card) -> None:
     asked = given(card=card)
     asked.maps[:] = -np.abs(asked.maps)
-    found = score(METRICS[key], asked)
+    found = score(METRICS[key], asked, quick(key))
     assert np.isfinite(found.values).all() or not np.isfinite(found.values).any()
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_no_maps_and_maps_without_places(key: str) -> None:
-    assert score(METRICS[key], given().take(np.array([], dtype=np.int64))).values.shape == (0,)
-    assert set(score(METRICS[key], given(shape=(0, 0))).reasons) == {"the map holds NaN or infinity"}
+    assert score(METRICS[key], given().take(np.array([], dtype=np.int64)), quick(key)).values.shape == (0,)
+    assert set(score(METRICS[key], given(shape=(0, 0)), quick(key)).reasons) == {"the map holds NaN or infinity"}
 
 
 def test_scores_without_a_number_need_a_reason() -> None:
@@ -193,7 +251,7 @@ def test_a_metric_that_cannot_be_used_at_all_is_a_reason_for_every_map() -> None
 
 def test_a_metric_that_says_of_no_model_gets_none() -> None:
     with pytest.raises(TypeError, match="needs="):
-        _ = given().model
+        _ = replace(given(), asked=None).model
 
 
 def test_curves_and_what_stands_beside_are_those_of_the_maps_they_are_about() -> None:
@@ -242,7 +300,7 @@ def test_known_sparseness() -> None:
 def test_sparseness_at_one_side_compares_maps_of_any_resolution() -> None:
     fine = given(shape=(12, 12))
     params = SparsenessParams(side=4)
-    expected = [ORACLES["sparseness"](one, one, True, params) for one in fine.maps]
+    expected = [ORACLES["sparseness"](case(fine, row), params) for row in range(6)]
     np.testing.assert_allclose(score(METRICS["sparseness"], fine, params).values, expected, rtol=1e-5)
     coarse = replace(fine, maps=pooled(np.abs(fine.maps), 4))
     found = score(METRICS["sparseness"], coarse, params).values

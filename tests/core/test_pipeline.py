@@ -21,6 +21,7 @@ from tests import tiny_study
 from tests.conftest import ROOT
 from tests.run_info import rewrite
 from tests.tiny_study import fails, xai, xai_json
+from xai_core.answers.speed import Pace, pace
 from xai_core.cli.main import main
 from xai_core.datasets.image_folder import ImageFolder
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound, StorageFull
@@ -127,6 +128,12 @@ def test_a_store_tells_what_filled_it(study: Study) -> None:
     made_with = read_json(manifest)["made_with"]
     assert made_with["device"] == "cpu"
     assert 0 <= made_with["seconds_per_map"] < 60
+    assert 0 < made_with["seconds_per_forward"] < 60
+    found = pace(run.maps("edges", NoParams()))
+    assert found == Pace(made_with["seconds_per_map"], made_with["seconds_per_forward"])
+    assert found.forwards == made_with["seconds_per_map"] / made_with["seconds_per_forward"]
+    assert pace(run.maps("random", NoParams())) is None
+    assert Pace(1.0, None).forwards is None
 
 
 def test_a_method_without_a_parameter_for_it_gets_a_background(study: Study) -> None:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.tiny_study import fails, xai, xai_json
-from xai_core.answers.scores import Summary, summaries
+from xai_core.answers.controls import control_keys
+from xai_core.answers.method_quality import Cell, cells
 from xai_core.datasets import DATASETS
 from xai_core.errors import NotApplicable, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS
@@ -78,6 +79,8 @@ def run(tmp_path: Path) -> Run:
     predicted(made)
     explained(made, "gradcam", 1)
     explained(made, "lrp", 2)
+    for seed, control in enumerate(control_keys(made), start=3):
+        explained(made, control, seed)
     return made
 
 
@@ -113,8 +116,8 @@ def stored(run: Run, metric: str = POINTING, method: str = "gradcam") -> Any:
     return None if store is None else store.get(rows_of(run), keys_of(run))
 
 
-def summary(run: Run, metric: str = POINTING) -> Summary:
-    (found,) = summaries(run, rows_of(run), "predicted", [("gradcam", {})], [(metric, {})])
+def summary(run: Run, metric: str = POINTING) -> Cell:
+    (found,) = cells(run, rows_of(run), "predicted", [("gradcam", {})], [(metric, {})])
     return found
 
 
@@ -211,14 +214,14 @@ def test_scoring_stored_maps_and_reading_scores_load_no_torch(run: Run) -> None:
     code = """
 import sys
 from pathlib import Path
-from xai_core.answers.scores import summaries
+from xai_core.answers.method_quality import cells
 from xai_core.pipeline.load import Bench
 from xai_core.pipeline.score import ScoreRequest, score_steps
 from xai_core.store.study import Study
 run = Study.open(Path(sys.argv[1])).run("run")
 rows, methods, metrics = run.study.rows("test"), [("gradcam", {})], [("energy-pointing-game", {}), ("sparseness", {})]
 steps = list(score_steps(Bench(), ScoreRequest(run, rows.tolist(), "predicted", methods, metrics)))
-print(steps[-1], summaries(run, rows, "predicted", methods, metrics)[0].n)
+print(steps[-1], cells(run, rows, "predicted", methods, metrics)[0].n)
 assert not {"torch", "captum", "shap"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code, run.study.path], cwd=ROOT, capture_output=True, text=True)
@@ -258,8 +261,9 @@ def test_the_command_prints_the_same_as_the_answer(run: Run, capsys: pytest.Capt
     )
     result = xai_json(capsys, *words)
     assert [(each["metric"], each["method"]) for each in result["scores"]] == [
-        (metric, method) for metric in (POINTING, SPARSENESS) for method in ("gradcam", "lrp")
+        (metric, method) for metric in (POINTING, SPARSENESS) for method in ("gradcam", "lrp", *control_keys(run))
     ]
+    assert [each["control"] for each in result["scores"][:6]] == [False, False, True, True, True, True]
     found, told = summary(run), result["scores"][0]
     assert (told["mean"], told["low"], told["high"], told["n"]) == (
         *(round(value, 6) for value in (found.mean, found.low, found.high)),

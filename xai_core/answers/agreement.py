@@ -21,7 +21,7 @@ from xai_core.similarities.spearman import spearman
 from xai_core.store.maps import STORED
 from xai_core.store.run import Run
 from xai_core.text import counted
-from xai_core.triage.intervals import Estimate, bootstrap_mean
+from xai_core.triage.intervals import Estimate, bootstrap_means
 from xai_core.triage.ordering import order_by
 from xai_core.types import Array
 
@@ -73,9 +73,9 @@ class Agreement:
     @property
     def pairs(self) -> list[Pair]:
         """Each two of the methods; the intervals take a moment where there are many samples."""
-        seed = self.scope.study.info.seed
-        known = {titles: values[np.isfinite(values)] for titles, values in self.alike.items()}
-        return [Pair(titles, bootstrap_mean(values, seed=seed)) for titles, values in known.items()]
+        known = [values[np.isfinite(values)] for values in self.alike.values()]
+        estimates = bootstrap_means(known, seed=self.scope.study.info.seed)
+        return [Pair(titles, estimate) for titles, estimate in zip(self.alike, estimates, strict=True)]
 
     @property
     def unknown(self) -> int:

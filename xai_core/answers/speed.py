@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from xai_core.answers.maps import Column
-from xai_core.store.maps import SECONDS, MapStore
+from xai_core.store.maps import FORWARD, SECONDS, MapStore
 from xai_core.store.study import Study
 from xai_core.text import counted
 from xai_core.words import duration
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What maps of a method take.
+
+    Attributes:
+        seconds: of one map, those that were made last.
+        forward: of one picture through the model, on the same machine; None where nobody took the time.
+    """
+
+    seconds: float
+    forward: float | None
+
+    @property
+    def forwards(self) -> float | None:
+        """How many forward passes of one picture take as long as one map."""
+        return self.seconds / self.forward if self.forward else None
+
+
+def pace(store: MapStore | None) -> Pace | None:
+    """Of stored maps, as `run.maps(method, params)` gives them. None where none are stored, or nobody took the time."""
+    seconds = _noted(store, SECONDS)
+    return None if seconds is None else Pace(seconds, _noted(store, FORWARD))
 
 
 def seconds_per_map(study: Study, column: Column) -> float | None:
@@ -16,11 +42,11 @@ def seconds_per_map(study: Study, column: Column) -> float | None:
     """
     runs = (study.run(name) for name in reversed(study.runs()))
     stores = (run.maps(column.card.key, column.params) for run in runs if run.info.fingerprint)
-    return next((known for store in (column.maps, *stores) if (known := _seconds(store)) is not None), None)
+    return next((known for store in (column.maps, *stores) if (known := _noted(store, SECONDS)) is not None), None)
 
 
-def _seconds(store: MapStore | None) -> float | None:
-    taken = store.made_with().get(SECONDS) if store else None
+def _noted(store: MapStore | None, what: str) -> float | None:
+    taken = store.made_with().get(what) if store else None
     return float(taken) if isinstance(taken, int | float) and 0 <= taken < float("inf") else None
 
 

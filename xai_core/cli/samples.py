@@ -91,7 +91,11 @@ def counted_samples(result: Mapping[str, Any]) -> str:
 
 def some_samples(scope: Scope, args: argparse.Namespace) -> Rows:
     """Those that are named, up to the limit. Raises BadInput where there are none."""
-    rows = limited(scope, args)
+    return not_none(limited(scope, args))
+
+
+def not_none(rows: Rows) -> Rows:
+    """The same rows. Raises BadInput where there are none."""
     if not len(rows):
         raise BadInput("no samples", remedy="Choose another cell or split.")
     return rows

@@ -27,9 +27,9 @@ from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, as_input, note, read, seed_of, seeds_of
-from xai_core.pipeline.steps import first_size, next_size
+from xai_core.pipeline.steps import first_size, next_size, seconds_of_a_forward
 from xai_core.store.data_folder import MissingData
-from xai_core.store.maps import MISSING, SECONDS, MapStore
+from xai_core.store.maps import FORWARD, MISSING, SECONDS, MapStore
 from xai_core.store.obstacles import lacking
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -77,10 +77,22 @@ class Wanted:
         assert self.maps is not None, "asked to create"
         self.maps.put(rows, keys, made.maps, made.diagnostics, made.refusals)
 
-    def remember(self, took: Sequence[float]) -> None:
-        """Note in the store what a map took: seconds a map of each step. The first is slow to start: it counts last."""
-        if self.maps is not None and (len(took) > 1 or SECONDS not in self.maps.made_with()):
-            self.maps.note({SECONDS: float(f"{np.median(took[1:] or took):.2g}")})
+    def remember(self, took: Sequence[float], classifier: Classifier) -> None:
+        """Note in the store what a map took, and one forward pass beside it, which is taken once.
+
+        Args:
+            took: seconds a map of each step. The first is slow to start: it counts last.
+            classifier: the model.
+        """
+        if self.maps is None:
+            return
+        known, fresh = self.maps.made_with(), {}
+        if len(took) > 1 or SECONDS not in known:
+            fresh[SECONDS] = float(f"{np.median(took[1:] or took):.2g}")
+        if FORWARD not in known and (forward := seconds_of_a_forward(classifier)) is not None:
+            fresh[FORWARD] = float(f"{forward:.2g}")
+        if fresh:
+            self.maps.note(fresh)
 
 
 def explain_steps(bench: Bench, request: Request) -> Iterator[tuple[int, int]]:
@@ -157,7 +169,7 @@ def _fill(
             if first >= len(rows):
                 _settled(writing)
                 for wanted in group:
-                    wanted.remember(took)
+                    wanted.remember(took, bench.classifier(request.run, request.weights))
             yield count
 
 

@@ -80,6 +80,11 @@ class IndexedStore:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def signature(self) -> files.Signature | None:
+        """What changes whenever something is stored; None where there is no index."""
+        return files.signature(self.path / _INDEX)
+
     @classmethod
     def at(
         cls, folder: Path, identity: Mapping[str, Any], *, create: bool, made_with: Mapping[str, Any] | None = None

@@ -30,10 +30,13 @@ from xai_core.store.index import (
 from xai_core.store.records import Records, Shape, encode, possible, refused
 from xai_core.types import Array
 
-__all__ = ["MISSING", "REFUSED", "SECONDS", "STORED", "MapStore", "StoredMaps"]
+__all__ = ["FORWARD", "MISSING", "REFUSED", "SECONDS", "STORED", "MapStore", "StoredMaps"]
 
 SECONDS = "seconds_per_map"
 """In the manifest of a store, under `made_with`: what each of the maps took that came last."""
+
+FORWARD = "seconds_per_forward"
+"""Beside it: what one picture takes through the model, on the same machine."""
 
 _LONGEST_SIDE, _LARGEST_SCALE = 2**14, float(np.finfo(np.float32).max)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xai_core.store.study import Study
 
 NO_MODEL = "this run has predictions, but no model that could be explained."
+NO_MASKS = "the study has no masks."
 
 
 def obstacle(run: Run | None, explainer: Explainer, params: Any = None) -> str | None:
@@ -64,8 +65,15 @@ def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str
     if not (run.info.cam_layer or getattr(params, "layer", "")):
         found["cam_layer"] = f"this run's model declares no layer for class activation maps.{_layers(run)}"
     if not run.study.samples["has_mask"].any():
-        found["mask"] = "the study has no masks."
+        found["mask"] = NO_MASKS
     return {need: found[need] for need in found if need in explainer.card_for(params).needs}
+
+
+def metric_obstacle(run: Run, metric: Metric) -> str | None:
+    """Why a metric says nothing of any sample of a run's study, in one sentence; None where it does."""
+    if "mask" in metric.card.needs and not run.study.samples["has_mask"].any():
+        return NO_MASKS
+    return out_of_reach(run.study, metric)
 
 
 def _layers(run: Run) -> str:

@@ -19,8 +19,8 @@ def same_maps(maps: Mapping[str, Array]) -> list[frozenset[str]]:
     gradient is then constant over the places of a channel (Draelos and Carin 2020; Fu et al. 2020).
 
     Args:
-        maps: of each method `(N, h, w)`, for the same samples. Missing ones (NaN) are passed over; maps of different
-            sizes and maps that are zero everywhere are not the same.
+        maps: of each method `(N, h, w)`, for the same samples. Missing ones (NaN) are passed over, and samples of which
+            both maps are zero everywhere; maps of different sizes are not the same.
     """
     groups: list[list[str]] = []
     for key, found in maps.items():
@@ -35,7 +35,7 @@ def same_maps(maps: Mapping[str, Array]) -> list[frozenset[str]]:
 def _same(a: Array, b: Array) -> bool:
     if a.shape != b.shape:
         return False
-    shown = np.isfinite(a).all((1, 2)) & np.isfinite(b).all((1, 2))
+    shown = np.isfinite(a).all((1, 2)) & np.isfinite(b).all((1, 2)) & (a.any((1, 2)) | b.any((1, 2)))
     peaks = [np.abs(maps[shown]).max((1, 2), keepdims=True, initial=0) for maps in (a, b)]
     if not shown.any() or any((peak == 0).any() for peak in peaks):
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -91,6 +92,19 @@ def bootstrap_mean(values: NDArray, *, seed: int, resamples: int = 4000) -> Esti
     ]
     low, high = np.concatenate(chunks, axis=1)
     return Estimate(flat.mean(axis=0).reshape(shape), low.reshape(shape), high.reshape(shape), n)
+
+
+def bootstrap_means(groups: Sequence[NDArray], *, seed: int) -> list[Estimate]:
+    """`bootstrap_mean` of each of the groups `(n, …)`: the same numbers, those of one n and shape at one go."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, values in enumerate(groups):
+        alike.setdefault(np.shape(values), []).append(place)
+    found: dict[int, Estimate] = {}
+    for shape, places in alike.items():
+        together = bootstrap_mean(np.stack([groups[place] for place in places], axis=1), seed=seed)
+        for at, place in enumerate(places):
+            found[place] = Estimate(together.value[at], together.low[at], together.high[at], shape[0])
+    return [found[place] for place in range(len(groups))]
 
 
 def resample_weights(n: int, resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
-"""`xai score`: how good are a run's heatmaps, by metrics that need no eye?"""
+"""`xai score`: which method should be believed here, by metrics that need no eye?"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xai_core.cli import left_out
@@ -12,7 +13,6 @@ from xai_core.cli.command import (
     device_argument,
     in_force,
     long_work,
-    methods_argument,
     open_run,
     run_argument,
     settings,
@@ -23,22 +23,23 @@ from xai_core.cli.command import (
 from xai_core.cli.samples import (
     about_samples,
     counted_samples,
+    every_sample,
     for_a_job,
+    not_none,
     samples_arguments,
     scope_of,
-    some_samples,
     target_argument,
     target_of,
 )
-from xai_core.types import TARGET_SPECS
-from xai_core.words import NO_NUMBER, reading
+
+ALL = "all"
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    methods_argument(parser)
-    parser.add_argument("--metrics", type=some, required=True, metavar="A,B", help="xai list metrics")
+    parser.add_argument("--methods", type=some, metavar="A,B", help="xai list explainers; all that apply if left out")
+    parser.add_argument("--metrics", type=some, metavar="A,B", help="xai list metrics; all that apply if left out")
     samples_arguments(parser)
     target_argument(parser)
     settings_argument(parser)
@@ -47,71 +48,49 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
+    from xai_core.answers.controls import control_keys, usable_methods
+    from xai_core.answers.quality_choice import LIMIT, usable_metrics
+
     run = open_run(args)
-    given = dict(settings(args, [*args.methods, *args.metrics]))
-    methods, metrics = ([(key, given[key]) for key in keys] for keys in (args.methods, args.metrics))
-    target = target_of(run.study, args)
+    of_methods = list(dict.fromkeys([*(_named(args.methods) or usable_methods(run)), *control_keys(run)]))
+    of_metrics = _named(args.metrics) or usable_metrics(run)
+    given = dict(settings(args, [*of_methods, *of_metrics]))
+    methods, metrics = ([(key, given[key]) for key in keys] for keys in (of_methods, of_metrics))
+    if args.limit is None and args.ids is None:
+        args.limit = LIMIT
     if args.background:
         return begun(args, "score", for_a_job(run, args, methods) | {"metrics": metrics})
-    from xai_core.answers.scores import as_json, summaries
+    from xai_core.answers.method_quality import method_quality
+    from xai_core.answers.quality_words import as_json
     from xai_core.pipeline.load import Bench
     from xai_core.pipeline.score import ScoreRequest, score_steps
     from xai_core.pipeline.steps import noted
+    from xai_core.triage.ordering import at_most
 
-    scope = scope_of(run, args)
-    rows = some_samples(scope, args)
-    request = ScoreRequest(run, rows.tolist(), target, methods, metrics)
-    bench = Bench(in_force(args).device)
-    unread: dict[str, str] = {}
+    scope, target = scope_of(run, args), target_of(run.study, args)
+    every = every_sample(scope, args)
+    rows = not_none(at_most(every, args.limit, run.study.info.seed))
+    bench, unread = Bench(in_force(args).device), dict[str, str]()
     with long_work("scoring") as (progress, cancel):
-        for done, total in noted(score_steps(bench, request), len(rows), unread):
+        steps = score_steps(bench, ScoreRequest(run, rows.tolist(), target, methods, metrics))
+        for done, total in noted(steps, len(rows), unread):
             progress(done, total, "maps and scores")
             cancel.check()
-    found = summaries(run, rows, target, methods, metrics)
-    return {
-        "study": run.study.name,
-        "run": run.name,
-        **about_samples(scope, rows),
-        "target": target if target in TARGET_SPECS else run.study.class_names[int(target)],
-        "seed": run.study.info.seed,
-        "scores": [as_json(summary) for summary in found],
-        "left_out": left_out.as_json(unread),
-        "cards": {summary.metric.key: _about(summary.metric) for summary in found},
-    }
+    told = about_samples(scope, rows) | {"of": len(every), "left_out": left_out.as_json(unread)}
+    return as_json(method_quality(scope, rows, target, methods, metrics)) | told
 
 
-def _about(card: Any) -> dict[str, Any]:
-    return {"title": card.title, "reading": reading(card.unit, card.direction), "blind_spot": card.blind_spot}
+def _named(keys: Sequence[str] | None) -> Sequence[str]:
+    """None of them for `all` that apply, as where none is named."""
+    return [] if keys is None or list(keys) == [ALL] else keys
 
 
-def _show(result: dict[str, Any]) -> str:
-    lines = [f"{result['run']}: heatmaps of {counted_samples(result)}, target {result['target']}"]
-    width = max(len("method"), *(len(each["method"]) for each in result["scores"]))
-    for key, card in result["cards"].items():
-        lines += ["", f"{card['title']} ({card['reading']})"]
-        lines.append(f"  {'method':<{width}}  {'mean':>7}  {'95 % interval':<18} {'n':>6}  not scored")
-        for each in result["scores"]:
-            if each["metric"] == key:
-                lines += _lines(each, width)
-        lines.append(f"  Does not show: {card['blind_spot']}")
-    lines += left_out.lines(result["left_out"], left_out.ASKED_AGAIN)
-    return "\n".join(lines)
+def _show(result: Mapping[str, Any]) -> str:
+    from xai_core.answers.quality_words import text
+
+    drawn = f" of {result['of']:,}, drawn by the study's seed" if result["of"] > result["samples"] else ""
+    lines = [f"{result['run']}: heatmaps of {counted_samples(result)}{drawn}, target {result['target']}", text(result)]
+    return "\n".join([*lines, *left_out.lines(result["left_out"], left_out.ASKED_AGAIN)])
 
 
-def _lines(each: dict[str, Any], width: int) -> list[str]:
-    from xai_core.answers.reasons import reason_lines
-
-    interval = "" if each["low"] is None else f"{_shown(each['low'])} to {_shown(each['high'])}"
-    line = (
-        f"  {each['method']:<{width}}  {_shown(each['mean']):>7}  {interval:<18} {each['n']:>6}  {each['not_scored']}"
-    )
-    line += f", {each['missing']} missing" if each["missing"] else ""
-    line += "".join(f"  ({name.replace('_', ' ')} {_shown(value)})" for name, value in each["beside"].items())
-    return [line, *(f"  {'':<{width}}  {reason}" for reason in reason_lines(each["reasons"]))]
-
-
-def _shown(value: float | None) -> str:
-    return NO_NUMBER if value is None else f"{value:.3f}".replace("-", "−")
-
-
-COMMAND = Command("score", "how good are heatmaps, by metrics with intervals over samples", _configure, _run, _show)
+COMMAND = Command("score", "which method to believe, by metrics with intervals over samples", _configure, _run, _show)

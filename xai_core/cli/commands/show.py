@@ -33,7 +33,7 @@ OTHERS = {
     "sanity": "xai sanity STUDY --run NAME --methods A,B",
     "compare": "xai compare STUDY --baseline NAME --candidate NAME",
     "agreement": "xai agreement STUDY --run NAME --methods A,B --cell TRUE:PREDICTED",
-    "scores": "xai score STUDY --run NAME --methods A,B --metrics C",
+    "scores": "xai score STUDY --run NAME",
 }
 """What is not asked here, because maps may have to be computed first or two runs are needed: the line that asks it."""
 

@@ -1,0 +1,47 @@
+"""Is the model more certain when only what the map marks is seen? (Chattopadhay et al. 2018, Grad-CAM++)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xai_core.metrics.base import MetricInput, metric
+from xai_core.metrics.grids import no_evidence, positive
+from xai_core.metrics.hiding import fill_param, seen_through, unless
+from xai_core.types import Card, Scores
+
+ROUNDING = 1e-6
+"""A probability that rises by less has not: the same picture differs by that much in another batch."""
+
+
+@dataclass(frozen=True)
+class IncreaseParams:
+    """Of increase in confidence."""
+
+    fill: str = fill_param("black")
+
+
+@metric(
+    Card(
+        key="increase",
+        title="Increase in confidence",
+        summary="Is the class more probable when only what the map marks is seen?",
+        blind_spot="By how much; and what is certain already cannot rise.",
+        paper="Chattopadhay, Sarkar, Howlader and Balasubramanian 2018, Grad-CAM++, section 5.1",
+        needs=frozenset({"model"}),
+        cost=2.0,
+        aspect="faithfulness",
+        direction=1,
+        unit="1 it is, 0 it is not",
+        scale_free=True,
+    ),
+    IncreaseParams,
+)
+def increase(given: MetricInput, params: IncreaseParams) -> Scores:
+    """1 where O > Y, else 0; both as in `average-drop`. Its mean is the share of samples that the paper reports."""
+    evidence = positive(given.maps, given.size)
+    reasons = no_evidence(evidence)
+    whole, seen = seen_through(given.model, evidence, params.fill)
+    beside = {"probability": whole.astype(np.float32), "seen": unless(seen, reasons)}
+    return Scores(unless((seen > whole + ROUNDING).astype(np.float64), reasons), reasons, beside=beside)
