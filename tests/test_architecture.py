@@ -26,6 +26,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"store", "drawing"},
     {"answers", "pipeline"},
     {"worker", "jobs", "demo"},
+    {"recipes"},
     {"cli", "notebook"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}

@@ -7,9 +7,13 @@ import json
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmarks.metrics_truth import TRUTH, by_metric, controls, of_a_case, told
 from benchmarks.report import SECONDS, Clock, run
+from xai_core.answers.scored import Scored
+from xai_core.types import Card
 
 
 class Time:
@@ -69,3 +73,38 @@ def test_the_long_form_is_asked_for(
     long = _measured(monkeypatch, capsys, "--full")
     assert (long["settings"], long["until"], long["full"]) == (["large"], 1e9, True)
     assert _measured(monkeypatch, capsys, "--full", "mine")["settings"] == ["mine"]
+
+
+def _scored(metric: str, method: str, values: list[float], *, direction: int = 1, control: bool = False) -> Scored:
+    cards = Card(metric, metric, "", "", direction=direction), Card(method, method, "", "", control=control)
+    return Scored(*cards, np.array(values), {}, 0, {})
+
+
+def test_a_metric_is_as_good_as_its_order_of_methods_is_the_truths() -> None:
+    rising = {"a": [0.1, 0.2, 0.3, 0.2], "b": [0.4, 0.5, 0.6, 0.5], "c": [0.7, 0.8, 0.9, 0.8], "noise": [0.0] * 4}
+    found = [
+        _scored(metric, method, [direction * value for value in values], direction=direction, control=method == "noise")
+        for metric, direction in ((TRUTH, 1), ("lower-is-better", -1))
+        for method, values in rising.items()
+    ]
+    turned = {"a": "c", "b": "b", "c": "a", "noise": "noise"}
+    found += [_scored("wrong", turned[method], values, control=method == "noise") for method, values in rising.items()]
+    setting = told(found)
+    assert setting["samples"] == 4
+    assert {key: (each["tau"], each["methods"]) for key, each in setting["agreement"].items()} == {
+        "lower-is-better": (1.0, 3),
+        "wrong": (-1.0, 3),
+    }
+    assert setting["agreement"]["wrong"]["tau_with_controls"] == 0.0
+    assert setting["truth"]["b"] | {"low": 0, "high": 0} == {"value": 0.5, "low": 0, "high": 0, "n": 4}
+    right = {"agreement": {"wrong": {"tau": 1.0}, "lower-is-better": {"tau": None}}}
+    both = by_metric({"one": setting, "other": right})
+    assert both["wrong"] == {"mean": 0.0, "lowest": -1.0, "highest": 1.0, "settings": 2}
+    assert both["lower-is-better"]["settings"] == 1
+
+
+def test_a_case_is_scored_by_every_method_that_can_be_used_with_its_model() -> None:
+    args = argparse.Namespace(samples=3, methods=["gradcam", "input_x_gradient"], metrics=[TRUTH, "top-part"])
+    setting = told(list(of_a_case("linear", args)))
+    assert setting["means"][TRUTH]["input_x_gradient"] == 1
+    assert set(setting["means"]["top-part"]) == {"gradcam", "input_x_gradient", *controls()} - {"object"}

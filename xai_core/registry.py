@@ -25,6 +25,7 @@ FAMILIES: Mapping[str, str] = {
     "explainers": "xai_core.explainers",
     "losses": "xai_core.training.losses",
     "metrics": "xai_core.metrics",
+    "recipes": "xai_core.recipes",
     "similarities": "xai_core.similarities",
 }
 """Every family and the package of its members, which gives its registry under the family's name in capitals."""

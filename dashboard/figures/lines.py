@@ -91,15 +91,15 @@ def _stretched(line: Line, length: int) -> Line:
 def _traces(
     line: Line, places: ArrayLike, number: int, theme: Theme, *, upright: bool = False, colour: str = ""
 ) -> list[go.Scatter]:
-    colour = colour or theme.series[number % 5]
+    colour, again = colour or theme.series[number % 5], number // 5
     values, places = np.asarray(line.values, float), np.asarray(places, float)
     x, y = (values, places) if upright else (places, values)
     markers = len(values) <= 40 and colour != theme.muted  # lines of reference stay quiet
     main = go.Scatter(
         x=x, y=y, name=line.label, legendgroup=f"{number}{colour}", mode="lines+markers" if markers else "lines"
     )
-    main.update(line={"color": colour, "dash": DASHES[number % 5], "width": 2})
-    main.update(marker={"symbol": SYMBOLS[number % 5], "size": 6}, hovertemplate="%{x:.3g}, %{y:.3g}")
+    main.update(line={"color": colour, "dash": DASHES[(number + again) % 5], "width": 2})
+    main.update(marker={"symbol": SYMBOLS[(number + again) % 5], "size": 6}, hovertemplate="%{x:.3g}, %{y:.3g}")
     if line.low is None or line.high is None:
         return [main]
     low, high = np.asarray(line.low, float), np.asarray(line.high, float)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -9,18 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.frame.context import Context
-from xai_core.answers import aggregate, badge, data_card, groups, on_object, runs, sanity
+from xai_core.answers import aggregate, badge, data_card, groups, method_quality, on_object, runs
 from xai_core.answers.maps import Column
+from xai_core.answers.quality_choice import SPEC
 from xai_core.answers.scope import Scope
-from xai_core.answers.scored import Named
+from xai_core.answers.scored import Named, stamp
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import as_dict
-from xai_core.sanity.check import Check
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.quality import Quality
-from xai_core.types import Array
 
 _cached = st.cache_data(max_entries=64, show_spinner=False)
 
@@ -89,10 +90,24 @@ def _masks(
     return aggregate.on_masks(_scope, _column, _spec, _found)
 
 
-@_cached
-def compared(trained: Array, randomised: Array) -> dict[str, Check]:
-    """As `sanity.compare`."""
-    return sanity.compare(trained, randomised)
+def quality_of(
+    context: Context, rows: NDArray[np.int64], methods: Sequence[Named], metrics: Sequence[Named]
+) -> method_quality.MethodQuality:
+    """As `method_quality.method_quality`; anew where something was scored since."""
+    scope = context.scope
+    key = (str(scope.run.path), scope.run.info.fingerprint, repr((methods, metrics)), stamp(scope.run, metrics))
+    return _quality(key, rows, scope, methods, metrics)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing methods …")
+def _quality(
+    key: tuple[object, ...],  # noqa: ARG001 (the cache's key)
+    rows: NDArray[np.int64],
+    _scope: Scope,
+    _methods: Sequence[Named],
+    _metrics: Sequence[Named],
+) -> method_quality.MethodQuality:
+    return method_quality.method_quality(_scope, rows, SPEC, _methods, _metrics)
 
 
 def badge_of(run: Run, column: Column) -> badge.Badge:

@@ -8,6 +8,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from xai_core.answers.methods import DEFAULT_METHODS
+from xai_core.answers.quality_choice import LIMIT
 from xai_core.errors import BadParameter
 from xai_core.text import comma_list, comma_text
 from xai_core.triage.compare import TRANSITIONS
@@ -27,7 +28,7 @@ _KEY = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}")
 _LAYER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
 _SETTING = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}\.[a-z][a-z0-9_]{0,63}=[A-Za-z0-9._+-]{1,64}")
 _LARGEST = 10**9
-_KEEP_PAGE = {"page", "sample", "methods", "normalise", "look", "method", "settings", "seed"}
+_KEEP_PAGE = {"page", "sample", "methods", "normalise", "look", "method", "settings", "seed", "metrics", "count"}
 
 
 def _text(text: str) -> str:
@@ -130,6 +131,8 @@ class Selection:
         seed: of the randomised model that the sanity check compares with.
         among: which samples a comparison of two runs lists: of the `cell`, of its true `class`, or `all`.
         transition: what became of them between the runs, one of TRANSITIONS; "" for any.
+        metrics: keys of those that judge heatmaps; () for all that apply.
+        count: how many samples they judge at most.
     """
 
     study: str = _entry("", _text, "study")
@@ -154,6 +157,8 @@ class Selection:
     seed: int = _entry(0, _whole(0), "seed")
     among: str = _entry("cell", _one_of(*AMONG), "group of samples")
     transition: str = _entry("", _one_of(*TRANSITIONS), "transition")
+    metrics: tuple[str, ...] = _entry((), _keys, "list of metrics", _write_keys)
+    count: int = _entry(LIMIT, _whole(1), "number of samples")
 
     def __post_init__(self) -> None:
         if (self.true is None) != (self.predicted is None):

@@ -109,6 +109,9 @@ BASES = {
     "new": ["{tmp}/new", "--dataset", "image-folder", "--data", "{study}/../none"],
     "open": ["{tmp}/new", "--data", "{study}/../none", "--arch", "small_cnn", "--no-serve"],
     "predict": ["{study}", "--run", "baseline"],
+    "recipe": ["xai-framework"],
+    "recipe explanation-quality": ["--data", "{study}/../none", "--into", "{tmp}/new"],
+    "recipe xai-framework": ["--data", "{study}/../none", "--into", "{tmp}/new"],
     "sanity": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
     "score": ["{study}", "--run", "baseline", "--methods", "edges", "--metrics", "sparseness", "--limit", "2"],
     "serve": ["{study}"],
@@ -144,11 +147,18 @@ def _with(words: list[str], name: str, action: argparse.Action, value: str) -> l
 
 
 def _actions() -> Iterator[tuple[str, argparse.Action]]:
-    (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
-    for name, child in commands.choices.items():
+    for name, child in _commands(parser()):
         for action in child._actions:
             if action.nargs != 0:
                 yield name, action
+
+
+def _commands(of: argparse.ArgumentParser, before: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command, and what it offers in turn: `recipe`, `recipe xai-framework`."""
+    for group in (action for action in of._actions if isinstance(action, argparse._SubParsersAction)):
+        for name, child in group.choices.items():
+            yield f"{before}{name}", child
+            yield from _commands(child, f"{before}{name} ")
 
 
 @pytest.mark.parametrize(("name", "action"), [pytest.param(n, a, id=f"{n}-{a.dest}") for n, a in _actions()])
@@ -179,7 +189,7 @@ def test_every_option_answers_in_one_line(
         given = value.format(**places) if value in ("{loop}", "{file}", "{file}/below") else value
         words = _with(base, name, action, given)
         capsys.readouterr()
-        status = main([name, *words])
+        status = main([*name.split(), *words])
         errors = capsys.readouterr().err
         lines = [line for line in errors.splitlines() if line.startswith("xai: ")]
         assert status in (0, FAILED, CANCELLED), (given[:80], errors[-2000:])
@@ -526,11 +536,6 @@ def test_refusals_are_given_with_their_reasons(study: Path, capsys: Capture) -> 
     shown = capsys.readouterr().out
     assert f"no maps\n                      {len(rows) // 3} × it is zero" in shown
     assert "red, recognised     no samples" in shown
-    words = ["sanity", study, "--run", "baseline", "--methods", "edges", "--limit", "99"]
-    refused = xai_json(capsys, *words)["refused"]["edges"]
-    assert refused == {"trained": {"it is zero": len(rows)}, "randomised:0": {"it is zero": 1}}
-    xai(*words)
-    assert f"trained: {len(rows)} × it is zero" in capsys.readouterr().out
 
 
 def test_what_comes_next_names_the_study_as_it_was_given(

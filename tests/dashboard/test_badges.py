@@ -24,7 +24,9 @@ PAGES = {
 
 def labels(app: AppTest) -> list[str]:
     """What the marks of a page say."""
-    return [each.proto.popover.label for each in app.get("popover") if each.proto.popover.label[:1] in badges.MARKS.values()]
+    return [
+        each.proto.popover.label for each in app.get("popover") if each.proto.popover.label[:1] in badges.MARKS.values()
+    ]
 
 
 def known(kind: str) -> Any:
@@ -62,9 +64,7 @@ def test_the_way_to_the_evidence_keeps_the_method(served: Services, monkeypatch:
 def test_an_exported_sheet_carries_the_marks(served: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(badges, "badge", known("undecided"))
     drawn: dict[str, Any] = {}
-    monkeypatch.setattr(
-        sheets, "sheet", lambda titles, lines, foot: drawn.update(titles=titles, foot=foot) or _blank()
-    )
+    monkeypatch.setattr(sheets, "sheet", lambda titles, lines, foot: drawn.update(titles=titles, foot=foot) or _blank())
     here = context(served, run="net", methods=("gradcam",))
     sheets.cell_sheet(here, here.members.rows[:1])
     assert drawn["titles"] == ["Grad-CAM: undecided"]

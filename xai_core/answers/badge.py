@@ -7,21 +7,18 @@ follow the weights and still point at the wrong places. Where one is missing the
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xai_core.answers import sanity
+from xai_core.answers import sanity, scored
 from xai_core.answers.controls import Against, name
-from xai_core.answers.method_quality import against_controls
 from xai_core.answers.maps import Column, settings
+from xai_core.answers.method_quality import against_controls
 from xai_core.answers.quality_choice import LIMIT, SPEC, samples, usable_metrics
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named
@@ -124,7 +121,9 @@ def check_line(run: Run, columns: Sequence[Column]) -> str:
     """The same as a command, quoted for a shell."""
     words = ["xai", "check", str(run.study.path), "--run", run.name]
     words += ["--methods", ",".join(column.card.key for column in columns)]
-    words += [part for column in columns for each in settings(column) for part in ("--set", f"{column.card.key}.{each}")]
+    words += [
+        part for column in columns for each in settings(column) for part in ("--set", f"{column.card.key}.{each}")
+    ]
     return shlex.join([*words, "--background"])
 
 
@@ -139,15 +138,7 @@ def stamp(run: Run, method: Named) -> tuple[object, ...]:
     """What changes whenever a check of the method is stored: cheap to ask, a key for who keeps its badge."""
     key, values = method
     params: Any = build(EXPLAINERS[key].params, values)
-    files = sorted((run.path / "scores").glob("*/*/index.sqlite"))
-    scores = tuple((str(file), stat.st_mtime_ns, stat.st_size) for file in files if (stat := _stat(file)))
-    return run.info.fingerprint, cascade.stamp(run, key, params), scores
-
-
-def _stat(file: Path) -> os.stat_result | None:
-    with suppress(OSError):  # removed just now
-        return file.stat()
-    return None
+    return run.info.fingerprint, cascade.stamp(run, key, params), scored.stamp(run, metrics_of(run))
 
 
 def checked_scope(run: Run) -> Scope:

@@ -120,6 +120,11 @@ class MethodQuality:
         """All methods, those that are one map once."""
         return [card for card in self.methods if card.key not in self.twins]
 
+    @property
+    def behind(self) -> bool:
+        """Whether some method does not beat some control by some metric."""
+        return any(one.outcome != "better" and np.isfinite(one.low) for one in self.against)
+
     @cached_property
     def methods_agree(self) -> list[Pair]:
         """How alike the maps of each two methods are. Reads the maps: this takes a moment."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.answers.controls import control_keys
-from xai_core.answers.maps import Column, columns, target_keys
+from xai_core.answers.maps import Column, columns, settings, target_keys
 from xai_core.answers.scope import Rows, Scope
-from xai_core.answers.scored import Named
 from xai_core.answers.speed import seconds_per_map
 from xai_core.metrics import METRICS
 from xai_core.store.maps import MISSING
@@ -37,6 +36,11 @@ SPEC = "predicted"
 def usable_metrics(run: Run) -> list[str]:
     """Keys of all metrics that the run's study has the data for."""
     return [each.card.key for each in METRICS if metric_obstacle(run, each) is None]
+
+
+def metrics_asked(chosen: Sequence[str], usable: Sequence[str]) -> list[str]:
+    """Those of the chosen metrics that apply; all that do where none was chosen."""
+    return [key for key in chosen if key in usable] or list(usable)
 
 
 def with_controls(run: Run, methods: Sequence[str]) -> list[str]:
@@ -116,15 +120,14 @@ def _forward(chosen: Sequence[Column], speeds: Mapping[str, float | None]) -> fl
     return float(np.median(each)) if each else float("nan")
 
 
-def score_line(
-    study: str, run: str, methods: Sequence[Named], metrics: Sequence[str], where: Sequence[str], limit: int
-) -> str:
-    """`xai score … --background`, quoted for a shell."""
-    words = ["xai", "score", study, "--run", run, "--methods", ",".join(key for key, _ in methods)]
-    words += ["--metrics", ",".join(metrics), *where, "--limit", str(limit)]
-    words += [part for key, values in methods for entry in _settings(key, values) for part in ("--set", entry)]
+def score_line(scope: Scope, chosen: Sequence[Column], metrics: Sequence[str], cell: Cell | None, limit: int) -> str:
+    """`xai score … --background` for a cell of the split, or all of it, quoted for a shell."""
+    words = ["xai", "score", str(scope.study.path), "--run", scope.run.name]
+    words += ["--methods", ",".join(column.card.key for column in chosen if not column.card.control) or "all"]
+    words += ["--metrics", ",".join(metrics), "--split", scope.split]
+    words += [part for one in scope.where for part in ("--where", one.text)]
+    if cell is not None:
+        words += [f"--{role}={scope.names[index]}" for role, index in zip(("true", "predicted"), cell, strict=True)]
+    words += ["--limit", str(limit)]
+    words += [part for each in chosen for entry in settings(each) for part in ("--set", f"{each.card.key}.{entry}")]
     return shlex.join([*words, "--background"])
-
-
-def _settings(key: str, values: Mapping[str, Any]) -> Iterable[str]:
-    return (f"{key}.{name}={value}" for name, value in values.items())

@@ -19,12 +19,12 @@ from xai_core.types import TARGET_SPECS, Card
 from xai_core.words import NO_NUMBER, reading
 
 ASPECT_WORDS: Mapping[str, str] = {
-    "truth": "Against the truth",
-    "localisation": "On the object",
-    "faithfulness": "Faithful to the model",
-    "robustness": "Stable",
-    "complexity": "Short",
-    "randomisation": "Dependent on the weights",
+    "truth": "Truth",
+    "localisation": "Localisation",
+    "faithfulness": "Faithfulness",
+    "robustness": "Robustness",
+    "complexity": "Complexity",
+    "randomisation": "Randomisation",
     "": "Others",
 }
 """What metrics ask about, as a heading."""

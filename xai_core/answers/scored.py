@@ -75,6 +75,14 @@ def scored(
     return [_scored(run, rows, keys, *pair, weights) for pair in pairs]
 
 
+def stamp(run: Run, metrics: Sequence[Named]) -> tuple[object, ...]:
+    """What changes whenever scores of a run are stored, or a mask is edited that one of the metrics reads."""
+    stores = sorted((run.path / "scores").glob("*/*/"))
+    masked = any("mask" in METRICS[key].card.needs for key, _ in metrics)
+    known = ((str(store), ScoreStore(store).signature) for store in stores)
+    return (run.study.masks_digest if masked else "", *known)
+
+
 def _scored(run: Run, rows: Rows, keys: Sequence[str], metric: Named, method: Named, weights: str) -> Scored:
     of_metric: Any = build(METRICS[metric[0]].params, metric[1])
     of_method: Any = build(EXPLAINERS[method[0]].params, method[1])

@@ -7,7 +7,7 @@ from typing import Any
 
 from xai_core.cli.command import Command, long_work, path, seed, study_argument
 from xai_core.errors import BadParameter
-from xai_core.params import assignments, build, specs
+from xai_core.params import assignments, specs
 from xai_core.text import counted
 
 SHOWN = 5
@@ -36,25 +36,16 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.datasets import DATASETS, dataset_of
-    from xai_core.params import as_dict
+    from xai_core.pipeline.make import make_study
     from xai_core.store.files import check_new
-    from xai_core.store.study import Study
 
-    check_new(args.study, "study")  # said before the long work; `create` checks again
+    check_new(args.study, "study")
     key = args.dataset or dataset_of(args.data)
-    member = DATASETS[key]
-    params: Any = build(member.params, _values(args, key, member.params))
-    dataset = member.make(args.data.resolve(), params)
+    values = _values(args, key, DATASETS[key].params)
     with long_work("reading") as (progress, cancel):
-
-        def look(done: int, total: int, what: str) -> None:
-            progress(done, total, what)
-            cancel.check()
-
-        scan = dataset.scan(args.seed, look)
-    study = Study.create(
-        args.study, dataset=key, params=as_dict(params), data=args.data.resolve(), seed=args.seed, scan=scan
-    )
+        study = make_study(
+            args.study, args.data, dataset=key, values=values, seed=args.seed, progress=progress, cancel=cancel
+        )
     return summary(study)
 
 

@@ -53,9 +53,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
     )
     device_argument(parser)
-    parser.add_argument(
-        "--check", action="store_true", help="then predict, and check its heatmaps as xai check does"
-    )
+    parser.add_argument("--check", action="store_true", help="then predict, and check its heatmaps as xai check does")
     background_argument(parser)
 
 
@@ -89,7 +87,15 @@ def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None
     """The same for a job."""
     size, mean, std = _input(args, parent)
     values = config.as_dict() | {"init": absolute(config.init) if config.init else ""}
-    return {"run": args.run_name, "config": values, "parent": args.parent, "size": size, "mean": mean, "std": std, "check": args.check}
+    return {
+        "run": args.run_name,
+        "config": values,
+        "parent": args.parent,
+        "size": size,
+        "mean": mean,
+        "std": std,
+        "check": args.check,
+    }
 
 
 def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:

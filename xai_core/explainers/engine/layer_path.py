@@ -173,3 +173,15 @@ def _changed(classifier: Classifier, layer: str, change: Callable[[Any], Any]) -
         yield
     finally:
         handle.remove()
+
+
+def decides_alone(classifier: Classifier, layer: str) -> bool:
+    """Whether the logits of two pictures of noise depend on nothing but what this layer makes of them.
+
+    Raises as `outputs_at`.
+    """
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, *classifier.input_shape, generator=generator).to(classifier.device)
+    start = outputs_at(classifier, noise, layer)
+    other = Pass(*(part.roll(1, 0) for part in start))
+    return not bool(_leaks(classifier, other.inputs, other.logits, start, layer).any())

@@ -1,0 +1,64 @@
+"""What a table of explanation quality lacks, as a job: offered with how long it takes, followed and stopped here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from dashboard.frame.context import Context
+from dashboard.text import escaped
+from dashboard.widgets.empty import empty
+from dashboard.widgets.jobs import begin_button
+from dashboard.widgets.problem import problem_box
+from dashboard.widgets.progress import progress_html
+from xai_core.answers.method_quality import MethodQuality
+from xai_core.answers.quality_choice import needed
+from xai_core.errors import XaiError
+from xai_core.jobs.manage import Jobs
+from xai_core.jobs.record import StoredJob
+
+OPERATION = "score"
+
+
+def scoring(context: Context) -> StoredJob | None:
+    """The job that scores heatmaps of this run just now, if there is one."""
+    run = context.selection.run
+    found = (job for job in Jobs(context.study.path).all() if job.open and job.what)
+    return next((job for job in found if job.what and _of(job.what.operation, job.what.arguments, run)), None)
+
+
+def _of(operation: str, arguments: Mapping[str, Any], run: str) -> bool:
+    return operation == OPERATION and arguments.get("run") == run
+
+
+def follow(context: Context, job: StoredJob) -> None:
+    """How far it is, and a button that ends it; what it finished is kept."""
+    bar, button = st.columns([8, 1], vertical_alignment="bottom")
+    bar.html(progress_html(job))
+    button.button("Stop", key="quality.stop", on_click=_stop, args=(context, job.id), width="stretch")
+
+
+def _stop(context: Context, job: str) -> None:
+    try:
+        Jobs(context.study.path).stop(job)
+    except XaiError as error:  # it may have ended meanwhile
+        problem_box(error)
+
+
+def offer(context: Context, found: MethodQuality, arguments: Mapping[str, Any], command: str) -> None:
+    """What is missing and how long it takes, beside what begins it; nothing where all is there."""
+    if not found.missing:
+        return
+    lacking = needed(found).sentence
+    if any(cell.n for cell in found.cells.values()):
+        st.html(f'<div class="offer">{escaped(lacking)}</div>')
+    else:
+        methods, controls = len(found.believable), len(found.controls)
+        empty(
+            "Nothing is scored yet",
+            f"{methods} methods and {controls} controls, which know nothing of the model, by {len(found.metrics)} "
+            f"metrics on {len(found.rows):,} samples. {lacking} It goes on while you look at other pages.",
+        )
+    begin_button(context, OPERATION, arguments, command)

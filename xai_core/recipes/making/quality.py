@@ -1,0 +1,89 @@
+"""Can these heatmaps be believed? The comparison of methods that several recipes end with: its steps and its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xai_core.answers.method_quality import Cell, MethodQuality, method_quality
+from xai_core.answers.quality_choice import samples as drawn_samples
+from xai_core.answers.quality_choice import usable_metrics, with_controls
+from xai_core.answers.quality_words import as_json, beaten, rank_words, sentences, shown
+from xai_core.answers.scope import Scope
+from xai_core.answers.scored import Named
+from xai_core.explainers import EXPLAINERS
+from xai_core.jobs.operations import ScoreArguments
+from xai_core.metrics import METRICS
+from xai_core.recipes.base import Step
+from xai_core.recipes.making import steps as making
+from xai_core.recipes.making.report import Part
+from xai_core.store.obstacles import obstacle
+from xai_core.store.run import Run
+from xai_core.text import comma_list
+from xai_core.words import NO_NUMBER, reading
+
+TARGET = "predicted"
+
+
+def check(methods: str, metrics: str) -> None:
+    """Raises NotFound for a method or metric that there is not."""
+    for key in comma_list(methods):
+        _ = EXPLAINERS[key]
+    for key in comma_list(metrics):
+        _ = METRICS[key]
+
+
+def steps(folder: Path, run: str, methods: str, metrics: str, samples: int) -> list[Step]:
+    """Score the methods and the controls on test samples."""
+
+    def scored(scope: Scope) -> ScoreArguments:
+        named, measured = methods_of(scope.run, methods), metrics_of(scope.run, metrics)
+        return ScoreArguments(run, tuple(named), TARGET, scope.split, limit=samples, metrics=tuple(measured))
+
+    return [making.score(folder, run, f"score {run}", f"compare methods on {samples} samples", scored)]
+
+
+def methods_of(run: Run, named: str) -> list[Named]:
+    """Those of the methods that can be used on the run, and the controls."""
+    keys = [key for key in comma_list(named) if obstacle(run, EXPLAINERS[key]) is None]
+    return [(key, {}) for key in with_controls(run, keys)]
+
+
+def metrics_of(run: Run, named: str) -> list[Named]:
+    """The metrics that are named; by default all that the study has the data for."""
+    return [(key, {}) for key in comma_list(named) or usable_metrics(run)]
+
+
+def parts(scope: Scope, methods: str, metrics: str, samples: int) -> list[Part]:
+    """The table, a column for each metric, and what follows from it."""
+    chosen = drawn_samples(scope, limit=samples)
+    named, measured = methods_of(scope.run, methods), metrics_of(scope.run, metrics)
+    found = method_quality(scope, chosen.rows, TARGET, named, measured)
+    heads = ("method", *(card.title for card in found.metrics))
+    rows = tuple(
+        (method.title, *(_cell(found, method.key, metric.key) for metric in found.metrics)) for method in found.methods
+    )
+    readings = "; ".join(f"{card.title}: {reading(card.unit, card.direction)}" for card in found.metrics)
+    said = (
+        f"{chosen.sentence}: means with 95 % bootstrap intervals, in brackets the ranks that a method may have among "
+        "those that are no controls.",
+        f"{readings}.",
+        *(f"{card.title}. {line}" for card in found.believable for line in beaten(found, card)),
+        *sentences(found),
+    )
+    return [Part("Comparison of methods", heads, rows, said, as_json(found)), _conflicts(found)]
+
+
+def _cell(found: MethodQuality, method: str, metric: str) -> str:
+    cell: Cell = found.cells[metric, method]
+    if not cell.n:
+        return NO_NUMBER
+    few = f", n = {cell.n}" if cell.not_scored or cell.missing else ""
+    rank = f" [{rank_words(cell.rank)}]" if cell.rank else ""
+    return f"{shown(cell.mean)} ({shown(cell.low)} to {shown(cell.high)}{few}){rank}"
+
+
+def _conflicts(found: MethodQuality) -> Part:
+    """Whether metrics put methods into one order."""
+    said = tuple(pair.sentence for pair in found.metrics_agree)
+    lead = "Kendall's rank correlation of the methods' means by two metrics, controls left out."
+    return Part("Do the metrics agree?", said=(lead, *(said or ("There are not enough methods or metrics to say.",))))
