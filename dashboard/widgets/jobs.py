@@ -25,6 +25,7 @@ _BEGIN = {
     "train": "Train",
     "predict": "Predict in the background",
     "explain": "Explain all of them",
+    "check": "Check them in the background",
     "score": "Score in the background",
     "sanity": "Check them in the background",
 }

@@ -99,6 +99,7 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
 BASES = {
     "aggregate": ["{study}", "--run", "baseline", "--method", "edges", "--cell", "red:green"],
     "agreement": ["{study}", "--run", "baseline", "--methods", "edges,random", "--limit", "2"],
+    "check": ["{study}", "--run", "baseline", "--methods", "edges", "--samples", "2", "--pictures", "2"],
     "compare": ["{study}", "--baseline", "baseline", "--candidate", "other"],
     "demo": [],
     "explain": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
