@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from xai_core.pipeline import score as scoring
 from xai_core.pipeline.load import Bench
 from xai_core.pipeline.score import ScoreRequest, score_steps
 from xai_core.settings import Settings
-from xai_core.store.maps import REFUSED, STORED
+from xai_core.store.maps import MISSING, REFUSED, STORED
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.triage.intervals import bootstrap_mean
@@ -279,6 +280,24 @@ def test_the_command_prints_the_same_as_the_answer(run: Run, capsys: pytest.Capt
     assert "mask area" in text
 
 
+def test_what_is_not_named_is_all_that_applies_and_200_samples(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xai_core.answers import controls, quality_choice
+
+    monkeypatch.setattr(controls, "usable_methods", lambda _run: ["gradcam", "lrp"])
+    monkeypatch.setattr(controls, "control_keys", lambda _run: ["edges"])
+    monkeypatch.setattr(quality_choice, "usable_metrics", lambda _run: [SPARSENESS])
+    monkeypatch.setattr(quality_choice, "LIMIT", 6)
+    words = ("score", run.study.path, "--run", "run")
+    result = xai_json(capsys, *words)
+    assert [each["method"] for each in result["scores"]] == ["gradcam", "lrp", "edges"]
+    assert (result["samples"], result["of"]) == (6, 16)
+    xai(*words)
+    assert "heatmaps of 6 samples of 16, drawn by the study's seed" in capsys.readouterr().out
+    assert xai_json(capsys, *words, "--limit", "20")["samples"] == 16
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -399,6 +418,33 @@ def test_a_metric_that_runs_the_model_gets_it_and_can_explain_again(
     classifier = bench.classifier(real)
     assert all(parameter.requires_grad for parameter in classifier.module.parameters())
     assert all((value == before[name]).all() for name, value in classifier.module.state_dict().items())
+
+
+def test_a_killed_one_leaves_nothing_wrong_and_the_same_command_goes_on(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed without a word in the middle of its steps; afterwards all is as if nothing had happened."""
+    words = ("score", str(run.study.path), "--run", "run", "--methods", "gradcam,lrp", "--metrics", SPARSENESS)
+    code = f"""
+import os, signal
+from xai_core.cli.main import main
+from xai_core.pipeline import score
+score.MOST_PIXELS = {SIDE * SIDE * 5}
+plain, calls = score.Pair.put, []
+def put(pair, *given):
+    calls.append(plain(pair, *given))
+    if len(calls) == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+score.Pair.put = put
+main({list(words)!r})
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (stored(run, SPARSENESS).state != MISSING).sum() == 10
+    result = xai_json(capsys, *words)
+    assert all(each["missing"] == 0 and each["n"] == 15 for each in result["scores"])
+    shutil.rmtree(run.path / "scores")
+    assert xai_json(capsys, *words)["scores"] == result["scores"]
 
 
 def test_scores_survive_a_copy(run: Run, tmp_path: Path) -> None:
