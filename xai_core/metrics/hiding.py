@@ -21,7 +21,7 @@ Float = NDArray[np.float64]
 
 SCORES = ("probability", "logit")
 FILLS = ("black", "mean", "blur")
-STEPS = 32
+STEPS = 20
 """Into which a picture is divided that is hidden step by step, where nobody says otherwise."""
 
 

@@ -13,7 +13,7 @@ from xai_core.metrics.hiding import fill_param, filled, score_param, scores, unl
 from xai_core.params import param
 from xai_core.types import Card, Scores
 
-PATCHES = 40
+PATCHES = 24
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,8 @@ def two_way(values: Values, level: float = LEVEL) -> Interval:
 
     Samples and seeds are both drawn, and both shared by many values. The variance is that of the pigeonhole bootstrap
     (Owen 2007, The pigeonhole bootstrap): of the samples' means plus of the seeds' means, which is rather too large
-    than too small. Quantiles are Student's, with Satterthwaite's degrees of freedom: three seeds have too few resamples for
-    percentiles. Samples that lack a value under any seed are left out.
+    than too small. Quantiles are Student's, with Satterthwaite's degrees of freedom: three seeds have too few resamples
+    for percentiles. Samples that lack a value under any seed are left out.
     """
     from scipy.stats import t
 
