@@ -59,3 +59,8 @@ def counted(number: int, one: str, many: str = "") -> str:
 def listed(names: Sequence[str], most: int = 3) -> str:
     """The first names of a list: `a, b, c, …`."""
     return ", ".join([*names[:most], *(["…"] if len(names) > most else [])])
+
+
+def joined(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([*([", ".join(names[:-1])] if names[:-1] else []), *names[-1:]])

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.frame.context import Context
-from xai_core.answers import aggregate, data_card, groups, method_quality, on_object, runs, sanity
+from xai_core.answers import aggregate, badge, data_card, groups, method_quality, on_object, runs
 from xai_core.answers.maps import Column
 from xai_core.answers.quality_choice import SPEC
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named, stamp
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
-from xai_core.sanity.check import Check
+from xai_core.params import as_dict
+from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.quality import Quality
-from xai_core.types import Array
 
 _cached = st.cache_data(max_entries=64, show_spinner=False)
 
@@ -90,12 +90,6 @@ def _masks(
     return aggregate.on_masks(_scope, _column, _spec, _found)
 
 
-@_cached
-def compared(trained: Array, randomised: Array) -> dict[str, Check]:
-    """As `sanity.compare`."""
-    return sanity.compare(trained, randomised)
-
-
 def quality_of(
     context: Context, rows: NDArray[np.int64], methods: Sequence[Named], metrics: Sequence[Named]
 ) -> method_quality.MethodQuality:
@@ -114,6 +108,17 @@ def _quality(
     _metrics: Sequence[Named],
 ) -> method_quality.MethodQuality:
     return method_quality.method_quality(_scope, rows, SPEC, _methods, _metrics)
+
+
+def badge_of(run: Run, column: Column) -> badge.Badge:
+    """What is known of a method on a run; anew where something was stored of it."""
+    method = column.card.key, as_dict(column.params)
+    return _badge((str(run.study.path), run.name, badge.stamp(run, method)), run, method)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _badge(key: tuple[object, ...], _run: Run, method: Named) -> badge.Badge:  # noqa: ARG001 (the cache's key)
+    return badge.badge(_run, method)
 
 
 def mean_picture(context: Context, rows: NDArray[np.int64]) -> Image.Image | None:

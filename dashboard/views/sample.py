@@ -13,6 +13,7 @@ from dashboard.heat import evidence
 from dashboard.heat.sample_maps import rows, shape_of
 from dashboard.text import escaped, plain
 from dashboard.widgets.annotate import annotate
+from dashboard.widgets.badges import badges
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.heat_grid import heat_grid
 from dashboard.widgets.legend import look_choice
@@ -89,6 +90,7 @@ def _evidence(context: Context, sample: Sample) -> None:
         columns = evidence.columns(context)
         if not columns:
             return
+        badges(context, columns)
         _choices(context, columns)
         wanted = np.array([sample.row])
         job = ask(context, columns, wanted, specs(sample, context.selection.target))

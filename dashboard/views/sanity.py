@@ -1,22 +1,22 @@
-"""Do these heatmaps depend on what the model learned? The same maps from the trained and from a randomised model."""
+"""Do these heatmaps depend on what the model learned? The same maps from the trained and from randomised models."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from dashboard.frame import session
-from dashboard.frame.cached import compared
 from dashboard.frame.context import Context
 from dashboard.heat.evidence import columns
 from dashboard.text import plain
+from dashboard.widgets import sanity as parts
 from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.jobs import open_job
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_note
 from dashboard.widgets.pending import ask, live
-from dashboard.widgets.sanity import conclusions, pairs, similarities
-from xai_core.answers import sanity
+from xai_core.answers import cascade, sanity
 from xai_core.answers.maps import Column
-from xai_core.answers.sanity import LEAST, SPEC, Samples
+from xai_core.answers.sanity import SPEC, Checked, Chosen
 
 TITLE = "Sanity check"
 QUESTION = "Do these heatmaps depend on what the model learned?"
@@ -25,6 +25,9 @@ URL = "sanity"
 ORDER = 50
 
 SEEDS = (0, 1, 2)
+LEAST = 2
+"""Pictures: with one there is no other to compare with."""
+SECONDS_BETWEEN_LOOKS = 5.0
 
 
 def render(context: Context) -> None:
@@ -38,8 +41,10 @@ def render(context: Context) -> None:
         empty("No heatmaps to check", "Choose a run with a model, and a method that holds for it.")
         return
     settings_note(context, trained)
+    st.markdown(plain(sanity.READ_AS))
+    working = open_job(context, "sanity") is not None
+    st.fragment(_cascade, run_every=SECONDS_BETWEEN_LOOKS if working else None)(context, working)
     samples, seed = _choices(context), context.selection.seed
-    st.markdown(plain(sanity.about(samples, seed)))
     if len(samples.rows) < LEAST:
         empty("Too few pictures", "The comparison needs at least two. Choose the whole split, or another cell.")
         return
@@ -47,11 +52,36 @@ def render(context: Context) -> None:
         ask(context, randomised, samples.rows, SPEC, weights=sanity.randomised(seed), urgent=False),
         ask(context, trained, samples.rows, SPEC, urgent=False),
     ]
-    live(context, jobs, lambda: _results(context, samples), what="Heatmaps of both models")
+    live(context, jobs, lambda: _pairs(context, samples), what="Heatmaps of both models")
 
 
-def _choices(context: Context) -> Samples:
-    """Draw what may be chosen; gives the samples that are compared."""
+def _cascade(context: Context, working: bool) -> None:
+    """What is stored by now; the page is drawn anew once the job has ended."""
+    if working and open_job(context, "sanity") is None:
+        st.rerun()
+    wanted = columns(context, sanity.with_controls(context.selection.methods))
+    found = [_checked(context, one, column) for one, column in zip(_stored(context, wanted), wanted, strict=True)]
+    parts.verdicts(found)
+    parts.begin(context, columns(context))
+    parts.layers(found)
+    parts.pictures(context, wanted)
+
+
+def _stored(context: Context, wanted: list[Column]) -> list[Checked]:
+    return sanity.checked(context.scope.run, wanted)
+
+
+def _checked(context: Context, one: Checked, column: Column) -> Checked:
+    """Where no cascade was run, what the maps of a single random model say."""
+    if one.found is not None:
+        return one
+    seed, rows = context.selection.seed, sanity.samples(context.scope).rows
+    (random,) = columns(context, [column.card.key], weights=sanity.randomised(seed))
+    return Checked(one.key, one.title, one.control, cascade.of_maps(context.scope.run, column, random, rows))
+
+
+def _choices(context: Context) -> Chosen:
+    """Draw what may be chosen; gives the samples whose maps are shown."""
     chosen = context.selection
     cell = chosen.cell if chosen.cell and len(context.members.cell(*chosen.cell)) else None
     sources = {"split": "Of the split"} | ({"cell": "Of the chosen cell"} if cell else {})
@@ -77,15 +107,10 @@ def _choices(context: Context) -> Samples:
 
 
 def _both(context: Context) -> tuple[list[Column], list[Column]]:
-    """The chosen methods and the control, on the trained and on the randomised model."""
-    keys, weights = sanity.with_control(context.selection.methods), sanity.randomised(context.selection.seed)
+    """The chosen methods and the picture's edges, on the trained and on the randomised model."""
+    keys, weights = sanity.beside(context.selection.methods), sanity.randomised(context.selection.seed)
     return columns(context, keys), columns(context, keys, weights=weights)
 
 
-def _results(context: Context, samples: Samples) -> None:
-    both = list(zip(*_both(context), strict=True))
-    found = sanity.sanity(context.scope, samples, both, context.selection.seed, compared=compared)
-    conclusions(found)
-    if any(one.checks for one in found.methods):
-        similarities(found)
-    pairs(context, both, samples.rows)
+def _pairs(context: Context, samples: Chosen) -> None:
+    parts.pairs(context, list(zip(*_both(context), strict=True)), samples.rows)

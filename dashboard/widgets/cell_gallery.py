@@ -13,6 +13,7 @@ from dashboard.heat import evidence
 from dashboard.heat.sheet import cell_sheet
 from dashboard.text import escaped, plain
 from dashboard.widgets import pending
+from dashboard.widgets.badges import badges
 from dashboard.widgets.empty import empty
 from dashboard.widgets.explain_more import explain_more
 from dashboard.widgets.gallery import gallery
@@ -74,6 +75,7 @@ def _choices(context: Context, columns: Sequence[Column]) -> None:
     with st.container(key="gallery-choices"):
         explained = method_picker(context)
         settings_note(context, columns)
+        badges(context, columns)
         with st.container(horizontal=True, gap="small"):
             if explained:
                 _evidence_choices(chosen.target, chosen.normalise)

@@ -25,7 +25,9 @@ _BEGIN = {
     "train": "Train",
     "predict": "Predict in the background",
     "explain": "Explain all of them",
+    "check": "Check them in the background",
     "score": "Score in the background",
+    "sanity": "Check them in the background",
 }
 _LINES = 40
 _PROBLEM = "jobs.problem"
@@ -102,3 +104,18 @@ def begin_button(context: Context, operation: str, arguments: Mapping[str, Any],
     except XaiError as error:
         problem_box(error)
     st.code(command, language="bash")
+
+
+def open_job(context: Context, operation: str) -> StoredJob | None:
+    """A job of this kind that works on the chosen run; None where there is none, or jobs cannot be read."""
+    try:
+        found = Jobs(context.study.path).all()
+    except XaiError:
+        return None
+    about = {"operation": operation, "run": context.scope.run.name}
+    return next((job for job in found if job.open and _about(job) == about), None)
+
+
+def _about(job: StoredJob) -> dict[str, Any]:
+    what = job.what
+    return {} if what is None else {"operation": what.operation, "run": what.arguments.get("run")}

@@ -8,6 +8,7 @@ from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.heat.evidence import columns
 from dashboard.text import plain
+from dashboard.widgets.badges import badges
 from dashboard.widgets.method_settings import settings_note
 from xai_core.answers.maps import Column, no_heatmaps
 from xai_core.answers.methods import in_menus
@@ -34,4 +35,5 @@ def one_method(context: Context) -> Column | None:
     )
     (column,) = columns(context, [shown])
     settings_note(context, [column])
+    badges(context, [column])
     return column

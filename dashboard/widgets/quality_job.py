@@ -18,6 +18,7 @@ from xai_core.answers.quality_choice import needed
 from xai_core.errors import XaiError
 from xai_core.jobs.manage import Jobs
 from xai_core.jobs.record import StoredJob
+from xai_core.text import counted
 
 OPERATION = "score"
 
@@ -55,10 +56,11 @@ def offer(context: Context, found: MethodQuality, arguments: Mapping[str, Any], 
     if any(cell.n for cell in found.cells.values()):
         st.html(f'<div class="offer">{escaped(lacking)}</div>')
     else:
-        methods, controls = len(found.believable), len(found.controls)
+        methods, controls = counted(len(found.believable), "method"), counted(len(found.controls), "control")
+        metrics, samples = counted(len(found.metrics), "metric"), counted(len(found.rows), "sample")
         empty(
             "Nothing is scored yet",
-            f"{methods} methods and {controls} controls, which know nothing of the model, by {len(found.metrics)} "
-            f"metrics on {len(found.rows):,} samples. {lacking} It goes on while you look at other pages.",
+            f"{methods} and {controls}, which know nothing of the model, by {metrics} on {samples}. {lacking} "
+            "It goes on while you look at other pages.",
         )
     begin_button(context, OPERATION, arguments, command)

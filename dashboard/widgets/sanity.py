@@ -1,72 +1,147 @@
-"""The parts of the sanity check: what follows for each method, every sample's similarity, the maps themselves."""
+"""The parts of the sanity check: a verdict for each method, its curves, maps layer by layer, and pairs of maps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.drawing.tiles import picture_tile
-from dashboard.figures import similarity
-from dashboard.figures.similarity import Strip
+from dashboard.figures.lines import Line, curves
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.map_grid import Frame, Row, Stack
 from dashboard.text import plain
 from dashboard.widgets.heat_grid import heat_grid
+from dashboard.widgets.jobs import begin_button
 from dashboard.widgets.legend import look_choice
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
+from xai_core.answers import sanity
+from xai_core.answers.cascade import Curve, orders_of
 from xai_core.answers.maps import Column
-from xai_core.answers.sanity import MEASURES, READ_AS, SPEC, Checked, Sanity
+from xai_core.answers.sanity import MEASURES, NO_RANKING, READ_AS, SPEC, Checked
+from xai_core.answers.strip import Strip, strip
+from xai_core.sanity.orders import ORDER_WORDS
 from xai_core.similarities import SIMILARITIES
+from xai_core.words import NO_NUMBER
 
 
-def conclusions(found: Sanity) -> None:
-    """One line per method: the numbers, how many pictures they stand on, and what follows."""
-    head = ("Method", *(SIMILARITIES[name].card.title for name in MEASURES), "Pictures", "What the numbers say")
-    hints = ("", *(f"{SIMILARITIES[name].card.summary} {READ_AS}" for name in MEASURES), "Compared, of those drawn.")
-    table(head, [_line(one) for one in found.methods], hints=hints)
+def verdicts(found: Sequence[Checked]) -> None:
+    """One line per method: what follows, from which layer on, and what it stands on."""
+    head = ("Method", "Verdict", "From layer", "Pictures", "Seeds", "What the numbers say")
+    hints = ("", READ_AS, "From this layer on to the output, random weights change the maps measurably.", "", "", "")
+    table(head, [_line(one) for one in found], hints=hints)
+    st.caption(plain(NO_RANKING))
 
 
 def _line(one: Checked) -> tuple[str, ...]:
-    return one.title, *map(one.shown, MEASURES), f"{one.n} of {one.drawn}", one.sentence
+    said = one.verdict
+    numbers = (f"{said.n}", f"{said.seeds}") if said.kind != "unchecked" else (NO_NUMBER, NO_NUMBER)
+    return one.title, said.words, said.since or NO_NUMBER, *numbers, said.sentence
 
 
-def similarities(found: Sanity) -> None:
-    """Every picture a dot, on the measure that is chosen."""
-    part("Every picture", "How alike the two maps of a picture are, by method.")
-    titles = {similarity.card.key: similarity.card.title for similarity in SIMILARITIES}
-    measure = st.segmented_control(
-        "Measure",
-        [*MEASURES, *(name for name in titles if name not in MEASURES)],
-        format_func=lambda name: plain(titles[name]),
-        default=MEASURES[0],
-        key="measure",
-    )
-    measure = measure or MEASURES[0]
+def begin(context: Context, columns: Sequence[Column]) -> None:
+    """A button that begins the cascade of these methods as a job, with how long it takes."""
+    run, split = context.scope.run, context.selection.split
+    count = min(len(context.members.rows), sanity.SAMPLES)
+    with st.expander("Check these methods layer by layer"):
+        st.caption(plain(sanity.estimate(context.study, columns, count)))
+        arguments = sanity.check_arguments(run, columns, split)
+        begin_button(context, "sanity", arguments, sanity.check_line(run, columns, split))
+
+
+def layers(found: Sequence[Checked]) -> None:
+    """How alike maps stay, layer by layer, of the method and on the measure that are chosen."""
+    shown = {one.key: one for one in found if one.found and orders_of(one.found)}
+    if not shown:
+        return
+    part("Layer by layer", "How alike a method's maps stay to those of the trained model, and what else they resemble.")
+    with st.container(horizontal=True, gap="medium"):
+        key = st.selectbox(
+            "Method", list(shown), format_func=lambda key: plain(shown[key].title), key="sanity.method", width=260
+        )
+        measure = st.segmented_control(
+            "Measure",
+            MEASURES,
+            format_func=lambda name: plain(SIMILARITIES[name].card.title),
+            default="ssim",
+            key="measure",
+        )
+    chosen, measure = shown.get(key) or next(iter(shown.values())), measure or "ssim"
     card = SIMILARITIES[measure].card
     st.caption(f"{plain(card.summary)} Limits: {plain(card.blind_spot)}")
-    strips = [_strip(one, measure) for one in found.methods if measure in one.checks]
-    figure = similarity.strips(
-        strips,
+    assert chosen.found is not None, "only those with a cascade are offered"
+    drawn = [curve for order in orders_of(chosen.found) if (curve := chosen.found.curve(order, measure)) is not None]
+    several = [curve for curve in drawn if len(curve.points) > 1] or drawn
+    for place, curve in zip(st.columns(min(2, len(several))) * len(several), several, strict=False):
+        with place:
+            _curve(chosen, curve, measure, found)
+
+
+def _curve(one: Checked, curve: Curve, measure: str, others: Sequence[Checked]) -> None:
+    assert one.found is not None, "only those with a cascade are offered"
+    title, words = SIMILARITIES[measure].card.title, ORDER_WORDS[curve.order]
+    lines = [_as_line(one.title, curve)]
+    for other in others:
+        beside = other.found.curve("all", measure) if other.control and other.key != one.key and other.found else None
+        if beside is not None:  # it is the same whatever is random
+            lines.append(_as_line(other.title, replace(beside, points=list(beside.points) * len(curve.points))))
+    sticks = [
+        Line(stick.name, [stick.value.mean], [stick.value.low], [stick.value.high], stick.value.n)
+        for stick in one.found.yardsticks(measure)
+    ]
+    figure = curves(
+        lines,
         page_theme(),
-        null_name="trained model's maps of different pictures (mean)",
-        unit=f"{card.title}, 1 = same",
+        x=list(curve.names),
+        x_title=f"random {words}: each step adds this layer",
+        y_title=f"{title}, 1 = same",
+        nulls=sticks,
     )
-    plot(figure, key="similarities", alt=f"{card.title} of trained against randomised, by method")
+    st.markdown(f"**Random {words}**")
+    plot(figure, key=f"cascade.{curve.order}", alt=f"{title} of {one.title}, layers random {words}")
 
 
-def _strip(one: Checked, measure: str) -> Strip:
-    return Strip(one.title, one.checks[measure].values, one.readings[measure].null)
+def _as_line(title: str, curve: Curve) -> Line:
+    values, low, high = ([getattr(point, name) for point in curve.points] for name in ("mean", "low", "high"))
+    return Line(title, values, low, high, curve.points[0].n)
+
+
+def pictures(context: Context, columns: Sequence[Column]) -> None:
+    """The maps themselves, layer by layer from the output down, of one sample."""
+    strips = [found for column in columns if not column.card.control and (found := strip(context.scope.run, column))]
+    rows = list(dict.fromkeys(row for found in strips for row in found.rows))
+    if not rows:
+        return
+    part("The maps, layer by layer", "Random from the output down; means of areas, at most 32 by 32 of them.")
+    ids = context.study.samples["id"]
+    row = st.segmented_control(
+        "Sample", rows, format_func=lambda row: plain(str(ids.iat[row])), default=rows[0], key="sanity.sample"
+    )
+    shown = [_strip_row(context, found, row if row in found.rows else found.rows[0]) for found in strips]
+    heat_grid(context, shown, key="strip", flow=True)
+
+
+def _strip_row(context: Context, found: Strip, row: int) -> Row:
+    card, keys = found.column.card, found.keys(row)
+    rows = np.full(len(keys), row, dtype=np.int64)
+    base = picture_tile(context.services.tiles, context.study, context.run, row)
+    panels = evidence.panels_of(context, found.column, rows, keys)
+    stacks = [
+        Stack(base, 1.0, [Frame(panel, card, f"{card.title}, {name}", _about(context, row))], caption=name)
+        for panel, name in zip(panels, found.names, strict=True)
+    ]
+    return Row(["", card.title], stacks, "left: trained · then random from the output down")
 
 
 def pairs(context: Context, both: Sequence[tuple[Column, Column]], rows: NDArray[np.int64]) -> None:
-    """The maps: trained above, randomised below."""
-    part("The maps")
+    """The maps of more samples: trained above, all layers random below."""
+    part("Trained and random")
     look_choice(context)
     shown = [_row(context, *columns, rows) for columns in both]
     heat_grid(context, shown, key="pairs", flow=True)

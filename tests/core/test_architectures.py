@@ -95,6 +95,7 @@ def test_vit_grid_keeps_the_place_of_each_patch() -> None:
         ("vit_b_16", Preprocess(32, 48, 3, (0, 0, 0), (1, 1, 1)), "takes squares of 32 to 512 pixels: 32×48"),
         ("resnet18", prep(64, 1), "RGB input only"),
         ("vit_b_16", prep(40), "such as 32 or 48"),
+        ("small_vit", prep(33), "such as 32"),
     ],
 )
 def test_what_an_architecture_cannot_take_is_told(key: str, preprocess: Preprocess, says: str) -> None:

@@ -98,9 +98,9 @@ def test_maps_that_are_all_refused_are_no_maps(study: Path, capsys: Capture) -> 
         "groups"
     ]
     assert all(group["n"] == 0 for group in groups.values())
-    words = ["sanity", study, "--run", "baseline", "--methods", "lrp", "--limit", "4"]
-    assert xai_json(capsys, *words)["methods"]["lrp"] == {}
-    assert xai_json(capsys, *words, "--set", "lrp.composite=gamma")["methods"]["lrp"]["pearson"]["n"] > 0
+    words = ["sanity", study, "--run", "baseline", "--methods", "lrp", "--limit", "4", "--orders", "all"]
+    found = xai_json(capsys, *words, "--set", "lrp.composite=gamma", "--seeds", "1")["methods"]["lrp"]
+    assert found["measures"]["spearman"]["random"]["n"] > 0
     words = ["aggregate", study, "--run", "baseline", "--method", "lrp", "--cell", "red:green"]
     groups = xai_json(capsys, *words, "--set", "lrp.composite=gamma")["groups"]
     assert any(group["n"] for group in groups.values())
@@ -129,8 +129,9 @@ def test_the_same_map_serves_predicted_and_the_class(study: Path, capsys: Captur
 def test_aggregate_sanity_and_compare_give_numbers(study: Path, capsys: Capture) -> None:
     result = xai_json(capsys, "aggregate", study, "--run", "baseline", "--method", "gradcam", "--cell", "red:green")
     assert set(result["groups"]) == {"correct_true", "correct_predicted", "confused"}
-    result = xai_json(capsys, "sanity", study, "--run", "baseline", "--methods", "gradcam,edges", "--limit", "4")
-    assert result["methods"]["edges"]["spearman"]["mean"] == 1.0, "an edge detector ignores the model"
+    result = xai_json(capsys, "sanity", study, "--run", "baseline", "--methods", "gradcam,edges", "--limit", "9")
+    assert result["methods"]["edges"]["measures"]["spearman"]["random"]["mean"] == 1.0
+    assert result["methods"]["edges"]["verdict"] == "fails", "an edge detector ignores the model"
     result = xai_json(capsys, "compare", study, "--baseline", "baseline", "--candidate", "other", "--cell", "0:1")
     assert result["accuracy"]["n"] == 18
     assert len(result["sentences"]) == 2

@@ -99,6 +99,7 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
 BASES = {
     "aggregate": ["{study}", "--run", "baseline", "--method", "edges", "--cell", "red:green"],
     "agreement": ["{study}", "--run", "baseline", "--methods", "edges,random", "--limit", "2"],
+    "check": ["{study}", "--run", "baseline", "--methods", "edges", "--samples", "2", "--pictures", "2"],
     "compare": ["{study}", "--baseline", "baseline", "--candidate", "other"],
     "demo": [],
     "explain": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
@@ -536,11 +537,6 @@ def test_refusals_are_given_with_their_reasons(study: Path, capsys: Capture) -> 
     shown = capsys.readouterr().out
     assert f"no maps\n                      {len(rows) // 3} × it is zero" in shown
     assert "red, recognised     no samples" in shown
-    words = ["sanity", study, "--run", "baseline", "--methods", "edges", "--limit", "99"]
-    refused = xai_json(capsys, *words)["refused"]["edges"]
-    assert refused == {"trained": {"it is zero": len(rows)}, "randomised:0": {"it is zero": 1}}
-    xai(*words)
-    assert f"trained: {len(rows)} × it is zero" in capsys.readouterr().out
 
 
 def test_what_comes_next_names_the_study_as_it_was_given(

@@ -20,7 +20,7 @@ from xai_core.demo.art.figure import draw_figure
 from xai_core.demo.art.framing import frame
 from xai_core.demo.art.geometry import Camera, ellipse
 from xai_core.demo.art.scene import draw_outfit, framing_of, paint_person
-from xai_core.demo.drawing import GarmentParams, drawing, encode, encode_mask, mask_path, pack, render
+from xai_core.demo.drawing import RECORD, GarmentParams, drawing, encode, encode_mask, mask_path, pack, render
 from xai_core.errors import BadInput, BadParameter
 from xai_core.params import build
 
@@ -209,15 +209,29 @@ def test_an_empty_folder_is_filled_and_a_strange_one_is_refused(tmp_path):
         small(tmp_path / "strange" / "letter.txt" / "below").scan(0)
 
 
-def test_lost_files_are_named(tmp_path):
+def test_a_lost_mask_is_none_and_a_lost_picture_is_drawn_again(tmp_path):
     data = small(tmp_path / "g")
-    row = data.scan(0).samples.iloc[0]
+    before = data.scan(0)
+    row = before.samples.iloc[0]
+    pixels = np.asarray(data.picture(row))
     (tmp_path / "g" / mask_path(row["path"])).unlink()
     assert data.mask(row) is None
     (tmp_path / "g" / row["path"]).unlink()
+    np.testing.assert_array_equal(data.picture(row), pixels)
+    again = data.scan(0)
+    assert not again.unreadable
+    assert again.samples["sha256"].tolist() == before.samples["sha256"].tolist()
+
+
+def test_what_another_version_drew_is_named_where_it_is_gone(tmp_path):
+    data = small(tmp_path / "g")
+    row = data.scan(0).samples.iloc[0]
+    (tmp_path / "g" / row["path"]).unlink()
+    record = tmp_path / "g" / RECORD
+    record.write_text(record.read_text().replace('"version": 1', '"version": 0'))
     with pytest.raises(BadInput, match=row["path"]):
-        data.picture(row)
-    assert [path for path, _ in data.scan(0).unreadable] == [row["path"]]
+        small(tmp_path / "g").picture(row)
+    assert [path for path, _ in small(tmp_path / "g").scan(0).unreadable] == [row["path"]]
 
 
 def test_files_are_small():

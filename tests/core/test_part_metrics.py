@@ -26,6 +26,7 @@ from xai_core.models.preprocess import Preprocess
 from xai_core.pipeline.load import Bench
 from xai_core.pipeline.metric_inputs import Samples
 from xai_core.pipeline.parts import parts_of
+from xai_core.store.study import Study
 from xai_core.types import Card, Target
 
 SIGNED = Card("toy", "Toy", "Drawn by a test.", "Everything.", signed=True)
@@ -166,6 +167,13 @@ def test_parts_of_the_demo_arrive_with_what_its_model_loses() -> None:
         assert one.importance[at] == pytest.approx(explained[0] - explained[1:].mean(), abs=1e-4)
         assert np.isnan(one.importance[one.names.index("body")])
         assert np.isfinite(one.importance[[name != "body" for name in one.names]]).all()
+
+
+def test_a_study_whose_dataset_nobody_knows_here_has_no_parts() -> None:
+    study = bundled()
+    assert study.has_parts
+    strange = Study(study.path, replace(study.info, dataset="from-elsewhere"), study._table)
+    assert not strange.has_parts
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def test_what_is_proposed_for_a_family_is_the_layer_that_its_author_declares(key
     if min(declared.shape[2:]) < ENOUGH:
         assert min(proposed.shape[2:]) >= ENOUGH
         assert "that has 4 places a side" in why
-    elif key == "vit_b_16":  # its first normalisation, beside which a path goes around
+    elif key in ("vit_b_16", "small_vit"):  # its first normalisation, beside which a path goes around
         assert name == "encoder.layers.encoder_layer_0"
     else:
         assert torch.equal(declared, proposed)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision
+from PIL import Image
 
 from tests.conftest import ROOT
 from tests.how_to import example
@@ -258,8 +261,55 @@ def test_the_light_net_unless_something_says_otherwise(
     assert (config.run, config.size) == ("vgg16", 224)
 
 
+def test_the_half_with_imagenet(
+    told: dict[str, Any], words: list[str | Path], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pictures named by class, and a network that knows a thousand."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for name in ("n02504458_African_elephant", "n01440764_tench"):
+        Image.fromarray(rng.integers(0, 255, (64, 64, 3)).astype(np.uint8)).save(tmp_path / "images" / f"{name}.png")
+    torch.manual_seed(0)
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), tmp_path / "w.pth")
+    monkeypatch.setattr(framework, "_three", lambda _: [("gradcam", {}), ("edges", {})])
+    flags = ["--imagenet", tmp_path, "--weights", tmp_path / "w.pth", "--pictures", "1"]
+    found = xai_json(capsys, *words, *flags)
+    assert [step["was_done"] for step in found["steps"]][-4:] == [False] * 4
+    assert _titles(found["report"])[-3:] == [line[3:] for line in _headings(_committed()) if "ImageNet" in line]
+    (elephants,) = [part for part in found["report"] if part["title"] == "ImageNet: elephants"]
+    assert len(elephants["rows"]) == 1
+    study = Study.open(Path(f"{told['study']}-imagenet"))
+    assert study.class_names == ("African elephant", "tench")
+    assert all(step["was_done"] for step in xai_json(capsys, *words, *flags)["steps"])
+
+
 def _titles(report: list[dict[str, Any]]) -> list[str]:
     return [part["title"] for part in report]
+
+
+def _headings(page: str) -> list[str]:
+    return re.findall(r"^## .*$", page, re.MULTILINE)
+
+
+def _committed() -> str:
+    return marked(PAGE.read_text(encoding="utf-8"), KEY, PAGE)
+
+
+def _tables(page: str) -> dict[str, str]:
+    """The head of the table under each heading."""
+    parts = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+    heads = {part.partition("\n")[0]: re.findall(r"^\| .*$", part, re.MULTILINE) for part in parts}
+    return {title: lines[0] for title, lines in heads.items() if lines}
+
+
+def test_the_committed_page_has_the_form_that_the_recipe_writes(told: dict[str, Any]) -> None:
+    made, page = marked(told["markdown"], KEY, Path("page.md")), _committed()
+    assert _headings(made) == [line for line in _headings(page) if "ImageNet" not in line]
+    here, there = _tables(made), _tables(page)
+    free = {"Comparison of methods", "The model"}  # a column for each metric, or the run's name
+    for title in set(here) - free:
+        assert here[title] == there[title], title
+    assert told["markdown"].startswith(f"# {RECIPES[KEY].card.title}\n")
 
 
 def test_a_page_keeps_what_people_wrote(tmp_path: Path) -> None:

@@ -16,11 +16,16 @@ from numpy.typing import NDArray
 
 from dashboard.frame.context import Services, Studies, use_services
 from dashboard.heat.evidence import legend_notes
-from dashboard.widgets import cell_gallery, class_maps, sanity
+from dashboard.widgets import cell_gallery, class_maps
 from tests.conftest import ROOT
 from tests.dashboard.fakes import FakeWorker
-from tests.dashboard.pages import finish_all, opened, words
+from tests.dashboard.pages import opened, words
+from tests.dashboard.test_sanity import cascade_of
 from tests.tiny_study import fails, xai, xai_json
+from xai_core.answers.maps import columns
+from xai_core.answers.sanity import as_json, checked, samples
+from xai_core.answers.sanity import text as said_text
+from xai_core.answers.scope import Scope
 from xai_core.store.study import Study
 from xai_core.triage.looks import LOOKS, MEANING, Look
 
@@ -55,7 +60,7 @@ def demo(garments: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
 def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, go.Figure]:
     """What pages draw, by key."""
     drawn: dict[str, go.Figure] = {}
-    for widget in (class_maps, sanity):
+    for widget in (class_maps,):
 
         def noted(figure: go.Figure, *, key: str, show: Any = widget.plot, **more: Any) -> None:
             drawn[key] = figure
@@ -193,28 +198,19 @@ def test_full_colour(
     assert result["full_colour"] in text
 
 
-def test_sanity(served: Services, capsys: Capture, figures: dict[str, go.Figure]) -> None:
-    app = opened("sanity", run="net", methods="gradcam", seed="1")
-    finish_all(served)
-    app.run()
-    page = readable(words(app))
-    study = served.studies["pets"]
-    result, text = said(capsys, "sanity", study.path, "--run", "net", "--methods", "gradcam", "--seed", "1")
-    assert list(result["methods"]) == ["gradcam", "edges"]
-    assert result["about"] in page
-    assert result["about"] in text
-    for key, title in result["titles"].items():
-        found = [result["methods"][key][name] for name in ("ssim", "spearman", "spearman-absolute")]
-        numbers = [*(reading["words"] for reading in found), f"{found[0]['n']} of {result['n']}"]
-        line = [*numbers, result["conclusions"][key]]
-        plain = page.replace(' class="number"', "")
-        assert f"{title}</th>" + "".join(f"<td>{entry}</td>" for entry in line) in plain
-        assert result["conclusions"][key] in text
-        assert all(reading["words"] in text for reading in found)
-    drawn = [np.sort(trace.y) for trace in figures["similarities"].data if len(trace.y) == result["n"]]
-    for key in result["methods"]:
-        each = np.sort(result["methods"][key]["ssim"]["values"])
-        assert any(np.allclose(values, each, atol=1e-4) for values in drawn)
+@pytest.mark.usefixtures("demo")
+def test_sanity(garments: Path) -> None:
+    """Verdicts, numbers of pictures and words of the command are those of the page, from the same store."""
+    run = Study.open(garments).run("top-biased-crop")
+    cascade_of(run, "gradcam", {(2, 2): 0.9, (1, 2): 0.5, (0, 2): 0.1})
+    found = checked(run, columns(run, ["gradcam"], {}))
+    page = shown("sanity", run="top-biased-crop", methods="gradcam")
+    result = as_json(Scope(run, "test"), samples(Scope(run, "test")), found)
+    for one in result["methods"].values():
+        assert one["sentence"] in page
+        assert one["words"] in page
+        assert one["sentence"] in said_text(result)
+    assert result["no_ranking"] in page
 
 
 def test_with_nothing_to_explain_no_store_is_made(served: Services, capsys: Capture) -> None:
@@ -233,7 +229,7 @@ def test_commands_name_the_defaults_of_the_pages(capsys: Capture) -> None:
     from xai_core.answers import sanity as check
     from xai_core.cli.main import parser
 
-    defaults = {"aggregate": groups.LIMIT, "sanity": check.COUNT, "compare": movement.MEASURED_UP_TO}
+    defaults = {"aggregate": groups.LIMIT, "sanity": check.SAMPLES, "compare": movement.MEASURED_UP_TO}
     for name, number in defaults.items():
         with pytest.raises(SystemExit):
             parser().parse_args([name, "--help"])

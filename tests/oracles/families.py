@@ -104,6 +104,7 @@ FAMILIES: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "densenet121": (_densenet, "relu"),
     "convnext_tiny": (_convnext, "features.3"),
     "vit_b_16": (_vit, "encoder.layers.encoder_layer_1.ln_1"),
+    "small_vit": (_vit, "encoder.layers.encoder_layer_1.ln_1"),
 }
 """Key of the architecture: builder, and the layer that corresponds to the architecture's own."""
 

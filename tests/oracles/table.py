@@ -49,7 +49,7 @@ that a test may do to it what it likes."""
 LRP_REFUSED = dict.fromkeys(("efficientnet_b0", "convnext_tiny"), "no rule")
 """Decides every pair of relevance propagation."""
 
-WITHOUT_RECTIFIERS = ("tokens", "mobilenet_v2", "efficientnet_b0", "convnext_tiny", "vit_b_16")
+WITHOUT_RECTIFIERS = ("tokens", "mobilenet_v2", "efficientnet_b0", "convnext_tiny", "vit_b_16", "small_vit")
 
 TABLE: dict[str, Row] = {
     "gradcam": Row(),
@@ -64,7 +64,9 @@ TABLE: dict[str, Row] = {
     "ig": Row(IGParams(steps=8)),
     "shap": Row(ShapParams(samples=6, background=4), seeded=True),
     "shap_layer": Row(
-        ShapLayerParams(samples=6, background=4), seeded=True, refused={"vit_b_16": "goes around this layer"}
+        ShapLayerParams(samples=6, background=4),
+        seeded=True,
+        refused=dict.fromkeys(("vit_b_16", "small_vit"), "goes around this layer"),
     ),
     "saliency": Row(),
     "input_x_gradient": Row(),

@@ -1,340 +1,334 @@
-"""Do a run's heatmaps depend on what its model learned? Maps of the trained and of a randomised model, compared.
+"""Do a run's heatmaps depend on what its model learned? A verdict for each method, from intervals alone.
 
-The numbers are means over the same pictures, and the verdict rests on the 95 % interval of the paired difference from
-what maps of different pictures reach: a median of a dozen pictures has no such interval, and without one "more alike"
-is no finding. A method that never asks the model is always checked along: it shows what failing looks like.
+Read from stored similarities (`answers.cascade`); what the verdicts rest on stands in `xai_core.sanity.verdict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xai_core.answers.maps import Column, target_keys
-from xai_core.answers.reasons import counted_reasons, reason_lines
+from xai_core.answers.cascade import Cascade, orders_of, stored
+from xai_core.answers.maps import Column, settings
+from xai_core.answers.reasons import reason_lines
 from xai_core.answers.scope import Rows, Scope
-from xai_core.sanity.check import Check, check
+from xai_core.answers.speed import seconds_per_map
+from xai_core.explainers import EXPLAINERS
+from xai_core.params import as_dict, build
+from xai_core.sanity.orders import SAMPLES, SEEDS, SPEC
+from xai_core.sanity.verdict import LEAST, LEAST_SEEDS, MEASURES, Finding, Interval, Kind, two_way
 from xai_core.similarities import SIMILARITIES
-from xai_core.store.maps import MISSING, REFUSED
+from xai_core.store.run import Run
+from xai_core.store.study import Study
+from xai_core.text import counted, listed
 from xai_core.triage.confusion import Cell
-from xai_core.triage.intervals import MIN_BOOTSTRAP, bootstrap_mean
 from xai_core.triage.ordering import drawn
-from xai_core.types import Array
-from xai_core.words import NO_NUMBER
+from xai_core.words import NO_NUMBER, duration
+
+__all__ = ["MEASURES", "SAMPLES", "SEEDS", "SPEC"]
 
 COUNT = 12
-"""Samples of the check: each needs two maps of every method."""
-LEAST = 2
-"""Samples below which there are no different pictures to compare with."""
-CONTROL = "edges"
-"""The method that never asks the model, so that its maps cannot change: what failing looks like."""
-MEASURES = ("ssim", "spearman", "spearman-absolute")
-"""The similarities that the verdict rests on; the others are given, but a few extreme pixels may decide them."""
-SPEC = "predicted"
-"""What both models' maps explain: the class that the trained model predicted."""
-SAME = 0.999
-ALIKE = 0.6
-"""Where maps of different pictures are this alike on their own, being no more alike than they are says little."""
-MODELS = ("trained", "randomised")
-READ_AS = (
-    "Left: the trained model's map against the randomised model's, same picture. Right: the trained model's maps of "
-    "different pictures. > or < where the 95 % interval of the difference leaves out zero, ≈ where it does not."
+"""Samples whose maps a page shows side by side."""
+TRAINED = "trained"
+KINDS: Mapping[Kind, str] = {
+    "passes": "Depends on what was learned",
+    "fails": "Does not pass",
+    "undecided": "Undecided",
+    "unchecked": "Not checked",
+}
+"""Each in a few words, for tables and badges."""
+NO_RANKING = (
+    "This is no ranking. Noise is the least alike of all, so a lower curve is not a better method (Binder et al., "
+    "CVPR 2023); randomising from the output keeps the scales of activations, so some maps can only change so far; "
+    "verdicts depend on the task (Yona and Greenfeld 2021) and on order, similarity and preprocessing (Hedström et "
+    "al. 2024). It can show that a map ignores the model, not that it is right."
 )
-_DIGITS = 4
+READ_AS = (
+    "Each map is made by the trained model and by copies with random weights; the same class is explained. A method "
+    "that ignores the model gives the same map, or one as alike as when it is asked twice; what says nothing of its "
+    "picture is as alike as maps of different pictures. Intervals are over samples and seeds, 95 %."
+)
 
 
 @dataclass(frozen=True)
-class Samples:
+class Verdict:
+    """What is said of one method on one model.
+
+    Attributes:
+        kind: `passes`, `fails`, `undecided` or `unchecked`.
+        sentence: why, in one plain sentence or two.
+        since: the layer from which on to the output random weights are distinguishable; "" where none is.
+        n, seeds: samples and random models that it stands on.
+    """
+
+    kind: Kind
+    sentence: str
+    since: str = ""
+    n: int = 0
+    seeds: int = 0
+
+    @property
+    def words(self) -> str:
+        """The kind for people."""
+        return KINDS[self.kind]
+
+
+UNCHECKED = Verdict("unchecked", "Not checked for this model.")
+
+
+def verdict_of(run: Run, method: str, values: Mapping[str, Any]) -> Verdict:
+    """What the stored cascade of a method says; fast, and kept until something is added.
+
+    Args:
+        run: any run.
+        method: key of an explainer.
+        values: its parameters that are not at their defaults.
+
+    Raises:
+        NotFound, BadParameter: an unknown method or parameter.
+        BadInput: what is stored is damaged.
+    """
+    return verdict(stored(run, method, build(EXPLAINERS[method].params, values)))
+
+
+def verdict(found: Cascade | None) -> Verdict:
+    """In words."""
+    if found is None:
+        return UNCHECKED
+    finding, stages = found.finding, found.evidence.stages
+    since = stages[finding.since] if finding.since is not None else ""
+    sentence = _SENTENCES[finding.why](finding, since, stages) + _not_counted(found)
+    return Verdict(finding.kind, sentence, since, finding.n, finding.seeds)
+
+
+def _few(finding: Finding, *_: Any) -> str:
+    if finding.n < LEAST:
+        return f"Too few samples to say: {finding.n}, and it takes {LEAST}."
+    return f"Too few random models to say: {finding.seeds}, and it takes {LEAST_SEEDS}."
+
+
+def _distinguished(finding: Finding, since: str, stages: Sequence[str]) -> str:
+    only = "only " if finding.tried and len(stages) > 1 else ""
+    where = f"{only}where all weights are random" if since == stages[0] else f"from {since} on to the output"
+    return f"Distinguishable from a method that ignores the model {where}"
+
+
+def _changes(finding: Finding, since: str, stages: Sequence[str]) -> str:
+    nearer = "maps of random models are nearer to those of other pictures than to its own"
+    said = f"{_distinguished(finding, since, stages)}; {nearer}."
+    if not finding.left:
+        return said
+    return (
+        f"{said} On {_titles(finding.left)} they stay more alike than maps of different pictures: some of what they "
+        "show comes from the picture, not from learning."
+    )
+
+
+def _stays(finding: Finding, since: str, stages: Sequence[str]) -> str:
+    said, sides = _distinguished(finding, since, stages), finding.nearer or {}
+    if near := [each for each, side in sides.items() if side < 0]:
+        return (
+            f"{said}, but on {_titles(near)} maps of random models stay nearer to its own than to those of other "
+            "pictures: much of what they show comes from the picture."
+        )
+    unclear = [each for each, side in sides.items() if not side]
+    return (
+        f"{said}, but on {_titles(unclear)} it cannot be told whether maps of random models are nearer to its own or "
+        "to those of other pictures."
+    )
+
+
+_SENTENCES: Mapping[str, Any] = {
+    "few": _few,
+    "same": lambda *_: "The same map whatever the weights: it shows nothing of what the model learned.",
+    "noise": lambda *_: (
+        "Noise: asked twice of the same picture, its maps are no more alike than those of different pictures."
+    ),
+    "ignores": lambda *_: (
+        "Not distinguishable from a method that ignores the model: with random weights its maps stay as alike as when "
+        "it is asked twice."
+    ),
+    "unclear": lambda *_: (
+        "Not distinguishable from a method that ignores the model, nor shown to be one: more samples may tell."
+    ),
+    "stays": _stays,
+    "changes": _changes,
+}
+
+
+def _not_counted(found: Cascade) -> str:
+    parts = [f"{counted(found.blank, 'map')} of random models are the same everywhere"] if found.blank else []
+    parts += [f"{count} refused: {reason.rstrip('.')}" for reason, count in found.refused.items()]
+    return f" ({'; '.join(parts)}: not compared.)" if parts else ""
+
+
+def _titles(measures: Sequence[int]) -> str:
+    return listed([SIMILARITIES[MEASURES[each]].card.title for each in measures])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One method with what was found of it; None where nothing is stored."""
+
+    key: str
+    title: str
+    control: bool
+    found: Cascade | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """In words."""
+        return verdict(self.found)
+
+
+def checked(run: Run, wanted: Sequence[Column], rows: Rows | None = None, statistics: str = "reset") -> list[Checked]:
+    """What is stored of each method."""
+    return [
+        Checked(
+            one.card.key,
+            one.card.title,
+            one.card.control,
+            stored(run, one.card.key, one.params, statistics=statistics, rows=rows),
+        )
+        for one in wanted
+    ]
+
+
+def estimate(study: Study, wanted: Sequence[Column], count: int, seeds: int = SEEDS) -> str:
+    """How long a check of `count` samples takes, going by maps that are stored."""
+    states = 1 + seeds + seeds * (2 * MOST_STAGES - 1)
+    known = [seconds_per_map(study, one) for one in wanted]
+    found = f"{counted(count, 'picture')}, {counted(seeds, 'random model')}, {states} maps of each at the most"
+    if any(each is None for each in known):
+        return f"{found}; how long it takes is not known before each method has some maps."
+    return f"{found}: about {duration(states * count * sum(each or 0.0 for each in known))}."
+
+
+def check_line(run: Run, wanted: Sequence[Column], split: str) -> str:
+    """`xai sanity … --background`, quoted for a shell."""
+    words = ["xai", "sanity", str(run.study.path), "--run", run.name]
+    words += ["--methods", ",".join(one.card.key for one in wanted), "--split", split]
+    words += [part for one in wanted for each in settings(one) for part in ("--set", f"{one.card.key}.{each}")]
+    return shlex.join([*words, "--background"])
+
+
+def check_arguments(run: Run, wanted: Sequence[Column], split: str) -> dict[str, Any]:
+    """The same as a job takes it."""
+    given = {one.card.key: as_dict(one.params) for one in wanted}
+    methods = [[key, given.get(key, {})] for key in with_controls(list(given))]
+    return {"run": run.name, "methods": methods, "split": split, "limit": SAMPLES}
+
+
+MOST_STAGES = 10
+"""At most so many are made of a model."""
+
+
+def with_controls(methods: Sequence[str]) -> tuple[str, ...]:
+    """The methods, with the picture's edges and noise among them: what failing looks like."""
+    return tuple(dict.fromkeys([*methods, *CONTROLS]))
+
+
+def beside(methods: Sequence[str]) -> tuple[str, ...]:
+    """The methods whose maps a page shows side by side: those, and the picture's edges."""
+    return tuple(dict.fromkeys([*methods, CONTROLS[0]]))
+
+
+CONTROLS = ("edges", "random")
+"""Yardsticks of every check: a map of the picture alone, and one of nothing."""
+
+
+def randomised(seed: int) -> str:
+    """The weights of the model whose maps the trained model's are shown beside, as a store names them."""
+    return f"randomised:{seed}"
+
+
+@dataclass(frozen=True)
+class Chosen:
     """The samples that are checked. `words` says where they come from."""
 
     rows: Rows
     words: str
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One similarity of one method; NaN where there is no number.
-
-    Attributes:
-        value: mean similarity, trained against randomised, same picture.
-        null: mean similarity of the trained model's maps of different pictures.
-        difference, low, high: mean of the paired differences value − null, with its 95 % interval.
-        sign: `>` or `<` where that interval excludes zero, else `≈`; "" with too few.
-        n: pictures that have both.
-    """
-
-    value: float
-    null: float
-    difference: float
-    low: float
-    high: float
-    sign: str
-    n: int
-
-    @property
-    def words(self) -> str:
-        """`0.12 > 0.05`."""
-        if not np.isfinite(self.value):
-            return NO_NUMBER
-        value, null = _two(self.value), _two(self.null)
-        return f"{value} {self.sign} {null}" if self.sign else value
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One method: what is there of the maps of both models, and what the similarities say.
-
-    Attributes:
-        key, title: of the method.
-        checks, readings: by similarity; empty while there is nothing to compare.
-        drawn: samples that were drawn.
-        coming: maps still to be computed.
-        refused: (of the trained, of the randomised model).
-        reasons: why, and how many for each reason, by model.
-    """
-
-    key: str
-    title: str
-    checks: Mapping[str, Check]
-    readings: Mapping[str, Reading]
-    drawn: int
-    coming: int
-    refused: tuple[int, int]
-    reasons: tuple[Mapping[str, int], Mapping[str, int]]
-
-    @property
-    def n(self) -> int:
-        """Pictures that have a number."""
-        return max((self.readings[name].n for name in MEASURES if name in self.readings), default=0)
-
-    @property
-    def sentence(self) -> str:
-        """What follows from the numbers, and no more; and what is not in them."""
-        said = "Not all heatmaps are computed yet." if self.coming else verdict(self.readings)
-        pairs = zip(self.refused, MODELS, strict=True)
-        refused = [f"{count} refused for the {model} model" for count, model in pairs if count]
-        if refused:
-            return f"{said} ({', '.join(refused)}.)"
-        if not self.coming and self.n < self.drawn:
-            return f"{said} ({self.drawn - self.n} constant maps have no similarity.)"
-        return said
-
-    def shown(self, similarity: str) -> str:
-        """The numbers of one similarity, in words."""
-        return self.readings[similarity].words if similarity in self.readings else NO_NUMBER
-
-
-@dataclass(frozen=True)
-class Sanity:
-    """The answer.
-
-    Attributes:
-        scope: run and split.
-        samples: that were drawn.
-        seed: of the random weights.
-        methods: what was found of each.
-    """
-
-    scope: Scope
-    samples: Samples
-    seed: int
-    methods: Sequence[Checked]
-
-    @property
-    def about(self) -> str:
-        """What was done, and what it is not."""
-        return about(self.samples, self.seed)
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything, JSON-able; NaN where there is no number."""
-        ids = self.scope.study.samples["id"].iloc[self.samples.rows]
-        return {
-            "study": self.scope.study.name,
-            "run": self.scope.run.name,
-            "n": len(self.samples.rows),
-            "samples": ids.tolist(),
-            "seed": self.seed,
-            "about": self.about,
-            "titles": {one.key: one.title for one in self.methods},
-            "methods": {one.key: {name: _json(one, name) for name in one.readings} for one in self.methods},
-            "missing": {one.key: one.coming for one in self.methods},
-            "refused": {one.key: self._refused(one) for one in self.methods},
-            "conclusions": {one.key: one.sentence for one in self.methods},
-        }
-
-    def _refused(self, one: Checked) -> dict[str, dict[str, int]]:
-        known = zip((TRAINED, randomised(self.seed)), one.reasons, strict=True)
-        return {weights: dict(reasons) for weights, reasons in known if reasons}
-
-
-TRAINED = "trained"
-
-
-def randomised(seed: int) -> str:
-    """The weights of the model whose maps the trained model's are compared with, as a store names them."""
-    return f"randomised:{seed}"
-
-
-def with_control(methods: Sequence[str]) -> tuple[str, ...]:
-    """The methods with the control among them."""
-    return tuple(dict.fromkeys([*methods, CONTROL]))
-
-
-def samples(scope: Scope, cell: Cell | None = None, count: int = COUNT) -> Samples:
+def samples(scope: Scope, cell: Cell | None = None, count: int = COUNT) -> Chosen:
     """At most `count` samples of the split, or of a cell of it, drawn by the study's seed."""
     rows = scope.members.cell(*cell) if cell else scope.members.rows
     words = f"of the {'chosen cell' if cell else 'split'}, drawn by the study's seed"
-    return Samples(drawn(rows, count, scope.study.info.seed), words)
+    return Chosen(drawn(rows, count, scope.study.info.seed), words)
 
 
-def of_these(scope: Scope, rows: Rows, count: int = COUNT) -> Samples:
+def of_these(scope: Scope, rows: Rows, count: int = SAMPLES) -> Chosen:
     """At most `count` of samples that were chosen one by one."""
     some = drawn(rows, count, scope.study.info.seed)
     words = "chosen by id" if len(some) == len(rows) else "of those chosen by id, drawn by the study's seed"
-    return Samples(some, words)
+    return Chosen(some, words)
 
 
-def about(chosen: Samples, seed: int) -> str:
-    """What is compared, on how many pictures, and what the check is not."""
-    pictures = "picture" if len(chosen.rows) == 1 else "pictures"
-    return (
-        f"{len(chosen.rows)} {pictures} {chosen.words}. Each map is made twice: from the trained model, and from one "
-        f"of the same shape with random weights (seed {seed}). A map that stays the same cannot show what was learned. "
-        "This is one randomisation of all layers at once; the cascade, layer by layer, is not part of this check."
-    )
+def as_json(scope: Scope, chosen: Chosen, methods: Sequence[Checked]) -> dict[str, Any]:
+    """Everything, JSON-able; null where there is no number."""
+    ids = scope.study.samples["id"].iloc[chosen.rows]
+    return {
+        "study": scope.study.name,
+        "run": scope.run.name,
+        "n": len(chosen.rows),
+        "samples": ids.tolist(),
+        "about": f"{counted(len(chosen.rows), 'picture')} {chosen.words}. {READ_AS}",
+        "no_ranking": NO_RANKING,
+        "methods": {one.key: _json(one) for one in methods},
+    }
 
 
-Compare = Callable[[Array, Array], dict[str, Check]]
+def _json(one: Checked) -> dict[str, Any]:
+    said = one.verdict
+    words = {"title": one.title, "control": one.control, "verdict": said.kind, "words": said.words}
+    words |= {"sentence": said.sentence, "since": said.since, "n": said.n, "seeds": said.seeds}
+    found = one.found
+    if found is None:
+        return words | {"measures": {}, "refused": {}, "blank": 0}
+    measures = {key: _numbers(found, key) for key in MEASURES}
+    return words | {"measures": measures, "refused": dict(found.refused), "blank": found.blank}
 
 
-def compare(trained: Array, random: Array) -> dict[str, Check]:
-    """Every similarity of two stacks of maps, by key: see `xai_core.sanity.check`."""
-    return {one.similarity: one for one in check(trained, random)}
+def _numbers(found: Cascade, measure: str) -> dict[str, Any]:
+    curves = {order: found.curve(order, measure) for order in orders_of(found)}
+    return {
+        "random": _interval(two_way(found.evidence.full[..., MEASURES.index(measure)])),
+        "yardsticks": {each.name: _interval(each.value) for each in found.yardsticks(measure)},
+        "orders": {
+            order: [{"adds": name} | _interval(point) for name, point in zip(curve.names, curve.points, strict=True)]
+            for order, curve in curves.items()
+            if curve is not None
+        },
+    }
 
 
-def sanity(
-    scope: Scope,
-    chosen: Samples,
-    pairs: Sequence[tuple[Column, Column]],
-    seed: int,
-    *,
-    compared: Compare = compare,
-) -> Sanity:
-    """Read what is stored of both models' maps by now, and answer from it.
-
-    Args:
-        scope: run and split.
-        chosen: the samples, at least LEAST.
-        pairs: each method on the trained and on the randomised model.
-        seed: of the random weights.
-        compared: `compare`, for who keeps its results.
-    """
-    return Sanity(scope, chosen, seed, [_checked(scope, *pair, chosen.rows, compared) for pair in pairs])
-
-
-def _checked(scope: Scope, trained: Column, random: Column, rows: Rows, compared: Compare) -> Checked:
-    keys = target_keys(scope.run, rows, SPEC)
-    stored = [column.maps.get(rows, keys) if column.maps else None for column in (trained, random)]
-    states = [found.state if found else np.full(len(rows), MISSING) for found in stored]
-    refused = [int((state == REFUSED).sum()) for state in states]
-    reasons = [counted_reasons(found.refusals) if found else {} for found in stored]
-    checks: dict[str, Check] = {}
-    if stored[0] and stored[1] and stored[0].maps.size and stored[0].maps.shape == stored[1].maps.shape:
-        checks = compared(stored[0].maps, stored[1].maps)
-    return Checked(
-        key=trained.card.key,
-        title=trained.card.title,
-        checks=checks,
-        readings={name: reading(one, scope.study.info.seed) for name, one in checks.items()},
-        drawn=len(rows),
-        coming=sum(int((state == MISSING).sum()) for state in states),
-        refused=(refused[0], refused[1]),
-        reasons=(reasons[0], reasons[1]),
-    )
-
-
-def reading(one: Check, seed: int) -> Reading:
-    """What one similarity of all samples says; the seed is the bootstrap's."""
-    both = np.isfinite(one.values) & np.isfinite(one.null)
-    n = int(both.sum())
-    if not n:
-        return Reading(*(np.nan,) * 5, "", 0)
-    gap = bootstrap_mean(one.values[both] - one.null[both], seed=seed)
-    low, high = float(gap.low), float(gap.high)
-    sign = "" if n < MIN_BOOTSTRAP else ">" if low > 0 else "<" if high < 0 else "≈"
-    return Reading(float(one.values[both].mean()), float(one.null[both].mean()), float(gap.value), low, high, sign, n)
-
-
-def verdict(readings: Mapping[str, Reading]) -> str:
-    """What readings of MEASURES mean, in words."""
-    known = {name: readings[name] for name in MEASURES if name in readings and readings[name].sign}
-    if not known:
-        return "Too few maps to say."
-    if all(reading.value > SAME for reading in known.values()):
-        return "The same map for any weights: it shows nothing of what the model learned."
-    more = [_title(name) for name, reading in known.items() if reading.sign == ">"]
-    if len(more) == len(known):
-        return (
-            "With random weights, maps stay more alike than those of different pictures on every measure: a part of "
-            "what they show does not come from what was learned."
-        )
-    if more:
-        rest = [_title(name) for name, reading in known.items() if reading.sign != ">"]
-        return (
-            f"With random weights, maps stay more alike than those of different pictures on {_and(more)}, "
-            f"but not on {_and(rest)}."
-        )
-    highest = max(reading.null for reading in known.values())
-    if highest > ALIKE:
-        return (
-            f"Not measurably more alike than maps of different pictures, but those are alike themselves (up to "
-            f"{highest:.2f}): this says little."
-        )
-    return (
-        "With random weights, maps are not measurably more alike than those of different pictures: they change with "
-        "the weights."
-    )
+def _interval(one: Interval) -> dict[str, Any]:
+    known = {"mean": one.mean, "low": one.low, "high": one.high}
+    numbers = {name: None if value != value else round(value, 4) for name, value in known.items()}
+    return numbers | {"n": one.n, "seeds": one.seeds}
 
 
 def text(result: Mapping[str, Any]) -> str:
     """The answer's JSON form as lines for people."""
-    lines = [f"{result['run']}: {result['about']}", READ_AS]
-    titles = [_title(name) for name in MEASURES]
-    width = max(len("Method"), *map(len, result["titles"].values()))
-    columns = [max(16, len(title)) for title in titles]
-    head = "  ".join(f"{title:<{column}}" for title, column in zip(titles, columns, strict=True))
-    lines.append(f"  {'Method':<{width}}  {head}  Pictures")
-    for key, title in result["titles"].items():
-        found = result["methods"][key]
-        numbers = [found[name]["words"] if name in found else NO_NUMBER for name in MEASURES]
-        row = "  ".join(f"{number:<{column}}" for number, column in zip(numbers, columns, strict=True))
-        n = max((found[name]["n"] for name in MEASURES if name in found), default=0)
-        lines += [f"  {title:<{width}}  {row}  {n} of {result['n']}", f"    {result['conclusions'][key]}"]
-        for weights, reasons in result["refused"][key].items():
-            lines += [f"    {weights}: {line}" for line in reason_lines(reasons)]
-    return "\n".join(lines)
+    lines = [f"{result['run']}: {result['about']}"]
+    width = max((len(one["title"]) for one in result["methods"].values()), default=0)
+    for one in result["methods"].values():
+        on = f"{counted(one['n'], 'picture')}, {counted(one['seeds'], 'seed')}"
+        lines += [f"  {one['title']:<{width}}  {one['words']} ({on})", f"    {one['sentence']}"]
+        lines += [f"    {shown_number(key, numbers)}" for key, numbers in one["measures"].items()]
+        lines += [f"    {line}" for line in reason_lines(one["refused"])]
+    return "\n".join([*lines, result["no_ranking"]])
 
 
-def _json(one: Checked, name: str) -> dict[str, Any]:
-    found, every = one.readings[name], one.checks[name]
-    numbers = {"mean": found.value, "null_mean": found.null, "difference": found.difference}
-    rounded = {key: round(value, _DIGITS) for key, value in (numbers | {"low": found.low, "high": found.high}).items()}
-    each: NDArray[np.float64] = np.round(every.values.astype(float), _DIGITS)
-    return rounded | {"sign": found.sign, "n": found.n, "words": found.words, "values": each.tolist()}
+def shown_number(measure: str, numbers: Mapping[str, Any]) -> str:
+    """`SSIM: 0.12 with random weights; 1.00 asked again, 0.05 other pictures`."""
+    sticks = [f"{_two(value['mean'])} {name}" for name, value in numbers["yardsticks"].items()]
+    title = SIMILARITIES[measure].card.title
+    return "; ".join([f"{title}: {_two(numbers['random']['mean'])} with random weights", *sticks])
 
 
-def _two(value: float) -> str:
+def _two(value: float | None) -> str:
     """Two decimals; zero has no sign."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
-
-
-def _title(similarity: str) -> str:
-    return SIMILARITIES[similarity].card.title
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return NO_NUMBER if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")

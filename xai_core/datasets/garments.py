@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ from xai_core.demo.drawing import (
     GarmentParams,
     as_read,
     draw_folder,
+    encode,
     mask_path,
     members,
     named,
     parts,
     picture_path,
+    render,
 )
 from xai_core.errors import BadInput, StorageFull
 from xai_core.files import read_plain
@@ -97,13 +99,13 @@ class Garments:
         return Scan(pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS)), CLASSES, tuple(unreadable), notes)
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
-        """The picture, mode RGB. Raises BadInput when its file is gone or unreadable."""
-        return self._decoded(self._pictures, row["path"])
+        """The picture, mode RGB: read, or drawn again where its file is left out. Raises BadInput for a damaged one."""
+        return _decoded(self._content, row["path"])
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The garment's visible pixels, `(size, size)`, or None when it is gone. Raises BadInput for a damaged one."""
         path = mask_path(row["path"])
-        return np.asarray(self._decoded(self._masks, path)) > 0 if path in self._masks else None
+        return np.asarray(_decoded(self._masks.read, path)) > 0 if path in self._masks else None
 
     def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
         """The file that holds the mask: one for all, or its own."""
@@ -126,6 +128,20 @@ class Garments:
             raise BadInput("not the picture that is drawn for its name", value=row["path"], remedy=remedy)
         return Parts(tuple(without), np.stack([whole.parts[name] for name in without]), list(without.values()))
 
+    def _content(self, path: str) -> bytes:
+        """The picture's file, or what would be written in it where it was left out."""
+        if path in self._pictures:
+            return self._pictures.read(path)
+        seed, version = self._drawn_with
+        try:
+            where = named(path)
+        except ValueError:
+            version = -1
+        if version != VERSION:
+            remedy = "Restore the file: only what this version draws can be drawn again."
+            raise BadInput("a picture is gone", value=path, remedy=remedy)
+        return encode(render(seed, *where, self._params)[0])
+
     @cached_property
     def _drawn_with(self) -> tuple[int, int]:
         """Seed and version. Raises BadInput where the record does not tell."""
@@ -136,15 +152,8 @@ class Garments:
             remedy = "Restore the file: without it nothing can be drawn again."
             raise BadInput("damaged", value=f"{self._root.name}/{RECORD}", remedy=remedy) from None
 
-    @staticmethod
-    def _decoded(files: Packed, path: str) -> Image.Image:
-        try:
-            return decode_picture(io.BytesIO(files.read(path)), path)
-        except OSError as error:
-            raise BadInput("cannot read a picture", value=path, remedy=f"Restore the file ({error}).") from error
-
     def _row(self, path: str, split: Split, label: int) -> dict[str, Any]:
-        content = self._pictures.read(path)
+        content = self._content(path)
         width, height = decode_picture(io.BytesIO(content), path).size
         return {
             "id": path, "split": split, "label": label, "path": path, "index": -1, "width": width, "height": height,
@@ -186,6 +195,13 @@ class Garments:
                 raise StorageFull(what, value=self._root, remedy="Free some space.") from error
             what = "cannot write the drawn garments"
             raise BadInput(what, value=self._root, remedy=f"Name another folder ({error}).") from error
+
+
+def _decoded(read: Callable[[str], bytes], path: str) -> Image.Image:
+    try:
+        return decode_picture(io.BytesIO(read(path)), path)
+    except OSError as error:
+        raise BadInput("cannot read a picture", value=path, remedy=f"Restore the file ({error}).") from error
 
 
 def _alike(stored: Image.Image, drawn: Image.Image) -> bool:

@@ -164,7 +164,7 @@ def _first_looks(bench: Bench, run: Run, methods: Methods, watch: Watch) -> None
     first = sample_of(scope, int(series(scope, None, "confidence").rows[0]))
     assert first is not None, "it is one of the run's errors"
     _explain(bench, run, np.array([first.row]), specs(first, ""), methods, watch)
-    checked, compared = sanity.samples(scope).rows, [*methods, *_at_defaults([sanity.CONTROL])]
+    checked, compared = sanity.samples(scope).rows, [*methods, *_at_defaults(sanity.beside([]))]
     for weights in (sanity.TRAINED, sanity.randomised(0)):
         _explain(bench, run, checked, sanity.SPEC, compared, watch, weights)
 

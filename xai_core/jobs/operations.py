@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
+from xai_core.jobs import checking
 from xai_core.params import build
 from xai_core.pipeline.asked import Given, existing
+from xai_core.sanity.orders import DEFAULT, ORDERS, SEEDS, SPEC
 from xai_core.settings import Settings
 from xai_core.store.files import checked_name
 from xai_core.text import counted
@@ -24,8 +26,12 @@ from xai_core.types import SPLITS, CancelToken, Progress, silent
 from xai_core.words import of_split
 
 if TYPE_CHECKING:
+    from xai_core.pipeline.cascade import CascadeRequest
     from xai_core.store.run import Run
     from xai_core.store.study import Study
+
+MOST_SEEDS = 100
+"""Random models of one check."""
 
 P = TypeVar("P")
 
@@ -103,8 +109,27 @@ class ScoreArguments(ExplainArguments):
 
 
 @dataclass(frozen=True)
+class SanityArguments(ExplainArguments):
+    """Which cascades are wanted: of every method, whose maps explain the predicted class.
+
+    Attributes:
+        orders: in which layers become random, see `sanity.orders`.
+        seeds: how many random models, counted from `seed`.
+        statistics: what becomes of BatchNorm's, `reset` or `kept`.
+    """
+
+    orders: tuple[str, ...] = DEFAULT
+    seeds: int = SEEDS
+    seed: int = 0
+    statistics: str = "reset"
+
+
+@dataclass(frozen=True)
 class TrainArguments:
-    """What `train_run` takes: `config` is the JSON form of a TrainConfig; size, mean and std where they are given."""
+    """What `train_run` takes: `config` is the JSON form of a TrainConfig; size, mean and std where they are given.
+
+    With `check` its heatmaps are checked afterwards, as `xai check` does.
+    """
 
     run: str
     config: Mapping[str, Any]
@@ -112,6 +137,7 @@ class TrainArguments:
     size: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    check: bool = False
 
     def given(self, device: str = "auto") -> Given:
         """The same as `train_run` takes it."""
@@ -239,6 +265,48 @@ def _score(study: Study, wanted: ScoreArguments, work: Work) -> dict[str, Any]:
     return {"samples": len(rows), "scores": scores} | _said(left_out)
 
 
+def _check_sanity(study: Study, wanted: SanityArguments) -> None:
+    for order in wanted.orders:
+        if order not in ORDERS:
+            raise NotFound.among("order", order, ORDERS)
+    if not wanted.orders or not 1 <= wanted.seeds <= MOST_SEEDS:
+        raise BadParameter(
+            "how many random models?", value=wanted.seeds, remedy=f"Give 1 to {MOST_SEEDS}, and an order."
+        )
+    if wanted.statistics not in ("reset", "kept"):
+        raise NotFound.among("statistics", wanted.statistics, ("reset", "kept"))
+    if wanted.target != SPEC:
+        raise BadParameter("a check explains the predicted class", value=wanted.target, remedy="Leave the target out.")
+    _check_explain(study, wanted)
+    if (count := len(rows_of(study.run(wanted.run), wanted))) < 2:
+        remedy = "The comparison needs at least 2. Choose another cell or split."
+        raise BadInput("too few samples", value=count, remedy=remedy)
+
+
+def _sanity(study: Study, wanted: SanityArguments, work: Work) -> dict[str, Any]:
+    from xai_core.pipeline.cascade import cascade_steps
+    from xai_core.pipeline.load import Bench
+    from xai_core.pipeline.steps import noted
+
+    request, left_out = cascade_request(study.run(wanted.run), wanted), dict[str, str]()
+    for done, total in noted(cascade_steps(Bench(work.settings.device), request), len(request.rows), left_out):
+        work.progress(done, total, "maps")
+        work.cancel.check()
+    return {"samples": len(request.rows), "maps": total} | _said(left_out)
+
+
+def cascade_request(run: Run, wanted: SanityArguments) -> CascadeRequest:
+    """What the pipeline is asked for."""
+    from xai_core.pipeline.cascade import CascadeRequest
+    from xai_core.store.obstacles import with_a_layer
+
+    rows, (methods, _) = rows_of(run, wanted), with_a_layer(run, wanted.methods)
+    orders = [order for order in ORDERS if order in wanted.orders]
+    statistics: Literal["reset", "kept"] = "kept" if wanted.statistics == "kept" else "reset"
+    seeds = range(wanted.seed, wanted.seed + wanted.seeds)
+    return CascadeRequest(run, rows.tolist(), methods, orders, tuple(seeds), statistics)
+
+
 def _check_train(study: Study, wanted: TrainArguments) -> None:
     from xai_core.training.config import TrainConfig
 
@@ -254,7 +322,8 @@ def _train(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
 
     config, given = TrainConfig.from_dict(wanted.config), wanted.given(work.settings.device)
     run = train_run(study, wanted.run, config, given, progress=work.progress, cancel=work.cancel)
-    return {"run": run.name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds}
+    made = {"run": run.name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds}
+    return made | CHECK.run(study, checking.CheckArguments(run.name), work) if wanted.check else made
 
 
 def _explaining(wanted: ExplainArguments) -> str:
@@ -265,6 +334,11 @@ def _explaining(wanted: ExplainArguments) -> str:
 def _scoring(wanted: ScoreArguments) -> str:
     metrics, methods = (", ".join(key for key, _ in named) for named in (wanted.metrics, wanted.methods))
     return f"Scores of {wanted.run}: {metrics} of {methods} ({_samples(wanted)})"
+
+
+def _checking(wanted: SanityArguments) -> str:
+    methods = ", ".join(key for key, _ in wanted.methods)
+    return f"Sanity check of {wanted.run}: {methods} ({_samples(wanted)}, {counted(wanted.seeds, 'seed')})"
 
 
 def _samples(wanted: ExplainArguments) -> str:
@@ -278,6 +352,9 @@ def _samples(wanted: ExplainArguments) -> str:
 PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.run}", _check_predict, _predict)
 EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _explain)
 SCORE = Operation("score", ScoreArguments, _scoring, _check_score, _score)
+SANITY = Operation("sanity", SanityArguments, _checking, _check_sanity, _sanity)
 TRAIN = Operation("train", TrainArguments, lambda a: f"Training of {a.run}", _check_train, _train)
 
-OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE)}
+CHECK = Operation("check", checking.CheckArguments, checking.title, checking.check, checking.work)
+
+OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE, SANITY, CHECK)}

@@ -186,9 +186,14 @@ def note(left_out: dict[str, str], study: Study, row: int, why: Exception | str)
     left_out[study.ids(np.array([row]))[0].as_py()] = one_line(why)
 
 
-def seeds_of(study: Study, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`(N,)`, what random methods draw from for these samples: the same whenever and wherever they are explained."""
-    return np.array([sample_seed(study.info.seed, each) for each in study.ids(rows).to_pylist()], dtype=np.int64)
+def seeds_of(study: Study, rows: NDArray[np.int64], again: int | None = None) -> NDArray[np.int64]:
+    """`(N,)`, what random methods draw from for these samples: the same whenever and wherever they are explained.
+
+    Args:
+        again: which other draw is wanted, from 0; None for the one that maps are stored of.
+    """
+    seed = study.info.seed if again is None else study.info.seed + 1 + again
+    return np.array([sample_seed(seed, each) for each in study.ids(rows).to_pylist()], dtype=np.int64)
 
 
 def inputs(study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:

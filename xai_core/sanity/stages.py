@@ -21,8 +21,6 @@ from xai_core.sanity.randomise import learned
 
 MOST = 10
 """Stages of a model: each is a pass of all methods over all samples, for every seed."""
-VERSION = 1
-"""Raised when the same model gives other stages, so that what is stored of them is not mistaken for the new ones."""
 
 
 @dataclass(frozen=True)

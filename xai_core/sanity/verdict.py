@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 Kind = Literal["passes", "fails", "undecided", "unchecked"]
 Why = Literal["few", "same", "noise", "ignores", "unclear", "stays", "changes"]
 
+MEASURES = ("spearman", "spearman-absolute", "ssim", "hog", "cosine")
+"""The similarities that are stored, in this order, and that a verdict rests on together."""
+
 LEVEL = 0.95
 LEAST, LEAST_SEEDS = 8, 2
 """Samples, and random models, below which nothing is said of a difference."""
@@ -81,6 +84,7 @@ class Finding:
             model, it cannot be told (`unclear`), most of it `stays`, it `changes`.
         since: the stage, from 0 at the input, from which on to the output random weights are distinguishable from a
             method that ignores the model; None where they never are.
+        tried: whether the next step was tried, or is not there yet.
         nearer: by measure whether maps of a random model are nearer to those of other pictures (1), to those of the
             trained model (-1), or neither can be said (0); measures that cannot tell pictures apart are left out.
         left: measures on which they are still more alike than maps of different pictures.
@@ -90,6 +94,7 @@ class Finding:
     kind: Kind
     why: Why
     since: int | None = None
+    tried: bool = False
     nearer: Mapping[int, int] | None = None
     left: tuple[int, ...] = ()
     n: int = 0
@@ -102,11 +107,13 @@ def two_way(values: Values, level: float = LEVEL) -> Interval:
     Samples and seeds are both drawn, and both shared by many values. The variance is that of the pigeonhole bootstrap
     (Owen 2007, The pigeonhole bootstrap): of the samples' means plus of the seeds' means, which is rather too large
     than too small. Quantiles are Student's, with Satterthwaite's degrees of freedom: three seeds have too few resamples
-    for percentiles. Samples that lack a value under any seed are left out.
+    for percentiles. Seeds without any value are left out, and then samples that lack one under any seed.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    complete = values[:, np.isfinite(values).all(axis=0)]
+    known = np.isfinite(values)
+    complete = values[known.any(axis=1)]
+    complete = complete[:, np.isfinite(complete).all(axis=0)]
     seeds, n = complete.shape
     if not n or not seeds:
         return Interval(*(np.nan,) * 3, n, seeds)
@@ -118,7 +125,7 @@ def two_way(values: Values, level: float = LEVEL) -> Interval:
     if variance == 0:
         return Interval(mean, mean, mean, n, seeds)
     freedom = variance**2 / float((parts**2 / [n - 1, seeds - 1]).sum())
-    half = float(t.ppf(0.5 + level / 2, freedom)) * variance**0.5
+    half = float(stdtrit(freedom, 0.5 + level / 2)) * variance**0.5
     return Interval(mean, mean - half, mean + half, n, seeds)
 
 
@@ -140,11 +147,11 @@ def decide(found: Evidence) -> Finding:
     apart = [each for each in measures if two_way((found.repeat - other)[..., each], level).low > 0]
     if not apart:
         return Finding("fails", "noise", n=n, seeds=seeds)
-    since = _since(found, measures, level)
+    since, tried = _since(found, measures, level)
     nearer = {each: _side(two_way((found.repeat + other - 2 * full)[..., each])) for each in apart}
     left = tuple(each for each in apart if two_way((full - other)[..., each], level).low > 0)
     kind, why = _kind(since is not None, set(nearer.values()))
-    return Finding(kind, why, since, nearer, left, n, seeds)
+    return Finding(kind, why, since, tried, nearer, left, n, seeds)
 
 
 def _unmoved(found: Evidence, other: Values, measures: Sequence[int]) -> Why:
@@ -166,18 +173,21 @@ def _side(one: Interval) -> int:
     return int(one.low > 0) - int(one.high < 0)
 
 
-def _since(found: Evidence, measures: Sequence[int], level: float) -> int | None:
+def _since(found: Evidence, measures: Sequence[int], level: float) -> tuple[int | None, bool]:
     """The last stage that a fixed sequence of tests reaches, from all weights random towards the head alone.
 
-    Each is tried only where the one before was distinguishable, so that the error over all of them is that of one.
+    Each is tried only where the one before was distinguishable, so that the error over all of them is that of one. The
+    second is false where the sequence ended because the next step is not there.
     """
     since = None
     for first in range(len(found.stages)):
         random = found.random.get((first, len(found.stages) - 1))
-        if random is None or not _distinguishable(found.repeat - random, measures, level):
+        if random is None or np.isfinite(random).any(axis=(1, 2)).sum() < LEAST_SEEDS:
+            return since, False
+        if not _distinguishable(found.repeat - random, measures, level):
             break
         since = first
-    return since
+    return since, True
 
 
 def _distinguishable(moved: Values, measures: Sequence[int], level: float) -> bool:

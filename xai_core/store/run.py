@@ -209,7 +209,7 @@ class Run:
         """
         if self._without_a_model(create):
             return None
-        about = self._identity(method_key, params, weights)
+        about = self.maps_identity(method_key, params, weights)
         part = "explanations" if weights == "trained" else f"sanity/{weights.replace(':', '-')}"
         folder = self.path / part / f"{method_key}-{digest(about)[:8]}"
         return MapStore.at(folder, about, create=create, made_with=made_with)
@@ -251,13 +251,13 @@ class Run:
 
         Arguments and errors as of `scores`; the run has a model.
         """
-        maps, member = self._identity(*method, weights), METRICS[metric[0]]
+        maps, member = self.maps_identity(*method, weights), METRICS[metric[0]]
         masks = self.study.masks_digest if "mask" in member.card.needs else None
         about = metric_identity(masks, member, metric[1])
         folder = self.path / "scores" / f"{metric[0]}-{digest(about)[:8]}" / f"{method[0]}-{digest(maps)[:8]}"
         return partial(ScoreStore.at, folder, {**about, "maps": maps}, made_with=made_with)
 
-    def _identity(self, method_key: str, params: Any, weights: str) -> dict[str, Any]:
+    def maps_identity(self, method_key: str, params: Any, weights: str = "trained") -> dict[str, Any]:
         """What maps are known by; raises as `maps`."""
         study, method = self.study, EXPLAINERS[method_key]
         count = method.background_count(params)

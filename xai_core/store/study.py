@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xai_core.datasets.base import DATASETS, Dataset, HasParts, Parts, Scan
-from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.errors import BadInput, BadParameter, NotFound, XaiError
 from xai_core.files import damaged
 from xai_core.params import build, digest
 from xai_core.store import data_folder, facts, files, samples, study_info, twins
@@ -228,8 +228,10 @@ class Study:
 
     @property
     def has_parts(self) -> bool:
-        """Whether a sample can be shown again without a part of it."""
-        return isinstance(self._dataset, HasParts)
+        """Whether a sample can be shown again without a part of it; not where nobody here knows the dataset."""
+        with suppress(XaiError):
+            return isinstance(self._dataset, HasParts)
+        return False
 
     def parts(self, row: int) -> Parts | None:
         """A sample's parts and the pictures without each, or None where the data has none. Raises BadInput."""

@@ -53,6 +53,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
     )
     device_argument(parser)
+    parser.add_argument("--check", action="store_true", help="then predict, and check its heatmaps as xai check does")
     background_argument(parser)
 
 
@@ -69,14 +70,32 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     before = args.run_name in study.runs()
     with long_work("training", quiet=before) as (progress, cancel):
         run = train_run(study, args.run_name, config, given, progress=progress, cancel=cancel)
-    return summary(study, run) | {"existed": before, "next": next_command("predict", args)}
+    made = summary(study, run) | {"existed": before, "next": next_command("predict", args)}
+    return made | _checked(args, study) if args.check else made
+
+
+def _checked(args: argparse.Namespace, study: Study) -> dict[str, Any]:
+    """Predictions, and both checks of the usual methods."""
+    from xai_core.jobs.checking import CheckArguments
+    from xai_core.jobs.operations import CHECK, Work
+
+    with long_work("checking") as (progress, cancel):
+        return CHECK.run(study, CheckArguments(args.run_name), Work(in_force(args), progress, cancel))
 
 
 def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None) -> dict[str, Any]:
     """The same for a job."""
     size, mean, std = _input(args, parent)
     values = config.as_dict() | {"init": absolute(config.init) if config.init else ""}
-    return {"run": args.run_name, "config": values, "parent": args.parent, "size": size, "mean": mean, "std": std}
+    return {
+        "run": args.run_name,
+        "config": values,
+        "parent": args.parent,
+        "size": size,
+        "mean": mean,
+        "std": std,
+        "check": args.check,
+    }
 
 
 def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
@@ -158,6 +177,8 @@ def _show(result: dict[str, Any]) -> str:
     lines += [f"  {note}" for note in result["notes"]]
     if size := result["cache_bytes"]:
         lines.append(f"Resized pictures take {size / 2**30:.2g} GiB in the study's folder cache, which you may delete.")
+    if "badges" in result:
+        return "\n".join([*lines, *(f"  {each['sentence']}" for each in result["badges"])])
     return "\n".join([*lines, f"Next: {result['next']}"])
 
 

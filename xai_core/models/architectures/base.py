@@ -61,10 +61,19 @@ def torchvision_net(name: str, channels: int, **options: Any) -> nn.Module:
     if channels != 3:
         remedy = "Use channels=3: grey pictures are converted to RGB. Or take small_cnn or small_resnet."
         raise BadParameter(f"{name} takes RGB input only", value=f"channels={channels}", remedy=remedy)
+    return _torchvision_models().get_model(name, weights=None, **options)
+
+
+def torchvision_class(name: str) -> Any:
+    """A class of torchvision's models. Raises XaiError where torchvision does not load beside the installed torch."""
+    return getattr(_torchvision_models(), name)
+
+
+def _torchvision_models() -> Any:
     try:
         import torchvision
     except (ImportError, RuntimeError) as error:
         # A CPU-only torch beside another torchvision fails with "operator torchvision::nms does not exist".
         remedy = "Install the matching pair: pip install --force-reinstall -r requirements.txt."
         raise XaiError("torchvision does not load beside this torch", value=error, remedy=remedy) from None
-    return torchvision.models.get_model(name, weights=None, **options)
+    return torchvision.models

@@ -67,10 +67,9 @@ def parts(scope: Scope, methods: str, metrics: str, samples: int) -> list[Part]:
         f"{chosen.sentence}: means with 95 % bootstrap intervals, in brackets the ranks that a method may have among "
         "those that are no controls.",
         f"{readings}.",
-        *(f"{card.title}. {line}" for card in found.believable for line in beaten(found, card)),
         *sentences(found),
     )
-    return [Part("Comparison of methods", heads, rows, said, as_json(found)), _conflicts(found)]
+    return [Part("Comparison of methods", heads, rows, said, as_json(found)), _behind(found), _conflicts(found)]
 
 
 def _cell(found: MethodQuality, method: str, metric: str) -> str:
@@ -82,8 +81,19 @@ def _cell(found: MethodQuality, method: str, metric: str) -> str:
     return f"{shown(cell.mean)} ({shown(cell.low)} to {shown(cell.high)}{few}){rank}"
 
 
+def _behind(found: MethodQuality) -> Part:
+    """By which metrics a method is no better than maps that know nothing of the model."""
+    said = [f"{card.title}. {line}" for card in found.believable for line in beaten(found, card)]
+    title = "Not better than maps that know nothing of the model"
+    return Part(title, said=tuple(said or ["Every method is better than every control by every metric."]))
+
+
 def _conflicts(found: MethodQuality) -> Part:
-    """Whether metrics put methods into one order."""
-    said = tuple(pair.sentence for pair in found.metrics_agree)
-    lead = "Kendall's rank correlation of the methods' means by two metrics, controls left out."
-    return Part("Do the metrics agree?", said=(lead, *(said or ("There are not enough methods or metrics to say.",))))
+    """Which metrics put methods into another order."""
+    pairs = found.metrics_agree
+    against = [pair.sentence for pair in pairs if pair.conflict]
+    lead = (
+        f"{len(against)} of {len(pairs)} pairs of metrics contradict each other. Kendall's rank correlation of the "
+        "methods' means, controls left out:"
+    )
+    return Part("Where metrics contradict each other", said=(lead, *against))

@@ -38,14 +38,15 @@ class Part:
         return "\n".join(filter(None, [self.title, lines, *(f"  {sentence}" for sentence in self.said)]))
 
     def markdown(self) -> str:
-        """A heading, a table, sentences."""
+        """A heading, a table, a list of sentences."""
         lines = [f"## {self.title}"]
         if self.rows:
             rules = ("---", *("---:" for _ in self.heads[1:]))
             lines.append(
                 "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in (self.heads, rules, *self.rows))
             )
-        return "\n\n".join([*lines, *map(_plain, self.said)])
+        said = list(map(_plain, self.said))
+        return "\n\n".join([*lines, *(["\n".join(f"- {sentence}" for sentence in said)] if said else [])])
 
 
 @dataclass(frozen=True)

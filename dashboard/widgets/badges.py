@@ -1,0 +1,68 @@
+"""Beside each method's name, whether its heatmaps were checked for this model, and behind it the sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.frame import session
+from dashboard.frame.cached import badge_of
+from dashboard.frame.context import Context
+from dashboard.text import plain
+from dashboard.widgets.jobs import begin_button
+from xai_core.answers.badge import Badge, Part, check_arguments, check_estimate, check_line
+from xai_core.answers.maps import Column
+
+_PAGES = {"sanity": "Sanity check", "quality": "Explanation quality"}
+_WHY_NOT = (
+    "Nobody has looked yet whether these heatmaps change with the model's weights, and whether they beat maps that "
+    "know nothing of it."
+)
+
+
+def badges(context: Context, columns: Sequence[Column]) -> None:
+    """Draw one mark for each method: a button that opens the sentence and leads to the evidence."""
+    if not columns:
+        return
+    with st.container(horizontal=True, gap="small", key="badges"):
+        found = [badge_of(context.scope.run, column) for column in columns]
+        for badge in found:
+            _badge(context, badge)
+        open_ = [column for column, badge in zip(columns, found, strict=True) if badge.kind == "unchecked"]
+        if open_ and context.scope.run.info.fingerprint:
+            _offer(context, open_)
+
+
+def _offer(context: Context, columns: Sequence[Column]) -> None:
+    """Both checks of the methods that have none, as a job."""
+    with st.popover("Check them", key="badge.check", type="tertiary"):
+        st.markdown(_WHY_NOT)
+        st.caption(plain(check_estimate(context.scope.run, columns)))
+        arguments = check_arguments(context.scope.run, columns)
+        begin_button(context, "check", arguments, check_line(context.scope.run, columns))
+
+
+def _badge(context: Context, badge: Badge) -> None:
+    label = f"{badge.mark} {plain(badge.title)}: {badge.word}"
+    with st.popover(label, key=f"badge.{badge.kind}.{badge.method}", type="tertiary"):
+        st.markdown(f"**{plain(badge.title)}** on {plain(context.scope.run.name)}: {badge.word}")
+        if badge.kind == "unchecked":
+            st.markdown(_WHY_NOT)
+        for part in badge.parts:
+            _part(badge, part)
+
+
+def _part(badge: Badge, part: Part) -> None:
+    if badge.kind != "unchecked":
+        st.markdown(f"**{plain(part.title)}**: {plain(part.sentence)}")
+    if session.has_page(part.page):
+        word = "Check this on" if part.kind == "unchecked" else "See"
+        opened = st.button(f"{word} {_PAGES[part.page]}", key=f"badge.open.{badge.method}.{part.page}")
+        if opened:
+            _open(badge, part)
+
+
+def _open(badge: Badge, part: Part) -> None:
+    methods = session.current().methods
+    session.go(part.page, methods=methods if badge.method in methods else (*methods, badge.method))
