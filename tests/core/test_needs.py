@@ -201,9 +201,12 @@ def test_without_any_mask_command_worker_and_page_say_the_same(
     run = Study.open(study.path.with_name("bare")).run("net")
     assert obstacle(run, EXPLAINERS["toy"]) == "the study has no masks."
     assert [column.card.key for column in columns(run, ["toy", "random"], {})] == ["random"]
-    error = fails(capsys, "explain", run.study.path, "--run", "net", "--methods", "toy,random", "--split", "test")
+    explain = ["explain", run.study.path, "--run", "net", "--split", "test", "--methods"]
+    error = fails(capsys, *explain, "toy")
     assert error == "xai: the study has no masks: bare. Mask itself cannot do without: choose another method."
-    assert run.maps("random", NoParams()) is None, "told before anything is computed"
+    told = xai_json(capsys, *explain, "toy,edges")
+    assert told["methods_left_out"] == {"toy": "the study has no masks."}
+    assert list(told["methods"]) == ["edges"]
     rows = run.study.rows("test").tolist()
     with pytest.raises(NotApplicable, match="the study has no masks"):
         list(explain_steps(Bench("cpu"), Request(run, rows, "predicted", [("toy", {}), ("random", {})])))

@@ -224,12 +224,12 @@ def _explain(study: Study, wanted: ExplainArguments, work: Work) -> dict[str, An
     from xai_core.pipeline.explain import Request, check_methods, explain_steps
     from xai_core.pipeline.load import Bench
     from xai_core.pipeline.steps import noted
-    from xai_core.store.obstacles import with_a_layer
+    from xai_core.store.obstacles import usable
 
     run = study.run(wanted.run)
     rows = rows_of(run, wanted)
     bench = Bench(work.settings.device)
-    methods, without = with_a_layer(run, wanted.methods)
+    methods, without = usable(run, wanted.methods)
     request = Request(run, rows.tolist(), wanted.target, methods, wanted.weights)
     check_methods(bench, request)
     total, left_out = 0, dict[str, str]()
@@ -298,9 +298,9 @@ def _sanity(study: Study, wanted: SanityArguments, work: Work) -> dict[str, Any]
 def cascade_request(run: Run, wanted: SanityArguments) -> CascadeRequest:
     """What the pipeline is asked for."""
     from xai_core.pipeline.cascade import CascadeRequest
-    from xai_core.store.obstacles import with_a_layer
+    from xai_core.store.obstacles import usable
 
-    rows, (methods, _) = rows_of(run, wanted), with_a_layer(run, wanted.methods)
+    rows, (methods, _) = rows_of(run, wanted), usable(run, wanted.methods)
     orders = [order for order in ORDERS if order in wanted.orders]
     statistics: Literal["reset", "kept"] = "kept" if wanted.statistics == "kept" else "reset"
     seeds = range(wanted.seed, wanted.seed + wanted.seeds)

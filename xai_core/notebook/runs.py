@@ -156,13 +156,13 @@ class Run:
         from xai_core.params import build
         from xai_core.pipeline.explain import Request, check_methods, explain_steps
         from xai_core.pipeline.steps import noted
-        from xai_core.store.obstacles import with_a_layer
+        from xai_core.store.obstacles import usable
 
         asked = np.asarray(rows, dtype=np.int64).reshape(-1)
         wanted, spec = _with_values(methods), self._spec(target)
         if not len(asked):
             raise BadParameter("no samples", remedy="Name row numbers, as run.mistakes has them.")
-        wanted, without = with_a_layer(self.stored, wanted)
+        wanted, without = usable(self.stored, wanted)
         request = Request(self.stored, asked.tolist(), spec, wanted)
         check_methods(self.study.bench, request)
         left_out: dict[str, str] = {}

@@ -36,18 +36,18 @@ def out_of_reach(study: Study, metric: Metric) -> str | None:
     return None
 
 
-def with_a_layer(
+def usable(
     run: Run, methods: Sequence[tuple[str, Mapping[str, Any]]]
 ) -> tuple[list[tuple[str, Mapping[str, Any]]], dict[str, str]]:
-    """Methods with their parameters, without those that need a layer where the run has none; and why, by key.
+    """Methods with their parameters, without those that need what the run or its study lacks; and why, by key.
 
-    All of them where none would be left: the model itself then tells more.
+    All of them where none would be left: who computes them then tells more.
     """
     reasons = {}
     for key, values in methods:
         explainer = EXPLAINERS[key]
-        if reason := lacking(run, explainer, build(explainer.params, values)).get("cam_layer"):
-            reasons[key] = reason
+        if found := lacking(run, explainer, build(explainer.params, values)):
+            reasons[key] = next(iter(found.values()))
     kept = [(key, values) for key, values in methods if key not in reasons]
     return (kept, reasons) if kept else (list(methods), {})
 

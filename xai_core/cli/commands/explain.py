@@ -52,9 +52,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     run = open_run(args)
-    from xai_core.store.obstacles import with_a_layer
+    from xai_core.store.obstacles import usable
 
-    methods, without = with_a_layer(run, settings(args, _named(args.methods)))
+    methods, without = usable(run, settings(args, _named(args.methods)))
     target = target_of(run.study, args)
     if args.background:
         return begun(args, "explain", for_a_job(run, args, methods) | {"weights": args.weights})

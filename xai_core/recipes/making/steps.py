@@ -32,7 +32,7 @@ from xai_core.pipeline.asked import existing
 from xai_core.recipes.base import Step
 from xai_core.store.data_folder import is_of
 from xai_core.store.maps import MISSING
-from xai_core.store.obstacles import with_a_layer
+from xai_core.store.obstacles import usable
 from xai_core.store.study import Study
 from xai_core.store.study_info import STUDY_FILE
 from xai_core.training.config import TrainConfig
@@ -152,7 +152,7 @@ def _explained(study: Study, wanted: ExplainArguments) -> bool:
     run = study.run(wanted.run)
     rows = rows_of(run, wanted)
     keys = [target.key for target in run.targets(rows, wanted.target)]
-    for key, values in with_a_layer(run, wanted.methods)[0]:
+    for key, values in usable(run, wanted.methods)[0]:
         maps = run.maps(key, build(EXPLAINERS[key].params, values), weights=wanted.weights)
         if maps is None or (maps.state(rows, keys) == MISSING).any():
             return False
