@@ -1,6 +1,6 @@
 """A cascade from the output down, against Quantus' MPRT: same model, samples, layers, maps and similarity.
 
-`python -m benchmarks.sanity --json`. Both explain with the same plain gradient (ours as `saliency`, theirs as a function
+`python -m benchmarks.sanity --json`. Both explain with the plain gradient (ours as `saliency`, theirs as a function
 handed to Quantus that calls autograd once per batch), compare absolute values by Spearman's rank correlation, and go
 through every module with weights, one more each time. Quantus is no dependency: install it beside with
 `pip install --target FOLDER --no-deps quantus` and set PYTHONPATH=FOLDER. Keys: `ours_seconds`, `quantus_seconds`,
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.cams import CLASSES, made
@@ -30,7 +31,7 @@ from xai_core.similarities import SIMILARITIES
 from xai_core.types import Array, Target
 
 
-def maps_of(classifier: Classifier, x: Tensor, seeds: Array) -> Array:
+def maps_of(classifier: Classifier, x: Tensor, seeds: NDArray[np.int64]) -> Array:
     targets = [Target(row % CLASSES) for row in range(len(x))]
     return explain(ExplainerInput(classifier, x, targets, seeds), [("saliency", None)])[0].maps
 
