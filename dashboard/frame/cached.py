@@ -118,7 +118,7 @@ def badge_of(run: Run, column: Column) -> badge.Badge:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _badge(key: tuple[object, ...], _run: Run, method: Named) -> badge.Badge:  # noqa: ARG001 (the cache's key)
-    return badge.badge(_run, method)
+    return badge.assessed(_run, method)
 
 
 def mean_picture(context: Context, rows: NDArray[np.int64]) -> Image.Image | None:

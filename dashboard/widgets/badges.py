@@ -29,38 +29,41 @@ def badges(context: Context, columns: Sequence[Column]) -> None:
         found = [badge_of(context.scope.run, column) for column in columns]
         for badge in found:
             _badge(context, badge)
-        open_ = [column for column, badge in zip(columns, found, strict=True) if badge.kind == "unchecked"]
-        if open_ and context.scope.run.info.fingerprint:
-            _offer(context, open_)
-
-
-def _offer(context: Context, columns: Sequence[Column]) -> None:
-    """Both checks of the methods that have none, as a job."""
-    with st.popover("Check them", key="badge.check", type="tertiary"):
-        st.markdown(_WHY_NOT)
-        st.caption(plain(check_estimate(context.scope.run, columns)))
-        arguments = check_arguments(context.scope.run, columns)
-        begin_button(context, "check", arguments, check_line(context.scope.run, columns))
+        unchecked = [column for column, badge in zip(columns, found, strict=True) if badge.kind == "unchecked"]
+        if unchecked and context.scope.run.info.fingerprint:
+            _offer(context, unchecked)
 
 
 def _badge(context: Context, badge: Badge) -> None:
-    label = f"{badge.mark} {plain(badge.title)}: {badge.word}"
-    with st.popover(label, key=f"badge.{badge.kind}.{badge.method}", type="tertiary"):
-        st.markdown(f"**{plain(badge.title)}** on {plain(context.scope.run.name)}: {badge.word}")
-        if badge.kind == "unchecked":
-            st.markdown(_WHY_NOT)
-        for part in badge.parts:
-            _part(badge, part)
+    key = f"badge.{badge.kind}.{badge.method}"
+    box = st.popover(
+        f"{plain(badge.mark)} {plain(badge.title)}: {plain(badge.word)}", key=key, type="tertiary", on_change="rerun"
+    )
+    if box.open:
+        with box:
+            st.markdown(f"**{plain(badge.title)}** on {plain(context.scope.run.name)}: {plain(badge.word)}")
+            for part in badge.parts:
+                _part(badge, part)
 
 
 def _part(badge: Badge, part: Part) -> None:
-    if badge.kind != "unchecked":
-        st.markdown(f"**{plain(part.title)}**: {plain(part.sentence)}")
+    st.markdown(f"**{plain(part.title)}**: {plain(part.sentence)}")
     if session.has_page(part.page):
         word = "Check this on" if part.kind == "unchecked" else "See"
         opened = st.button(f"{word} {_PAGES[part.page]}", key=f"badge.open.{badge.method}.{part.page}")
         if opened:
             _open(badge, part)
+
+
+def _offer(context: Context, columns: Sequence[Column]) -> None:
+    """Both checks of the methods that have none, as a job."""
+    box = st.popover("Check them", key="badge.check", type="tertiary", on_change="rerun")
+    if box.open:
+        run = context.scope.run
+        with box:
+            st.markdown(_WHY_NOT)
+            st.caption(plain(check_estimate(run, columns)))
+            begin_button(context, "check", check_arguments(run, columns), check_line(run, columns))
 
 
 def _open(badge: Badge, part: Part) -> None:

@@ -103,7 +103,7 @@ def _curve(one: Checked, curve: Curve, measure: str, others: Sequence[Checked]) 
         y_title=f"{title}, 1 = same",
         nulls=sticks,
     )
-    st.markdown(f"**Random {words}**")
+    st.markdown(f"**Random {plain(words)}**")
     plot(figure, key=f"cascade.{curve.order}", alt=f"{title} of {one.title}, layers random {words}")
 
 

@@ -24,7 +24,7 @@ from xai_core.explainers.base import CamParams
 from xai_core.explainers.engine.guard import told
 from xai_core.models.answer import Answer
 from xai_core.models.classifier import Classifier
-from xai_core.models.wrappers import Answering
+from xai_core.models.wrappers import Answering, placed
 from xai_core.types import Explanation
 
 SHAPE = (3, 16, 12)
@@ -229,7 +229,7 @@ def expected(name: str, key: str) -> Explanation:
 def awkward(name: str) -> Classifier:
     make, _, layer = MODELS[name]
     module = make()
-    return replace(wrap(nn.Identity(), layer, shape=SHAPE), module=module)
+    return replace(wrap(nn.Identity(), layer, shape=SHAPE), module=placed(module, "cpu"))
 
 
 def outcome(name: str, key: str) -> Explanation | XaiError:

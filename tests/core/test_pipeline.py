@@ -152,6 +152,7 @@ def test_several_targets_of_a_sample_share_its_picture_and_its_pass(study: Study
     with pytest.MonkeyPatch.context() as patch:
         plain = explaining.read
         patch.setattr(explaining, "read", lambda *given: (read.extend(given[2]), plain(*given))[1])
+        patch.setattr(explaining, "seconds_of_a_forward", lambda _: None)  # which would be forwards of its own
         steps = list(explain_steps(bench, Request(run, rows, specs, asked)))
     assert forwards == [3], "one forward of three pictures, whatever is asked of them"
     assert sorted(read) == rows

@@ -81,4 +81,4 @@ def test_the_package_of_the_page_can_be_installed(tmp_path: Path) -> None:
     )
     result = json.loads(listed(place, "similarities", "--json").stdout)
     assert result["problems"] == []
-    assert "cosine" in {one["key"] for one in result["families"]["similarities"]}
+    assert "angle" in {one["key"] for one in result["families"]["similarities"]}

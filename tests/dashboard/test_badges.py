@@ -22,6 +22,11 @@ PAGES = {
 }
 
 
+def opened_mark(app: AppTest, kind: str, method: str = "gradcam") -> AppTest:
+    app.session_state[f"badge.{kind}.{method}"] = True
+    return app.run()
+
+
 def labels(app: AppTest) -> list[str]:
     """What the marks of a page say."""
     return [
@@ -39,30 +44,33 @@ def known(kind: str) -> Any:
 def test_each_page_says_what_is_known_of_its_methods(
     served: Services, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
-    monkeypatch.setattr(badges, "badge", known("passes"))
+    monkeypatch.setattr(badges, "assessed", known("passes"))
     app = opened(page, **PAGES[page])
     assert "✓ Grad-CAM: checked" in labels(app)
-    assert "**Random weights**: they change." in words(app)
+    assert "**Random weights**: they change." not in words(app), "drawn once it is open"
+    assert "**Random weights**: they change." in words(opened_mark(app, "passes"))
 
 
 def test_a_method_that_nobody_checked_says_so_and_where_to_begin(served: Services) -> None:
     app = opened("sample", run="net", methods="gradcam")
     assert labels(app) == ["○ Grad-CAM: not checked"]
-    buttons = [button.label for button in app.button]
+    app.session_state["badge.check"] = True
+    buttons = [button.label for button in opened_mark(app, "unchecked").button]
     assert {"Check this on Sanity check", "Check this on Explanation quality"} <= set(buttons)
     assert "xai check" in words(app)
 
 
 def test_the_way_to_the_evidence_keeps_the_method(served: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(badges, "badge", known("fails"))
+    monkeypatch.setattr(badges, "assessed", known("fails"))
     app = opened("sample", run="net", methods="gradcam,ig")
+    opened_mark(app, "fails")
     next(button for button in app.button if button.key == "badge.open.gradcam.sanity").click().run()
     assert not app.exception
     assert app.query_params["methods"] in ("gradcam,ig", ["gradcam,ig"])
 
 
 def test_an_exported_sheet_carries_the_marks(served: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(badges, "badge", known("undecided"))
+    monkeypatch.setattr(badges, "assessed", known("undecided"))
     drawn: dict[str, Any] = {}
     monkeypatch.setattr(sheets, "sheet", lambda titles, lines, foot: drawn.update(titles=titles, foot=foot) or _blank())
     here = context(served, run="net", methods=("gradcam",))

@@ -99,7 +99,7 @@ class Badge:
         return {"method": self.method, "kind": self.kind, "sentence": self.sentence, "checks": parts}
 
 
-def badge(run: Run, method: Named) -> Badge:
+def assessed(run: Run, method: Named) -> Badge:
     """Of one method with its parameters, from what is stored. Raises NotFound, BadParameter for an unknown one.
 
     It is about the model and its data, whatever a page shows of them: about the samples that both checks draw of the

@@ -54,7 +54,7 @@ def check(study: Study, wanted: CheckArguments) -> None:
 
 def work(study: Study, wanted: CheckArguments, work: Work) -> dict[str, Any]:
     """Predictions of the test split where there are none, the cascade, the scores; gives each method's badge."""
-    from xai_core.answers.badge import badge
+    from xai_core.answers.badge import assessed
     from xai_core.jobs.operations import PREDICT, PredictArguments
 
     run = study.run(wanted.run)
@@ -64,7 +64,7 @@ def work(study: Study, wanted: CheckArguments, work: Work) -> dict[str, Any]:
     parts = _parts(run, wanted)
     for operation, arguments in parts:
         operation.run(study, arguments, work)
-    return {"badges": [badge(run, method).as_json() for method in _methods(run, wanted)]}
+    return {"badges": [assessed(run, method).as_json() for method in _methods(run, wanted)]}
 
 
 def _parts(run: Run, wanted: CheckArguments) -> list[tuple[Operation[Any], SanityArguments | ScoreArguments]]:
