@@ -77,6 +77,8 @@ class Card:
         scale_free: for metrics, whether a map times a positive number scores the same.
         curve: for metrics that give one, what its horizontal axis is in words, from 0 to 1; else "".
         aspect: for metrics, which of ASPECTS they ask about.
+        agreement: for metrics, how it orders methods where the truth is known: Kendall's τ, from −1 to 1, with
+            `part-ranking` over the usual methods and the controls without `object`, mean of the demo's two models.
         control: for explainers, whether maps know nothing of the model: what a method must beat.
     """
 
@@ -95,6 +97,7 @@ class Card:
     scale_free: bool = False
     curve: str = ""
     aspect: str = ""
+    agreement: float | None = None
     control: bool = False
 
 

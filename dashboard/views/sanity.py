@@ -44,6 +44,8 @@ def render(context: Context) -> None:
     st.markdown(plain(sanity.READ_AS))
     working = open_job(context, "sanity") is not None
     st.fragment(_cascade, run_every=SECONDS_BETWEEN_LOOKS if working else None)(context, working)
+    if all(one.found for one in _stored(context, trained)) and not st.toggle("More pictures, side by side", key="more"):
+        return
     samples, seed = _choices(context), context.selection.seed
     if len(samples.rows) < LEAST:
         empty("Too few pictures", "The comparison needs at least two. Choose the whole split, or another cell.")

@@ -17,7 +17,7 @@ from xai_core.answers.method_quality import MethodQuality
 from xai_core.answers.quality_figures import methods_square, metrics_square
 from xai_core.answers.quality_words import RANKS_WHY, same_maps
 from xai_core.types import Card
-from xai_core.words import reading
+from xai_core.words import reading, with_truth
 
 LEAST_DRAWN = 3
 """Two metrics are one number."""
@@ -92,7 +92,8 @@ def readings(found: MethodQuality) -> None:
 def _about(card: Card) -> Markdown:
     about = f"**{plain(card.title)}** ({plain(reading(card.unit, card.direction))}). {plain(card.summary)}"
     source = f" *{plain(card.paper)}*" if card.paper else ""
-    return Markdown(f"{about} Does not show: {plain(card.blind_spot)}{source}")
+    known = plain(with_truth(card.agreement))
+    return Markdown(" ".join(filter(None, [f"{about} Does not show: {plain(card.blind_spot)}", known])) + source)
 
 
 def export(context: Context, found: MethodQuality) -> None:

@@ -15,13 +15,18 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from xai_core.answers.methods import DEFAULT_METHODS
+from xai_core.answers.quality_choice import SPEC, samples, usable_metrics
+from xai_core.answers.scope import Scope
+from xai_core.answers.scored import scored
 from xai_core.archives import Packed
-from xai_core.demo.bundle import BUNDLE, working_copy
+from xai_core.demo.bundle import BUNDLE, CHECKS, UNPACKED, add_checks, working_copy
 from xai_core.demo.drawing import MASKS, PICTURES, GarmentParams, encode, mask_path, picture_path, render
 from xai_core.demo.recipe import BASELINE, CANDIDATE, Recipe, check_same, facts, rebuild, wrong_rows
 from xai_core.errors import BadInput
 from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.engine.plan import explain
+from xai_core.metrics import METRICS
 from xai_core.params import build
 from xai_core.pictures import read_picture
 from xai_core.pipeline.load import Bench, inputs
@@ -177,3 +182,42 @@ def test_a_copy_of_before_gets_the_maps_of_methods_that_changed(
     assert MapStore(copy / stores[1]).named() == MapStore(BUNDLE / stores[1]).named()
     assert sorted(path.relative_to(copy) for path in copy.glob("runs/*/explanations/*")) == stores
     assert Study.open(copy).annotations.known_tags() == ["mine"]
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    copy = Path(shutil.copytree(BUNDLE, tmp_path_factory.mktemp("checked") / BUNDLE.name))
+    add_checks(BUNDLE / CHECKS, copy)
+    return Study.open(copy)
+
+
+def test_how_metrics_agree_with_the_truth_is_what_their_cards_say(checked: Study) -> None:
+    from scipy.stats import kendalltau
+
+    keys = [*DEFAULT_METHODS, "centre", "edges", "random"]
+    measured: dict[str, list[float]] = {}
+    for name in checked.runs():
+        run = checked.run(name)
+        rows, metrics = samples(Scope(run, "test")).rows, usable_metrics(run)
+        found = scored(run, rows, SPEC, [(key, {}) for key in keys], [(key, {}) for key in metrics])
+        assert not any(one.missing for one in found)
+        means = {(one.metric.key, one.method.key): np.nanmean(one.values) * one.metric.direction for one in found}
+        truth = [means["part-ranking", key] for key in keys]
+        for metric in metrics:
+            measured.setdefault(metric, []).append(kendalltau([means[metric, key] for key in keys], truth)[0])
+    for metric, values in measured.items():
+        if METRICS[metric].card.aspect != "truth":
+            assert METRICS[metric].card.agreement == pytest.approx(np.mean(values), abs=0.006), metric
+
+
+def test_checks_are_added_to_a_copy_once_and_leave_what_is_there(checked: Study, tmp_path: Path) -> None:
+    store = next(iter(sorted(checked.path.glob("runs/*/scores/*/*"))))
+    mine = tmp_path / store.relative_to(checked.path)
+    mine.mkdir(parents=True)
+    add_checks(BUNDLE / CHECKS, tmp_path)
+    assert not any(mine.iterdir()), "a store that somebody has stays"
+    assert len(list(tmp_path.glob("runs/*/cascade/*/pictures"))) == 14
+    assert [path.name for path in tmp_path.iterdir() if path.name != "runs"] == [UNPACKED]
+    shutil.rmtree(tmp_path / "runs")
+    add_checks(BUNDLE / CHECKS, tmp_path)
+    assert not (tmp_path / "runs").exists(), "what was removed since does not come back"

@@ -16,7 +16,7 @@ from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import context, opened, words, worker
 from xai_core.answers.methods import DEFAULT_METHODS
 from xai_core.answers.speed import seconds_per_map
-from xai_core.demo.bundle import BUNDLE
+from xai_core.demo.bundle import BUNDLE, CHECKS, add_checks
 from xai_core.store.maps import STORED
 
 RUNS = ("baseline", "top-biased-crop")
@@ -26,6 +26,7 @@ RUNS = ("baseline", "top-biased-crop")
 def demo(tmp_path: Path) -> Iterator[Services]:
     """Served at once, so that a map that is missing is asked of the worker."""
     copy = Path(shutil.copytree(BUNDLE, tmp_path / BUNDLE.name))
+    add_checks(BUNDLE / CHECKS, copy)
     services = Services(Studies([copy]), FakeWorker())
     use_services(services)
     yield services
@@ -85,3 +86,27 @@ def test_the_speed_is_that_of_the_stored_maps(demo: Services) -> None:
     assert speeds["occlusion"] is None
     assert speeds["lrp"] is not None
     assert 0 < speeds["lrp"] < 60
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_method_that_a_page_opens_on_is_checked(run: str, demo: Services) -> None:
+    app = opened("sample", run=run)
+    marks = [each.proto.popover.label for each in app.get("popover")]
+    assert "✓ Grad-CAM: checked" in marks
+    assert "? Integrated gradients: undecided" in marks
+    assert not any("not checked" in mark for mark in marks)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_table_of_quality_lacks_nothing(run: str, demo: Services) -> None:
+    app = opened("quality", run=run)
+    assert "100 of 500 test samples" in words(app)
+    assert "missing" not in words(app)
+    assert "Nothing is scored yet" not in words(app)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_cascade_has_a_verdict_for_every_method(run: str, demo: Services) -> None:
+    text = words(opened("sanity", run=run))
+    assert "Not checked for this model" not in text
+    assert "The same map whatever the weights" in text

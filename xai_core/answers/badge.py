@@ -30,10 +30,11 @@ from xai_core.sanity.verdict import Kind
 from xai_core.store import cascade
 from xai_core.store.run import Run
 from xai_core.text import counted, joined
-from xai_core.types import SPLITS
+from xai_core.types import SPLITS, Card
 
 ASPECTS = ("truth", "faithfulness")
-"""What metrics must ask about to count here. Where an object is says nothing of what the model looks at."""
+"""What metrics must ask about to count here: where an object is says nothing of what the model looks at. Of these only
+such count as do not order methods against the truth where that is known: see `Card.agreement`."""
 
 WORDS: dict[Kind, str] = {
     "passes": "checked",
@@ -149,13 +150,18 @@ def checked_scope(run: Run) -> Scope:
 
 def metrics_of(run: Run) -> list[Named]:
     """The metrics that count here."""
-    return [(key, {}) for key in usable_metrics(run) if METRICS[key].card.aspect in ASPECTS]
+    return [(key, {}) for key in usable_metrics(run) if _counts(METRICS[key].card)]
+
+
+def _counts(card: Card) -> bool:
+    return card.aspect in ASPECTS and (card.agreement is None or card.agreement > 0)
 
 
 def _controls(run: Run, method: Named) -> Part:
     metrics = metrics_of(run)
     found = against_controls(run, samples(checked_scope(run)).rows, SPEC, method, metrics) if metrics else []
-    told = [one for one in found if np.isfinite(one.low)]
+    # The object's mask is what a person knows, and no null.
+    told = [one for one in found if np.isfinite(one.low) and "mask" not in one.control.needs]
     kind, sentence = weighed(told) if told else _too_little(found)
     return Part("Controls", kind, sentence, "quality")
 
@@ -175,17 +181,19 @@ def weighed(found: Sequence[Against]) -> tuple[Kind, str]:
     controls = list(dict.fromkeys(name(one.control) for one in found))
     outcomes = {each: [one for one in found if name(one.control) == each] for each in controls}
     better, worse = (partial(_by, outcomes, outcome) for outcome in ("better", "worse"))
-    beaten = [each for each in controls if better(each)]
+    about = f"by {_metrics(found)}, n up to {max(one.n for one in found)}"
     ahead = [each for each in controls if len(worse(each)) == len(outcomes[each])]
     if ahead:
-        return "fails", f"worse than {joined(ahead)} by every metric ({_metrics(outcomes[ahead[0]])})."
-    if not beaten:
-        return "fails", f"better than none of {joined(controls)} by any metric ({_metrics(found)})."
+        return "fails", f"worse than {joined(ahead)} by every metric ({about})."
+    if not any(better(each) for each in controls):
+        return "fails", f"better than none of {joined(controls)} by any metric ({about})."
+    of = max(map(len, outcomes.values()))
+    beaten = [f"{each} by {len(better(each))}" for each in controls if better(each)]
     lost = [f"worse than {each} by {_metrics(worse(each))}" for each in controls if worse(each)]
-    short = [each for each in controls if each not in beaten and not worse(each)]
-    said = [f"better than {joined(beaten)}", *lost, *([f"cannot be told from {joined(short)}"] if short else [])]
-    kind: Kind = "passes" if len(said) == 1 else "undecided"
-    return kind, f"{', '.join(said)} ({_metrics(found)}; n up to {max(one.n for one in found)})."
+    short = [each for each in controls if not better(each) and not worse(each)]
+    untold = [f"not to be told from {joined(short)}"] if short else []
+    said = ", ".join([f"better than {joined(beaten)} of {counted(of, 'metric')}", *lost, *untold])
+    return ("undecided" if lost or untold else "passes"), f"{said} ({about})."
 
 
 def _by(outcomes: dict[str, list[Against]], outcome: str, control: str) -> list[Against]:
@@ -193,4 +201,4 @@ def _by(outcomes: dict[str, list[Against]], outcome: str, control: str) -> list[
 
 
 def _metrics(found: Sequence[Against]) -> str:
-    return joined(list(dict.fromkeys(one.metric.title for one in found)))
+    return joined(list(dict.fromkeys(one.metric.title.partition(":")[0] for one in found)))

@@ -100,7 +100,7 @@ def stored(run: Run, key: str, params: Any, *, statistics: str = "reset", rows: 
     if not run.info.fingerprint:
         return None
     mark = cascade.stamp(run, key, params, statistics=statistics)
-    if not mark[1]:
+    if not mark[2]:  # its size: an archive may set any time
         return None
     chosen = None if rows is None else tuple(rows.tolist())
     return _kept(mark, _Place(run, key, params, statistics), chosen)

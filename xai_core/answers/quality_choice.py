@@ -26,7 +26,7 @@ from xai_core.words import cell_name, duration
 if TYPE_CHECKING:
     from xai_core.answers.method_quality import MethodQuality
 
-LIMIT = 200
+LIMIT = 100
 """Samples where nobody says how many, drawn by the study's seed."""
 
 SPEC = "predicted"

@@ -16,7 +16,7 @@ from xai_core.text import counted
 from xai_core.triage.intervals import Estimate
 from xai_core.triage.paired import FAMILY_LEVEL
 from xai_core.types import TARGET_SPECS, Card
-from xai_core.words import NO_NUMBER, reading
+from xai_core.words import NO_NUMBER, reading, with_truth
 
 ASPECT_WORDS: Mapping[str, str] = {
     "truth": "Truth",
@@ -138,7 +138,7 @@ def text(result: Mapping[str, Any]) -> str:
         for each in result["scores"]:
             if each["metric"] == key:
                 lines += _lines(each, result["titles"][each["method"]], width)
-        lines.append(f"  Does not show: {card['blind_spot']}")
+        lines.append(f"  Does not show: {card['blind_spot']} {with_truth(card['agreement'])}".rstrip())
     for heading, body in _rest(result).items():
         lines += ["", heading, *(f"  {line}" for line in body)] if body else []
     return "\n".join(lines)
@@ -197,7 +197,8 @@ def shown(value: float | None) -> str:
 
 def _about(card: Card) -> dict[str, Any]:
     told = {"title": card.title, "reading": reading(card.unit, card.direction), "summary": card.summary}
-    return told | {"blind_spot": card.blind_spot, "aspect": card.aspect, "curve": card.curve}
+    more = {"aspect": card.aspect, "curve": card.curve, "agreement": card.agreement}
+    return told | {"blind_spot": card.blind_spot} | more
 
 
 def _bounds(estimate: Estimate) -> dict[str, float | None]:

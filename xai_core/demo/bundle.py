@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
+import tarfile
+import tempfile
 import uuid
 from pathlib import Path
 
 from xai_core.errors import BadInput, BadParameter, NotFound
-from xai_core.files import ASSETS, ROOT, cache_folder, storage_errors
+from xai_core.files import ASSETS, ROOT, cache_folder, storage_errors, write_atomic
 from xai_core.store.files import new_folder
 from xai_core.store.maps import MapStore
 from xai_core.store.study import Study
 
 BUNDLE = ASSETS / "demo" / "garments"
+
+CHECKS, UNPACKED = "checks.tar.xz", "checks.txt"
+"""What is known of the methods, beside the bundled runs; and in a copy, which archive of it was unpacked there."""
 
 
 def bundled() -> Study:
@@ -42,7 +48,7 @@ def working_copy() -> Path:
     if not copy.is_dir():
         try:
             with new_folder(copy, "copy of the demo") as half, storage_errors(copy):
-                shutil.copytree(BUNDLE, half, copy_function=_copied, dirs_exist_ok=True)
+                shutil.copytree(BUNDLE, half, ignore=lambda *_: {CHECKS}, copy_function=_copied, dirs_exist_ok=True)
         except BadInput as error:
             remedy = f"Set XDG_CACHE_HOME to a folder that you may write to ({error.value})."
             raise BadInput("no place for a copy of the demo", value=copy, remedy=remedy) from None
@@ -50,6 +56,7 @@ def working_copy() -> Path:
             if not copy.is_dir():  # else another process was faster
                 raise
     _add_new_maps(copy)
+    add_checks(BUNDLE / CHECKS, copy)
     return copy
 
 
@@ -62,6 +69,27 @@ def _add_new_maps(copy: Path) -> None:
             continue
         with contextlib.suppress(BadParameter), new_folder(store, "copy") as half:  # another process was faster
             shutil.copytree(maps, half, copy_function=_copied, dirs_exist_ok=True)
+
+
+def add_checks(archive: Path, copy: Path) -> None:
+    """Bring scores and cascades into a copy; a store that is there already stays as it is.
+
+    Raises BadInput, StorageFull: the copy cannot be written; each store is there whole or not at all.
+    """
+    if not archive.is_file():
+        return
+    digest, marker = hashlib.sha256(archive.read_bytes()).hexdigest(), copy / UNPACKED
+    if marker.is_file() and marker.read_text(encoding="utf-8") == digest:
+        return
+    with storage_errors(copy), tempfile.TemporaryDirectory(prefix=".checks-", dir=copy) as beside:
+        with tarfile.open(archive) as held:
+            held.extractall(beside, filter="data")
+        for manifest in sorted(Path(beside).rglob("manifest.json"), key=lambda file: len(file.parts)):
+            store = copy / manifest.parent.relative_to(beside)
+            store.parent.mkdir(parents=True, exist_ok=True)
+            if manifest.exists() and not store.exists():  # with the store around it it is there already
+                manifest.parent.rename(store)
+        write_atomic(marker, digest.encode())
 
 
 def _add_missing(bundled: MapStore, kept: MapStore) -> None:

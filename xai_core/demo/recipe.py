@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.answers import sanity
+from xai_core.answers.quality_choice import LIMIT
 from xai_core.answers.sample import sample_of, series, specs
 from xai_core.answers.scope import Rows, Scope
 from xai_core.datasets import DATASETS
+from xai_core.demo.checks import add_checks
 from xai_core.demo.drawing import GarmentParams, drawing, pack
 from xai_core.errors import BadInput
 from xai_core.params import as_dict, build
@@ -28,6 +29,7 @@ from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench
 from xai_core.pipeline.predict import predict
 from xai_core.pipeline.train import train_run
+from xai_core.sanity.orders import SAMPLES
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
@@ -69,6 +71,8 @@ class Recipe:
     intervention: dict[str, Any] = field(default_factory=lambda: {"top_biased_crop": {}})
     cams: tuple[str, ...] = ("gradcam", "gradcam++")
     pixel_methods: tuple[str, ...] = ("lrp", "ig", "shap")
+    scored: int = LIMIT
+    randomised: int = SAMPLES
 
 
 def rebuild(folder: Path, recipe: Recipe, watch: Watch) -> Study:
@@ -85,6 +89,7 @@ def rebuild(folder: Path, recipe: Recipe, watch: Watch) -> Study:
     bench = Bench("cpu")
     for run in (baseline, candidate):
         explain_run(bench, run, recipe, watch)
+    add_checks(study, watch, count=recipe.scored, pictures=recipe.randomised)
     return study
 
 
@@ -134,8 +139,8 @@ def explain_run(bench: Bench, run: Run, recipe: Recipe, watch: Watch) -> None:
 
     Class activation maps are small: there is one of each test sample, and of the errors of any run one for each class
     that is in question. Maps of pixel methods are large: there is one of each error of the run, of the baseline also of
-    what only the other run confuses within the pair. The page of the newest run that compares with a randomised model,
-    and its first sample, have all theirs. What is not stored is computed when somebody asks for it.
+    what only the other run confuses within the pair. The first sample of the newest run has all its own. What is not
+    stored is computed when somebody asks for it.
     """
     cams, pixel = _at_defaults(recipe.cams), _at_defaults(recipe.pixel_methods)
     study, newest = run.study, run.name == CANDIDATE
@@ -146,7 +151,7 @@ def explain_run(bench: Bench, run: Run, recipe: Recipe, watch: Watch) -> None:
     for rows, target, methods in explained:
         _explain(bench, run, rows, target, methods, watch)
     if newest:
-        _first_looks(bench, run, [*cams, *pixel], watch)
+        _first_look(bench, run, [*cams, *pixel], watch)
 
 
 def _in_question(study: Study) -> Iterator[tuple[Rows, str]]:
@@ -158,26 +163,21 @@ def _in_question(study: Study) -> Iterator[tuple[Rows, str]]:
         yield wrong[np.any([each == index for each in said], axis=0)], str(index)
 
 
-def _first_looks(bench: Bench, run: Run, methods: Methods, watch: Watch) -> None:
-    """Maps of the sample that a page opens on, and those of the trained and of a randomised model."""
+def _first_look(bench: Bench, run: Run, methods: Methods, watch: Watch) -> None:
+    """Maps of the sample that a page opens on."""
     scope = Scope(run, "test")
     first = sample_of(scope, int(series(scope, None, "confidence").rows[0]))
     assert first is not None, "it is one of the run's errors"
     _explain(bench, run, np.array([first.row]), specs(first, ""), methods, watch)
-    checked, compared = sanity.samples(scope).rows, [*methods, *_at_defaults(sanity.beside([]))]
-    for weights in (sanity.TRAINED, sanity.randomised(0)):
-        _explain(bench, run, checked, sanity.SPEC, compared, watch, weights)
 
 
 def _at_defaults(keys: Sequence[str]) -> Methods:
     return [(key, {}) for key in keys]
 
 
-def _explain(
-    bench: Bench, run: Run, rows: Rows, target: Specs, methods: Methods, watch: Watch, weights: str = sanity.TRAINED
-) -> None:
+def _explain(bench: Bench, run: Run, rows: Rows, target: Specs, methods: Methods, watch: Watch) -> None:
     with watch(f"explaining {run.name}") as (progress, cancel):
-        for done, total in explain_steps(bench, Request(run, rows.tolist(), target, methods, weights)):
+        for done, total in explain_steps(bench, Request(run, rows.tolist(), target, methods)):
             progress(done, total, "maps")
             cancel.check()
 

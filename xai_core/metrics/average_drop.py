@@ -29,6 +29,7 @@ class DropParams:
         needs=frozenset({"model"}),
         cost=2.0,
         aspect="faithfulness",
+        agreement=-0.36,
         direction=-1,
         unit="share of the probability, 0…1",
         scale_free=True,

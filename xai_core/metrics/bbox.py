@@ -23,6 +23,7 @@ from xai_core.types import Array, Card, Scores
         "section 4.3",
         needs=frozenset({"mask"}),
         aspect="localisation",
+        agreement=0.14,
         direction=1,
         unit="share, 0…1",
         scale_free=True,

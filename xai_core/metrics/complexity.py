@@ -31,6 +31,7 @@ class ComplexityParams:
         "different resolution at one side.",
         paper="Bhatt, Weller and Moura 2020, Evaluating and Aggregating Feature-based Model Explanations, section 3.3",
         aspect="complexity",
+        agreement=0.43,
         direction=-1,
         unit="share of the largest entropy, 0 (one place alone) … 1 (everywhere alike)",
         scale_free=True,

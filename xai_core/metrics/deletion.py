@@ -34,6 +34,7 @@ class DeletionParams:
         needs=frozenset({"model"}),
         cost=STEPS + 1.0,
         aspect="faithfulness",
+        agreement=0.68,
         direction=-1,
         unit="mean probability, 0…1",
         scale_free=True,

@@ -24,6 +24,7 @@ from xai_core.types import Card, Scores
         "section 4.3",
         needs=frozenset({"mask"}),
         aspect="localisation",
+        agreement=0.79,
         direction=1,
         unit="share, 0…1",
         scale_free=True,

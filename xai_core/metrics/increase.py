@@ -32,6 +32,7 @@ class IncreaseParams:
         needs=frozenset({"model"}),
         cost=2.0,
         aspect="faithfulness",
+        agreement=-0.72,
         direction=1,
         unit="1 it is, 0 it is not",
         scale_free=True,

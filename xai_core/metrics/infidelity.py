@@ -38,6 +38,7 @@ class InfidelityParams:
         needs=frozenset({"model"}),
         cost=PATCHES + 1.0,
         aspect="faithfulness",
+        agreement=0.68,
         direction=-1,
         unit="share of the mean squared loss that is not told, 0…1",
         scale_free=True,

@@ -33,6 +33,7 @@ class IouParams:
         "Localization, section 3.2 (the cut); Everingham et al. 2010 (the measure)",
         needs=frozenset({"mask"}),
         aspect="localisation",
+        agreement=0.04,
         direction=1,
         unit="share, 0…1",
         scale_free=True,

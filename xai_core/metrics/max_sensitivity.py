@@ -37,6 +37,7 @@ class SensitivityParams:
         needs=frozenset({"model"}),
         cost=3.0 * (SAMPLES + 1),
         aspect="robustness",
+        agreement=-0.33,
         direction=-1,
         unit="largest change, as a share of the map's norm, from 0",
         scale_free=True,

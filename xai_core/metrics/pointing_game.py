@@ -34,6 +34,7 @@ class PointingParams:
         "section 4.1",
         needs=frozenset({"mask"}),
         aspect="localisation",
+        agreement=0.18,
         direction=1,
         unit="1 hit, 0 miss",
         scale_free=True,

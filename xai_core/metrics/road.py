@@ -42,6 +42,7 @@ class RoadParams:
         needs=frozenset({"model"}),
         cost=2.0 * (STEPS - 1),
         aspect="faithfulness",
+        agreement=0.79,
         direction=1,
         unit="difference of probabilities, −1…1",
         scale_free=True,

@@ -31,6 +31,7 @@ class SparsenessParams:
         paper="Chalasani et al. 2020, Concise Explanations of Neural Networks using Adversarial Training, section 3; "
         "Hurley and Rickard 2009, Comparing Measures of Sparsity, table I",
         aspect="complexity",
+        agreement=0.5,
         direction=1,
         unit="Gini index, 0 (everywhere alike) … 1 (one place alone)",
         scale_free=True,

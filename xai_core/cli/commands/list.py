@@ -41,6 +41,7 @@ def _described(member: Any) -> dict[str, Any]:
         "paper": card.paper,
         "needs": sorted(card.needs),
         "cost": card.cost,
+        "agreement": card.agreement,
         "reading": reading(card.unit, card.direction),
         "params": [
             {"name": p.name, "default": p.default, "help": p.help, "choices": list(p.choices or ())}
