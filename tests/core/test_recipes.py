@@ -349,13 +349,19 @@ def test_the_recipe_of_the_how_to(data: Path, tmp_path: Path, capsys: Capture) -
 def test_explanation_quality_on_any_pictures(data: Path, tmp_path: Path, capsys: Capture) -> None:
     words = ["recipe", "explanation-quality", "--data", data, "--into", tmp_path / "study", "--size", "32"]
     words += ["--architecture", "small_cnn", "--epochs", "1", "--samples", "6", "--methods", "gradcam"]
-    words += ["--metrics", "sparseness,increase"]
+    words += ["--metrics", "sparseness,increase", "--pictures", "4"]
     found = xai_json(capsys, *words)
     names = [step["step"] for step in found["steps"]]
-    assert names[:4] == ["new", "train small_cnn", "predict small_cnn", "score small_cnn"]
+    assert names == ["new", "train small_cnn", "predict small_cnn", "score small_cnn", "check small_cnn"]
     (table,) = [part for part in found["report"] if part["title"] == "Comparison of methods"]
     assert {row[0] for row in table["rows"]} >= {"Grad-CAM", "Edges (control)", "Random (control)"}
     assert "6 of 18 test samples" in table["said"][0]
+    (verdicts,) = [part for part in found["report"] if part["title"] == "Do maps depend on what was learned?"]
+    assert [row[0] for row in verdicts["rows"]] == ["Grad-CAM", "Edges (control)", "Random (control)"]
+    assert {row[-1] for row in verdicts["rows"]} == {"4 × 3"}
+    assert verdicts["values"]["methods"]["edges"]["verdict"] != "passes"
     assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
+    more = {step["step"]: step["was_done"] for step in xai_json(capsys, *words, "--pictures", "5")["steps"]}
+    assert [name for name, done in more.items() if not done] == ["check small_cnn"]
     line = fails(capsys, *words, "--masks", tmp_path / "none")
     assert "no such folder of masks" in line

@@ -1,4 +1,5 @@
-"""Which heatmaps can be believed for a network on some data: a model is trained, and methods and controls compared."""
+"""Which heatmaps can be believed for a network on some data: a model is trained, and methods and controls compared,
+and held against models with random weights."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ class QualityParams:
     epochs: int = param(8, help="passes over the training split", low=1, high=1000)
     seed: int = param(0, help="of the training", low=0, high=2**31 - 1)
     samples: int = param(200, help="test samples that methods are compared on", low=3, high=100_000)
+    pictures: int = param(24, help="test samples of the check against random weights", low=2, high=1000)
     methods: str = param(
         "gradcam,gradcam++,lrp,ig,shap,saliency", help="methods that are compared; controls stand beside them"
     )
@@ -47,6 +49,7 @@ def _steps(asked: Asked) -> Sequence[Step]:
         steps.train(into, run, lambda _: _training(params)),
         steps.predict(into, run),
         *quality.steps(into, run, params.methods, params.metrics, params.samples),
+        quality.cascade(into, run, params.methods, params.pictures),
     ]
 
 
@@ -89,6 +92,7 @@ def _report(asked: Asked) -> Report:
             parts.accuracy_part(scope.run, []),
             parts.leak_part(scope),
             *quality.parts(scope, params.methods, params.metrics, params.samples),
+            quality.verdicts(scope, params.methods, params.pictures),
         ]
     )
 
@@ -99,7 +103,7 @@ RECIPES.add(
             key="explanation-quality",
             title="Explanation quality: which heatmaps can be believed",
             summary="A network is trained on your pictures, and methods are compared with each other and with controls "
-            "that know nothing of it, by every metric that the data allow.",
+            "that know nothing of it, by every metric that the data allow, and with models whose weights are random.",
             blind_spot="One training run: another one of the same recipe may rank methods otherwise.",
             paper="Hedström et al. 2023, Quantus, for the metrics; each has its own source",
         ),

@@ -1,9 +1,13 @@
-"""Can these heatmaps be believed? The comparison of methods that several recipes end with: its steps and its tables."""
+"""Can these heatmaps be believed? The comparison of methods that several recipes end with, and the cascade beside it:
+their steps and their tables."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from xai_core.answers import sanity
 from xai_core.answers.method_quality import Cell, MethodQuality, method_quality
 from xai_core.answers.quality_choice import samples as drawn_samples
 from xai_core.answers.quality_choice import usable_metrics, with_controls
@@ -11,11 +15,13 @@ from xai_core.answers.quality_words import as_json, beaten, rank_words, sentence
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named
 from xai_core.explainers import EXPLAINERS
-from xai_core.jobs.operations import ScoreArguments
+from xai_core.jobs.operations import SanityArguments, ScoreArguments
 from xai_core.metrics import METRICS
 from xai_core.recipes.base import Step
 from xai_core.recipes.making import steps as making
+from xai_core.recipes.making.parts import columns
 from xai_core.recipes.making.report import Part
+from xai_core.similarities import SIMILARITIES
 from xai_core.store.obstacles import obstacle
 from xai_core.store.run import Run
 from xai_core.text import comma_list
@@ -40,6 +46,23 @@ def steps(folder: Path, run: str, methods: str, metrics: str, samples: int) -> l
         return ScoreArguments(run, tuple(named), TARGET, scope.split, limit=samples, metrics=tuple(measured))
 
     return [making.score(folder, run, f"score {run}", f"compare methods on {samples} samples", scored)]
+
+
+def cascade(folder: Path, run: str, methods: str, pictures: int) -> Step:
+    """Compare maps of test samples with those of models whose weights are random."""
+
+    def wanted(scope: Scope) -> SanityArguments:
+        return SanityArguments(run, tuple(checked_of(scope.run, methods)), TARGET, scope.split, limit=pictures)
+
+    return making.sanity(
+        folder, run, f"check {run}", f"check methods against random weights, {pictures} samples", wanted
+    )
+
+
+def checked_of(run: Run, named: str) -> list[Named]:
+    """Those of the methods that can be used on the run, and the yardsticks of a check."""
+    keys = [key for key in comma_list(named) if obstacle(run, EXPLAINERS[key]) is None]
+    return [(key, {}) for key in sanity.with_controls(keys)]
 
 
 def methods_of(run: Run, named: str) -> list[Named]:
@@ -70,6 +93,33 @@ def parts(scope: Scope, methods: str, metrics: str, samples: int) -> list[Part]:
         *sentences(found),
     )
     return [Part("Comparison of methods", heads, rows, said, as_json(found)), _behind(found), _conflicts(found)]
+
+
+def verdicts(scope: Scope, methods: str, pictures: int) -> Part:
+    """Whether each method depends on what was learned."""
+    chosen = sanity.samples(scope, count=pictures)
+    found = sanity.checked(scope.run, columns(scope.run, checked_of(scope.run, methods)), chosen.rows)
+    values = sanity.as_json(scope, chosen, found)
+    rows, said = [], []
+    for one, numbers in zip(found, values["methods"].values(), strict=True):
+        alike = (_alike(numbers["measures"].get(measure)) for measure in sanity.MEASURES)
+        rows.append((one.title, one.verdict.words, *alike, f"{numbers['n']} × {numbers['seeds']}"))
+        said.append(f"{one.title}. {one.verdict.sentence}")
+    titles = (f"{SIMILARITIES[measure].card.title}, random weights" for measure in sanity.MEASURES)
+    heads = ("method", "verdict", *titles, "samples × seeds")
+    return Part(
+        "Do maps depend on what was learned?", heads, tuple(rows), (values["about"], *said, sanity.NO_RANKING), values
+    )
+
+
+def _alike(numbers: Mapping[str, Any] | None) -> str:
+    """`0.12 (0.05 to 0.19; other pictures 0.03)`: how alike maps of random models are to the trained model's."""
+    if numbers is None or numbers["random"]["mean"] is None:
+        return NO_NUMBER
+    mean, low, high = (shown(numbers["random"][name]) for name in ("mean", "low", "high"))
+    other = numbers["yardsticks"].get("maps of other pictures", {}).get("mean")
+    beside = "" if other is None else f"; other pictures {shown(other)}"
+    return f"{mean} ({low} to {high}{beside})"
 
 
 def _cell(found: MethodQuality, method: str, metric: str) -> str:

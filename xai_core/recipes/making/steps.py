@@ -10,17 +10,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from xai_core.answers import cascade
 from xai_core.answers.scope import Scope
 from xai_core.errors import BadInput
 from xai_core.explainers import EXPLAINERS
 from xai_core.jobs.operations import (
     EXPLAIN,
     PREDICT,
+    SANITY,
     SCORE,
     TRAIN,
     ExplainArguments,
     Operation,
     PredictArguments,
+    SanityArguments,
     ScoreArguments,
     TrainArguments,
     Work,
@@ -148,6 +151,13 @@ def score(
     return _step(name, title, folder, SCORE, lambda study: arguments(Scope(study.run(run), split)), _scored, run)
 
 
+def sanity(
+    folder: Path, run: str, name: str, title: str, arguments: Callable[[Scope], SanityArguments], split: str = "test"
+) -> Step:
+    """Store how alike maps of models with random weights are to the run's; `arguments` as of `explain`."""
+    return _step(name, title, folder, SANITY, lambda study: arguments(Scope(study.run(run), split)), _compared, run)
+
+
 def _explained(study: Study, wanted: ExplainArguments) -> bool:
     run = study.run(wanted.run)
     rows = rows_of(run, wanted)
@@ -169,6 +179,20 @@ def _scored(study: Study, wanted: ScoreArguments) -> bool:
             scores = run.scores((metric, build(METRICS[metric].params, values)), of_method, weights=wanted.weights)
             if scores is None or (scores.state(rows, keys) == MISSING).any():
                 return False
+    return True
+
+
+def _compared(study: Study, wanted: SanityArguments) -> bool:
+    """Whether each method has a cascade of the samples, under every seed and in every order."""
+    run = study.run(wanted.run)
+    rows = rows_of(run, wanted)
+    for method, values in usable(run, wanted.methods)[0]:
+        params: Any = build(EXPLAINERS[method].params, values)
+        found = cascade.stored(run, method, params, statistics=wanted.statistics, rows=rows)
+        if found is None or len(found.rows) < len(rows) or len(found.evidence.repeat) < wanted.seeds:
+            return False
+        if not EXPLAINERS[method].card.control and not set(wanted.orders) <= set(cascade.orders_of(found)):
+            return False
     return True
 
 
