@@ -114,9 +114,9 @@ def _choices(context: Context) -> None:
 
 
 def _colours() -> str:
-    """The two colours of the figures that the style sheets use too, as they are in the mode of this session."""
+    """The colours of the figures that the style sheets use too, as they are in the mode of this session."""
     theme = theme_of(st.context.theme.type or "light")
-    return f":root{{--accent:{theme.accent};--warm:{theme.series[1]}}}"
+    return f":root{{--accent:{theme.accent};--warm:{theme.series[1]};--page:{theme.surface}}}"
 
 
 @cache

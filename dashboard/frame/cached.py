@@ -110,10 +110,11 @@ def _quality(
     return method_quality.method_quality(_scope, rows, SPEC, _methods, _metrics)
 
 
-def badge_of(run: Run, column: Column) -> badge.Badge:
-    """What is known of a method on a run; anew where something was stored of it."""
-    method = column.card.key, as_dict(column.params)
-    return _badge((str(run.study.path), run.name, badge.stamp(run, method)), run, method)
+def badges_of(run: Run, columns: Sequence[Column]) -> list[badge.Badge]:
+    """What is known of methods on a run; anew where something was stored of them."""
+    methods = [(column.card.key, as_dict(column.params)) for column in columns]
+    about, stamps = (str(run.study.path), run.name), badge.stamps(run, methods)
+    return [_badge((*about, stamp), run, method) for stamp, method in zip(stamps, methods, strict=True)]
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.drawing.tiles import picture_tile
-from dashboard.frame.cached import badge_of
+from dashboard.frame.cached import badges_of
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.text import visible
@@ -28,7 +28,7 @@ def cell_sheet(context: Context, rows: NDArray[np.int64]) -> bytes:
     columns = evidence.columns(context)
     panels = [evidence.panels(context, column, rows) for column in columns]
     lines = [_line(context, int(row), [found[i] for found in panels]) for i, row in enumerate(rows)]
-    marks = [badge_of(context.scope.run, column) for column in columns]
+    marks = badges_of(context.scope.run, columns)
     foot = [_foot(context, list(chain(*panels))), *(badge.sentence for badge in marks)]
     drawn = sheet([f"{badge.title}: {badge.word}" for badge in marks], lines, " ".join(foot))
     buffer = io.BytesIO()

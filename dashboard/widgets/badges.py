@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard.frame import session
-from dashboard.frame.cached import badge_of
+from dashboard.frame.cached import badges_of
 from dashboard.frame.context import Context
 from dashboard.text import plain
 from dashboard.widgets.jobs import begin_button
@@ -26,7 +26,7 @@ def badges(context: Context, columns: Sequence[Column]) -> None:
     if not columns:
         return
     with st.container(horizontal=True, gap="small", key="badges"):
-        found = [badge_of(context.scope.run, column) for column in columns]
+        found = badges_of(context.scope.run, columns)
         for badge in found:
             _badge(context, badge)
         unchecked = [column for column, badge in zip(columns, found, strict=True) if badge.kind == "unchecked"]

@@ -93,7 +93,7 @@ def _about(card: Card) -> Markdown:
     about = f"**{plain(card.title)}** ({plain(reading(card.unit, card.direction))}). {plain(card.summary)}"
     source = f" *{plain(card.paper)}*" if card.paper else ""
     known = plain(with_truth(card.agreement))
-    return Markdown(" ".join(filter(None, [f"{about} Does not show: {plain(card.blind_spot)}", known])) + source)
+    return Markdown(f"{about} Does not show: {plain(card.blind_spot)} {known}{source}")
 
 
 def export(context: Context, found: MethodQuality) -> None:

@@ -91,8 +91,9 @@ def _notes(found: MethodQuality, cell: Cell) -> str:
     told = "".join(f"<small>{escaped(line)}</small>" for line in lines)
     short = short_of(found, cell.metric, cell.method)
     parts = {"worse": "worse than", "cannot be told": "not better than"}
-    warned = [f"{words} {', '.join(short[key])}" for key, words in parts.items() if key in short]  # type: ignore[index]
-    return told + "".join(f'<small class="short">{escaped(line)}</small>' for line in warned)
+    warned = {key: f"{words} {', '.join(short[key])}" for key, words in parts.items() if key in short}  # type: ignore[index]
+    kinds = {"worse": "short worse", "cannot be told": "short"}
+    return told + "".join(f'<small class="{kinds[key]}">{escaped(line)}</small>' for key, line in warned.items())
 
 
 def _bar(cell: Cell, bounds: tuple[float, float]) -> str:

@@ -27,9 +27,9 @@ def held(outcomes: dict[str, str]) -> list[Against]:
 @pytest.mark.parametrize(
     ("outcomes", "kind", "said"),
     [
-        ({"deletion": "bb", "insertion": "bb"}, "passes", "better than Random and Edges"),
-        ({"deletion": "b?", "insertion": "?b"}, "passes", "better than Random and Edges"),
-        ({"deletion": "b?", "insertion": "b?"}, "undecided", "cannot be told from Edges"),
+        ({"deletion": "bb", "insertion": "bb"}, "passes", "better than Random by 2 and Edges by 2 of 2 metrics"),
+        ({"deletion": "b?", "insertion": "?b"}, "passes", "better than Random by 1 and Edges by 1 of 2 metrics"),
+        ({"deletion": "b?", "insertion": "b?"}, "undecided", "not to be told from Edges"),
         ({"deletion": "bb", "insertion": "bw"}, "undecided", "worse than Edges by Insertion"),
         ({"deletion": "??", "insertion": "??"}, "fails", "better than none of Random and Edges by any metric"),
         ({"deletion": "bw", "insertion": "bw"}, "fails", "worse than Edges by every metric"),

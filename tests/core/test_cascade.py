@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.tiny_study import fails, xai_json
+from tests.tiny_study import fails, make, xai, xai_json
 from xai_core.answers import sanity
 from xai_core.answers.cascade import stored
 from xai_core.answers.strip import strip
@@ -36,6 +36,7 @@ from xai_core.sanity.orders import ORDERS, ranges
 from xai_core.sanity.verdict import MEASURES
 from xai_core.store import cascade
 from xai_core.store.likenesses import LikenessStore, State
+from xai_core.store.recipes import related
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.types import Card, Explanation
@@ -362,3 +363,13 @@ def test_torch_is_not_needed_to_read(run: Run) -> None:
         [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.strip() == "fails"
+
+
+def test_random_labels_are_a_permutation_that_is_to_be_memorised(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    xai("train", made.path, "--run", "shuffled", "--parent", "baseline", "--random-labels", "true", "--epochs", "2")
+    shuffled = made.run("shuffled")
+    assert shuffled.info.training["random_labels"] is True
+    found = [(kind, other.name) for kind, other in related(made.run("baseline"))]
+    assert found == [("labels", "shuffled")], "however long it took"
+    assert related(shuffled) == [], "a model that memorised has nothing to be held against"

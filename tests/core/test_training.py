@@ -31,6 +31,7 @@ from xai_core.training.data import (
     class_weights,
     load_pictures,
     normaliser,
+    on_random_labels,
     scaled,
 )
 from xai_core.training.history import by_epoch, values
@@ -327,3 +328,15 @@ def test_class_weights_and_batches() -> None:
 
 def test_every_architecture_has_the_head_that_training_freezes_around() -> None:
     assert all(member.head for member in ARCHITECTURES)
+
+
+def test_shuffled_labels_keep_their_numbers_and_choose_the_epoch_by_what_is_memorised() -> None:
+    pixels, labels = np.zeros((40, 8, 8, 3), np.uint8), np.repeat(np.arange(4), 10)
+    prepared = Preprocess(8, 8, 3, (0.5,) * 3, (0.25,) * 3)
+    data = TrainingData(PictureArrays(pixels, labels), PictureArrays(pixels[:4], labels[:4]), tuple("abcd"), prepared)
+    shuffled = on_random_labels(data, 3)
+    assert sorted(shuffled.training.labels) == sorted(labels)
+    assert not (shuffled.training.labels == labels).all()
+    np.testing.assert_array_equal(shuffled.validation.labels, shuffled.training.labels)
+    np.testing.assert_array_equal(on_random_labels(data, 3).training.labels, shuffled.training.labels)
+    assert (data.training.labels == labels).all()

@@ -63,7 +63,7 @@ def test_an_empty_table_says_what_it_takes_and_begins_it(served: Services, monke
     ((operation, arguments, _),) = begun
     assert operation == "score"
     assert [key for key, _ in arguments["methods"]] == [*METHODS, *arguments_of_controls(served)]
-    assert (arguments["limit"], arguments["cell"], arguments["target"]) == (200, None, "predicted")
+    assert (arguments["limit"], arguments["cell"], arguments["target"]) == (100, None, "predicted")
 
 
 def arguments_of_controls(served: Services) -> list[str]:

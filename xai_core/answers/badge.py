@@ -135,11 +135,12 @@ def check_estimate(run: Run, columns: Sequence[Column]) -> str:
     return f"Random weights: {sanity.estimate(run.study, columns, min(of, SAMPLES))} Controls: {scores}."
 
 
-def stamp(run: Run, method: Named) -> tuple[object, ...]:
-    """What changes whenever a check of the method is stored: cheap to ask, a key for who keeps its badge."""
-    key, values = method
-    params: Any = build(EXPLAINERS[key].params, values)
-    return run.info.fingerprint, cascade.stamp(run, key, params), scored.stamp(run, metrics_of(run))
+def stamps(run: Run, methods: Sequence[Named]) -> list[tuple[object, ...]]:
+    """For each method what changes whenever a check of it is stored: cheap to ask, a key for who keeps its badge."""
+    scores = scored.stamp(run, metrics_of(run))
+    params: list[Any] = [build(EXPLAINERS[key].params, values) for key, values in methods]
+    cascades = [cascade.stamp(run, key, each) for (key, _), each in zip(methods, params, strict=True)]
+    return [(run.info.fingerprint, each, scores) for each in cascades]
 
 
 def checked_scope(run: Run) -> Scope:

@@ -25,7 +25,7 @@ from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
-from xai_core.training.data import load_pictures
+from xai_core.training.data import load_pictures, on_random_labels
 from xai_core.training.loop import starting_module, train
 from xai_core.triage.ordering import drawn
 from xai_core.types import CancelToken, Progress, silent
@@ -67,6 +67,7 @@ def train_run(
         notes = [*notes, *_taken(preprocess, config, given)]
         masks = "mask" in config.needs
         data = training_data(study, preprocess, masks=masks, progress=progress, cancel=cancel)
+        data = on_random_labels(data, config.seed) if config.random_labels else data
         device = pick_device(given.device)
         result = train(module, data, config, folder=folder, progress=progress, cancel=cancel, device=device)
         info = RunInfo(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from xai_core.errors import XaiError
@@ -23,8 +23,12 @@ def related(run: Run) -> list[tuple[str, Run]]:
     found: dict[str, list[Run]] = {"run": [], "labels": []}
     for name in run.study.runs():
         other = _opened(run, name)
-        if other is not None and _recipe(other) == _recipe(run) and other.info.fingerprint != run.info.fingerprint:
-            found["labels" if other.info.training.get(RANDOM_LABELS) else "run"].append(other)
+        if other is None or other.info.fingerprint == run.info.fingerprint:
+            continue
+        shuffled = bool(other.info.training.get(RANDOM_LABELS))
+        aside = _ASIDE | {"epochs"} if shuffled else _ASIDE  # memorising takes longer
+        if _recipe(other, aside) == _recipe(run, aside):
+            found["labels" if shuffled else "run"].append(other)
     return [(kind, other) for kind, others in found.items() for other in others[:MOST]]
 
 
@@ -38,7 +42,7 @@ def _opened(run: Run, name: str) -> Run | None:
         return None
 
 
-def _recipe(run: Run) -> Mapping[str, Any]:
+def _recipe(run: Run, aside: Set[str]) -> Mapping[str, Any]:
     """Architecture, input and configuration, without what may differ."""
     sizes = {side: (run.info.preprocess or {}).get(side) for side in ("height", "width", "channels")}
-    return {name: value for name, value in run.info.training.items() if name not in _ASIDE} | sizes
+    return {name: value for name, value in run.info.training.items() if name not in aside} | sizes

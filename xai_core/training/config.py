@@ -34,6 +34,9 @@ class TrainParams:
         "float32", help="bfloat16 may be twice as fast and is a little less exact", choices=("float32", "bfloat16")
     )
     seed: int = param(0, help="the same seed gives the same run", low=0, high=2**31 - 1)
+    random_labels: bool = param(
+        False, help="labels of training pictures are shuffled: a model that only memorises, to hold heatmaps against"
+    )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +113,17 @@ def load_pictures(
     for place, picture in enumerate(made):
         pixels[place] = picture
     return pixels
+
+
+def on_random_labels(data: TrainingData, seed: int) -> TrainingData:
+    """The same pictures with shuffled labels, which can only be memorised (Adebayo et al. 2018, section 4.2).
+
+    What chooses the best epoch is then how much is memorised, on these very pictures: on others there is nothing to
+    be right about.
+    """
+    labels = np.random.default_rng(seed).permutation(data.training.labels)
+    training = replace(data.training, labels=labels)
+    return replace(data, training=training, validation=replace(training, masks=None, has_mask=None))
 
 
 def scaled(pixels: Rows, rows: NDArray[np.int64], device: torch.device) -> Tensor:
