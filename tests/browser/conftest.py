@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.serving import dashboard, launch
-from xai_core.demo.bundle import BUNDLE
+from xai_core.demo.bundle import BUNDLE, CHECKS, add_checks
 from xai_core.store.study import Study
 
 
@@ -19,6 +19,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A copy of the demo study, so that what tests compute leaves the bundle as it is."""
     copy = tmp_path_factory.mktemp("demo") / BUNDLE.name
     shutil.copytree(BUNDLE, copy)
+    add_checks(BUNDLE / CHECKS, copy)
     return Study.open(copy)
 
 
