@@ -50,6 +50,7 @@ def test_the_demo_is_made_from_nothing(tmp_path: Path) -> None:
         pictures={"train_per_class": 6, "validation_per_class": 3, "test_per_class": 3},
         training=TrainConfig(architecture="small_cnn", epochs=1, batch_size=8),
         pixel_methods=("lrp",),
+        scored=0,  # which takes minutes
     )
     study = rebuild(tmp_path / "garments", recipe, quietly)
     assert study.runs() == [BASELINE, CANDIDATE]
