@@ -14,11 +14,13 @@ from dashboard.heat.evidence import columns
 from dashboard.text import plain
 from dashboard.widgets import quality_job
 from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.jobs import open_job
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_note
 from dashboard.widgets.part import part
 from dashboard.widgets.quality_parts import agreements, curves, export, readings
 from dashboard.widgets.quality_table import not_better, quality_table
+from dashboard.widgets.split_or_cell import split_or_cell
 from xai_core.answers.maps import Column
 from xai_core.answers.method_quality import MethodQuality
 from xai_core.answers.quality_choice import (
@@ -63,7 +65,7 @@ def render(context: Context) -> None:
     if not len(chosen.rows):
         empty("No samples", "Choose the whole split, or another cell.")
         return
-    open_ = quality_job.scoring(context) is not None
+    open_ = open_job(context, *quality_job.OPERATIONS) is not None
     every = SECONDS_BETWEEN_LOOKS if open_ else None
     st.fragment(_drawn, run_every=every)(context, chosen, cell, wanted, metrics, open_)
 
@@ -82,19 +84,8 @@ def _metric_choice(context: Context) -> list[str]:
 
 def _sample_choice(context: Context) -> tuple[Samples, Cell | None]:
     selection = context.selection
-    cell = selection.cell if selection.cell and len(context.members.cell(*selection.cell)) else None
-    source = "split"
     with st.container(horizontal=True, gap="medium"):
-        if cell:
-            sources = {"split": "Of the split", "cell": "Of the chosen cell"}
-            chosen = st.segmented_control(
-                "Samples",
-                list(sources),
-                format_func=lambda key: plain(sources[key]),
-                default="split",
-                key="quality.samples",
-            )
-            source = chosen or "split"
+        of = split_or_cell(context, "Samples", key="quality.samples")
         st.segmented_control(
             "At most",
             sorted({*COUNTS, selection.count}),
@@ -102,7 +93,6 @@ def _sample_choice(context: Context) -> tuple[Samples, Cell | None]:
             help="Drawn by the study's seed: the same ones every time, and a larger number adds to them.",
             **session.bound("count", selection.count),
         )
-    of = cell if source == "cell" else None
     return samples(context.scope, of, selection.count), of
 
 
@@ -114,7 +104,7 @@ def _drawn(
     metrics: Sequence[str],
     was_open: bool,
 ) -> None:
-    job = quality_job.scoring(context)
+    job = open_job(context, *quality_job.OPERATIONS)
     if (job is None) == was_open:  # it ended, or began elsewhere: look at it from now on, or no longer
         st.rerun()
     methods = [(column.card.key, as_dict(column.params)) for column in wanted]

@@ -14,6 +14,7 @@ from dashboard.widgets.jobs import open_job
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_note
 from dashboard.widgets.pending import ask, live
+from dashboard.widgets.split_or_cell import split_or_cell
 from xai_core.answers import cascade, sanity
 from xai_core.answers.maps import Column
 from xai_core.answers.sanity import SPEC, Checked, Chosen
@@ -24,6 +25,8 @@ ICON = "sanity"
 URL = "sanity"
 ORDER = 50
 
+OPERATIONS = ("sanity", "check")
+"""Jobs that fill what this page shows."""
 SEEDS = (0, 1, 2)
 LEAST = 2
 """Pictures: with one there is no other to compare with."""
@@ -42,7 +45,7 @@ def render(context: Context) -> None:
         return
     settings_note(context, trained)
     st.markdown(plain(sanity.READ_AS))
-    working = open_job(context, "sanity") is not None
+    working = open_job(context, *OPERATIONS) is not None
     st.fragment(_cascade, run_every=SECONDS_BETWEEN_LOOKS if working else None)(context, working)
     if all(one.found for one in _stored(context, trained)) and not st.toggle("More pictures, side by side", key="more"):
         return
@@ -59,7 +62,7 @@ def render(context: Context) -> None:
 
 def _cascade(context: Context, working: bool) -> None:
     """What is stored by now; the page is drawn anew once the job has ended."""
-    if working and open_job(context, "sanity") is None:
+    if working and open_job(context, *OPERATIONS) is None:
         st.rerun()
     wanted = columns(context, sanity.with_controls(context.selection.methods))
     found = [_checked(context, one, column) for one, column in zip(_stored(context, wanted), wanted, strict=True)]
@@ -85,19 +88,8 @@ def _checked(context: Context, one: Checked, column: Column) -> Checked:
 def _choices(context: Context) -> Chosen:
     """Draw what may be chosen; gives the samples whose maps are shown."""
     chosen = context.selection
-    cell = chosen.cell if chosen.cell and len(context.members.cell(*chosen.cell)) else None
-    sources = {"split": "Of the split"} | ({"cell": "Of the chosen cell"} if cell else {})
     with st.container(horizontal=True, gap="medium"):
-        source = "split"
-        if cell:
-            chosen_source = st.segmented_control(
-                "Pictures",
-                list(sources),
-                format_func=lambda source: plain(sources[source]),
-                default="split",
-                key="sanity.pictures",
-            )
-            source = chosen_source or "split"
+        cell = split_or_cell(context, "Pictures", key="sanity.pictures")
         st.segmented_control(
             "Random weights",
             list(dict.fromkeys([*SEEDS, chosen.seed])),
@@ -105,7 +97,7 @@ def _choices(context: Context) -> Chosen:
             help="Each seed is another randomised model. What holds should hold for all of them.",
             **session.bound("seed", chosen.seed),
         )
-    return sanity.samples(context.scope, cell if source == "cell" else None)
+    return sanity.samples(context.scope, cell)
 
 
 def _both(context: Context) -> tuple[list[Column], list[Column]]:

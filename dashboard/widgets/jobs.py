@@ -106,16 +106,14 @@ def begin_button(context: Context, operation: str, arguments: Mapping[str, Any],
     st.code(command, language="bash")
 
 
-def open_job(context: Context, operation: str) -> StoredJob | None:
-    """A job of this kind that works on the chosen run; None where there is none, or jobs cannot be read."""
+def open_job(context: Context, *operations: str) -> StoredJob | None:
+    """A job of these kinds that works on the chosen run; None where there is none, or jobs cannot be read."""
     try:
         found = Jobs(context.study.path).all()
     except XaiError:
         return None
-    about = {"operation": operation, "run": context.scope.run.name}
-    return next((job for job in found if job.open and _about(job) == about), None)
+    return next((job for job in found if job.open and _about(job, context.scope.run.name, operations)), None)
 
 
-def _about(job: StoredJob) -> dict[str, Any]:
-    what = job.what
-    return {} if what is None else {"operation": what.operation, "run": what.arguments.get("run")}
+def _about(job: StoredJob, run: str, operations: Sequence[str]) -> bool:
+    return job.what is not None and job.what.operation in operations and job.what.arguments.get("run") == run

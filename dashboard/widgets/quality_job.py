@@ -20,18 +20,8 @@ from xai_core.jobs.manage import Jobs
 from xai_core.jobs.record import StoredJob
 from xai_core.text import counted
 
-OPERATION = "score"
-
-
-def scoring(context: Context) -> StoredJob | None:
-    """The job that scores heatmaps of this run just now, if there is one."""
-    run = context.selection.run
-    found = (job for job in Jobs(context.study.path).all() if job.open and job.what)
-    return next((job for job in found if job.what and _of(job.what.operation, job.what.arguments, run)), None)
-
-
-def _of(operation: str, arguments: Mapping[str, Any], run: str) -> bool:
-    return operation == OPERATION and arguments.get("run") == run
+OPERATIONS = ("score", "check")
+"""Jobs that fill the table; the first is what begins here."""
 
 
 def follow(context: Context, job: StoredJob) -> None:
@@ -63,4 +53,4 @@ def offer(context: Context, found: MethodQuality, arguments: Mapping[str, Any], 
             f"{methods} and {controls}, which know nothing of the model, by {metrics} on {samples}. {lacking} "
             "It goes on while you look at other pages.",
         )
-    begin_button(context, OPERATION, arguments, command)
+    begin_button(context, OPERATIONS[0], arguments, command)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from xai_core.answers.badge import metrics_of
 from xai_core.answers.methods import DEFAULT_METHODS
 from xai_core.answers.quality_choice import SPEC, samples, usable_metrics
 from xai_core.answers.scope import Scope
@@ -209,6 +210,11 @@ def test_how_metrics_agree_with_the_truth_is_what_their_cards_say(checked: Study
     for metric, values in measured.items():
         if METRICS[metric].card.aspect != "truth":
             assert METRICS[metric].card.agreement == pytest.approx(np.mean(values), abs=0.006), metric
+
+
+def test_a_badge_rests_on_metrics_that_do_not_contradict_the_truth(checked: Study) -> None:
+    found = {key for key, _ in metrics_of(checked.run(BASELINE))}
+    assert found == {"part-ranking", "top-part", "road", "deletion", "insertion", "infidelity"}
 
 
 def test_checks_are_added_to_a_copy_once_and_leave_what_is_there(checked: Study, tmp_path: Path) -> None:

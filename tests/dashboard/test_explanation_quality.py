@@ -151,12 +151,15 @@ def test_the_file_has_a_line_for_each_cell_and_no_formula(served: Services) -> N
     assert lines[1].startswith("gain,gradcam,no,,1,0.897")
 
 
-def test_a_job_that_runs_is_followed_and_can_be_stopped(served: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("operation", ["score", "check"])
+def test_a_job_that_runs_is_followed_and_can_be_stopped(
+    operation: str, served: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dataclasses import replace
 
     from xai_core.jobs import record
 
-    what = record.What("score", "Scores of net", {"run": "net"}, {}, record.now())
+    what = record.What(operation, "Scores of net", {"run": "net"}, {}, record.now())
     standing = record.Standing("running", done=40, total=360, seconds_left=20.0)
     folder = served.studies["pets"].path / "jobs" / "score-abc123"
     job = record.StoredJob("score-abc123", folder, what, "running", standing)
