@@ -34,6 +34,11 @@ def run(
     return found
 
 
+def _numpy_state() -> list[int]:
+    found: list[int] = np.random.get_state(legacy=False)["state"]["key"].tolist()
+    return found
+
+
 def state(classifier: Classifier) -> dict[str, Any]:
     """Everything a method might leave behind."""
     module = classifier.module
@@ -48,7 +53,7 @@ def state(classifier: Classifier) -> dict[str, Any]:
         "flags": [tensor.requires_grad for tensor in tensors],
         "grads": [id(parameter.grad) for parameter in module.parameters()],
         "weights": [(tensor.dtype, tensor.device, tensor.sum().item()) for tensor in tensors],
-        "random": (torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()),
+        "random": (torch.get_rng_state().tolist(), _numpy_state(), random.getstate()),
     }
 
 

@@ -143,5 +143,6 @@ def as_after_training(module: nn.Module, head: nn.Module, shape: tuple[int, int,
     for seed in range(2):
         module.train()(pictures(count, 100 + seed, shape))
     # No class that is switched off for all pictures: SqueezeNet rectifies its logits.
-    head.weight.sub_(head.weight.mean(1, keepdim=True))
-    head.weight.mul_(4 / module.eval()(pictures(count, 102, shape)).std())
+    weight = head.get_parameter("weight")
+    weight.sub_(weight.mean(1, keepdim=True))
+    weight.mul_(4 / module.eval()(pictures(count, 102, shape)).std())
