@@ -92,13 +92,13 @@ ARMS: Mapping[str, Callable[[Trial], Run]] = {
 
 def decoy(folder: Path, args: argparse.Namespace) -> tuple[Study, TrainConfig, Given]:
     """The first pictures of Fashion-MNIST's files, with patches."""
-    for stem, count in (("train", 9000 * args.scale), ("t10k", min(10_000, 3000 * args.scale))):
+    for stem, count in (("train", 10_000 * args.scale), ("t10k", min(10_000, 3000 * args.scale))):
         for kind, shape in (("images", (None, SIDE, SIDE)), ("labels", (None,))):
             name = f"{stem}-{kind}-idx{len(shape)}-ubyte.gz"
             some = read_idx(args.data / name, shape)[:count]
             head = bytes([0, 0, 8, some.ndim]) + b"".join(side.to_bytes(4, "big") for side in some.shape)
             (folder / name).write_bytes(gzip.compress(head + some.tobytes(), 1))
-    values = {"decoy": STRENGTH, "validation": 3000 * args.scale}
+    values = {"decoy": STRENGTH, "validation": 5000 * args.scale}
     study = make_study(folder / "study", folder, dataset="fashion-mnist", values=values)
     study.group_by(grouping(study, "patch agrees"))
     return study, TrainConfig(architecture="small_cnn", epochs=4), Given()
@@ -113,7 +113,12 @@ def garments(cue: str, folder: Path, args: argparse.Namespace) -> tuple[Study, T
     return study, TrainConfig(architecture="small_resnet", epochs=8, batch_size=32), Given(size=48)
 
 
-DATA = {"decoy": decoy, "framing": partial(garments, "framing"), "background": partial(garments, "background")}
+Made = tuple[Study, TrainConfig, Given]
+DATA: Mapping[str, Callable[[Path, argparse.Namespace], Made]] = {
+    "decoy": decoy,
+    "framing": partial(garments, "framing"),
+    "background": partial(garments, "background"),
+}
 
 
 def measured(made: Run, trained_on: NDArray[np.int64]) -> dict[str, float]:

@@ -115,7 +115,7 @@ class FashionMnist:
         """The scan of pictures with patches; what each says is a fact of its sample."""
         import pyarrow as pa
 
-        rows = samples.to_dict("records")
+        rows = _records(samples)
         shown = [hashlib.sha256(np.asarray(self.picture(row)).tobytes()).hexdigest() for row in rows]
         says = [self._decoy(row).says for row in rows]
         agrees = [said == row["label"] for said, row in zip(says, rows, strict=True)]
@@ -176,7 +176,7 @@ class FashionMnist:
         for start in range(0, len(samples), _AT_ONCE):
             part = samples.iloc[start : start + _AT_ONCE]
             found[start : start + _AT_ONCE] = perceptual_hashes(
-                Image.fromarray(self._pixels(row)) for row in part[["path", "index"]].to_dict("records")
+                Image.fromarray(self._pixels(row)) for row in _records(part[["path", "index"]])
             )
         return found
 
@@ -197,6 +197,10 @@ class FashionMnist:
                 raise BadInput("not a file of this data folder", value=name, remedy="Make the study anew.")
             self._pictures[name] = read_idx(self._root / name, (None, SIDE, SIDE))
         return self._pictures[name]
+
+
+def _records(samples: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in samples.to_dict("records")]
 
 
 def read_idx(path: Path, shape: tuple[int | None, ...]) -> NDArray[np.uint8]:
