@@ -5,6 +5,11 @@ memory and from a file of rows on the disk, in turns. Key: `share_outside_model`
 steps that is neither forward, backward nor the optimiser's step; the median over the repetitions. Also `step_ms`. A
 setting is `ARCHITECTURE-PIXELS-PLACE`; the small networks take at most 128 px as registered, and are built for 224 all
 the same, since nothing is quicker there. `--full` takes more pictures and repetitions.
+
+Second, with no setting named: what one step (forward, backward, optimiser) takes of the processor, in steps of
+cross-entropy on the same batch; ResNet-18, medians of steps in turns. Key `so_step_in_ce_steps` by picture side, way and
+number of views; the ways are `closed_form`, `double_backward` (the closed form switched off) and `detached`. Key
+`peers_step_in_ce_steps`: the energy loss at the CAM layer and at the pixels, and right for the right reasons.
 """
 
 from __future__ import annotations
@@ -43,6 +48,7 @@ CLASSES, BATCH, VALIDATION = 10, 32, 2
 STEPS = {64: 8, 224: 3}
 """Of one epoch; a step of a small network at 224 px takes a second or two on two cores."""
 VIEWS, WAYS = (1, 2, 4, 8), ("closed_form", "double_backward", "detached")
+PEERS: Mapping[str, Mapping[str, Any]] = {"energy": {}, "energy-input": {"at": "input"}, "rrr": {}}
 GUIDED_BATCH = {64: 16, 224: 4}
 """Pictures of a step that is timed."""
 
@@ -113,10 +119,10 @@ class Step:
         given = LossInput(model, x, targets, None, masks, torch.ones(len(x), dtype=torch.bool))
         return cls(net, given, torch.optim.AdamW(net.parameters(), 1e-4))
 
-    def seconds(self, key: str, way: str = "", **values: object) -> float:
+    def seconds(self, key: str, way: str = "", **values: Any) -> float:
         """Of the processor, for one update."""
         loss = LOSSES[key]
-        params = build(loss.params, values)
+        params: Any = build(loss.params, values)
         found = cams.pooled_head if way != "double_backward" else lambda *_: None
         with patch.object(cams, "pooled_head", found):
             begun = time.process_time()
@@ -127,23 +133,24 @@ class Step:
             return time.process_time() - begun
 
 
-def guided_steps(clock: Clock, repetitions: int) -> dict[str, dict[str, dict[str, float]]]:
-    """What a step of segment overlap takes, in steps of cross-entropy: by side, way and views."""
+def guided_steps(clock: Clock, repetitions: int) -> dict[str, Any]:
+    """What a step takes, in steps of cross-entropy: of segment overlap by side, way and views, of others by side."""
     found: dict[str, dict[str, dict[str, float]]] = {}
+    others: dict[str, dict[str, float]] = {}
     for number, size in enumerate(SIZES):
         step = Step.of(size)
         step.seconds("so", views=2)  # warms up
         rounds = [_round(step) for _ in clock.part(len(SIZES) - number).rounds(repetitions)]
         plain = np.median([each["cross_entropy", 1] for each in rounds])
-        found[str(size)] = {
-            way: {str(v): round(float(np.median([each[way, v] for each in rounds]) / plain), 2) for v in VIEWS}
-            for way in WAYS
-        }
-    return found
+        costs = {key: round(float(np.median([each[key] for each in rounds]) / plain), 2) for key in rounds[0]}
+        found[str(size)] = {way: {str(views): costs[way, views] for views in VIEWS} for way in WAYS}
+        others[str(size)] = {key: costs[key, 1] for key in PEERS}
+    return {"so_step_in_ce_steps": found, "peers_step_in_ce_steps": others}
 
 
 def _round(step: Step) -> dict[tuple[str, int], float]:
     taken = {("cross_entropy", 1): min(step.seconds("cross_entropy") for _ in range(2))}
+    taken |= {(key, 1): step.seconds(key.partition("-")[0], **values) for key, values in PEERS.items()}
     for way in WAYS:
         for views in VIEWS:
             taken[way, views] = step.seconds("so", way, views=views, detached=way == "detached")
@@ -165,7 +172,7 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
         "batch": BATCH,
         "repetitions": min(map(len, found.values())),
         "threads": torch.get_num_threads(),
-    } | ({} if args.settings else {"so_step_in_ce_steps": guided_steps(args.clock, 3 if args.full else 2)})
+    } | ({} if args.settings else guided_steps(args.clock, 3 if args.full else 2))
 
 
 if __name__ == "__main__":
