@@ -7,8 +7,8 @@ setting is `ARCHITECTURE-PIXELS-PLACE`; the small networks take at most 128 px a
 the same, since nothing is quicker there. `--full` takes more pictures and repetitions.
 
 Second, with no setting named: what one step (forward, backward, optimiser) takes of the processor, in steps of
-cross-entropy on the same batch; ResNet-18, medians of steps in turns. Key `so_step_in_ce_steps` by picture side, way and
-number of views; the ways are `closed_form`, `double_backward` (the closed form switched off) and `detached`. Key
+cross-entropy on the same batch; ResNet-18, medians of steps in turns. Key `so_step_in_ce_steps` by picture side, way
+and number of views; the ways are `closed_form`, `double_backward` (the closed form switched off) and `detached`. Key
 `peers_step_in_ce_steps`: the energy loss at the CAM layer and at the pixels, and right for the right reasons.
 """
 
