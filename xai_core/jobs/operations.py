@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
 from xai_core.jobs import checking, training
+from xai_core.jobs.training import TrainArguments
 from xai_core.params import build
 from xai_core.sanity.orders import DEFAULT, ORDERS, SEEDS, SPEC
 from xai_core.settings import Settings
@@ -312,7 +313,7 @@ PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.r
 EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _explain)
 SCORE = Operation("score", ScoreArguments, _scoring, _check_score, _score)
 SANITY = Operation("sanity", SanityArguments, _checking, _check_sanity, _sanity)
-TRAIN = Operation("train", training.TrainArguments, training.title, training.check, training.work)
+TRAIN = Operation("train", TrainArguments, training.title, training.check, training.work)
 
 CHECK = Operation("check", checking.CheckArguments, checking.title, checking.check, checking.work)
 
