@@ -79,6 +79,7 @@ def train_run(
             cam_layer=ARCHITECTURES[config.architecture].cam_layer,
             fingerprint=fingerprint(module, config.architecture, preprocess),
             parent=given.parent,
+            arm=given.arm,
             training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
             provenance={"trained_by": f"second-look {__version__}", "notes": notes},
             seconds=result.seconds,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.background import absolute, background_argument, begun
 from xai_core.cli.command import (
     Command,
+    count,
     device_argument,
     in_force,
     long_work,
@@ -56,6 +58,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
     )
     device_argument(parser)
+    parser.add_argument(
+        "--seeds",
+        type=count,
+        default=1,
+        metavar="N",
+        help="an arm: N runs, of this seed and those that follow; each then predicts. xai compare takes its name",
+    )
     parser.add_argument("--check", action="store_true", help="then predict, and check its heatmaps as xai check does")
     background_argument(parser)
 
@@ -66,6 +75,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = configuration(args, parent)
     if args.background:
         return begun(args, "train", _arguments(args, config, parent))
+    if args.seeds > 1:
+        return _arm(args, study, _arguments(args, config, parent))
     from xai_core.pipeline.asked import Given
     from xai_core.pipeline.train import train_run
 
@@ -75,6 +86,23 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         run = train_run(study, args.run_name, config, given, progress=progress, cancel=cancel)
     made = summary(study, run) | {"existed": before, "next": next_command("predict", args)}
     return made | _checked(args, study) if args.check else made
+
+
+def _arm(args: argparse.Namespace, study: Study, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Several runs, as a job makes them, here and now."""
+    from xai_core.jobs.operations import TRAIN, Work
+    from xai_core.jobs.training import TrainArguments
+
+    wanted = TrainArguments(**arguments)
+    TRAIN.check(study, wanted)
+    with long_work("training") as (progress, cancel):
+        made = TRAIN.run(study, wanted, Work(in_force(args), progress, cancel))
+    return made | {"study": study.name, "next": _compare_line(args)}
+
+
+def _compare_line(args: argparse.Namespace) -> str:
+    baseline = args.parent or "ARM"
+    return shlex.join(["xai", "compare", str(args.study), "--baseline", baseline, "--candidate", args.run_name])
 
 
 def _checked(args: argparse.Namespace, study: Study) -> dict[str, Any]:
@@ -98,6 +126,7 @@ def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None
         "mean": mean,
         "std": std,
         "check": args.check,
+        "seeds": args.seeds,
     }
 
 
@@ -182,6 +211,11 @@ def summary(study: Study, run: Run) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> str:
+    if "arm" in result:
+        lines = [
+            f"  {made['run']}: best epoch {made['best_epoch']}, {made['seconds']:.0f} s" for made in result["runs"]
+        ]
+        return "\n".join([f"{result['arm']}: {len(lines)} runs", *lines, f"Next: {result['next']}"])
     seconds = f"{result['seconds']:.0f} s"
     lines = [f"{result['run']}: {result['architecture']}, {seconds}"]
     if result["existed"]:
