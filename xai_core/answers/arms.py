@@ -17,10 +17,10 @@ from xai_core.store.facts import Condition
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.text import comma_list
-from xai_core.triage.arms import ENOUGH_SEEDS, ArmChange, arm_change, arm_verdict
+from xai_core.triage.arms import ENOUGH_SEEDS, ArmChange, arm_change, arm_verdict, spread_words
 from xai_core.triage.compare import Verdict
 from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
-from xai_core.words import of_split
+from xai_core.words import of_split, points
 
 CAVEATS = (
     "Intervals are over seeds and samples: of models trained anew in these ways, and of samples like these.",
@@ -140,6 +140,27 @@ class Arms:
         change = arm_change(before, after, tried=len(self.candidates))
         return ArmOutcome(name, change, arm_verdict(change, name, lower_is_better=wrong), wrong)
 
+    def lines(self) -> list[tuple[str, str, str, str, str]]:
+        """A line for each arm, the baseline first: name, seeds, mean accuracy with range, change, what may be said."""
+        first = self.said[self.baseline.name] == self.labels
+        found = [(self.baseline.name, str(len(first)), spread_words(first.mean(1).tolist()), "", "the baseline")]
+        for arm in self.candidates:
+            outcome = self.accuracy(arm)
+            change, after = outcome.change, outcome.change.after
+            span = f"{points(change.difference)} ({points(change.low)} to {points(change.high)})"
+            found.append((arm.name, str(len(after)), spread_words(after), span, outcome.verdict.sentence))
+        return found
+
+    def shares(self, cell: Cell | None) -> dict[str, dict[str, tuple[float, ...]]]:
+        """By outcome (accuracy, and the cell) and arm: the share under each seed's model."""
+        arms, names = (self.baseline, *self.candidates), self.study.class_names
+        found = {"Accuracy": {arm.name: tuple((self.said[arm.name] == self.labels).mean(1).tolist()) for arm in arms}}
+        if cell is not None and (members := self.labels == cell[0]).any():
+            hit = {arm.name: (self.said[arm.name][:, members] == cell[1]).mean(1) for arm in arms}
+            name = outcome_name(*(names[index] for index in cell))
+            found[name] = {arm: tuple(shares.tolist()) for arm, shares in hit.items()}
+        return found
+
     @property
     def counted(self) -> str:
         """How many samples, and what is left out."""
@@ -203,6 +224,19 @@ def compare_arms(
     said = {arm.name: np.stack([Scope(run, split).predictions.at(rows).predicted for run in arm.runs]) for arm in arms}
     left_out = len(anybody) - len(rows)
     return Arms(study, baseline, tuple(candidates), split, rows, study.labels[rows], said, left_out, where)
+
+
+def beside(study: Study, baseline: Run, split: str, where: tuple[Condition, ...] = ()) -> Arms | None:
+    """All arms of several seeds against the one that a run belongs to, else against the oldest of them.
+
+    None where fewer than two arms have predictions of several seeds.
+    """
+    ready = [Arm(arm.name, tuple(run for run in arm.runs if run.predictions is not None)) for arm in all_arms(study)]
+    several = [arm for arm in reversed(ready) if len(arm.runs) > 1]
+    if len(several) < 2:
+        return None
+    first = next((arm for arm in several if baseline.name in [run.name for run in arm.runs]), several[0])
+    return compare_arms(study, first, [arm for arm in several if arm is not first], split, where)
 
 
 def text(result: Mapping[str, Any]) -> str:

@@ -1,0 +1,37 @@
+"""Ways of training beside each other, over their seeds: which differences may be claimed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.figures.arms import arms as figure
+from dashboard.frame.context import Context
+from dashboard.text import plain
+from dashboard.widgets.part import part
+from dashboard.widgets.plot import page_theme, plot
+from dashboard.widgets.table import table
+from xai_core.answers.arms import CAVEATS, Arms, beside
+from xai_core.store.run import Run
+from xai_core.triage.confusion import Cell
+
+_HEAD = ("Way of training", "Seeds", "Accuracy", "Change", "Accuracy: what may be said")
+
+
+def arms(context: Context, baseline: Run, cell: Cell | None) -> None:
+    """Draw the table and the seeds; nothing where the study has no arm of several seeds."""
+    found = beside(context.study, baseline, context.selection.split, context.where)
+    if found is None or not len(found.rows):
+        return
+    with st.container(key="arms"):
+        part("Ways of training, over their seeds", found.counted)
+        chosen = cell or found.largest
+        table(_HEAD, found.lines())
+        plot(figure(found.shares(chosen), page_theme()), key="arms.seeds", alt=_alt(found))
+        if chosen is not None:
+            for candidate in found.candidates:
+                st.caption(plain(f"{candidate.name}: {found.cell(candidate, chosen).verdict.sentence}"))
+        st.caption(plain(" ".join([*CAVEATS[:2], found.tried]).strip()))
+
+
+def _alt(found: Arms) -> str:
+    return f"Accuracy of every seed of {', '.join(arm.name for arm in (found.baseline, *found.candidates))}."
