@@ -14,8 +14,6 @@ from xai_core.answers.arms import CAVEATS, Arms, beside
 from xai_core.store.run import Run
 from xai_core.triage.confusion import Cell
 
-_HEAD = ("Way of training", "Seeds", "Accuracy", "Change", "Accuracy: what may be said")
-
 
 def arms(context: Context, baseline: Run, cell: Cell | None) -> None:
     """Draw the table and the seeds; nothing where the study has no arm of several seeds."""
@@ -25,11 +23,15 @@ def arms(context: Context, baseline: Run, cell: Cell | None) -> None:
     with st.container(key="arms"):
         part("Ways of training, over their seeds", found.counted)
         chosen = cell or found.largest
-        table(_HEAD, found.lines())
-        plot(figure(found.shares(chosen), page_theme()), key="arms.seeds", alt=_alt(found))
-        if chosen is not None:
+        shares = found.shares(chosen)
+        table(
+            ["Way of training", "Seeds", *(title for name in shares for title in (name, "Change"))], found.lines(chosen)
+        )
+        plot(figure(shares, page_theme()), key="arms.seeds", alt=_alt(found))
+        with st.expander("What may be said, in words"):
             for candidate in found.candidates:
-                st.caption(plain(f"{candidate.name}: {found.cell(candidate, chosen).verdict.sentence}"))
+                for outcome in found.outcomes(candidate, chosen):
+                    st.markdown(f"**{plain(candidate.name)}**: {plain(outcome.verdict.sentence)}")
         st.caption(plain(" ".join([*CAVEATS[:2], found.tried]).strip()))
 
 

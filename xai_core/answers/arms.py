@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -89,6 +90,13 @@ class ArmOutcome:
         """The verdict in a few words."""
         return HEADS[self.verdict.kind]
 
+    @property
+    def short(self) -> str:
+        """The change in points, its interval, and the verdict."""
+        change = self.change
+        span = f"({points(change.low)} to {points(change.high)})" if math.isfinite(change.low) else ""
+        return f"{points(change.difference)} {span}: {self.head[0].lower()}{self.head[1:]}"
+
     def as_json(self) -> dict[str, Any]:
         """The numbers, `verdict` for a program and `head` for people."""
         return asdict(self.change) | {"name": self.name, "verdict": self.verdict.kind, "head": self.head}
@@ -140,25 +148,27 @@ class Arms:
         change = arm_change(before, after, tried=len(self.candidates))
         return ArmOutcome(name, change, arm_verdict(change, name, lower_is_better=wrong), wrong)
 
-    def lines(self) -> list[tuple[str, str, str, str, str]]:
-        """A line for each arm, the baseline first: name, seeds, mean accuracy with range, change, what may be said."""
-        first = self.said[self.baseline.name] == self.labels
-        found = [(self.baseline.name, str(len(first)), spread_words(first.mean(1).tolist()), "", "the baseline")]
-        for arm in self.candidates:
-            outcome = self.accuracy(arm)
-            change, after = outcome.change, outcome.change.after
-            span = f"{points(change.difference)} ({points(change.low)} to {points(change.high)})"
-            found.append((arm.name, str(len(after)), spread_words(after), span, outcome.verdict.sentence))
+    def outcomes(self, candidate: Arm, cell: Cell | None) -> list[ArmOutcome]:
+        """Accuracy, and the cell where one is meant and has samples."""
+        about = [self.cell(candidate, cell)] if cell is not None and (self.labels == cell[0]).any() else []
+        return [self.accuracy(candidate), *about]
+
+    def lines(self, cell: Cell | None) -> list[list[str]]:
+        """A line for each arm, the baseline first: name, seeds, then of each outcome mean with range, and change."""
+        found = []
+        for arm in (self.baseline, *self.candidates):
+            line = [arm.name, str(len(arm.runs))]
+            for outcome in self.outcomes(arm, cell):
+                line += [spread_words(outcome.change.after), "" if arm is self.baseline else outcome.short]
+            found.append(line)
         return found
 
     def shares(self, cell: Cell | None) -> dict[str, dict[str, tuple[float, ...]]]:
         """By outcome (accuracy, and the cell) and arm: the share under each seed's model."""
-        arms, names = (self.baseline, *self.candidates), self.study.class_names
-        found = {"Accuracy": {arm.name: tuple((self.said[arm.name] == self.labels).mean(1).tolist()) for arm in arms}}
-        if cell is not None and (members := self.labels == cell[0]).any():
-            hit = {arm.name: (self.said[arm.name][:, members] == cell[1]).mean(1) for arm in arms}
-            name = outcome_name(*(names[index] for index in cell))
-            found[name] = {arm: tuple(shares.tolist()) for arm, shares in hit.items()}
+        found: dict[str, dict[str, tuple[float, ...]]] = {}
+        for arm in (self.baseline, *self.candidates):
+            for outcome in self.outcomes(arm, cell):
+                found.setdefault(outcome.name, {})[arm.name] = outcome.change.after
         return found
 
     @property
@@ -180,7 +190,7 @@ class Arms:
         chosen, cell = cell is None, cell or self.largest
         lines = []
         for arm in self.candidates:
-            outcomes = [self.accuracy(arm), *([self.cell(arm, cell)] if cell else [])]
+            outcomes = self.outcomes(arm, cell)
             lines.append(
                 {
                     "candidate": arm.name,
