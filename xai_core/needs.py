@@ -51,6 +51,14 @@ NEEDS: Mapping[str, Need] = {
             "augmentations": "xai_core.pipeline.pictures:training_data",
         },
     ),
+    "evidence": Need(
+        "what the heatmaps of a run point at in each training picture, for its true class",
+        {"augmentations": "xai_core.pipeline.evidence:evidence_of"},
+    ),
+    "cell_evidence": Need(
+        "what the mean heatmap of a cell of a run's confusion matrix points at, for the class that was said",
+        {"augmentations": "xai_core.pipeline.evidence:cell_evidence_of"},
+    ),
     "parts": Need(
         "the sample's parts on the model's input grid, and what the explained output loses without each: data that can "
         "be drawn again",

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.core.training_contracts import applied, check_augmentation, seeded
+from tests.core.training_contracts import GUIDED, applied, check_augmentation, seeded
 from tests.how_to import example
 from xai_core.errors import BadParameter, NotFound
 from xai_core.params import build
@@ -39,7 +39,7 @@ def always(key: str, **values: float) -> tuple[Augmentation, object]:
 
 def as_batch(x: Tensor, masks: Tensor | None = None) -> Batch:
     has_mask = torch.full((len(x),), masks is not None)
-    return Batch(x, torch.ones(len(x), 1), masks, has_mask)
+    return Batch(x, torch.ones(len(x), 1), masks, has_mask, {key: torch.ones(len(x), 4, 4) for key in GUIDED})
 
 
 def run(key: str, x: Tensor, seed: int = 0, **values: float) -> Tensor:

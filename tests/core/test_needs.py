@@ -35,8 +35,7 @@ from xai_core.store.study import Study
 from xai_core.types import Card, Explanation
 from xai_core.worker.server import Server
 
-ON_TRUST = {("augmentations", "mask")}
-ON_TRUST |= {("losses", need) for need in ("mask", "cam_layer", "gradients")}
+ON_TRUST = {("losses", need) for need in ("mask", "cam_layer", "gradients")}
 """Provided for members to come; members made in tests need them (here, beside the metrics, and in guided training)."""
 
 NEEDS_MASK = Card("toy", "Mask itself", "The mask.", "All else.", needs=frozenset({"mask"}), class_specific=False)

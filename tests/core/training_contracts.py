@@ -9,13 +9,15 @@ import torch
 from torch import nn
 
 from xai_core.params import build, specs
-from xai_core.training.augmentations import COLOUR, ERASING, GEOMETRY, MIXING, Augmentation
+from xai_core.training.augmentations import AUGMENTATIONS, COLOUR, ERASING, GEOMETRY, MIXING, Augmentation
 from xai_core.training.batch import Batch
 from xai_core.training.history import MEASURES
 from xai_core.training.losses import Loss, LossInput
 from xai_core.training.model import TrainingModel
 
 CLASSES = 3
+GUIDED = [m.card.key for m in AUGMENTATIONS if m.card.needs & {"evidence", "cell_evidence"}]
+"""Augmentations that go by heatmaps."""
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -32,12 +34,13 @@ def some(count: int = 8, channels: int = 3, *, masked: bool = True, seed: int = 
     masks = torch.zeros(count, 20, 24, dtype=torch.bool)
     masks[:, 4:14, 2:9] = has_mask[:, None, None]
     masks[1::8] = False
-    return Batch(x, targets, masks if masked else None, has_mask & masked)
+    planes = {key: torch.rand(count, 5, 6, generator=generator) for key in GUIDED}
+    return Batch(x, targets, masks if masked else None, has_mask & masked, planes)
 
 
 def tensors(batch: Batch) -> dict[str, torch.Tensor]:
-    found = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return {name: value for name, value in found.items() if value is not None}
+    found = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name != "evidence"}
+    return {name: value for name, value in found.items() if value is not None} | dict(batch.evidence)
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -73,7 +76,7 @@ def check_augmentation(member: Augmentation) -> None:
 
 
 def _check_change(member: Augmentation, batch: Batch) -> None:
-    before = Batch(*(None if v is None else v.clone() for v in vars(batch).values()))
+    before = batch.take(torch.arange(len(batch)))
     global_state = torch.random.get_rng_state()
     after = applied(member, batch)
     assert tensors(after).keys() == tensors(batch).keys()

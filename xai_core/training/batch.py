@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,12 +21,15 @@ class Batch:
             masks, so that nobody read them.
         has_mask: `(N,)` bool: whether a sample has a mask at all. One without has an all-false plane in `masks`, and so
             has one whose mask is empty: these are two things.
+        evidence: by the key of the augmentation that asked for it, `(N, h, w)` float32 in 0…1: what a run's heatmaps
+            point at. Each lies over the picture on a grid of its own, and is moved along with it.
     """
 
     x: Tensor
     targets: Tensor
     masks: Tensor | None
     has_mask: Tensor
+    evidence: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -33,4 +37,5 @@ class Batch:
     def take(self, order: Tensor) -> Batch:
         """The samples at these `(M,)` positions: with a permutation, a partner for each sample."""
         masks = None if self.masks is None else self.masks[order]
-        return Batch(self.x[order], self.targets[order], masks, self.has_mask[order])
+        evidence = {key: planes[order] for key, planes in self.evidence.items()}
+        return Batch(self.x[order], self.targets[order], masks, self.has_mask[order], evidence)

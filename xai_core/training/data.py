@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,12 +33,15 @@ class PictureArrays:
         labels: `(n,)` int64 class indices.
         masks: `(n, H, W)` uint8, 1 on the object, on the same pixels; or None where nobody asks for masks.
         has_mask: `(n,)` bool: which samples have one at all; None where `masks` is.
+        evidence: by the key of the augmentation that asked for it, `(n, h, w)` float32 in 0…1, or `(1, h, w)` where it
+            is the same for all.
     """
 
     pixels: Rows
     labels: NDArray[np.int64]
     masks: Rows | None = None
     has_mask: NDArray[np.bool_] | None = None
+    evidence: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,6 +51,8 @@ class PictureArrays:
         content = [digest(checksums(self.pixels).tolist()), digest(self.labels.tolist())]
         if self.masks is not None and self.has_mask is not None:
             content += [digest(checksums(self.masks).tolist()), digest(self.has_mask.tolist())]
+        for key, planes in sorted(self.evidence.items()):
+            content += [key, digest([list(planes.shape), hashlib.sha256(planes.tobytes()).hexdigest()])]
         return digest([list(self.pixels.shape), content])
 
     def batch(self, rows: NDArray[np.int64], classes: int, device: torch.device) -> Batch:
@@ -57,7 +63,11 @@ class PictureArrays:
         if self.masks is not None and self.has_mask is not None:
             masks = torch.from_numpy(self.masks[rows]).to(device) > 0
             has_mask = torch.from_numpy(self.has_mask[rows]).to(device)
-        return Batch(scaled(self.pixels, rows, device), targets, masks, has_mask)
+        evidence = {
+            key: torch.from_numpy(planes[rows] if len(planes) > 1 else planes.repeat(len(rows), 0)).to(device)
+            for key, planes in self.evidence.items()
+        }
+        return Batch(scaled(self.pixels, rows, device), targets, masks, has_mask, evidence)
 
 
 @dataclass(frozen=True)
@@ -123,7 +133,7 @@ def on_random_labels(data: TrainingData, seed: int) -> TrainingData:
     """
     labels = np.random.default_rng(seed).permutation(data.training.labels)
     training = replace(data.training, labels=labels)
-    return replace(data, training=training, validation=replace(training, masks=None, has_mask=None))
+    return replace(data, training=training, validation=replace(training, masks=None, has_mask=None, evidence={}))
 
 
 def scaled(pixels: Rows, rows: NDArray[np.int64], device: torch.device) -> Tensor:

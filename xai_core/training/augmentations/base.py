@@ -92,18 +92,40 @@ def sometimes(batch: Batch, changed: Batch, probability: float, generator: torch
         either(changed.targets, batch.targets),
         masks,
         either(changed.has_mask, batch.has_mask),
+        {key: either(changed.evidence[key], planes) for key, planes in batch.evidence.items()},
     )
 
 
 def moved(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
-    """Pictures and masks moved alike.
+    """Pictures, masks and evidence moved alike.
 
     Args:
         move: gets `(N, channels, H, W)` float32, the pictures and then the masks as one channel of 0 and 1, which are
-            cut at one half again; it treats all channels alike.
+            cut at one half again, and each plane of evidence on its own grid; it treats all channels alike.
     """
     masks = None if batch.masks is None else move(batch.masks[:, None].to(batch.x.dtype))[:, 0] > 0.5
-    return replace(batch, x=move(batch.x), masks=masks)
+    evidence = {key: move(planes[:, None])[:, 0] for key, planes in batch.evidence.items()}
+    return replace(batch, x=move(batch.x), masks=masks, evidence=evidence)
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of each picture: `(N, 1, 1, 1)` each, shares of the picture's height and width."""
+
+    top: Tensor
+    left: Tensor
+    height: Tensor
+    width: Tensor
+
+    def cut(self, planes: Tensor) -> Tensor:
+        """`(N, C, H, W)`: what is inside, stretched to the size of the whole again."""
+        import torch
+
+        zero = torch.zeros_like(self.top)
+        # In the coordinates of `resample` the picture reaches from -1 to 1: a centre is 2·(begin + length/2) − 1.
+        across, down = 2 * self.left + self.width - 1, 2 * self.top + self.height - 1
+        theta = torch.cat([self.width, zero, across, zero, self.height, down], dim=1).reshape(-1, 2, 3)
+        return resample(planes, theta.to(planes.dtype))
 
 
 def resample(x: Tensor, theta: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
-from xai_core.training.augmentations.base import augmentation, draw, moved, resample, sometimes
+from xai_core.training.augmentations.base import Window, augmentation, draw, moved, sometimes
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -45,8 +45,5 @@ def top_biased_crop(batch: Batch, params: TopBiasedCropParams, generator: torch.
     low, high = sorted((params.keep_low, params.keep_high))
     kept = draw(batch, low, high, generator)
     top = (1 - kept) * draw(batch, 0.0, 1.0 - params.top_bias, generator)
-    # In the coordinates of `resample`, the picture reaches from -1 to 1: the window's centre is 2·(top + kept/2) − 1.
-    zero, one = torch.zeros_like(kept), torch.ones_like(kept)
-    theta = torch.cat([one, zero, zero, zero, kept, 2 * top + kept - 1], dim=1).reshape(-1, 2, 3)
-    cropped = moved(batch, lambda planes: resample(planes, theta.to(planes.dtype)))
-    return sometimes(batch, cropped, params.probability, generator)
+    window = Window(top, torch.zeros_like(top), kept, torch.ones_like(top))
+    return sometimes(batch, moved(batch, window.cut), params.probability, generator)
