@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from xai_core.similarities.base import Described, description
-from xai_core.similarities.rows import ADEBAYO, deviations, rows_of, unit
+from xai_core.similarities.rows import ADEBAYO, deviations, scaled
 from xai_core.types import Array, Card
 
 ORIENTATIONS = 9
@@ -42,9 +42,9 @@ def hog(maps: Array) -> Described:
     """
     if min(maps.shape[1:]) < LEAST:
         return np.full((len(maps), 1), np.nan)
-    scaled = unit(rows_of(maps)).reshape(maps.shape)
-    broken = np.asarray(np.isnan(scaled).any(axis=(1, 2)))
-    found = _blocks(_cells(np.where(broken[:, None, None], 0.0, scaled)))
+    shares = scaled(maps)
+    broken = np.asarray(np.isnan(shares).any(axis=(1, 2)))
+    found = _blocks(_cells(np.where(broken[:, None, None], 0.0, shares)))
     found[broken] = np.nan
     return deviations(found)
 

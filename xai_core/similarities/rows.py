@@ -51,13 +51,13 @@ def deviations(rows: Rows) -> Rows:
     return _over_norm(rows - rows.mean(axis=1, keepdims=True), _varies(rows))
 
 
-def unit(rows: Rows) -> Rows:
-    """|rows|, each scaled to 0…1; a constant row becomes NaN."""
-    size = np.abs(rows)
+def scaled(maps: Array) -> Rows:
+    """`(N, h, w)` |maps|, each scaled to 0…1; a map that is constant or not finite becomes NaN."""
+    size = np.abs(rows_of(maps))
     low, spread = size.min(1, keepdims=True), np.ptp(size, axis=1, keepdims=True)
-    scaled = np.full(size.shape, np.nan)
-    np.divide(size - low, spread, out=scaled, where=spread > 0)
-    return scaled
+    shares = np.full(size.shape, np.nan)
+    np.divide(size - low, spread, out=shares, where=spread > 0)
+    return shares.reshape(maps.shape)
 
 
 def _varies(rows: Rows) -> NDArray[np.bool_]:

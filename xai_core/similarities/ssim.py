@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xai_core.similarities.base import Described, description
-from xai_core.similarities.rows import ADEBAYO, rows_of, unit
+from xai_core.similarities.rows import ADEBAYO, scaled
 from xai_core.types import Array, Card
 
 WINDOW, LEAST = 7, 3
@@ -43,11 +43,11 @@ def ssim(maps: Array) -> Described:
     """Mean SSIM of |a| and |b|, each scaled to 0…1, as scikit-image has it, for all maps at once; −1…1. NaN below
     3 × 3 pixels.
     """
-    scaled = unit(rows_of(maps)).reshape(maps.shape)
+    shares = scaled(maps)
     if not (window := _window(maps.shape[1:])):
         return np.full((len(maps), 3, *maps.shape[1:]), np.nan)
-    means = _means(scaled, window)
-    return np.stack([scaled, means, _variance(scaled**2, means**2, window)], axis=1)
+    means = _means(shares, window)
+    return np.stack([shares, means, _variance(shares**2, means**2, window)], axis=1)
 
 
 def _window(size: tuple[int, ...]) -> int:
