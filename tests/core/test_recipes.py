@@ -42,7 +42,6 @@ from xai_core.store.study import Study
 from xai_core.triage.intervals import wilson
 from xai_core.types import Cancelled
 
-pytestmark = pytest.mark.xdist_group("recipes")
 Capture = pytest.CaptureFixture[str]
 KEY = "xai-framework"
 QUICK = ["--architecture", "small_cnn", "--size", "32", "--epochs", "2", "--cases", "3", "--samples", "6"]
@@ -355,6 +354,12 @@ def test_explanation_quality_on_any_pictures(data: Path, tmp_path: Path, capsys:
     assert names == ["new", "train small_cnn", "predict small_cnn", "score small_cnn", "check small_cnn"]
     (table,) = [part for part in found["report"] if part["title"] == "Comparison of methods"]
     assert {row[0] for row in table["rows"]} >= {"Grad-CAM", "Edges (control)", "Random (control)"}
+    (accuracy,) = [part for part in found["report"] if part["title"] == "Accuracy"]
+    balanced = accuracy["values"]["balanced"]
+    shares = [one["right"] / one["n"] for one in balanced["classes"]]
+    assert balanced["accuracy"] == pytest.approx(sum(shares) / len(shares))
+    assert balanced["low"] < balanced["accuracy"] < balanced["high"]
+    assert "as the mean of the classes' shares: " in accuracy["said"][-1]
     assert "6 of 18 test samples" in table["said"][0]
     (verdicts,) = [part for part in found["report"] if part["title"] == "Do maps depend on what was learned?"]
     assert [row[0] for row in verdicts["rows"]] == ["Grad-CAM", "Edges (control)", "Random (control)"]
@@ -363,5 +368,9 @@ def test_explanation_quality_on_any_pictures(data: Path, tmp_path: Path, capsys:
     assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
     more = {step["step"]: step["was_done"] for step in xai_json(capsys, *words, "--pictures", "5")["steps"]}
     assert [name for name, done in more.items() if not done] == ["check small_cnn"]
+    lean = xai_json(capsys, *words, "--checked", "saliency")
+    (verdicts,) = [part for part in lean["report"] if part["title"] == "Do maps depend on what was learned?"]
+    assert [row[0] for row in verdicts["rows"]] == ["Saliency (gradient)", "Edges (control)", "Random (control)"]
+    assert "no explainer" in fails(capsys, *words, "--checked", "nosuch")
     line = fails(capsys, *words, "--masks", tmp_path / "none")
     assert "no such folder of masks" in line

@@ -247,6 +247,10 @@ def test_configurations_are_json_and_resolve_their_defaults() -> None:
     assert (scratch.batch_size, scratch.learning_rate, scratch.head_epochs) == (128, 6e-3, 0)
     assert (tuned.batch_size, tuned.learning_rate, tuned.head_epochs) == (32, 3e-4, 1)
     assert scratch.resolved() == scratch
+    transformer = replace(config, architecture="small_vit")
+    assert transformer.resolved().learning_rate == 1e-3
+    assert replace(transformer, learning_rate=6e-3).resolved().learning_rate == 6e-3
+    assert replace(transformer, init="w.pth").resolved().learning_rate == 3e-4
     assert scratch.augmentations["affine"]["degrees"] == 5.0
     assert scratch.loss_params == {"label_smoothing": 0.0}
     json.dumps(scratch.as_dict())

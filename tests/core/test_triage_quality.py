@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from xai_core.triage.intervals import wilson
+from xai_core.triage.intervals import mean_share, wilson
 from xai_core.triage.ordering import SORTS, order_by, sort_scores
 from xai_core.triage.quality import expected_calibration_error, per_class, quality, reliability
 
@@ -47,6 +47,17 @@ def test_wilson_is_scipys():
         expected = binomtest(k, n).proportion_ci(method="wilson")
         assert wilson(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert np.isnan(wilson(0, 0)).all()
+
+
+def test_the_interval_of_a_mean_of_shares_holds_the_truth() -> None:
+    rng, truth, n = np.random.default_rng(0), np.array([0.95, 0.4, 0.8]), np.array([100, 6, 12])
+    bounds = [mean_share(rng.binomial(n, truth), n, seed=0, draws=1000) for _ in range(300)]
+    held = np.mean([low <= truth.mean() <= high for low, high in bounds])
+    assert 0.92 <= held <= 0.99
+    low, high = mean_share([3, 3], [3, 3], seed=0)
+    assert low < 0.9 < high <= 1, "six right of six is not certain"
+    assert mean_share([3, 3, 0], [3, 3, 0], seed=0) == (low, high), "a class without samples says nothing"
+    assert np.isnan(mean_share([0], [0], seed=0)).all()
 
 
 def test_per_class_tells_no_samples_from_none_right():

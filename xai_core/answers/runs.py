@@ -18,7 +18,8 @@ from xai_core.errors import XaiError
 from xai_core.store.facts import Condition
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
-from xai_core.triage.quality import Quality, quality
+from xai_core.triage.intervals import mean_share
+from xai_core.triage.quality import Quality, per_class, quality
 from xai_core.types import SPLITS
 from xai_core.words import percent, percent_range
 
@@ -109,6 +110,27 @@ def by_split(run: Run) -> dict[str, dict[str, float]]:
         split: {"accuracy": good.accuracy, "low": good.low, "high": good.high, "n": good.n}
         for split, good in found.items()
     }
+
+
+def balanced(scope: Scope) -> dict[str, Any]:
+    """`accuracy`, the mean of the classes' recalls, with its 95 % interval `low` to `high`, and the counts behind it:
+    `classes` of `name`, `right` and `n`."""
+    among = scope.members
+    found = per_class(among.labels, among.predicted, scope.names)
+    right, n = found["n"] - found["errors"], found["n"]
+    low, high = mean_share(right, n, seed=0)
+    classes = [
+        {"name": name, "right": int(k), "n": int(all_of)}
+        for name, k, all_of in zip(found["name"], right, n, strict=True)
+    ]
+    return {"accuracy": float(found["recall"].mean()), "low": low, "high": high, "classes": classes}
+
+
+def balanced_sentence(found: Mapping[str, Any]) -> str:
+    """What `balanced` gives, for people."""
+    interval = percent_range(found["low"], found["high"])
+    each = ", ".join(f"{one['name']} {one['right']} of {one['n']}" for one in found["classes"])
+    return f"{percent(found['accuracy'])} ({interval}) as the mean of the classes' shares: {each}"
 
 
 def doubts(accuracies: Mapping[str, Mapping[str, float]], classes: int) -> list[str]:

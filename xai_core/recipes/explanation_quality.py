@@ -35,6 +35,12 @@ class QualityParams:
         "gradcam,gradcam++,lrp,ig,shap,saliency", help="methods that are compared; controls stand beside them"
     )
     metrics: str = param("", help="xai list metrics; by default all that the data allow")
+    checked: str = param("", help="methods that are held against random weights; by default those that are compared")
+
+    @property
+    def held(self) -> str:
+        """Methods of the check: a map that takes long is made hundreds of times in it."""
+        return self.checked or self.methods
 
 
 def _steps(asked: Asked) -> Sequence[Step]:
@@ -49,7 +55,7 @@ def _steps(asked: Asked) -> Sequence[Step]:
         steps.train(into, run, lambda _: _training(params)),
         steps.predict(into, run),
         *quality.steps(into, run, params.methods, params.metrics, params.samples),
-        quality.cascade(into, run, params.methods, params.pictures),
+        quality.cascade(into, run, params.held, params.pictures),
     ]
 
 
@@ -59,7 +65,7 @@ def _check(params: QualityParams) -> None:
     from xai_core.models.architectures import ARCHITECTURES
     from xai_core.recipes.making import quality
 
-    quality.check(params.methods, params.metrics)
+    quality.check(f"{params.methods},{params.checked}", params.metrics)
     _ = ARCHITECTURES[params.architecture]
     if params.dataset:
         _ = DATASETS[params.dataset]
@@ -92,7 +98,7 @@ def _report(asked: Asked) -> Report:
             parts.accuracy_part(scope.run, []),
             parts.leak_part(scope),
             *quality.parts(scope, params.methods, params.metrics, params.samples),
-            quality.verdicts(scope, params.methods, params.pictures),
+            quality.verdicts(scope, params.held, params.pictures),
         ]
     )
 

@@ -14,8 +14,9 @@ from xai_core.training.augmentations import chosen
 from xai_core.training.losses import LOSSES
 from xai_core.types import Card
 
-FROM_SCRATCH, FINE_TUNING, HEAD_FACTOR = 6e-3, 3e-4, 10.0
-"""Default peak learning rates; while the head alone is trained, the rate is ten times that of fine-tuning."""
+FINE_TUNING, HEAD_FACTOR = 3e-4, 10.0
+"""Default peak learning rate with weights to start from (an architecture says its own for fresh ones); while the head
+alone is trained, the rate is ten times that."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class TrainParams:
     epochs: int = param(4, help="passes over the training split", low=1, high=1000)
     batch_size: int = param(0, help="pictures per step; 0 chooses: 128 from scratch, 32 fine-tuning", low=0, high=4096)
     learning_rate: float = param(
-        0.0, help="peak rate; 0 chooses: 0.006 from scratch, 0.0003 fine-tuning", low=0.0, high=1.0
+        0.0, help="peak rate; 0 chooses: the architecture's from scratch, 0.0003 fine-tuning", low=0.0, high=1.0
     )
     weight_decay: float = param(0.01, help="pull of weights towards zero (AdamW)", low=0.0, high=1.0)
     head_epochs: int = param(1, help="with --init: epochs in which only the new head is trained", low=0, high=1000)
@@ -78,16 +79,16 @@ class TrainConfig(TrainParams):
         if tuned and scalars.head_epochs > scalars.epochs:
             remedy = "Give at least as many epochs as head epochs."
             raise BadParameter("more head epochs than epochs", value=scalars.head_epochs, remedy=remedy)
-        loss = LOSSES[self.loss]
+        loss, architecture = LOSSES[self.loss], ARCHITECTURES[self.architecture]
         for family, card in self._cards():
             for need in sorted(card.needs):
                 if need not in NEEDS or family not in NEEDS[need].providers:
                     remedy = f"Train without {card.key}."
                     raise BadParameter("training does not provide what this needs", value=need, remedy=remedy)
         values = asdict(scalars) | {
-            "architecture": ARCHITECTURES[self.architecture].card.key,
+            "architecture": architecture.card.key,
             "batch_size": scalars.batch_size or (32 if tuned else 128),
-            "learning_rate": scalars.learning_rate or (FINE_TUNING if tuned else FROM_SCRATCH),
+            "learning_rate": scalars.learning_rate or (FINE_TUNING if tuned else architecture.learning_rate),
             "head_epochs": scalars.head_epochs if tuned else 0,
             "loss_params": asdict(build(loss.params, self.loss_params)),
             "augmentations": {member.card.key: asdict(params) for member, params in chosen(self.augmentations)},

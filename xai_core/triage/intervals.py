@@ -44,6 +44,22 @@ def wilson(successes: ArrayLike, n: ArrayLike) -> tuple[NDArray[np.float64], NDA
     return low, high
 
 
+def mean_share(successes: ArrayLike, n: ArrayLike, *, seed: int, draws: int = 20_000) -> tuple[float, float]:
+    """Bounds of the plain mean of independent proportions, such as balanced accuracy: the mean of the classes' recalls.
+
+    What the mean of proportions may be when nothing is known of each but its counts: quantiles of draws from
+    Beta(k + ½, n − k + ½), of Jeffreys' prior (Brown, Cai, DasGupta 2001). A bootstrap within classes would take one
+    that is right three times of three to be certain. Proportions with n = 0 are left out; NaN where none has more.
+    """
+    k, total = np.broadcast_arrays(np.asarray(successes, float), np.asarray(n, float))
+    k, total = k[total > 0], total[total > 0]
+    if not len(total):
+        return math.nan, math.nan
+    means = np.random.default_rng(seed).beta(k + 0.5, total - k + 0.5, size=(draws, len(total))).mean(axis=1)
+    low, high = np.quantile(means, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return float(low), float(high)
+
+
 def paired_difference(gained: int, lost: int, n: int) -> tuple[float, float]:
     """Bounds of (gained − lost) / n, the difference of two proportions on the same n samples; NaN for n = 0.
 

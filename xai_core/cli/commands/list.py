@@ -43,6 +43,7 @@ def _described(member: Any) -> dict[str, Any]:
         "cost": card.cost,
         "agreement": card.agreement,
         "reading": reading(card.unit, card.direction),
+        "learning_rate": getattr(member, "learning_rate", None),
         "params": [
             {"name": p.name, "default": p.default, "help": p.help, "choices": list(p.choices or ())}
             for p in (specs(params) if params else [])
@@ -69,7 +70,8 @@ def _as_text(name: str, members: list[dict[str, Any]]) -> str:
 
 
 def _summary(member: Mapping[str, Any]) -> str:
-    return f"{member['summary']} ({member['reading']})" if member["reading"] else str(member["summary"])
+    said = f"{member['summary']} ({member['reading']})" if member["reading"] else str(member["summary"])
+    return f"{said} From scratch at a rate of {member['learning_rate']:g}." if member["learning_rate"] else said
 
 
 def _as_markdown(name: str, members: list[dict[str, Any]]) -> str:

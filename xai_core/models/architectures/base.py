@@ -35,6 +35,7 @@ class Architecture:
         cam_layer: dotted name of the layer for class activation maps.
         head: dotted name of the last, class-specific layer: replaced when classes differ, trained first.
         size: default input side in pixels; `sizes` the inclusive range it works in.
+        learning_rate: peak rate of a training from fresh weights that nobody says more about.
         restore_grid: for layers whose output is not `(N, C, h, w)`; leaves other outputs alone. None where every
             layer of use has that shape.
     """
@@ -45,6 +46,7 @@ class Architecture:
     head: str
     size: int
     sizes: tuple[int, int]
+    learning_rate: float = 6e-3
     restore_grid: Callable[[Tensor], Tensor] | None = None
 
 

@@ -11,7 +11,7 @@ from xai_core.answers.agreement import agreement
 from xai_core.answers.leaks import HEADS, leaks
 from xai_core.answers.maps import Column, params_of, target_keys
 from xai_core.answers.reasons import counted_reasons, reason_lines
-from xai_core.answers.runs import by_split
+from xai_core.answers.runs import balanced, balanced_sentence, by_split
 from xai_core.answers.scope import Rows, Scope
 from xai_core.explainers import EXPLAINERS
 from xai_core.recipes.making.report import Part
@@ -77,8 +77,12 @@ def accuracy_part(run: Run, paper: Sequence[tuple[str, float]], remarks: Sequenc
             rows.append(
                 (f"here: {run.name}, {SPLIT_WORDS[split]}", percent(one["accuracy"]), interval, f"{one['n']:,}")
             )
-    values = {"paper": dict(paper), "here": found}
-    return Part("Accuracy", ("", "accuracy", "95 % interval", "n"), tuple(rows), tuple(remarks), values)
+    values: dict[str, Any] = {"paper": dict(paper), "here": found}
+    said = list(remarks)
+    if "test" in found:
+        values["balanced"] = balanced(Scope(run, "test"))
+        said.append(f"Of the test samples, balanced: {balanced_sentence(values['balanced'])}.")
+    return Part("Accuracy", ("", "accuracy", "95 % interval", "n"), tuple(rows), tuple(said), values)
 
 
 def leak_part(scope: Scope) -> Part:
