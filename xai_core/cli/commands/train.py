@@ -43,6 +43,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", type=path, metavar="FILE", help="weights to start from: the head is new where classes differ"
     )
+    parser.add_argument(
+        "--from-parent", action="store_true", help="start from the parent's weights, with the rate of fine-tuning"
+    )
     parser.add_argument("--size", type=pixels, metavar="PIXELS", help="input size")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
@@ -134,7 +137,9 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     values: dict[str, Any] = dict(parent.info.training) if parent else {}
     values.pop("best_epoch", None)
     TrainConfig.from_dict(values)  # damage is told before anything is built on it
-    if parent and values.get("init") and not args.init:
+    if args.from_parent:
+        values |= _going_on(args, parent)
+    elif parent and values.get("init") and not args.init:
         remedy = f"Give --init again: {values['init']}."
         raise BadParameter("the parent started from a weights file", value=parent.name, remedy=remedy)
     values |= given_parameters(args, TrainParams)
@@ -145,6 +150,17 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     if args.loss:
         values["loss_params"] = {}
     return TrainConfig.from_dict(_with_members(values, args))
+
+
+def _going_on(args: argparse.Namespace, parent: Run | None) -> dict[str, Any]:
+    """What starts from the parent's weights: its head knows the classes, and its rates may be those of new weights."""
+    if parent is None or args.init:
+        remedy = "Give --parent RUN." if parent is None else "Leave --init or --from-parent out."
+        raise BadParameter("which weights are these to be?", value="--from-parent", remedy=remedy)
+    if not parent.has_model:
+        remedy = "Choose a run that has a model."
+        raise BadParameter("the parent has no weights to start from", value=parent.name, remedy=remedy)
+    return {"init": str(parent.weights), "head_epochs": 0, "head_learning_rate": 0.0, "learning_rate": 0.0}
 
 
 def _with_members(values: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
