@@ -13,13 +13,13 @@ demo: $(VENV)/.runtime ## open the dashboard on the bundled demo study
 
 test: $(VENV)/.dev browser ## everything: lint, types, all tests
 	$(MAKE) --no-print-directory lint
-	$(PYTEST) -n 2 --dist loadgroup -m "not full"
+	$(PYTEST) -n 2 --dist loadfile -m "not full"
 
 test-full: $(VENV)/.dev browser ## with the tests that take an hour
-	$(PYTEST) -n 2 --dist loadgroup
+	$(PYTEST) -n 2 --dist loadfile
 
 check: $(VENV)/.dev lint ## lint, types and the fast tests
-	$(PYTEST) -n 2 --dist loadgroup -m "not full and not slow and not browser and not data" -q
+	$(PYTEST) -n 2 --dist loadfile -m "not full and not slow and not browser and not data" -q
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

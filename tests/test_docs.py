@@ -68,7 +68,6 @@ def test_every_documented_command_is_one(page: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("tiny-study")
 def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As printed, on a folder `photos/` of small pictures and weights for their classes; serving is not tested here."""
     tiny_study.write_pictures(tmp_path / "photos")

@@ -24,7 +24,7 @@ from tests.browser.serving import Watch, free_port, launch, ready, wait_until_he
 from tests.conftest import ROOT
 from tests.tiny_study import write_pictures
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("install")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SOURCES = ("xai_core", "dashboard", "assets", ".streamlit", "docs")
 IGNORED = shutil.ignore_patterns("__pycache__", "masks.parquet")

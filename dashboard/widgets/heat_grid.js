@@ -88,11 +88,19 @@ function filled(made, cell, frame) {
 
 function caption(cell) {
   const made = element("figcaption");
-  if (cell.caption) made.append(element("span", "", cell.caption));
+  if (cell.caption) made.append(breakable(cell.caption));
   for (const note of cell.notes) {
     const line = element("small", note.odd ? "odd" : "", note.text.replaceAll(" %", "\u00a0%")); // a sign stays with its number
     line.title = note.title;
     made.append(line);
   }
+  return made;
+}
+
+// A layer's name has no spaces: it goes on in the next line after a dot, not within a word.
+function breakable(name) {
+  const made = element("span");
+  const parts = name.replaceAll(" … ", "\u00a0… ").split(/(?<=[._/])/);
+  parts.forEach((part, place) => made.append(...(place ? [element("wbr"), part] : [part])));
   return made;
 }

@@ -17,7 +17,7 @@ from xai_core.explainers import EXPLAINERS
 from xai_core.store.study import Study
 from xai_core.triage.confusion import confusion_counts
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 URLS = [view.URL for view in found_views()]
 
 

@@ -27,7 +27,6 @@ from xai_core.store.study import Study
 from xai_core.training.config import TrainParams
 from xai_core.triage.ordering import drawn
 
-pytestmark = pytest.mark.xdist_group("tiny-study")
 Capture = pytest.CaptureFixture[str]
 
 

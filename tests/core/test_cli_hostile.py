@@ -40,7 +40,6 @@ from xai_core.store.study import Study
 from xai_core.trust import folder_of
 from xai_core.types import Cancelled, CancelToken, silent
 
-pytestmark = pytest.mark.xdist_group("tiny-study")
 Capture = pytest.CaptureFixture[str]
 SQUARE, CLASSES = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3), ("dark blue", "green", "red")
 

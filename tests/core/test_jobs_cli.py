@@ -112,7 +112,6 @@ def test_following_ends_as_the_job_does(begun: Jobs, capsys: Capture) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.xdist_group("tiny-study")
 def test_a_study_is_trained_predicted_and_explained_in_the_background(tmp_path: Path, capsys: Capture) -> None:
     """Real processes; the training is killed once, the explaining is stopped once."""
     folder = tmp_path / "colours"

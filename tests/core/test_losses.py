@@ -80,9 +80,9 @@ def test_the_example_of_the_how_to_keeps_the_contract(tmp_path: Path) -> None:
     with example("add-a-loss", LOSSES, tmp_path) as member:
         check_loss(member)
         given = loss_input(some())
-        plain, focal = (member.compute(given, build(member.params, {"gamma": gamma})) for gamma in (0.0, 2.0))
+        plain, poly = (member.compute(given, build(member.params, {"epsilon": epsilon})) for epsilon in (0.0, 1.0))
         torch.testing.assert_close(plain.value, cross_entropy(plain.logits, given.targets))
-        assert focal.value < plain.value
+        assert poly.value > plain.value
 
 
 @pytest.mark.parametrize("make", [small_model, frozen])

@@ -44,7 +44,6 @@ from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 
-pytestmark = pytest.mark.xdist_group("tiny-study")
 CPU = Given(device="cpu")
 CONFIG = TrainConfig(architecture="small_cnn", epochs=1, batch_size=8)
 

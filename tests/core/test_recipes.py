@@ -42,7 +42,6 @@ from xai_core.store.study import Study
 from xai_core.triage.intervals import wilson
 from xai_core.types import Cancelled
 
-pytestmark = pytest.mark.xdist_group("recipes")
 Capture = pytest.CaptureFixture[str]
 KEY = "xai-framework"
 QUICK = ["--architecture", "small_cnn", "--size", "32", "--epochs", "2", "--cases", "3", "--samples", "6"]

@@ -17,7 +17,7 @@ from xai_core.explainers import EXPLAINERS
 from xai_core.store.study import Study
 from xai_core.worker.client import WorkerClient
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tiny-study")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

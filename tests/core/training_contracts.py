@@ -129,7 +129,8 @@ def small_model(seed: int = 0) -> TrainingModel:
 
 def loss_input(batch: Batch, model: TrainingModel | None = None, weights: torch.Tensor | None = None) -> LossInput:
     has_mask = None if batch.masks is None else batch.has_mask
-    return LossInput(model or small_model(), batch.x, batch.targets, weights, batch.masks, has_mask)
+    shares = batch.targets.mean(0)
+    return LossInput(model or small_model(), batch.x, batch.targets, weights, batch.masks, has_mask, shares)
 
 
 def check_loss(member: Loss) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ from dashboard.export import quality_csv
 from dashboard.frame.context import Services
 from dashboard.widgets import jobs as drawing
 from tests.dashboard.pages import context, opened, words
+from tests.tiny_study import xai_json
 from xai_core.answers.quality_choice import SPEC
+from xai_core.answers.quality_words import rank_words, shown
 from xai_core.explainers import EXPLAINERS
 from xai_core.jobs.manage import Jobs
 from xai_core.metrics import METRICS, Metric
@@ -176,3 +180,32 @@ def test_a_job_that_runs_is_followed_and_can_be_stopped(
     known[0] = replace(job, state="stopped")
     app.run()
     assert app.button(key="job.begin.score")
+
+
+def test_the_page_and_the_command_say_the_same(served: Services, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every number of the table, as `xai score` has it from the same stored scores; nothing is computed for it."""
+    known = {"gradcam": 0.9, "lrp": 0.5, "ig": 0.51} | dict.fromkeys(arguments_of_controls(served), 0.4)
+    put(served, "gain", known)
+    put(served, "loss", known, reasons=(None,) * 30)
+    command = ["score", served.studies["pets"].path, "--run", "net", "--methods", ",".join(METHODS)]
+    asked = xai_json(capsys, *command, "--metrics", "gain,loss", "--split", "test", "--limit", "20")
+    app = page(count="20", split="test")
+    said = html.unescape(words(app))
+    drawn = said.split('<table class="quality">')[1].split("</table>")[0]
+    rows = dict(re.findall(r'<th scope="row">([^<]+)</th>(.*?)</tr>', drawn, re.S))
+    places = list(asked["cards"])
+    assert (asked["samples"], asked["of"]) == (20, 30)
+    assert "20 of 30 test samples, drawn by the study's seed" in said
+    assert len(asked["scores"]) == 2 * len(known)
+    for each in asked["scores"]:
+        title = asked["titles"][each["method"]].removesuffix(" (control)")
+        cell = rows[title].split("<td")[1 + places.index(each["metric"])]
+        rank = "better than every other method" if each["best"] else f"rank {rank_words(each['rank'])}"
+        bounds = f"{shown(each['low'])} to {shown(each['high'])}"
+        for part in (f'<span class="value">{shown(each["mean"])}</span>', f"<small>{bounds}</small>", "n = 20"):
+            assert part in cell, (title, each["metric"])
+        assert (rank in cell) == (each["rank"] is not None), (title, each["metric"])
+    sentences = [line for lines in asked["not_better"].values() for line in lines]
+    assert sentences
+    for sentence in (*sentences, *(pair["sentence"] for pair in asked["metrics_agree"])):
+        assert sentence in said.replace("\\", "")

@@ -19,7 +19,7 @@ import pytest
 from tests.browser.serving import free_port, wait_until_healthy
 from tests.dashboard.fakes import make_study
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("server")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Outside:

@@ -161,3 +161,8 @@ def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32
     inverse = np.divide(1.0, counts, out=np.zeros(classes), where=counts > 0)
     weights: Any = inverse / inverse[counts > 0].mean()
     return weights.astype(np.float32)
+
+
+def class_shares(labels: NDArray[np.int64], classes: int) -> Tensor:
+    """`(K,)` float32: of each class among `labels`."""
+    return torch.from_numpy(np.bincount(labels, minlength=classes) / len(labels)).float()

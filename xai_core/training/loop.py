@@ -22,11 +22,11 @@ from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import load_into, read_weights, save_weights
-from xai_core.params import build, digest
+from xai_core.params import build, digest, identifying
 from xai_core.training import checkpoint
 from xai_core.training.augmentations import augment, chosen
 from xai_core.training.config import TrainConfig
-from xai_core.training.data import TrainingData, batches, class_weights, normaliser, scaled
+from xai_core.training.data import TrainingData, batches, class_shares, class_weights, normaliser, scaled
 from xai_core.training.history import entries, frame, values
 from xai_core.training.losses import LOSSES
 from xai_core.training.losses.base import LossInput, LossOutput
@@ -120,6 +120,7 @@ class _Session:
         self.loss_params: Any = build(self.loss.params, config.loss_params)
         weights = class_weights(self.training.labels, len(data.class_names)) if config.class_weights else None
         self.class_weights = None if weights is None else torch.from_numpy(weights).to(device)
+        self.class_shares = class_shares(self.training.labels, len(data.class_names)).to(device)
         self.optimiser = _optimiser(module, config.weight_decay)
         self.steps = len(list(batches(np.arange(len(self.training)), config.batch_size, training=True)))
 
@@ -178,7 +179,8 @@ class _Session:
         batch = augment(batch, self.augmentations, generator)
         x = self.normalise(batch.x).contiguous(memory_format=torch.channels_last)
         has_mask = None if batch.masks is None else batch.has_mask
-        return LossInput(self.model, x, batch.targets, self.class_weights, batch.masks, has_mask)
+        weights, shares = self.class_weights, self.class_shares
+        return LossInput(self.model, x, batch.targets, weights, batch.masks, has_mask, shares)
 
     def _step(self, batch: LossInput, rate: float, epoch: int) -> LossOutput:
         """One update; what the loss said before it."""
@@ -256,7 +258,7 @@ def _former_identity(data: TrainingData, config: TrainConfig) -> str:
 
 
 def _digest(data: TrainingData, config: TrainConfig, content: Sequence[object]) -> str:
-    about = {"config": config.as_dict(), "classes": list(data.class_names), "preprocess": data.preprocess.as_dict()}
+    about = {"config": identifying(config), "classes": list(data.class_names), "preprocess": data.preprocess.as_dict()}
     return digest(about | {"data": content})
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,18 @@ class TrainingModel:
         logits: Tensor = self.module(x)
         return logits
 
+    def with_input(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `(N, K)`, and the pictures that they have a gradient by, which can itself be differentiated."""
+        x = x.detach().requires_grad_()
+        with _differentiable_twice():
+            return self(x), x
+
     def with_activations(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `(N, K)`, and the CAM layer's output as the layer gives it, which every logit has a gradient by.
 
-        That holds also while the head alone is trained: what lies below the layer is then cut off, so it costs no
-        backward and learns nothing. Where the layer runs several times, the last one counts. `grid` gives the output,
-        and gradients by it, their places over the picture.
+        The gradient can itself be differentiated. That holds also while the head alone is trained: what lies below the
+        layer is then cut off, so it costs no backward and learns nothing. Where the layer runs several times, the last
+        one counts. `grid` gives the output, and gradients by it, their places over the picture.
         """
         seen: list[Tensor] = []
 
@@ -43,10 +51,16 @@ class TrainingModel:
 
         handle = self.module.get_submodule(self.cam_layer).register_forward_hook(keep)
         try:
-            return self(x), seen[-1]
+            with _differentiable_twice():
+                return self(x), seen[-1]
         finally:
             handle.remove()
 
     def grid(self, activations: Tensor) -> Tensor:
         """The CAM layer's output, or a gradient by it, as `(N, C, h, w)`: a grid over the picture."""
         return activations if self.restore_grid is None else self.restore_grid(activations)
+
+
+def _differentiable_twice() -> AbstractContextManager[None]:
+    """The forward of a gradient that is differentiated: fused attention knows no second derivative."""
+    return sdpa_kernel(SDPBackend.MATH)  # type: ignore[no-any-return]

@@ -29,6 +29,8 @@ class LossInput:
             needs masks.
         has_mask: `(N,)` bool: whether a sample has a mask. Its plane is all false without one, and also where it is
             empty. None where `masks` is.
+        class_shares: `(K,)` float32, of each class among the training pictures; None where that is not known, to be
+            taken as even.
     """
 
     model: TrainingModel
@@ -37,6 +39,13 @@ class LossInput:
     class_weights: Tensor | None = None
     masks: Tensor | None = None
     has_mask: Tensor | None = None
+    class_shares: Tensor | None = None
+
+    @property
+    def has_object(self) -> Tensor:
+        """`(N,)` bool: whether a sample's mask has a pixel. Not one without a mask, and not one whose mask is empty."""
+        assert self.masks is not None
+        return self.masks.flatten(1).any(1)
 
 
 @dataclass(frozen=True)
@@ -107,3 +116,13 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None
     surprise = -logits.log_softmax(1) if weights is None else -logits.log_softmax(1) * weights
     total = (1 - smoothing) * (targets * surprise).sum() + smoothing * surprise.mean(1).sum()
     return total / (len(logits) if weights is None else (targets * weights).sum())
+
+
+def guided(batch: LossInput, logits: Tensor, entropy: Tensor, value: Tensor, **told: Tensor) -> LossOutput:
+    """The output of a loss that looks at evidence: its cross-entropy is kept in the history, and what it tells.
+
+    Args:
+        told: by name `(N,)` of each sample; of those with an object, the mean is kept.
+    """
+    means = {name: each[batch.has_object].mean() for name, each in told.items()}
+    return LossOutput(value, logits, {"cross_entropy": entropy, **means})
