@@ -177,7 +177,9 @@ def test_a_training_that_an_earlier_version_left_unfinished_goes_on(tmp_path: Pa
     with safetensors.safe_open(path, framework="pt") as file:
         standing = json.loads(file.metadata()["standing"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    about = {"config": CONFIG.resolved().as_dict(), "classes": list(NAMES), "preprocess": GREY.as_dict()}
+    config = CONFIG.resolved().as_dict()
+    del config["head_learning_rate"]  # came later
+    about = {"config": config, "classes": list(NAMES), "preprocess": GREY.as_dict()}
     splits = [([len(part), 28, 28, 1], digest(part.labels.tolist())) for part in (TRAINING, VALIDATION)]
     standing["identity"] = digest(about | {"data": splits})
     standing["history"] = by_epoch(pd.DataFrame(standing["history"]))
@@ -294,6 +296,9 @@ def test_stages_cover_every_epoch_once() -> None:
     config = replace(CONFIG, init="x", epochs=5, head_epochs=2)
     assert [(s.first, s.epochs, s.head_only) for s in stages(config.resolved())] == [(1, 2, True), (3, 3, False)]
     assert [(s.first, s.epochs) for s in stages(CONFIG.resolved())] == [(1, 3)]
+    assert [s.peak for s in stages(config.resolved())] == pytest.approx([3e-2, 3e-3])
+    paper = replace(config, head_learning_rate=1e-3, learning_rate=3e-4)
+    assert [s.peak for s in stages(paper.resolved())] == [1e-3, 3e-4]
 
 
 def test_pictures_are_loaded_in_order() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
 from tests.core.test_guided_training import OVERLAP
+from xai_core.cli.main import main
 from xai_core.datasets import DATASETS
 from xai_core.errors import BadInput, Cancelled, StorageFull
 from xai_core.models.preprocess import Preprocess
@@ -23,7 +28,7 @@ from xai_core.models.weights import read_weights
 from xai_core.params import as_dict, build
 from xai_core.pipeline import pictures
 from xai_core.pipeline.asked import Given
-from xai_core.pipeline.pictures import cache_bytes, training_data
+from xai_core.pipeline.pictures import cache_bytes, checked_masks, training_data
 from xai_core.pipeline.train import train_run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
@@ -130,6 +135,83 @@ def test_pictures_that_do_not_fit_into_memory_train_to_the_same_weights(
     assert cache_bytes(study) > (TRAINING * 2 + VALIDATION) * 28 * 28
     assert here.info.fingerprint == there.info.fingerprint
     assert all((a == read_weights(there.weights)[n]).all() for n, a in read_weights(here.weights).items())
+
+
+KILLED = """
+import json, os, signal, sys
+from xai_core.pipeline.asked import Given
+from xai_core.training.config import TrainConfig
+from xai_core.pipeline.train import train_run
+from xai_core.store.study import Study
+def die(done, total, what):
+    if (done, what) == (5, "batches"):  # in the third epoch
+        os.kill(os.getpid(), signal.SIGKILL)
+given = Given(size=28, mean=(0.3,), std=(0.3,), device="cpu")
+train_run(Study.open(sys.argv[1]), "killed", TrainConfig.from_dict(json.loads(sys.argv[2])), given, progress=die)
+"""
+GUIDED = replace(CONFIG, loss="so", loss_params={"views": 2}, epochs=3, augmentations={"flip": {}})
+
+
+@pytest.mark.slow
+def test_a_guided_training_that_was_killed_ends_with_the_history_of_an_unbroken_one(study: Study) -> None:
+    command = [sys.executable, "-c", KILLED, str(study.path), json.dumps(GUIDED.as_dict())]
+    assert subprocess.run(command, cwd=ROOT, timeout=240, check=False).returncode == -9
+    study = Study.open(study.path)
+    assert (study.path / "training" / "killed" / "resume.safetensors").exists()
+    whole, resumed = (train_run(study, name, GUIDED, ON_CPU) for name in ("whole", "killed"))
+    one, other = (run.history[run.history["measure"] != "seconds"] for run in (whole, resumed))
+    pd.testing.assert_frame_equal(one, other)
+    assert {"cross_entropy", "overlap", "loss"} <= set(one.loc[one["split"] == "train", "measure"])
+    assert whole.info.fingerprint == resumed.info.fingerprint
+
+
+def test_training_goes_on_from_the_parents_weights(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    train_run(study, "base", replace(CONFIG, learning_rate=5e-3, augmentations={}), ON_CPU)
+    begin = ["train", str(study.path), "--run", "fix", "--loss", "so", "--set", "so.views=1", "--device", "cpu"]
+    assert main([*begin, "--from-parent"]) == 1
+    assert "Give --parent RUN" in capsys.readouterr().err
+    assert main([*begin, "--parent", "base", "--from-parent"]) == 0
+    training = Study.open(study.path).run("fix").info.training
+    assert (training["learning_rate"], training["head_epochs"], training["batch_size"]) == (3e-4, 0, 8)
+    assert (training["loss"], training["augmentations"]) == ("so", {})
+    base, fix = (read_weights(Study.open(study.path).run(name).weights) for name in ("base", "fix"))
+    change = max(float((fix[name].float() - base[name].float()).abs().max()) for name in base if "head" in name)
+    assert 0 < change < 0.01, "two steps of 3e-4, not other weights"
+
+
+def redraw(study: Study, mask: Callable[[np.ndarray], np.ndarray]) -> None:
+    for path in study.data.rglob("*_mask.png"):
+        Image.fromarray(mask(np.asarray(Image.open(path)))).save(path)
+
+
+def noted(study: Study) -> str:
+    return " ".join(checked_masks(loaded(study).training))
+
+
+@pytest.mark.parametrize("limit", [None, 1000])
+def test_what_masks_are_like_is_said(study: Study, monkeypatch: pytest.MonkeyPatch, limit: int | None) -> None:
+    if limit:
+        monkeypatch.setattr(pictures, "MOST_IN_MEMORY", limit)
+    (few,) = checked_masks(loaded(study).training)
+    assert re.fullmatch(r"\d of 14 training pictures have no mask and 0 an empty one: .* leaves these out\.", few)
+    redraw(study, lambda mask: 255 - mask)
+    assert "of the edges, as a background does: are black and white the wrong way round?" in noted(study)
+    redraw(study, lambda mask: 0 * mask)
+    with pytest.raises(BadInput, match="every mask of the training split is empty"):
+        noted(study)
+
+
+def test_a_mask_of_another_size_gets_one_line_and_one_that_is_gone_is_none(study: Study) -> None:
+    path = sorted((study.data / "train").rglob("*_mask.png"))[0]
+    (before,) = checked_masks(loaded(study).training)
+    path.unlink()
+    (after,) = checked_masks(loaded(study).training)
+    assert int(after.split()[0]) == int(before.split()[0]) + 1
+    Image.new("L", (40, 20), 255).save(path)
+    with pytest.raises(BadInput, match="the mask has another aspect ratio than its picture") as caught:
+        train_run(study, "x", GUIDED, ON_CPU)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("no_memory")

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
-from xai_core.jobs import checking
+from xai_core.jobs import checking, training
+from xai_core.jobs.training import TrainArguments
 from xai_core.params import build
-from xai_core.pipeline.asked import Given, existing
 from xai_core.sanity.orders import DEFAULT, ORDERS, SEEDS, SPEC
 from xai_core.settings import Settings
-from xai_core.store.files import checked_name
 from xai_core.text import counted
 from xai_core.triage.ordering import at_most
 from xai_core.types import SPLITS, CancelToken, Progress, silent
@@ -122,26 +121,6 @@ class SanityArguments(ExplainArguments):
     seeds: int = SEEDS
     seed: int = 0
     statistics: str = "reset"
-
-
-@dataclass(frozen=True)
-class TrainArguments:
-    """What `train_run` takes: `config` is the JSON form of a TrainConfig; size, mean and std where they are given.
-
-    With `check` its heatmaps are checked afterwards, as `xai check` does.
-    """
-
-    run: str
-    config: Mapping[str, Any]
-    parent: str | None = None
-    size: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    check: bool = False
-
-    def given(self, device: str = "auto") -> Given:
-        """The same as `train_run` takes it."""
-        return Given(self.size, self.mean, self.std, self.parent, device)
 
 
 def rows_of(run: Run, wanted: ExplainArguments) -> NDArray[np.int64]:
@@ -307,25 +286,6 @@ def cascade_request(run: Run, wanted: SanityArguments) -> CascadeRequest:
     return CascadeRequest(run, rows.tolist(), methods, orders, tuple(seeds), statistics)
 
 
-def _check_train(study: Study, wanted: TrainArguments) -> None:
-    from xai_core.training.config import TrainConfig
-
-    checked_name(wanted.run, "run")
-    if wanted.parent:
-        study.run(wanted.parent)
-    existing(study, wanted.run, TrainConfig.from_dict(wanted.config).resolved(), wanted.given())
-
-
-def _train(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
-    from xai_core.pipeline.train import train_run
-    from xai_core.training.config import TrainConfig
-
-    config, given = TrainConfig.from_dict(wanted.config), wanted.given(work.settings.device)
-    run = train_run(study, wanted.run, config, given, progress=work.progress, cancel=work.cancel)
-    made = {"run": run.name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds}
-    return made | CHECK.run(study, checking.CheckArguments(run.name), work) if wanted.check else made
-
-
 def _explaining(wanted: ExplainArguments) -> str:
     methods = ", ".join(key for key, _ in wanted.methods)
     return f"Heatmaps of {wanted.run}: {methods} ({_samples(wanted)})"
@@ -353,7 +313,7 @@ PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.r
 EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _explain)
 SCORE = Operation("score", ScoreArguments, _scoring, _check_score, _score)
 SANITY = Operation("sanity", SanityArguments, _checking, _check_sanity, _sanity)
-TRAIN = Operation("train", TrainArguments, lambda a: f"Training of {a.run}", _check_train, _train)
+TRAIN = Operation("train", TrainArguments, training.title, training.check, training.work)
 
 CHECK = Operation("check", checking.CheckArguments, checking.title, checking.check, checking.work)
 

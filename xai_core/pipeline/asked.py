@@ -18,6 +18,7 @@ class Given:
     Attributes:
         size, mean, std: of the model's input.
         parent: the run that it is to be compared with.
+        arm: what runs of other seeds have in common with it; it changes nothing else that is stored.
         device: where it runs; it changes nothing that is stored.
     """
 
@@ -26,6 +27,7 @@ class Given:
     std: tuple[float, ...] | None = None
     parent: str | None = None
     device: str = "auto"
+    arm: str = ""
 
 
 def existing(study: Study, name: str, config: TrainConfig, given: Given) -> Run | None:

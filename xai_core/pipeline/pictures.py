@@ -21,14 +21,19 @@ from xai_core.models.preprocess import LATER, Preprocess
 from xai_core.params import digest
 from xai_core.store.files import read_json, write_json
 from xai_core.store.study import Study
-from xai_core.training.data import PictureArrays, TrainingData
+from xai_core.text import counted
+from xai_core.training.data import PictureArrays, TrainingData, batches
 from xai_core.training.rows import FileRows, Rows, in_order, write_rows
 from xai_core.types import CancelToken, Progress, silent
+from xai_core.words import percent
 
 CACHE, MANIFEST = "cache", "manifest.json"
 ROWS, CHECKSUMS, PRESENT = "rows.bin", "checksums.bin", "present.bin"
 MOST_IN_MEMORY = 4 * 2**30
 """Bytes of pictures and masks that are held in memory, if the machine has four times as much; more lie on the disk."""
+
+INVERTED = 0.6
+"""Masks that cover more than this share of their pictures and of the edges are taken for their opposite."""
 
 _LONGEST = 2**31
 
@@ -92,6 +97,35 @@ def training_data(
             raise BadInput("no picture of the training split has a mask", value=study.name, remedy=remedy)
         splits[0] = PictureArrays(splits[0].pixels, splits[0].labels, mask.rows, mask.present)
     return TrainingData(splits[0], splits[1], study.class_names, preprocess, study.task)
+
+
+def checked_masks(arrays: PictureArrays) -> list[str]:
+    """What a person should know of the masks that are trained with, in sentences.
+
+    Raises:
+        BadInput: all are empty.
+    """
+    assert arrays.masks is not None
+    assert arrays.has_mask is not None
+    there, empty, area, edge = np.flatnonzero(arrays.has_mask), 0, 0.0, 0.0
+    for rows in batches(there, 256):
+        planes = arrays.masks[rows] > 0
+        empty += int((~planes.any((1, 2))).sum())
+        area += float(planes.mean((1, 2)).sum())
+        edge += float(np.concatenate([planes[:, [0, -1]], planes[:, :, [0, -1]].swapaxes(1, 2)], 2).mean((1, 2)).sum())
+    objects, without = len(there) - empty, len(arrays) - len(there)
+    if not objects:
+        remedy = "In a mask the object is white. Check the files, or train without what needs masks."
+        raise BadInput("every mask of the training split is empty", value=counted(len(there), "mask"), remedy=remedy)
+    notes = []
+    if without or empty:
+        left = f"{without:,} of {len(arrays):,} training pictures have no mask and {empty:,} an empty one"
+        notes.append(f"{left}: what goes by masks leaves these out.")
+    area, edge = area / objects, edge / objects
+    if area > INVERTED and edge > INVERTED:
+        covered = f"{percent(area)} of their pictures and {percent(edge)} of the edges"
+        notes.append(f"Masks cover {covered}, as a background does: are black and white the wrong way round?")
+    return notes
 
 
 def most_in_memory() -> int:

@@ -21,7 +21,7 @@ from xai_core.models.preprocess import Preprocess, check_scale
 from xai_core.models.weights import fingerprint, save_weights
 from xai_core.pipeline.asked import Given, existing
 from xai_core.pipeline.evidence import with_evidence
-from xai_core.pipeline.pictures import training_data
+from xai_core.pipeline.pictures import checked_masks, training_data
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
@@ -68,6 +68,7 @@ def train_run(
         notes = [*notes, *_taken(preprocess, config, given)]
         masks = "mask" in config.needs
         data = training_data(study, preprocess, masks=masks, progress=progress, cancel=cancel)
+        notes += checked_masks(data.training) if masks else []
         data = with_evidence(data, study, config, given, progress=progress, cancel=cancel)
         data = on_random_labels(data, config.seed) if config.random_labels else data
         device = pick_device(given.device)
@@ -78,6 +79,7 @@ def train_run(
             cam_layer=ARCHITECTURES[config.architecture].cam_layer,
             fingerprint=fingerprint(module, config.architecture, preprocess),
             parent=given.parent,
+            arm=given.arm,
             training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
             provenance={"trained_by": f"second-look {__version__}", "notes": notes},
             seconds=result.seconds,

@@ -14,7 +14,7 @@ from xai_core.recipes.base import RECIPES, Asked, Recipe, Step
 from xai_core.types import Card
 
 if TYPE_CHECKING:
-    from xai_core.jobs.operations import TrainArguments
+    from xai_core.jobs.training import TrainArguments
     from xai_core.recipes.making.report import Report
 
 

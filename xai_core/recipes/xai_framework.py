@@ -14,7 +14,8 @@ from xai_core.types import Card
 
 if TYPE_CHECKING:
     from xai_core.answers.scope import Scope
-    from xai_core.jobs.operations import ExplainArguments, TrainArguments
+    from xai_core.jobs.operations import ExplainArguments
+    from xai_core.jobs.training import TrainArguments
     from xai_core.recipes.making.report import Part, Report
     from xai_core.store.run import Run
 

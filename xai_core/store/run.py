@@ -50,6 +50,7 @@ class RunInfo:
         answer: which of the model's outputs are the study's classes, the JSON form of an Answer.
         config: what transformers builds the network from, of a model of its; without names of classes.
         parent: the run this one started from, or that it is compared with.
+        arm: what several runs that differ in their seed alone have in common; "" for one by itself.
         training: the training configuration as JSON.
         provenance: where weights or predictions came from, as JSON.
         created: ISO time, UTC; filled in by `Study.add_run`.
@@ -65,6 +66,7 @@ class RunInfo:
     answer: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     parent: str | None = None
+    arm: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     created: str = ""
@@ -315,7 +317,7 @@ def _broken(info: RunInfo) -> str:
 
 
 _INFO_TYPES: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("architecture", "cam_layer", "fingerprint", "created"), (str,)),
+    **dict.fromkeys(("architecture", "cam_layer", "fingerprint", "created", "arm"), (str,)),
     **dict.fromkeys(("training", "provenance", "code", "answer", "config"), (dict,)),
     "probe": (list,),
     "preprocess": (dict, type(None)),

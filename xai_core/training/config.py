@@ -30,6 +30,9 @@ class TrainParams:
     )
     weight_decay: float = param(0.01, help="pull of weights towards zero (AdamW)", low=0.0, high=1.0)
     head_epochs: int = param(1, help="with --init: epochs in which only the new head is trained", low=0, high=1000)
+    head_learning_rate: float = param(
+        0.0, help="peak rate of those epochs; 0: ten times the learning rate", low=0.0, high=1.0, later=True
+    )
     class_weights: bool = param(True, help="rare classes weigh more, by the inverse of their frequency")
     precision: str = param(
         "float32", help="bfloat16 may be twice as fast and is a little less exact", choices=("float32", "bfloat16")
@@ -90,6 +93,7 @@ class TrainConfig(TrainParams):
             "batch_size": scalars.batch_size or (32 if tuned else 128),
             "learning_rate": scalars.learning_rate or (FINE_TUNING if tuned else architecture.learning_rate),
             "head_epochs": scalars.head_epochs if tuned else 0,
+            "head_learning_rate": scalars.head_learning_rate if tuned and scalars.head_epochs else 0.0,
             "loss_params": asdict(build(loss.params, self.loss_params)),
             "augmentations": {member.card.key: asdict(params) for member, params in chosen(self.augmentations)},
         }

@@ -22,7 +22,7 @@ from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import load_into, read_weights, save_weights
-from xai_core.params import build, digest
+from xai_core.params import build, digest, identifying
 from xai_core.training import checkpoint
 from xai_core.training.augmentations import augment, chosen
 from xai_core.training.config import TrainConfig
@@ -258,7 +258,7 @@ def _former_identity(data: TrainingData, config: TrainConfig) -> str:
 
 
 def _digest(data: TrainingData, config: TrainConfig, content: Sequence[object]) -> str:
-    about = {"config": config.as_dict(), "classes": list(data.class_names), "preprocess": data.preprocess.as_dict()}
+    about = {"config": identifying(config), "classes": list(data.class_names), "preprocess": data.preprocess.as_dict()}
     return digest(about | {"data": content})
 
 

@@ -25,7 +25,7 @@ def stages(config: TrainConfig) -> list[Stage]:
     """The stages of a resolved configuration: the head first where there is one to train, then everything."""
     head, rest = config.head_epochs, config.epochs - config.head_epochs
     both = [
-        Stage(1, head, config.learning_rate * HEAD_FACTOR, True),
+        Stage(1, head, config.head_learning_rate or config.learning_rate * HEAD_FACTOR, True),
         Stage(1 + head, rest, config.learning_rate, False),
     ]
     return [stage for stage in both if stage.epochs]

@@ -1,4 +1,4 @@
-"""`xai compare`: did the fix work? Two runs on the same samples."""
+"""`xai compare`: did the fix work? Two runs, or ways of training of several runs each, on the same samples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from xai_core.cli.samples import scope_of
 from xai_core.errors import BadInput, BadParameter
 
 if TYPE_CHECKING:
+    from xai_core.answers.arms import Arm
     from xai_core.answers.compare import Comparison
+    from xai_core.store.study import Study
     from xai_core.triage.confusion import Cell
 
 _TRANSITIONS = ("fixed", "broken", "still wrong", "changed its mistake", "still right")
@@ -29,8 +31,14 @@ _TRANSITIONS = ("fixed", "broken", "still wrong", "changed its mistake", "still 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
-    parser.add_argument("--baseline", required=True, metavar="RUN", help="the run before")
-    parser.add_argument("--candidate", required=True, metavar="RUN", help="the run after")
+    parser.add_argument("--baseline", required=True, metavar="RUN", help="the run before; or an arm, or RUN,RUN,…")
+    parser.add_argument(
+        "--candidate",
+        required=True,
+        action="append",
+        metavar="RUN",
+        help="the run after; or an arm, or RUN,RUN,…; several times for several candidates",
+    )
     cell_arguments(parser)
     parser.add_argument("--method", metavar="KEY", help="also how far the heatmaps of a method moved")
     settings_argument(parser)
@@ -53,11 +61,33 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
     study = open_study(args)
     named = cell(study, args)
-    baseline, candidate = (scope_of(study.run(name), args) for name in (args.baseline, args.candidate))
+    if arms := _arms(study, args):
+        return _compared(args, arms, named)
+    baseline, candidate = (scope_of(study.run(name), args) for name in (args.baseline, args.candidate[0]))
     found = comparison(baseline.run, candidate.run, args.split, candidate.where)
     if not len(found.rows):
         raise BadInput("no samples that both runs predicted", value=args.split, remedy="Choose another split.")
     return found.as_json(named) | (_moved(args, found, named or found.largest()) if args.method else {})
+
+
+def _arms(study: Study, args: argparse.Namespace) -> list[Arm]:
+    """Baseline and candidates, where they are more than one run against another."""
+    from xai_core.answers.arms import arm_of
+
+    found = [arm_of(study, name) for name in (args.baseline, *args.candidate)]
+    return found if len(found) > 2 or any(len(arm.runs) > 1 for arm in found) else []
+
+
+def _compared(args: argparse.Namespace, arms: list[Arm], named: Cell | None) -> dict[str, Any]:
+    from xai_core.answers.arms import compare_arms
+
+    if args.method:
+        raise BadParameter("heatmaps are compared between two runs", value=args.method, remedy="Name one run of each.")
+    scope = scope_of(arms[0].runs[0], args)
+    found = compare_arms(scope.study, arms[0], arms[1:], args.split, scope.where)
+    if not len(found.rows):
+        raise BadInput("no samples that all runs predicted", value=args.split, remedy="Choose another split.")
+    return found.as_json(named)
 
 
 def _moved(args: argparse.Namespace, found: Comparison, chosen: Cell | None) -> dict[str, Any]:
@@ -77,8 +107,10 @@ def _moved(args: argparse.Namespace, found: Comparison, chosen: Cell | None) -> 
 
 
 def _show(result: dict[str, Any]) -> str:
-    from xai_core.answers import compare, movement
+    from xai_core.answers import arms, compare, movement
 
+    if "arms" in result:
+        return arms.text(result)
     parts = [compare.text(result), *([movement.text(result["movement"])] if "movement" in result else [])]
     return "\n\n".join(parts)
 

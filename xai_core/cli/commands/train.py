@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.background import absolute, background_argument, begun
 from xai_core.cli.command import (
     Command,
+    count,
     device_argument,
     in_force,
     long_work,
@@ -41,6 +43,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", type=path, metavar="FILE", help="weights to start from: the head is new where classes differ"
     )
+    parser.add_argument(
+        "--from-parent", action="store_true", help="start from the parent's weights, with the rate of fine-tuning"
+    )
     parser.add_argument("--size", type=pixels, metavar="PIXELS", help="input size")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
@@ -53,6 +58,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
     )
     device_argument(parser)
+    parser.add_argument(
+        "--seeds",
+        type=count,
+        default=1,
+        metavar="N",
+        help="an arm: N runs, of this seed and those that follow; each then predicts. xai compare takes its name",
+    )
     parser.add_argument("--check", action="store_true", help="then predict, and check its heatmaps as xai check does")
     background_argument(parser)
 
@@ -63,6 +75,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = configuration(args, parent)
     if args.background:
         return begun(args, "train", _arguments(args, config, parent))
+    if args.seeds > 1:
+        return _arm(args, study, _arguments(args, config, parent))
     from xai_core.pipeline.asked import Given
     from xai_core.pipeline.train import train_run
 
@@ -72,6 +86,23 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         run = train_run(study, args.run_name, config, given, progress=progress, cancel=cancel)
     made = summary(study, run) | {"existed": before, "next": next_command("predict", args)}
     return made | _checked(args, study) if args.check else made
+
+
+def _arm(args: argparse.Namespace, study: Study, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Several runs, as a job makes them, here and now."""
+    from xai_core.jobs.operations import TRAIN, Work
+    from xai_core.jobs.training import TrainArguments
+
+    wanted = TrainArguments(**arguments)
+    TRAIN.check(study, wanted)
+    with long_work("training") as (progress, cancel):
+        made = TRAIN.run(study, wanted, Work(in_force(args), progress, cancel))
+    return made | {"study": study.name, "next": _compare_line(args)}
+
+
+def _compare_line(args: argparse.Namespace) -> str:
+    baseline = args.parent or "ARM"
+    return shlex.join(["xai", "compare", str(args.study), "--baseline", baseline, "--candidate", args.run_name])
 
 
 def _checked(args: argparse.Namespace, study: Study) -> dict[str, Any]:
@@ -95,6 +126,7 @@ def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None
         "mean": mean,
         "std": std,
         "check": args.check,
+        "seeds": args.seeds,
     }
 
 
@@ -105,7 +137,9 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     values: dict[str, Any] = dict(parent.info.training) if parent else {}
     values.pop("best_epoch", None)
     TrainConfig.from_dict(values)  # damage is told before anything is built on it
-    if parent and values.get("init") and not args.init:
+    if args.from_parent:
+        values |= _going_on(args, parent)
+    elif parent and values.get("init") and not args.init:
         remedy = f"Give --init again: {values['init']}."
         raise BadParameter("the parent started from a weights file", value=parent.name, remedy=remedy)
     values |= given_parameters(args, TrainParams)
@@ -116,6 +150,17 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     if args.loss:
         values["loss_params"] = {}
     return TrainConfig.from_dict(_with_members(values, args))
+
+
+def _going_on(args: argparse.Namespace, parent: Run | None) -> dict[str, Any]:
+    """What starts from the parent's weights: its head knows the classes, and its rates may be those of new weights."""
+    if parent is None or args.init:
+        remedy = "Give --parent RUN." if parent is None else "Leave --init or --from-parent out."
+        raise BadParameter("which weights are these to be?", value="--from-parent", remedy=remedy)
+    if not parent.has_model:
+        remedy = "Choose a run that has a model."
+        raise BadParameter("the parent has no weights to start from", value=parent.name, remedy=remedy)
+    return {"init": str(parent.weights), "head_epochs": 0, "head_learning_rate": 0.0, "learning_rate": 0.0}
 
 
 def _with_members(values: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
@@ -166,6 +211,11 @@ def summary(study: Study, run: Run) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> str:
+    if "arm" in result:
+        lines = [
+            f"  {made['run']}: best epoch {made['best_epoch']}, {made['seconds']:.0f} s" for made in result["runs"]
+        ]
+        return "\n".join([f"{result['arm']}: {len(lines)} runs", *lines, f"Next: {result['next']}"])
     seconds = f"{result['seconds']:.0f} s"
     lines = [f"{result['run']}: {result['architecture']}, {seconds}"]
     if result["existed"]:

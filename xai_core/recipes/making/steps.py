@@ -25,10 +25,10 @@ from xai_core.jobs.operations import (
     PredictArguments,
     SanityArguments,
     ScoreArguments,
-    TrainArguments,
     Work,
     rows_of,
 )
+from xai_core.jobs.training import TrainArguments
 from xai_core.metrics import METRICS
 from xai_core.params import build
 from xai_core.pipeline.asked import existing
@@ -77,9 +77,8 @@ def train(folder: Path, run: str, arguments: Callable[[Study], TrainArguments]) 
     """Train a run."""
 
     def stored(study: Study, wanted: TrainArguments) -> bool:
-        config = TrainConfig.from_dict(wanted.config)
         try:
-            return existing(study, wanted.run, config, wanted.given()) is not None
+            return all(existing(study, name, config, wanted.given()) is not None for name, config in wanted.runs())
         except BadInput as error:
             raise BadInput(error.problem, value=error.value, remedy=_OTHERWISE) from None
 

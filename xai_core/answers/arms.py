@@ -1,0 +1,219 @@
+"""Did a way of training help? Arms of several runs each, against a baseline, over seeds and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.answers.compare import HEADS, outcome_name
+from xai_core.answers.scope import Rows, Scope, where_words
+from xai_core.errors import BadInput, NotFound
+from xai_core.store.facts import Condition
+from xai_core.store.run import Run
+from xai_core.store.study import Study
+from xai_core.text import comma_list
+from xai_core.triage.arms import ENOUGH_SEEDS, ArmChange, arm_change, arm_verdict
+from xai_core.triage.compare import Verdict
+from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
+from xai_core.words import of_split
+
+CAVEATS = (
+    "Intervals are over seeds and samples: of models trained anew in these ways, and of samples like these.",
+    f"A claim needs at least {ENOUGH_SEEDS} seeds of each arm.",
+    "A cell chosen because it is the largest of the baseline tends to shrink in any other run. "
+    "Test the fix on samples that did not lead to it.",
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way of training.
+
+    Attributes:
+        name: of the arm; of the run, where it is one by itself.
+        runs: in the order of their seeds.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+
+
+def all_arms(study: Study) -> list[Arm]:
+    """Every arm of a study, newest first; a run that belongs to none is one by itself. Damaged runs are left out."""
+    found: dict[str, list[Run]] = {}
+    for name in study.runs():
+        run = study.run(name)
+        try:
+            found.setdefault(run.info.arm or name, []).append(run)
+        except BadInput:
+            continue
+    arms = [Arm(name, tuple(sorted(runs, key=_seed))) for name, runs in found.items()]
+    return sorted(arms, key=lambda arm: max(run.info.created for run in arm.runs), reverse=True)
+
+
+def _seed(run: Run) -> tuple[int, str]:
+    return int(run.info.training.get("seed", 0)), run.name
+
+
+def arm_of(study: Study, text: str) -> Arm:
+    """An arm by its name, or by the names of its runs, separated by commas.
+
+    Raises:
+        NotFound: there is neither an arm nor a run of this name.
+    """
+    arms = {arm.name: arm for arm in all_arms(study)}
+    if text in arms:
+        return arms[text]
+    names = comma_list(text)
+    if len(names) == 1 and names[0] not in study.runs():
+        raise NotFound.among("run or arm", text, [*arms, *study.runs()])
+    return Arm(text, tuple(study.run(name) for name in names))
+
+
+@dataclass(frozen=True)
+class ArmOutcome:
+    """One yes-or-no outcome under baseline and candidate: its name, the numbers, and what may be said of them."""
+
+    name: str
+    change: ArmChange
+    verdict: Verdict
+    lower_is_better: bool = False
+
+    @property
+    def head(self) -> str:
+        """The verdict in a few words."""
+        return HEADS[self.verdict.kind]
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers, `verdict` for a program and `head` for people."""
+        return asdict(self.change) | {"name": self.name, "verdict": self.verdict.kind, "head": self.head}
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The answer: the samples of a split that all runs of all arms predicted.
+
+    Attributes:
+        baseline, candidates: what is compared.
+        rows, labels: `(n,)` row numbers and true classes.
+        said: by arm `(S, n)` predicted classes, a row for each of its runs.
+        left_out: samples of the split that some of the runs did not predict.
+    """
+
+    study: Study
+    baseline: Arm
+    candidates: tuple[Arm, ...]
+    split: str
+    rows: Rows
+    labels: Rows
+    said: Mapping[str, NDArray[np.int64]]
+    left_out: int
+    where: tuple[Condition, ...] = ()
+
+    @cached_property
+    def largest(self) -> Cell | None:
+        """The baseline's largest confusion, over all of its runs; None where nobody is wrong."""
+        classes, said = len(self.study.class_names), self.said[self.baseline.name]
+        counts = sum((confusion_counts(self.labels, run, classes) for run in said), np.zeros((classes,) * 2, np.int64))
+        pairs = worst_pairs(counts, [""] * classes, None)
+        if not len(pairs):
+            return None
+        first, second = pairs[["true", "predicted"]].to_numpy()[0].tolist()
+        return first, second
+
+    def accuracy(self, candidate: Arm) -> ArmOutcome:
+        """Being right."""
+        before, after = (self.said[arm.name] == self.labels for arm in (self.baseline, candidate))
+        change = arm_change(before, after, tried=len(self.candidates))
+        return ArmOutcome("Accuracy", change, arm_verdict(change, "Accuracy"))
+
+    def cell(self, candidate: Arm, cell: Cell) -> ArmOutcome:
+        """Being taken for the cell's second class, of samples of its first."""
+        members, wrong = self.labels == cell[0], cell[0] != cell[1]
+        before, after = (self.said[arm.name][:, members] == cell[1] for arm in (self.baseline, candidate))
+        name = outcome_name(*(self.study.class_names[index] for index in cell))
+        change = arm_change(before, after, tried=len(self.candidates))
+        return ArmOutcome(name, change, arm_verdict(change, name, lower_is_better=wrong), wrong)
+
+    @property
+    def counted(self) -> str:
+        """How many samples, and what is left out."""
+        words = f"{len(self.rows):,} {of_split(self.split)}{where_words(self.where)} that all runs predicted."
+        if self.left_out:
+            words += f" {self.left_out:,} that some of them did not are left out."
+        return words
+
+    @property
+    def tried(self) -> str:
+        """What several candidates do to intervals; "" for one."""
+        count = len(self.candidates)
+        return f"{count} candidates: each interval and test is stricter for it (Bonferroni)." if count > 1 else ""
+
+    def as_json(self, cell: Cell | None = None) -> dict[str, Any]:
+        """Everything, JSON-able; of a cell, or of the baseline's largest confusion."""
+        chosen, cell = cell is None, cell or self.largest
+        lines = []
+        for arm in self.candidates:
+            outcomes = [self.accuracy(arm), *([self.cell(arm, cell)] if cell else [])]
+            lines.append(
+                {
+                    "candidate": arm.name,
+                    "runs": [run.name for run in arm.runs],
+                    "outcomes": [outcome.as_json() for outcome in outcomes],
+                    "sentences": [outcome.verdict.sentence for outcome in outcomes],
+                }
+            )
+        return {
+            "study": self.study.name,
+            "baseline": self.baseline.name,
+            "baseline_runs": [run.name for run in self.baseline.runs],
+            "split": self.split,
+            "where": where_words(self.where).strip(),
+            "n": len(self.rows),
+            "left_out": self.left_out,
+            "counted": self.counted,
+            "cell": None if cell is None else [self.study.class_names[index] for index in cell],
+            "chosen_for_you": chosen,
+            "arms": lines,
+            "tried": self.tried,
+            "caveats": list(CAVEATS),
+        }
+
+
+def compare_arms(
+    study: Study, baseline: Arm, candidates: Sequence[Arm], split: str, where: tuple[Condition, ...] = ()
+) -> Arms:
+    """Arms of one study on a split (or `all`), or those of its samples that meet conditions; may be empty.
+
+    Raises:
+        BadInput: a run without predictions.
+    """
+    arms = (baseline, *candidates)
+    runs = [run for arm in arms for run in arm.runs]
+    inside = Scope(runs[0], split, where).rows
+    known = [np.intersect1d(Scope(run, split, where).predictions.rows, inside) for run in runs]
+    rows, anybody = known[0], known[0]
+    for each in known[1:]:
+        rows, anybody = np.intersect1d(rows, each), np.union1d(anybody, each)
+    said = {arm.name: np.stack([Scope(run, split).predictions.at(rows).predicted for run in arm.runs]) for arm in arms}
+    left_out = len(anybody) - len(rows)
+    return Arms(study, baseline, tuple(candidates), split, rows, study.labels[rows], said, left_out, where)
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """The answer's JSON form as lines for people."""
+    lines = [result["counted"], *([result["tried"]] if result["tried"] else [])]
+    for arm in result["arms"]:
+        runs = f"{_runs(result['baseline_runs'])} and {_runs(arm['runs'])}"
+        lines += ["", f"{result['baseline']} → {arm['candidate']} ({runs})"]
+        lines += arm["sentences"]
+    return "\n".join([*lines, "", "What these numbers cannot say:", *(f"- {caveat}" for caveat in result["caveats"])])
+
+
+def _runs(names: Sequence[str]) -> str:
+    return f"{len(names)} {'runs' if len(names) > 1 else 'run'}"

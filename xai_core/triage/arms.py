@@ -1,0 +1,157 @@
+"""Two arms of an experiment, each of several seeds, on the same samples: is one better, or were its seeds lucky?
+
+An arm is a way of training. A model is one draw of it, and a test set one draw of the samples: a claim about the arm
+has to stand on both. `before` and `after` are `(S, n)` bool, the outcome of each of n samples under each seed's model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.triage.compare import Verdict
+from xai_core.triage.intervals import LEVEL
+from xai_core.words import percent, points
+
+ENOUGH_SEEDS = 6
+"""Of each arm, before anything is claimed."""
+_EXACT_UP_TO = 20_000
+_DRAWN = 20_000
+
+Outcomes = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ArmChange:
+    """The share of samples with an outcome, under two arms.
+
+    Attributes:
+        n: samples.
+        before, after: the share under each seed's model.
+        difference: of the means over seeds, with its interval `low`, `high`; NaN with fewer than two seeds or samples.
+        level: of the interval: 0.95, or more where several candidates are tried.
+        p: permutation test over seeds, two-sided: which arm a model is of.
+    """
+
+    n: int
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    difference: float
+    low: float
+    high: float
+    level: float
+    p: float
+
+    @property
+    def seeds(self) -> int:
+        """Of the arm that has fewer."""
+        return min(len(self.before), len(self.after))
+
+    @property
+    def sure(self) -> bool:
+        """Enough seeds, an interval that excludes zero, and an exact test that agrees."""
+        return self.seeds >= ENOUGH_SEEDS and (self.low > 0 or self.high < 0) and self.p < 1 - self.level
+
+
+def arm_change(before: Outcomes, after: Outcomes, *, tried: int = 1) -> ArmChange:
+    """The change from one arm to another.
+
+    The error is that of a difference of means crossed over seeds and samples: the variance between seeds over their
+    number, plus the variance between samples (of their means over seeds) over theirs. What is special to a seed and a
+    sample counts in both, so the error is rather too large (Owen 2007, The pigeonhole bootstrap, section 3). Its
+    degrees of freedom are Satterthwaite's: those of the few seeds where seeds decide.
+
+    Args:
+        tried: how many candidates are compared with one baseline: each interval and test is Bonferroni's.
+    """
+    level = 1 - (1 - LEVEL) / max(1, tried)
+    n = before.shape[1]
+    if not n or not len(before) or not len(after):
+        return ArmChange(n, (), (), math.nan, math.nan, math.nan, level, 1.0)
+    first, second = before.mean(1), after.mean(1)
+    difference = float(second.mean() - first.mean())
+    parts = [_between_samples(before, after), _between_seeds(first), _between_seeds(second)]
+    low, high = _interval(difference, parts, level) if min(len(first), len(second)) > 1 and n > 1 else (math.nan,) * 2
+    shares = tuple(first.tolist()), tuple(second.tolist())
+    return ArmChange(n, *shares, difference, low, high, level, _dealt(first, second))
+
+
+def _between_samples(before: Outcomes, after: Outcomes) -> tuple[float, int]:
+    """Variance of the difference by the draw of samples, and its degrees of freedom."""
+    n = before.shape[1]
+    return (float((after.mean(0) - before.mean(0)).var(ddof=1)) / n if n > 1 else 0.0), n - 1
+
+
+def _between_seeds(shares: NDArray[np.float64]) -> tuple[float, int]:
+    """The same by the draw of an arm's seeds."""
+    return (float(shares.var(ddof=1)) / len(shares) if len(shares) > 1 else 0.0), len(shares) - 1
+
+
+def _interval(difference: float, parts: Sequence[tuple[float, int]], level: float) -> tuple[float, float]:
+    from scipy.stats import t
+
+    variance = sum(part for part, _ in parts)
+    if not variance:
+        return difference, difference
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts if part)
+    arm = float(t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)
+    return difference - arm, difference + arm
+
+
+def _dealt(first: NDArray, second: NDArray) -> float:
+    """Share of all ways to deal the models out to two arms whose means differ at least as much."""
+    together, count = np.concatenate([first, second]), len(first)
+    if math.comb(len(together), count) <= _EXACT_UP_TO:
+        chosen = np.array(list(combinations(range(len(together)), count)))
+    else:
+        rng = np.random.default_rng(0)
+        chosen = np.array([rng.permutation(len(together))[:count] for _ in range(_DRAWN)])
+        chosen[0] = np.arange(count)
+    sums = together[chosen].sum(1)
+    means = sums / count - (together.sum() - sums) / len(second)
+    return _extreme(np.abs(means), abs(float(first.mean() - second.mean())))
+
+
+def _extreme(drawn: NDArray, seen: float) -> float:
+    return float((drawn >= seen - 1e-12).mean())
+
+
+def arm_verdict(change: ArmChange, what: str, *, lower_is_better: bool = False) -> Verdict:
+    """The sentence that the numbers carry: a direction only where `change.sure`."""
+    if not change.n or not change.seeds:
+        return Verdict("empty", f"{what}: there is nothing to compare.")
+    numbers = f"{_of(change.before)} before, {_of(change.after)} after ({change.n:,} samples)"
+    if math.isnan(change.low):
+        why = "one seed says nothing of how much seeds differ"
+        claim = f"{what}: nothing can be claimed of this way of training, because {why}."
+        return Verdict("undecided", f"{claim} {_cap(numbers)}.")
+    span = f"{points(change.difference)} percentage points, {percent(change.level)} interval"
+    numbers += f"; {span} {points(change.low)} to {points(change.high)} over seeds and samples; p {_p(change.p)}"
+    if change.sure:
+        better = (change.difference > 0) != lower_is_better
+        return Verdict("better" if better else "worse", f"{what} {'improved' if better else 'got worse'}: {numbers}.")
+    if change.seeds < ENOUGH_SEEDS:
+        why = f"{change.seeds} seeds are fewer than the {ENOUGH_SEEDS} that a claim about a way of training needs"
+    elif change.low <= 0 <= change.high:
+        why = "the interval includes zero"
+    else:
+        why = "the exact test over seeds does not confirm it"
+    return Verdict("undecided", f"{what}: no change can be claimed, because {why}. {_cap(numbers)}.")
+
+
+def _of(shares: Sequence[float]) -> str:
+    mean = percent(float(np.mean(shares)), 1)
+    return f"{mean} (seeds {percent(min(shares), 1)} to {percent(max(shares), 1)})" if len(shares) > 1 else mean
+
+
+def _cap(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
