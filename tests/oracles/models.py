@@ -121,11 +121,13 @@ def wrap(module: nn.Module, layer: str = "", *, shape: tuple[int, int, int] = SH
 
 def model(kind: type[nn.Module], seed: int = 0) -> Classifier:
     """A seeded classifier of one kind, with BatchNorm statistics as after training, and a module of its own."""
-    return wrap(copy.deepcopy(_prepared(kind, seed)), LAYERS[kind], name=f"{kind.__name__}-{seed}")
+    name = kind.__name__
+    return wrap(copy.deepcopy(_prepared(name, seed)), LAYERS[kind], name=f"{name}-{seed}")
 
 
 @cache
-def _prepared(kind: type[nn.Module], seed: int) -> nn.Module:
+def _prepared(name: str, seed: int) -> nn.Module:
+    kind = next(each for each in LAYERS if each.__name__ == name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = kind().train()
