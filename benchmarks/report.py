@@ -25,7 +25,7 @@ class Clock:
 
     until: float = math.inf
 
-    def part(self, left: int) -> Clock:
+    def part(self, left: float) -> Clock:
         """For the next of `left` parts: its share of the time that is left."""
         now = time.monotonic()
         return Clock(now + (self.until - now) / left)

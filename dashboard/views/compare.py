@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import Markdown, plain
+from dashboard.widgets.arms import arms
 from dashboard.widgets.before_after import before_after
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.matrix_change import matrices
@@ -78,6 +79,7 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
         **session.bound("rates", context.selection.rates),
     )
     matrices(context, found, baseline.name)
+    arms(context, baseline, cell)
     if cell is not None:
         with st.container(key="gallery"):
             st.subheader("The same samples, before and after", anchor=False)

@@ -20,7 +20,7 @@ from xai_core.errors import NotApplicable
 from xai_core.explainers.engine.output import weights_of
 from xai_core.metrics import METRICS, Metric, MetricInput, ModelInput, score
 from xai_core.metrics.grids import on_grid, pooled
-from xai_core.metrics.sparseness import SparsenessParams
+from xai_core.metrics.spread import SpreadParams
 from xai_core.models.classifier import Classifier
 from xai_core.params import NoParams, build, specs
 from xai_core.types import Array, Card, Explanation, Scores, Target
@@ -157,8 +157,40 @@ def test_asking_changes_nothing_and_gives_the_same_again(key: str) -> None:
     asked = given()
     for values in (asked.maps, asked.masks, asked.seeds, asked.has_mask):
         values.setflags(write=False)
-    same(score(METRICS[key], asked, quick(key)), score(METRICS[key], asked, quick(key)))
+    found = score(METRICS[key], asked, quick(key))
+    same(score(METRICS[key], asked, quick(key)), found)
+    same(score(METRICS[key], given(), quick(key)), found)
     np.testing.assert_array_equal(asked.maps, given().maps)
+
+
+def test_metrics_of_one_pass_ask_the_model_once_for_what_they_share() -> None:
+    steps = [("average-drop", {}, 12), ("increase", {}, 0), ("increase", {"fill": "mean"}, 6)]
+    steps += [("deletion", {"steps": 4, "fill": "mean"}, 24), ("insertion", {"steps": 4, "fill": "mean"}, 18)]
+    steps += [("infidelity", {"patches": 3, "score": "probability"}, 18)]
+    asked, pictures = given(), 0
+    score(METRICS["deletion"], given())  # which measures what a picture takes
+
+    def count(_: nn.Module, inputs: tuple[Tensor]) -> None:
+        nonlocal pictures
+        pictures += len(inputs[0])
+
+    watched = classifier().module.register_forward_pre_hook(count)
+    for key, values, expected in steps:
+        before = pictures
+        score(METRICS[key], asked, build(METRICS[key].params, values))
+        assert (key, pictures - before) == (key, expected)
+    watched.remove()
+
+
+@pytest.mark.parametrize("key", ["average-drop", "insertion", "road", "bbox"])
+def test_what_is_remembered_is_of_these_maps_and_samples_alone(key: str) -> None:
+    asked, other = given(), given(seed=5)
+    score(METRICS[key], asked, quick(key))
+    same(score(METRICS[key], replace(asked, maps=other.maps), quick(key)), score(METRICS[key], other, quick(key)))
+    fewer = replace(asked, maps=asked.maps.copy())
+    fewer.maps[2] = 0
+    found, alone = score(METRICS[key], fewer, quick(key)), score(METRICS[key], asked, quick(key))
+    np.testing.assert_allclose(np.delete(found.values, 2), np.delete(alone.values, 2), rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2.0, 1e-30, 1e30])
@@ -299,7 +331,7 @@ def test_known_sparseness() -> None:
 
 def test_sparseness_at_one_side_compares_maps_of_any_resolution() -> None:
     fine = given(shape=(12, 12))
-    params = SparsenessParams(side=4)
+    params = SpreadParams(side=4)
     expected = [ORACLES["sparseness"](case(fine, row), params) for row in range(6)]
     np.testing.assert_allclose(score(METRICS["sparseness"], fine, params).values, expected, rtol=1e-5)
     coarse = replace(fine, maps=pooled(np.abs(fine.maps), 4))

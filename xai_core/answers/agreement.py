@@ -17,7 +17,7 @@ from PIL import Image
 
 from xai_core.answers.maps import Column, target_keys
 from xai_core.answers.scope import Rows, Scope
-from xai_core.similarities.spearman import spearman
+from xai_core.similarities import SIMILARITIES
 from xai_core.store.maps import STORED
 from xai_core.store.run import Run
 from xai_core.text import counted
@@ -128,7 +128,9 @@ def agreement(scope: Scope, columns: Sequence[Column], rows: Rows, spec: str) ->
     """
     maps = {column.card.title: places(scope.run, column, rows, spec) for column in columns}
     pairs = list(combinations(maps, 2))
-    alike = {(a, b): spearman(maps[a], maps[b]).astype(float) for a, b in pairs}
+    measure = SIMILARITIES["spearman"]
+    ranked = {title: measure.describe(each) for title, each in maps.items()}
+    alike = {(a, b): measure.alike(ranked[a], ranked[b]).astype(float) for a, b in pairs}
     scores = disagreement(list(alike.values()), len(rows))
     order = order_by(scores, descending=True)
     return Agreement(scope, list(maps), spec, rows[order], scores[order], alike)

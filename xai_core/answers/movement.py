@@ -14,7 +14,7 @@ from xai_core.answers.compare import Comparison
 from xai_core.answers.maps import Column
 from xai_core.answers.scope import Rows
 from xai_core.models.preprocess import Preprocess
-from xai_core.similarities.spearman import spearman
+from xai_core.similarities import SIMILARITIES
 from xai_core.store.run import Run
 from xai_core.triage.compare import TRANSITIONS
 from xai_core.triage.intervals import Estimate, bootstrap_mean
@@ -123,7 +123,8 @@ def moved(before: Side, after: Side, rows: Rows, spec: str) -> NDArray[np.float6
     """
     if not len(rows):
         return np.empty(0)
-    values = spearman(*(places(run, column, rows, spec) for run, column in (before, after))).astype(float)
+    pictures = (places(run, column, rows, spec) for run, column in (before, after))
+    values = SIMILARITIES["spearman"].compare(*pictures).astype(float)
     values[~_same_part(before[0], after[0], rows)] = np.nan
     return values
 

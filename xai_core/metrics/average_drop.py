@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import no_evidence, positive
-from xai_core.metrics.hiding import fill_param, seen_through, unless
+from xai_core.metrics.hiding import unless
+from xai_core.metrics.through_map import ThroughParams, through_map
 from xai_core.types import Card, Scores
-
-
-@dataclass(frozen=True)
-class DropParams:
-    """Of average drop."""
-
-    fill: str = fill_param("black")
 
 
 @metric(
@@ -34,18 +25,15 @@ class DropParams:
         unit="share of the probability, 0…1",
         scale_free=True,
     ),
-    DropParams,
+    ThroughParams,
 )
-def average_drop(given: MetricInput, params: DropParams) -> Scores:
-    """max(0, Y − O) ÷ Y: the probability Y of the picture, O of fill + m·(picture − fill).
+def average_drop(given: MetricInput, params: ThroughParams) -> Scores:
+    """max(0, Y − O) ÷ Y: the probability Y of the picture, O of what the map shows of it (`through_map`).
 
-    m is the rectified map on the input's grid, divided by its maximum. Black as fill multiplies the picture's pixels,
-    as the paper does. Beside it `probability` Y and `seen` O.
+    Beside it `probability` Y and `seen` O.
     """
-    evidence = positive(given.maps, given.size)
-    whole, seen = seen_through(given.model, evidence, params.fill)
-    pairs = zip(no_evidence(evidence), whole, strict=True)
+    found = through_map(given, params)
+    whole, pairs = found.whole, zip(found.reasons, found.whole, strict=True)
     reasons = tuple(reason or (None if each > 0 else "the probability is 0") for reason, each in pairs)
-    drop = np.divide(np.maximum(whole - seen, 0), whole, out=np.zeros_like(whole), where=whole > 0)
-    beside = {"probability": whole.astype(np.float32), "seen": unless(seen, reasons)}
-    return Scores(unless(drop, reasons), reasons, beside=beside)
+    drop = np.divide(np.maximum(whole - found.seen, 0), whole, out=np.zeros_like(whole), where=whole > 0)
+    return Scores(unless(drop, reasons), reasons, beside=found.beside(reasons))

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import NotApplicable
+from xai_core.metrics.grids import positive, ranked
+from xai_core.metrics.memo import Memo, shared
 from xai_core.params import NoParams
 from xai_core.registry import Registry
 from xai_core.types import Array, Card, Explanation, Scores, Target
@@ -45,12 +47,14 @@ class ModelInput:
         x: `(N, C, H, W)` float32, its inputs.
         weights: `(N, *output)`; what is explained is `(output · weights)` summed over all but the sample.
         explain: the method again.
+        memo: what was worked out of these samples, whatever the map: metrics and methods of one pass share it.
     """
 
     classifier: Classifier
     x: Tensor
     weights: Tensor
     explain: Again
+    memo: Memo = field(default_factory=Memo, init=False)
 
     def take(self, rows: NDArray[np.int64]) -> ModelInput:
         """The same input for some of the samples only."""
@@ -59,7 +63,8 @@ class ModelInput:
         def explain(classifier: Classifier, x: Tensor, inner: NDArray[np.int64]) -> Explanation:
             return self.explain(classifier, x, rows[inner])
 
-        return ModelInput(self.classifier, self.x[chosen], self.weights[chosen], explain)
+        memo = self.memo.part(rows, len(self.x))
+        return shared(ModelInput(self.classifier, self.x[chosen], self.weights[chosen], explain), memo)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +97,7 @@ class MetricInput:
         refusals: per map None, or why it must not be shown.
         asked: the model, where the card needs it.
         parts: per map the sample's parts, or None where they are not known; () where the card needs none.
+        memo: what was worked out of these maps: metrics of one pass share it.
     """
 
     maps: Array
@@ -103,11 +109,22 @@ class MetricInput:
     refusals: Sequence[str | None] = ()
     asked: ModelInput | None = None
     parts: Sequence[SampleParts | None] = ()
+    memo: Memo = field(default_factory=Memo, init=False)
 
     @property
     def size(self) -> tuple[int, int]:
         """`(H, W)` of the model's input."""
         return self.masks.shape[1], self.masks.shape[2]
+
+    @property
+    def evidence(self) -> Array:
+        """`(N, H, W)` float32 the evidence for the target on the input's grid: see `grids.positive`."""
+        return self.memo.get("evidence", lambda: positive(self.maps, self.size))
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """`(N, H·W)` the places of the input's grid, those with the most evidence first: see `grids.ranked`."""
+        return self.memo.get("order", lambda: ranked(self.maps, self.size, signed=self.explainer.signed))
 
     @property
     def model(self) -> ModelInput:
@@ -118,7 +135,7 @@ class MetricInput:
 
     def take(self, rows: NDArray[np.int64]) -> MetricInput:
         """The same record for some of the samples only."""
-        return MetricInput(
+        part = MetricInput(
             self.maps[rows],
             self.explainer,
             [self.targets[row] for row in rows],
@@ -129,6 +146,7 @@ class MetricInput:
             self.asked.take(rows) if self.asked else None,
             [self.parts[row] for row in rows] if self.parts else (),
         )
+        return shared(part, self.memo.part(rows, len(self.maps)))
 
 
 Run = Callable[[MetricInput, Any], Scores]

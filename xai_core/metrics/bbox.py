@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import no_evidence, positive
+from xai_core.metrics.grids import no_evidence
 from xai_core.metrics.hiding import unless
 from xai_core.params import NoParams
 from xai_core.types import Array, Card, Scores
@@ -35,7 +35,7 @@ def bbox(given: MetricInput, _: NoParams) -> Scores:
     Where pixels are alike at the limit, as all zeros of a rectified map are, what a fair draw among them gives.
     Beside it `box_area`, the box's share of the input's pixels: what noise scores.
     """
-    evidence = positive(given.maps, given.size)
+    evidence = given.evidence
     boxes = [_box(mask) for mask in given.masks]
     reasons = tuple(
         reason or ("the object's box is everywhere" if box.all() else None)

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import magnitude, pooled
 from xai_core.metrics.hiding import unless
-from xai_core.params import param
+from xai_core.metrics.spread import SpreadParams, magnitudes
 from xai_core.types import Card, Scores
-
-
-@dataclass(frozen=True)
-class ComplexityParams:
-    """Of complexity."""
-
-    side: int = param(
-        0, help="places along each side when maps are compared; 0: as they are", low=0, high=512, unit="pixels"
-    )
 
 
 @metric(
@@ -36,17 +24,12 @@ class ComplexityParams:
         unit="share of the largest entropy, 0 (one place alone) … 1 (everywhere alike)",
         scale_free=True,
     ),
-    ComplexityParams,
+    SpreadParams,
 )
-def complexity(given: MetricInput, params: ComplexityParams) -> Scores:
+def complexity(given: MetricInput, params: SpreadParams) -> Scores:
     """−Σ p ln p ÷ ln n, with p the magnitudes of n places as shares of their sum. (The paper does not divide.)"""
-    sizes = magnitude(given.maps, signed=given.explainer.signed)
-    if params.side:
-        sizes = pooled(sizes, params.side)
-    flat = sizes.reshape(len(sizes), -1).astype(np.float64)
-    total = flat.sum(axis=1, keepdims=True)
-    reasons = tuple(None if each > 0 else "no evidence" for each in total[:, 0])
-    shares = np.divide(flat, total, out=np.zeros_like(flat), where=total > 0)
+    sizes, total, reasons = magnitudes(given, params)
+    shares = np.divide(sizes, total, out=np.zeros_like(sizes), where=total > 0)
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    entropy = -(shares * logs).sum(axis=1) / np.log(flat.shape[1])
+    entropy = -(shares * logs).sum(axis=1) / np.log(sizes.shape[1])
     return Scores(unless(entropy.clip(0, 1), reasons), reasons)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import no_evidence, positive, ranked
-from xai_core.metrics.hiding import STEPS, area, fill_param, filled, hidden_step_by_step, score_param, unless
+from xai_core.metrics.grids import no_evidence
+from xai_core.metrics.hiding import STEPS, area, fill_param, hidden_step_by_step, score_param, unless
 from xai_core.params import param
 from xai_core.types import Card, Scores
 
@@ -48,9 +48,7 @@ def deletion(given: MetricInput, params: DeletionParams) -> Scores:
     Places are hidden in the order of the map on the input's grid, all channels together; places that are alike in an
     order that is spread over the picture. Beside it `whole`, what the whole picture gets.
     """
-    reasons = no_evidence(positive(given.maps, given.size))
-    order = ranked(given.maps, given.size, signed=given.explainer.signed)
-    fill = filled(given.model, params.fill)
-    curves, shares = hidden_step_by_step(given.model, order, fill, params.steps, params.score)
+    reasons = no_evidence(given.evidence)
+    curves, shares = hidden_step_by_step(given.model, given.order, params.fill, params.steps, params.score)
     beside = {"whole": curves[:, 0].astype(np.float32)}
     return Scores(unless(area(curves, shares), reasons), reasons, unless(curves, reasons), beside)

@@ -24,6 +24,8 @@ def on_grid(maps: NDArray[np.floating[Any]], size: tuple[int, int]) -> NDArray[n
 
     Beyond the outermost centres the outermost values go on.
     """
+    if maps.shape[1:] == size:
+        return maps.astype(np.float64)
     down, across = (_bilinear(old, new) for old, new in zip(maps.shape[1:], size, strict=True))
     result: NDArray[np.float64] = down @ maps.astype(np.float64) @ across.T
     return result

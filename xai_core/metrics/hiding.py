@@ -46,7 +46,21 @@ def filled(model: ModelInput, kind: str) -> Tensor:
     """`(N, C, H, W)` what hidden pixels become, of a kind among `FILLS`."""
     from xai_core.explainers.engine.baseline import baseline
 
-    return baseline(model.classifier, model.x, kind)
+    return model.memo.get(("fill", kind), lambda: baseline(model.classifier, model.x, kind))
+
+
+def whole(model: ModelInput, of: str) -> Float:
+    """`(N,)` what the model gives the pictures as they are; raises as `scores`."""
+    return model.memo.get(("whole", of), lambda: _of_each(model, model.x, of))
+
+
+def blank(model: ModelInput, fill: str, of: str) -> Float:
+    """`(N,)` the same with every pixel hidden."""
+    return model.memo.get(("blank", fill, of), lambda: _of_each(model, filled(model, fill), of))
+
+
+def _of_each(model: ModelInput, pictures: Tensor, of: str) -> Float:
+    return scores(model, np.arange(len(pictures)), lambda numbers: pictures[numbers.tolist()], of)
 
 
 def scores(
@@ -89,8 +103,8 @@ def probability(output: Tensor, weights: Tensor) -> Tensor:
     return (output.masked_fill(~among, -float("inf")).softmax(1) * (weights > 0)).sum(1)
 
 
-def seen_through(model: ModelInput, evidence: Array, fill: str) -> tuple[Float, Float]:
-    """`(N,)` twice: the probability of the picture, and of the picture as far as it is seen through a map.
+def seen_through(model: ModelInput, evidence: Array, fill: str) -> Float:
+    """`(N,)` the probability of the picture as far as it is seen through a map.
 
     Args:
         model: with N samples.
@@ -99,19 +113,12 @@ def seen_through(model: ModelInput, evidence: Array, fill: str) -> tuple[Float, 
     """
     import torch
 
-    hidden, count = filled(model, fill), len(evidence)
-    seen = torch.from_numpy(np.concatenate([np.ones_like(evidence), evidence])).to(model.x)
-
-    def pictures(numbers: NDArray[np.int64]) -> Tensor:
-        rows = torch.from_numpy(numbers % count)
-        return hidden[rows].lerp(model.x[rows], seen[numbers][:, None])
-
-    whole, part = scores(model, np.arange(2 * count) % count, pictures, "probability").reshape(2, count)
-    return whole, part
+    shown, hidden = torch.from_numpy(evidence).to(model.x)[:, None], filled(model, fill)
+    return _of_each(model, hidden.lerp(model.x, shown), "probability")
 
 
 def hidden_step_by_step(
-    model: ModelInput, order: NDArray[np.int64], fill: Tensor, steps: int, of: str
+    model: ModelInput, order: NDArray[np.int64], fill: str, steps: int, of: str
 ) -> tuple[Float, Float]:
     """`(N, steps + 1)` what the model gives as the first 0, 1/steps, … all places of an order are hidden; and
     `(steps + 1,)` which share of the places that is, exactly.
@@ -119,7 +126,7 @@ def hidden_step_by_step(
     Args:
         model: with N samples.
         order: `(N, H·W)` places of the input's grid, the first to be hidden first; all channels of a place together.
-        fill: `(N, C, H, W)` what hidden places become.
+        fill: what hidden places become, one of `FILLS`.
         steps: into how many.
         of: one of `SCORES`.
     """
@@ -127,16 +134,20 @@ def hidden_step_by_step(
 
     count, places = order.shape
     turns = np.round(np.linspace(0, places, steps + 1)).astype(np.int64)
-    ranks = torch.from_numpy(np.argsort(order, axis=1).reshape(count, 1, *model.x.shape[2:])).to(model.x.device)
-    rows, step = np.divmod(np.arange(count * (steps + 1)), steps + 1)
-    until = torch.from_numpy(turns[step]).to(model.x.device)[:, None, None, None]
+    ranks = np.empty_like(order, dtype=np.int32)
+    np.put_along_axis(ranks, order, np.arange(places, dtype=np.int32)[None], axis=1)
+    when = torch.from_numpy(ranks.reshape(count, 1, *model.x.shape[2:])).to(model.x.device)
+    rows, step = np.divmod(np.arange(count * (steps - 1)), max(steps - 1, 1))
+    until = torch.from_numpy(turns[1 + step].astype(np.int32)).to(model.x.device)[:, None, None, None]
+    hidden = filled(model, fill)
 
     def pictures(numbers: NDArray[np.int64]) -> Tensor:
         here = torch.from_numpy(rows[numbers])
-        return torch.where(ranks[here] < until[numbers], fill[here], model.x[here])
+        return torch.where(when[here] < until[numbers], hidden[here], model.x[here])
 
-    found = scores(model, rows, pictures, of).reshape(count, steps + 1)
-    return found, turns / places
+    ends = whole(model, of), blank(model, fill, of)  # the same for every map and for both directions
+    between = scores(model, rows, pictures, of).reshape(count, steps - 1)
+    return np.concatenate([ends[0][:, None], between, ends[1][:, None]], axis=1), turns / places
 
 
 def area(curves: Float, shares: Float) -> Array:

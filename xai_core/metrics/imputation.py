@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ Float = NDArray[np.float64]
 
 BESIDE, ACROSS = 1 / 6, 1 / 12
 """What a neighbour counts: of the four beside a pixel, of the four across its corners."""
+ITSELF = 4
+"""Which of the nine pixels of the square around a pixel it is itself."""
 
 
 def imputed(picture: Float, missing: NDArray[np.bool_]) -> Float:
@@ -20,39 +21,36 @@ def imputed(picture: Float, missing: NDArray[np.bool_]) -> Float:
     That is one linear system, solved exactly; channels are solved together. At the border what is outside counts
     nothing. Raises ValueError where everything is missing.
     """
+    from scipy.sparse import csc_matrix
     from scipy.sparse.linalg import splu
 
     gone = np.flatnonzero(missing)
-    there = np.flatnonzero(~missing)
-    if not len(there):
+    if len(gone) == missing.size:
         raise ValueError("of nothing nothing can be made")
     if not len(gone):
         return picture
-    flat = picture.reshape(len(picture), -1)
-    pulls = _neighbours(*missing.shape)
-    of_gone = pulls[gone]
-    system = -of_gone[:, gone]
-    system.setdiag(np.asarray(of_gone.sum(axis=1)).ravel())
-    solved = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
-        of_gone[:, there] @ flat[:, there].T
-    )
-    result = flat.copy()
-    result[:, gone] = solved.T
-    return result.reshape(picture.shape)
+    places, pulls = (each[gone] for each in _neighbours(*missing.shape))
+    number = np.full(missing.size + 1, -1, np.intc)  # of what is missing; the last place is outside
+    number[gone] = np.arange(len(gone))
+    flat = np.concatenate([picture.reshape(len(picture), -1), np.zeros((len(picture), 1))], axis=1)
+    known = np.where(number[places] < 0, pulls, 0)
+    unknown = number[places] >= 0
+    counts = unknown.sum(axis=1).cumsum()
+    values = np.where(np.arange(9) == ITSELF, pulls.sum(axis=1, keepdims=True), -pulls)[unknown]
+    # Symmetric: its rows are its columns.
+    system = csc_matrix((values, number[places][unknown], np.concatenate([[0], counts])), shape=(len(gone),) * 2)
+    known_sums = np.einsum("gk,cgk->gc", known, flat[:, places])
+    solver = splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    flat[:, gone] = solver.solve(known_sums).T
+    return np.ascontiguousarray(flat[:, :-1]).reshape(picture.shape)
 
 
 @cache
-def _neighbours(height: int, width: int) -> Any:
-    """`(H·W, H·W)` sparse: what each pixel counts in the mean of each other one."""
-    from scipy.sparse import coo_matrix
-
-    numbers = np.arange(height * width).reshape(height, width)
-    ones, others, counts = [], [], []
-    for down, across, count in ((0, 1, BESIDE), (1, 0, BESIDE), (1, 1, ACROSS), (1, -1, ACROSS)):
-        one = numbers[: height - down, max(0, -across) : width - max(0, across)].ravel()
-        other = numbers[down:, max(0, across) : width - max(0, -across)].ravel()
-        ones += [one, other]
-        others += [other, one]
-        counts += [np.full(2 * len(one), count)]
-    places = (np.concatenate(ones), np.concatenate(others))
-    return coo_matrix((np.concatenate(counts), places), shape=(numbers.size, numbers.size)).tocsr()
+def _neighbours(height: int, width: int) -> tuple[NDArray[np.int64], Float]:
+    """`(H·W, 9)` the places of the square around each pixel, H·W where it is outside, and what each counts in the mean:
+    outside, and the pixel itself, nothing.
+    """
+    numbers = np.pad(np.arange(height * width).reshape(height, width), 1, constant_values=height * width)
+    around = np.lib.stride_tricks.sliding_window_view(numbers, (3, 3)).reshape(height * width, 9)
+    counts = np.array([ACROSS, BESIDE, ACROSS, BESIDE, 0, BESIDE, ACROSS, BESIDE, ACROSS])
+    return around, np.where(around < height * width, counts, 0)

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import no_evidence, positive
-from xai_core.metrics.hiding import fill_param, seen_through, unless
+from xai_core.metrics.hiding import unless
+from xai_core.metrics.through_map import ThroughParams, through_map
 from xai_core.types import Card, Scores
 
 ROUNDING = 1e-6
 """A probability that rises by less has not: the same picture differs by that much in another batch."""
-
-
-@dataclass(frozen=True)
-class IncreaseParams:
-    """Of increase in confidence."""
-
-    fill: str = fill_param("black")
 
 
 @metric(
@@ -37,12 +28,10 @@ class IncreaseParams:
         unit="1 it is, 0 it is not",
         scale_free=True,
     ),
-    IncreaseParams,
+    ThroughParams,
 )
-def increase(given: MetricInput, params: IncreaseParams) -> Scores:
+def increase(given: MetricInput, params: ThroughParams) -> Scores:
     """1 where O > Y, else 0; both as in `average-drop`. Its mean is the share of samples that the paper reports."""
-    evidence = positive(given.maps, given.size)
-    reasons = no_evidence(evidence)
-    whole, seen = seen_through(given.model, evidence, params.fill)
-    beside = {"probability": whole.astype(np.float32), "seen": unless(seen, reasons)}
-    return Scores(unless((seen > whole + ROUNDING).astype(np.float64), reasons), reasons, beside=beside)
+    found = through_map(given, params)
+    rises = (found.seen > found.whole + ROUNDING).astype(np.float64)
+    return Scores(unless(rises, found.reasons), found.reasons, beside=found.beside(found.reasons))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xai_core.metrics.base import MetricInput, metric
 from xai_core.metrics.grids import magnitude, no_evidence, on_grid
-from xai_core.metrics.hiding import fill_param, filled, score_param, scores, unless
+from xai_core.metrics.hiding import fill_param, filled, score_param, scores, unless, whole
 from xai_core.params import param
 from xai_core.types import Card, Scores
 
@@ -57,21 +57,17 @@ def infidelity(given: MetricInput, params: InfidelityParams) -> Scores:
     model, count, each = given.model, len(given.maps), params.patches
     tall, wide = (max(1, round(side * params.side)) for side in given.size)
     corners = np.stack([_corners(int(seed), given.size, (tall, wide), each) for seed in given.seeds])
-    fill = filled(model, params.fill)
+    fill, rows = filled(model, params.fill), np.arange(count * each) // each
+    high, broad = (np.arange(side) for side in given.size)
 
     def pictures(numbers: NDArray[np.int64]) -> torch.Tensor:
-        rows, patches = np.divmod(numbers, each + 1)
-        made = model.x[torch.from_numpy(rows)].clone()
-        for at, (row, patch) in enumerate(zip(rows.tolist(), patches.tolist(), strict=True)):
-            if patch:  # the first is the picture itself
-                top, left = corners[row, patch - 1]
-                here = (slice(None), slice(top, top + tall), slice(left, left + wide))
-                made[at][here] = fill[row][here]
-        return made
+        top, left = corners.reshape(-1, 2)[numbers].T[:, :, None]
+        down, across = (high >= top) & (high < top + tall), (broad >= left) & (broad < left + wide)
+        gone = torch.from_numpy(down[:, None, :, None] & across[:, None, None, :]).to(model.x.device)
+        here = torch.from_numpy(rows[numbers])
+        return torch.where(gone, fill[here], model.x[here])
 
-    rows = np.arange(count * (each + 1)) // (each + 1)
-    found = scores(model, rows, pictures, params.score).reshape(count, each + 1)
-    lost = found[:, :1] - found[:, 1:]
+    lost = whole(model, params.score)[:, None] - scores(model, rows, pictures, params.score).reshape(count, each)
     evidence = _evidence(given)
     told, change = _sums(evidence, corners, (tall, wide)), (lost**2).mean(axis=1)
     pairs = zip(no_evidence(evidence), change, strict=True)

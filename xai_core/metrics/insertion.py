@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import no_evidence, positive, ranked
-from xai_core.metrics.hiding import STEPS, area, fill_param, filled, hidden_step_by_step, score_param, unless
+from xai_core.metrics.grids import no_evidence
+from xai_core.metrics.hiding import STEPS, area, fill_param, hidden_step_by_step, score_param, unless
 from xai_core.params import param
 from xai_core.types import Card, Scores
 
@@ -48,10 +48,8 @@ def insertion(given: MetricInput, params: InsertionParams) -> Scores:
     As `deletion`, from the other end: what the map marks least is hidden first, and the curve read backwards. Beside it
     `whole`, what the whole picture gets.
     """
-    reasons = no_evidence(positive(given.maps, given.size))
-    order = ranked(given.maps, given.size, signed=given.explainer.signed)[:, ::-1]
-    fill = filled(given.model, params.fill)
-    found, hidden = hidden_step_by_step(given.model, order, fill, params.steps, params.score)
+    reasons = no_evidence(given.evidence)
+    found, hidden = hidden_step_by_step(given.model, given.order[:, ::-1], params.fill, params.steps, params.score)
     curves, shares = found[:, ::-1], 1 - hidden[::-1]
     beside = {"whole": curves[:, -1].astype(np.float32)}
     return Scores(unless(area(curves, shares), reasons), reasons, unless(curves, reasons), beside)

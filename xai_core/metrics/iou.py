@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import no_evidence, positive
+from xai_core.metrics.grids import no_evidence
 from xai_core.metrics.hiding import unless
 from xai_core.params import param
 from xai_core.types import Card, Scores
@@ -47,7 +47,7 @@ def iou(given: MetricInput, params: IouParams) -> Scores:
     The curve is at thresholds 0, 0.05, … 1; at 0 everything is cut out, which scores `mask_area`. Beside it that area,
     and `best`, the largest value of the curve.
     """
-    evidence = positive(given.maps, given.size)
+    evidence = given.evidence
     reasons = no_evidence(evidence)
     curves = np.stack([_at(evidence, given, float(np.float32(each))) for each in THRESHOLDS], axis=1)
     values = _at(evidence, given, float(np.float32(params.threshold)))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import no_evidence, positive
+from xai_core.metrics.grids import no_evidence
 from xai_core.metrics.hiding import unless
 from xai_core.params import param
 from xai_core.types import Card, Scores
@@ -47,7 +47,7 @@ def pointing_game(given: MetricInput, params: PointingParams) -> Scores:
     Among several highest pixels, the share of them that hits. (The paper's tolerance is 15 pixels of pictures of any
     size; of 224 that is 0.067.) Beside it `hit_area`, the share of all pixels that would be hits.
     """
-    evidence = positive(given.maps, given.size)
+    evidence = given.evidence
     hits = np.stack([_near(mask, params.tolerance * max(given.size)) for mask in given.masks])
     reasons = tuple(
         reason or ("the object and what is near it are everywhere" if near.all() else None)

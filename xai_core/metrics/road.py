@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import no_evidence, positive, ranked
+from xai_core.metrics.grids import no_evidence
 from xai_core.metrics.hiding import score_param, scores, unless
 from xai_core.metrics.imputation import imputed
 from xai_core.params import param
@@ -59,9 +60,8 @@ def road(given: MetricInput, params: RoadParams) -> Scores:
     """
     import torch
 
-    reasons = no_evidence(positive(given.maps, given.size))
-    model, count, inner = given.model, len(given.maps), params.steps - 1
-    order = ranked(given.maps, given.size, signed=given.explainer.signed)
+    reasons = no_evidence(given.evidence)
+    model, order, count, inner = given.model, given.order, len(given.maps), params.steps - 1
     pixels = model.x.double().cpu().numpy()
     noise = np.stack([_noise(int(seed), pixels.shape[1:], params.noise) for seed in given.seeds])
     many = np.round(np.linspace(0, order.shape[1], params.steps + 1)).astype(np.int64)[1:-1]
@@ -74,10 +74,11 @@ def road(given: MetricInput, params: RoadParams) -> Scores:
         return np.where(gone, imputed(pixels[row], gone) + noise[row], pixels[row]).astype(np.float32)
 
     def pictures(numbers: NDArray[np.int64]) -> torch.Tensor:
-        return torch.from_numpy(np.stack([removed(number) for number in numbers.tolist()])).to(model.x)
+        return torch.from_numpy(np.stack(list(pool.map(removed, numbers.tolist())))).to(model.x)
 
     rows = np.arange(count * inner * 2) // (2 * inner)
-    found = scores(model, rows, pictures, params.score).reshape(count, inner, 2)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the solver lets go of the interpreter
+        found = scores(model, rows, pictures, params.score).reshape(count, inner, 2)
     gaps = found[:, :, 1] - found[:, :, 0]
     curves = np.pad(gaps, ((0, 0), (1, 1)))
     return Scores(unless(gaps.mean(axis=1), reasons), reasons, unless(curves, reasons))

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from xai_core.metrics.base import MetricInput, metric
-from xai_core.metrics.grids import magnitude, pooled
-from xai_core.params import param
+from xai_core.metrics.spread import SpreadParams, magnitudes
 from xai_core.types import Card, Scores
-
-
-@dataclass(frozen=True)
-class SparsenessParams:
-    """Of sparseness."""
-
-    side: int = param(
-        0, help="places along each side when maps are compared; 0: as they are", low=0, high=512, unit="pixels"
-    )
 
 
 @metric(
@@ -36,18 +24,13 @@ class SparsenessParams:
         unit="Gini index, 0 (everywhere alike) … 1 (one place alone)",
         scale_free=True,
     ),
-    SparsenessParams,
+    SpreadParams,
 )
-def sparseness(given: MetricInput, params: SparsenessParams) -> Scores:
+def sparseness(given: MetricInput, params: SpreadParams) -> Scores:
     """1 − 2 Σ_k a_k/‖a‖₁ · (n − k + ½)/n, with the n magnitudes a_1 ≤ … ≤ a_n."""
-    sizes = magnitude(given.maps, signed=given.explainer.signed)
-    if params.side:
-        sizes = pooled(sizes, params.side)
-    rows = np.sort(sizes.reshape(len(sizes), -1).astype(np.float64), axis=1)
-    count = rows.shape[1]
+    sizes, total, reasons = magnitudes(given, params)
+    count = sizes.shape[1]
     ranks = (count - np.arange(1, count + 1) + 0.5) / count
-    total = rows.sum(1)
-    gini = np.full(len(rows), np.nan)
-    np.divide(rows @ ranks, total, out=gini, where=total > 0)
-    reasons = tuple(None if each > 0 else "no evidence" for each in total)
+    weighted = np.sort(sizes, axis=1) @ ranks[:, None]
+    gini = np.divide(weighted, total, out=np.full_like(total, np.nan), where=total > 0)[:, 0]
     return Scores((1 - 2 * gini).clip(0, 1).astype(np.float32), reasons)

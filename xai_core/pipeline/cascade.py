@@ -21,7 +21,7 @@ from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.engine.plan import groups
 from xai_core.models.build import pick_device
 from xai_core.params import build
-from xai_core.pipeline.cascade_maps import Asked, Samples, likeness, no_map, small
+from xai_core.pipeline.cascade_maps import Asked, Compared, Samples, no_map, small
 from xai_core.sanity.orders import DEFAULT, SPEC, Order, ranges
 from xai_core.sanity.randomise import Randomiser, Statistics
 from xai_core.sanity.stages import stages
@@ -199,7 +199,7 @@ def _of_some(work: _Work, rows: NDArray[np.int64]) -> Iterator[int]:
     if len(samples.rows) < 2:
         yield len(rows) * todo
         return
-    trained: dict[int, Explanation] = {}
+    trained: dict[int, Compared] = {}
     passes = groups(work.classifier, [(method.key, method.params) for method in work.methods])
     for state in work.states:
         for group in passes:
@@ -215,28 +215,26 @@ def _applies(work: _Work, method: _Method, state: State) -> bool:
     return state.kind != "random" or state.about == whole or not EXPLAINERS[method.key].card.control
 
 
-def _compare(
-    work: _Work, samples: Samples, state: State, chosen: Sequence[int], trained: dict[int, Explanation]
-) -> None:
+def _compare(work: _Work, samples: Samples, state: State, chosen: Sequence[int], trained: dict[int, Compared]) -> None:
     """One state, for methods that share a pass."""
     methods = [work.methods[index] for index in chosen]
     asked: Asked = [(method.key, method.params) for method in methods]
     if unknown := [index for index in chosen if index not in trained]:
         try:
-            trained |= dict(zip(chosen, samples.explain(work.classifier, asked), strict=True))
+            trained |= dict(zip(chosen, map(Compared, samples.explain(work.classifier, asked)), strict=True))
         except (NotApplicable, NotFound) as problem:
             for method in methods:
                 method.problem = problem
             return
     made = [trained[index] for index in chosen]
-    found = [_shifted(each) for each in made] if state.kind == "other" else _maps(work, samples, state, asked)
+    found = [_shifted(each.made) for each in made] if state.kind == "other" else _maps(work, samples, state, asked)
     targets = [target.key for target in samples.targets]
     keys = _keys(state, samples.rows, targets)
     shown = samples.rows[:SHOWN]
     for method, before, after in zip(methods, made, found, strict=True):
-        method.put(samples.rows, keys, *likeness(before, after))
+        method.put(samples.rows, keys, *before.likeness(after))
         if unknown and _are_shown(work, shown):
-            _show(method, shown, [f"{target}~trained" for target in targets], before)
+            _show(method, shown, [f"{target}~trained" for target in targets], before.made)
         if _are_shown(work, shown) and _is_shown(work, state):
             _show(method, shown, keys, after)
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SIDE = 32
 """Pixels of the longer side of maps that are kept to be looked at."""
 
+KEPT = 2**23
+"""Bytes of what is kept of a method's maps for one measure: beside models on larger ones it takes no time."""
+
 Asked = Sequence[tuple[str, Any]]
 """Keys of explainers with their parameters, which share a pass."""
 
@@ -114,15 +117,31 @@ def _spread(made: Explanation, places: NDArray[np.int64], count: int) -> Explana
     return Explanation(maps, {}, tuple(reasons))
 
 
-def likeness(first: Explanation, second: Explanation) -> tuple[Array, list[str | None]]:
-    """`(N, M)` on every measure, NaN where it has no value; and per sample why one of the two maps is refused."""
-    reasons = [one or two for one, two in zip(first.refusals, second.refusals, strict=True)]
-    values = np.full((len(first.maps), len(MEASURES)), np.nan, np.float32)
-    both = np.array([reason is None for reason in reasons], dtype=bool)
-    if both.any() and first.maps.shape[1:] == second.maps.shape[1:]:
-        for place, measure in enumerate(MEASURES):
-            values[both, place] = SIMILARITIES[measure].compare(first.maps[both], second.maps[both])
-    return values, reasons
+class Compared:
+    """Maps that many others are compared with. What a measure looks at in them is worked out once, up to KEPT."""
+
+    def __init__(self, made: Explanation) -> None:
+        self.made = made
+        self._described = dict[str, NDArray[Any]]()
+
+    def likeness(self, other: Explanation) -> tuple[Array, list[str | None]]:
+        """`(N, M)` on every measure, NaN where it has no value; and per sample why one of the two maps is refused."""
+        reasons = [one or two for one, two in zip(self.made.refusals, other.refusals, strict=True)]
+        values = np.full((len(reasons), len(MEASURES)), np.nan, np.float32)
+        if self.made.maps.shape == other.maps.shape:
+            for place, key in enumerate(MEASURES):
+                values[:, place] = self.alike(key, other.maps)
+        values[[reason is not None for reason in reasons]] = np.nan
+        return values, reasons
+
+    def alike(self, key: str, maps: Array) -> Array:
+        """`(N,)` by one similarity, of maps `(N, h, w)`."""
+        measure, own = SIMILARITIES[key], self._described.get(key)
+        if own is None:
+            own = measure.describe(self.made.maps)
+            if own.nbytes <= KEPT:
+                self._described[key] = own
+        return measure.alike(own, measure.describe(maps))
 
 
 def small(maps: Array) -> Array:

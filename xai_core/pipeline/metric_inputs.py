@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xai_core.errors import XaiError
 from xai_core.explainers.base import ExplainerInput
 from xai_core.metrics import MetricInput, ModelInput
+from xai_core.metrics.memo import Memo, shared
 from xai_core.models.preprocess import Preprocess
 from xai_core.pipeline.load import seeds_of
 from xai_core.pipeline.parts import PartsFound, parts_of
@@ -121,11 +122,15 @@ class Samples:
         classifier = self.bench.classifier(self.run, self.weights)
         return classifier, inputs(self.run.study, classifier, self.rows.tolist())
 
-    def given(self, method: Method, stored: StoredMaps, needs: frozenset[str]) -> MetricInput:
-        """What a metric with these needs gets of a method's maps of all samples."""
+    def given(self, method: Method, stored: StoredMaps, needs: frozenset[str], memo: Memo) -> MetricInput:
+        """What a metric with these needs gets of a method's maps of all samples.
+
+        Args:
+            memo: one for all metrics of these maps.
+        """
         masks = self.masks if "mask" in needs else self.no_masks
         asked = self._asked(method) if "model" in needs else None
-        return MetricInput(
+        made = MetricInput(
             stored.maps,
             method.card,
             self.targets,
@@ -136,12 +141,19 @@ class Samples:
             asked,
             self.parts.parts if "parts" in needs else (),
         )
+        return shared(made, memo)
+
+    @cached_property
+    def _memo(self) -> Memo:
+        """Of what does not depend on the method."""
+        return Memo()
 
     def _asked(self, method: Method) -> ModelInput:
         from xai_core.explainers.engine.output import weights_of
 
         classifier, x = self.model
-        return ModelInput(classifier, x, weights_of(classifier, self.targets), self._again(method))
+        made = ModelInput(classifier, x, weights_of(classifier, self.targets), self._again(method))
+        return shared(made, self._memo)
 
     def _again(self, method: Method) -> Again:
         """The method, asked once more of any inputs, for the targets and with the seeds of these samples."""

@@ -19,6 +19,7 @@ from xai_core.errors import LeftOut, NotApplicable, NotFound
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.engine.pauses import working_time
 from xai_core.metrics import METRICS, Metric, score
+from xai_core.metrics.memo import Memo
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, seed_of
 from xai_core.pipeline.metric_inputs import Method, Samples, input_size
@@ -210,23 +211,23 @@ def _fill(bench: Bench, wanted: Wanted) -> Iterator[int]:
             bench, request.run, request.weights, wanted.rows[chosen], [wanted.targets[place] for place in chosen]
         )
         for method in wanted.methods:
-            maps = wanted.maps(method, chosen)
+            maps, memo = wanted.maps(method, chosen), Memo()
             for pair, lacking in zip(wanted.pairs, wanted.lacking, strict=True):
                 if maps is None or pair.method is not method:
                     continue
                 began = working_time()
                 some = np.flatnonzero(lacking[chosen] & (maps.state != MISSING))
                 if len(some):
-                    pair.put(samples.rows[some], wanted.keys(chosen[some]), _scores(samples, pair, maps, some))
+                    pair.put(samples.rows[some], wanted.keys(chosen[some]), _scores(samples, pair, maps, some, memo))
                     slowest = max(slowest, working_time() - began)
                     yield len(some)
         first, size = first + size, next_size(size, slowest, most)
 
 
-def _scores(samples: Samples, pair: Pair, maps: StoredMaps, some: Rows) -> Scores:
+def _scores(samples: Samples, pair: Pair, maps: StoredMaps, some: Rows, memo: Memo) -> Scores:
     """Of some of the samples, by their places. A mask or parts that cannot be had are a reason of their own."""
     needs = pair.metric.card.needs
-    made = score(pair.metric, samples.given(pair.method, maps, needs).take(some), pair.params)
+    made = score(pair.metric, samples.given(pair.method, maps, needs, memo).take(some), pair.params)
     unread = samples.unread(needs)
     if not unread:
         return made

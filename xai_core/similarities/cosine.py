@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from xai_core.similarities.base import similarity
-from xai_core.similarities.rows import flat
+from xai_core.similarities.base import Described, description
+from xai_core.similarities.rows import directions, rows_of
 from xai_core.types import Array, Card
 
 
-@similarity(
+@description(
     Card(
         key="cosine",
         title="Cosine",
@@ -19,11 +17,6 @@ from xai_core.types import Array, Card
         direction=1,
     )
 )
-def cosine(a: Array, b: Array) -> Array:
+def cosine(maps: Array) -> Described:
     """a·b / (|a| |b|); −1…1."""
-    first, second = flat(a, b)
-    result = np.full(len(a), np.nan)
-    usable = (np.ptp(first, axis=1) > 0) & (np.ptp(second, axis=1) > 0)
-    first, second = (rows[usable] / np.linalg.norm(rows[usable], axis=1, keepdims=True) for rows in (first, second))
-    result[usable] = (first * second).sum(1)
-    return result.clip(-1, 1).astype(np.float32)
+    return directions(rows_of(maps))

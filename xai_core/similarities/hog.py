@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
 
-from xai_core.similarities.base import similarity
-from xai_core.similarities.rows import ADEBAYO, correlation, flat, unit
+import numpy as np
+
+from xai_core.similarities.base import Described, description
+from xai_core.similarities.rows import ADEBAYO, deviations, scaled
 from xai_core.types import Array, Card
 
 ORIENTATIONS = 9
@@ -16,9 +17,13 @@ SMALLEST, LARGEST = 2, 16
 """Pixels of a cell's side; the largest is Adebayo et al.'s, for maps of 224 pixels."""
 BLOCK = 3
 """Cells of a block's side, whose histograms are normalised together."""
+MOST, TINY = 0.2, 1e-5
+"""Of a normalised block's numbers before it is normalised again, and what keeps empty blocks at 0."""
+MOST, TINY = 0.2, 1e-5
+"""Of a normalised block's numbers before it is normalised again, and what keeps empty blocks at 0."""
 
 
-@similarity(
+@description(
     Card(
         key="hog",
         title="HOG",
@@ -28,29 +33,50 @@ BLOCK = 3
         direction=1,
     )
 )
-def hog(a: Array, b: Array) -> Array:
-    """Pearson's correlation of scikit-image's descriptors of |a| and |b|, each scaled to 0…1; −1…1.
+def hog(maps: Array) -> Described:
+    """Pearson's correlation of descriptors of |a| and |b|, each scaled to 0…1; −1…1. They are scikit-image's, for all
+    maps at once.
 
     Nine directions without sign; cells of an eighth of the shorter side, 2 to 16 pixels; blocks of 3 × 3 cells (fewer
     on smaller maps), L2-Hys. NaN below 4 × 4 pixels.
     """
-    first, second = (unit(rows).reshape(a.shape) for rows in flat(a, b))
-    if min(a.shape[1:]) < LEAST or not len(a):
-        return np.full(len(a), np.nan, np.float32)
-    return correlation(_described(first), _described(second))
+    if min(maps.shape[1:]) < LEAST:
+        return np.full((len(maps), 1), np.nan)
+    shares = scaled(maps)
+    broken = np.asarray(np.isnan(shares).any(axis=(1, 2)))
+    found = _blocks(_cells(np.where(broken[:, None, None], 0.0, shares)))
+    found[broken] = np.nan
+    return deviations(found)
 
 
-def _described(maps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`(N, D)`; NaN throughout where a map is."""
-    from skimage.feature import hog as descriptor
-
+def _cells(maps: Described) -> Described:
+    """`(N, rows, columns, ORIENTATIONS)`: of each cell the mean gradient along each direction."""
     side = min(LARGEST, max(SMALLEST, min(maps.shape[1:]) // CELLS))
-    block = tuple(min(BLOCK, length // side) for length in maps.shape[1:])
-    whole: NDArray[np.bool_] = np.asarray(np.isfinite(maps).all((1, 2)))
-    made = [
-        descriptor(np.where(fine, one, 0.0), ORIENTATIONS, (side, side), block)
-        for one, fine in zip(maps, whole, strict=True)
-    ]
-    found = np.array(made, dtype=np.float64).reshape(len(maps), -1)
-    found[~whole] = np.nan
-    return found
+    down, across = np.zeros_like(maps), np.zeros_like(maps)  # 0 at the border, as scikit-image has it
+    down[:, 1:-1] = maps[:, 2:] - maps[:, :-2]
+    across[:, :, 1:-1] = maps[:, :, 2:] - maps[:, :, :-2]
+    high, wide = (length // side for length in maps.shape[1:])
+    down, across = (each[:, : high * side, : wide * side] for each in (down, across))
+    angles = np.rad2deg(np.arctan2(down, across)) % 180
+    bins = (angles * (ORIENTATIONS / 180)).astype(np.int64) % ORIENTATIONS
+    rows, columns = np.arange(high * side)[:, None] // side, np.arange(wide * side) // side
+    places = (np.arange(len(maps))[:, None, None] * high + rows) * wide + columns
+    sums = np.bincount(
+        (places * ORIENTATIONS + bins).ravel(),
+        np.hypot(down, across).ravel(),
+        minlength=len(maps) * high * wide * ORIENTATIONS,
+    )
+    return sums.reshape(len(maps), high, wide, ORIENTATIONS) / side**2
+
+
+def _blocks(cells: Described) -> Described:
+    """`(N, D)` the histograms of all blocks, each normalised by L2-Hys."""
+    shape = tuple(min(BLOCK, length) for length in cells.shape[1:3])
+    blocks = np.lib.stride_tricks.sliding_window_view(cells, shape, axis=(1, 2))
+    found = blocks.reshape(*blocks.shape[:3], math.prod(blocks.shape[3:]))
+    clipped = np.minimum(_normalised(found), MOST)
+    return np.asarray(_normalised(clipped).reshape(len(cells), math.prod(found.shape[1:])))
+
+
+def _normalised(blocks: Described) -> Described:
+    return blocks / np.sqrt((blocks**2).sum(axis=-1, keepdims=True) + TINY**2)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xai_core.similarities.base import similarity
-from xai_core.similarities.rows import correlation, flat
+from xai_core.similarities.base import Described, description
+from xai_core.similarities.rows import deviations, rows_of
 from xai_core.types import Array, Card
 
 
-@similarity(
+@description(
     Card(
         key="pearson",
         title="Pearson",
@@ -17,6 +17,6 @@ from xai_core.types import Array, Card
         direction=1,
     )
 )
-def pearson(a: Array, b: Array) -> Array:
+def pearson(maps: Array) -> Described:
     """Cov(a, b) / (σ_a σ_b); −1…1."""
-    return correlation(*flat(a, b))
+    return deviations(rows_of(maps))

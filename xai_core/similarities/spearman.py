@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xai_core.similarities.base import similarity
-from xai_core.similarities.rows import ADEBAYO, correlation, flat, ranks
+from xai_core.similarities.base import Described, description
+from xai_core.similarities.rows import ADEBAYO, deviations, ranks, rows_of
 from xai_core.types import Array, Card
 
 
-@similarity(
+@description(
     Card(
         key="spearman",
         title="Spearman (signed)",
@@ -18,6 +18,6 @@ from xai_core.types import Array, Card
         direction=1,
     )
 )
-def spearman(a: Array, b: Array) -> Array:
+def spearman(maps: Array) -> Described:
     """Pearson's correlation of ranks, ties averaged; −1…1."""
-    return correlation(*map(ranks, flat(a, b)))
+    return deviations(ranks(rows_of(maps)))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from xai_core.similarities.base import similarity
-from xai_core.similarities.rows import ADEBAYO, correlation, flat, ranks
+from xai_core.similarities.base import Described, description
+from xai_core.similarities.rows import ADEBAYO, deviations, ranks, rows_of
 from xai_core.types import Array, Card
 
 
-@similarity(
+@description(
     Card(
         key="spearman-absolute",
         title="Spearman (absolute)",
@@ -19,6 +19,6 @@ from xai_core.types import Array, Card
         direction=1,
     )
 )
-def spearman_absolute(a: Array, b: Array) -> Array:
+def spearman_absolute(maps: Array) -> Described:
     """Pearson's correlation of the ranks of |a| and |b|, ties averaged; −1…1."""
-    return correlation(*map(ranks, flat(np.abs(a), np.abs(b))))
+    return deviations(ranks(rows_of(np.abs(maps))))
