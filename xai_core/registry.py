@@ -26,6 +26,7 @@ FAMILIES: Mapping[str, str] = {
     "losses": "xai_core.training.losses",
     "metrics": "xai_core.metrics",
     "recipes": "xai_core.recipes",
+    "repairs": "xai_core.training.repairs",
     "similarities": "xai_core.similarities",
 }
 """Every family and the package of its members, which gives its registry under the family's name in capitals."""

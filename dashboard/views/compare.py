@@ -9,8 +9,10 @@ import streamlit as st
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import Markdown, plain
+from dashboard.widgets.arms import arms
 from dashboard.widgets.before_after import before_after
 from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.groups import groups_of_both
 from dashboard.widgets.matrix_change import matrices
 from dashboard.widgets.transitions import flows, totals
 from dashboard.widgets.two_runs import cell_choice, two_runs
@@ -71,6 +73,9 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
     with st.container(key="verdicts"):
         _verdicts(found, cell)
     totals(found)
+    if found.groups is not None:
+        with st.container(key="groups"):
+            groups_of_both(found.groups)
     st.segmented_control(
         "Cells show",
         list(COUNTED_AS),
@@ -78,6 +83,7 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
         **session.bound("rates", context.selection.rates),
     )
     matrices(context, found, baseline.name)
+    arms(context, baseline, cell)
     if cell is not None:
         with st.container(key="gallery"):
             st.subheader("The same samples, before and after", anchor=False)

@@ -11,6 +11,7 @@ from dashboard.frame.context import Context
 from dashboard.text import escaped, plain
 from dashboard.widgets.data_card import data_card
 from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.groups import groups_of_run
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.runs_table import runs_figures, runs_table
 from dashboard.widgets.worst_pairs import worst_pairs
@@ -62,6 +63,9 @@ def _run(context: Context) -> None:
             _worst(found.confusion)
         with right:
             _reliability(found)
+    if found.groups is not None:
+        with st.container(key="groups"):
+            groups_of_run(found.groups)
     _curves(found.history)
 
 

@@ -48,13 +48,16 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
     shown["errors"], shown["n"] = table["errors"], table["n"]
     for column in ("balanced_accuracy", "macro_f1", "calibration_error"):
         shown[column] = 100 * table[column]
+    if table["worst_group"].notna().any():
+        shown["worst_group"], shown["worst_interval"] = 100 * table["worst_group"], _bounds(table, "worst_")
+        shown["gap"], shown["worst"] = 100 * table["gap"], table["worst"]
     optional = table[["parent", "augmentations", "model", "seconds", "created"]]
     said = [name for name in optional if (optional[name].notna() & (optional[name] != "")).any()]
     return pd.concat([shown, optional[said]], axis=1)
 
 
-def _bounds(table: pd.DataFrame) -> list[str | None]:
-    pairs = zip(table["low"], table["high"], strict=True)
+def _bounds(table: pd.DataFrame, of: str = "") -> list[str | None]:
+    pairs = zip(table[f"{of}low"], table[f"{of}high"], strict=True)
     return [percent_range(low, high).removesuffix(" %") or None for low, high in pairs]
 
 
@@ -78,6 +81,14 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
             "Macro-F1", width=80, format="%.1f %%", help="Mean of F1 over classes, each counting alike."
         ),
         "calibration_error": number("ECE", width=64, format="%.1f %%", help=calibration),
+        "worst_group": number(
+            "Worst group", width=92, format="%.1f %%", help="Share of samples that are right in the worst group."
+        ),
+        "worst_interval": text(
+            "95 % interval", width=96, help="Of the worst group; it allows for its having been chosen as the worst."
+        ),
+        "gap": number("Behind", width=72, format="%.1f", help="Percentage points from all samples to the worst group."),
+        "worst": text("Which group", width=160, help="Class, and what the study's samples are grouped by."),
         "model": text("Model", help="The architecture; “predictions alone” came without a model to explain."),
         "parent": text("Parent", width=80, help="The run this one is a variation of."),
         "augmentations": text("Augmentations", width=140, help="How training pictures were changed."),

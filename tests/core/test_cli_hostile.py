@@ -89,6 +89,7 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xai_core.demo.recipe.rebuild", stop)
     monkeypatch.setattr("xai_core.pipeline.train.train", stop)
     monkeypatch.setattr("xai_core.pipeline.explain.explain_steps", stop)
+    monkeypatch.setattr("xai_core.pipeline.repair.features_of", stop)
     monkeypatch.setattr("xai_core.pipeline.score.score_steps", stop)
     monkeypatch.setattr("xai_core.cli.main.parser", functools.cache(parser))
     load = functools.cache(lambda _, name: build_classifier("small_cnn", CLASSES, SQUARE, None))
@@ -102,6 +103,7 @@ BASES = {
     "compare": ["{study}", "--baseline", "baseline", "--candidate", "other"],
     "demo": [],
     "explain": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
+    "groups": ["{study}"],
     "import": ["{study}", "--run", "theirs", "--arch", "small_cnn", "--weights", "{study}/none", "--size", "32"],
     "jobs": ["{study}", "show", "none"],
     "list": [],
@@ -112,6 +114,7 @@ BASES = {
     "recipe": ["xai-framework"],
     "recipe explanation-quality": ["--data", "{study}/../none", "--into", "{tmp}/new"],
     "recipe xai-framework": ["--data", "{study}/../none", "--into", "{tmp}/new"],
+    "repair": ["{study}", "--run", "baseline", "--method", "jtt"],
     "sanity": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
     "score": ["{study}", "--run", "baseline", "--methods", "edges", "--metrics", "sparseness", "--limit", "2"],
     "serve": ["{study}"],

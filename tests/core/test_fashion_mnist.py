@@ -168,3 +168,39 @@ def test_the_real_one(data_dir: Path) -> None:
     assert counts["validation"].tolist() == [500] * 10
     assert counts["test"].tolist() == [1000] * 10
     assert found.samples["id"].is_unique
+
+
+def test_a_planted_patch_says_the_class_but_in_the_test(folder: Path) -> None:
+    plain = FashionMnist(folder, FashionMnistParams(50))
+    found = FashionMnist(folder, FashionMnistParams(50, decoy=0.8)).scan(7)
+    assert found.params == {"decoy_seed": 7}
+    assert found.facts is not None
+    samples, agrees = found.samples, np.array(found.facts["patch agrees"].to_pylist())
+    assert samples["has_mask"].all()
+    read = FashionMnist(folder, FashionMnistParams(50, decoy=0.8, decoy_seed=7))
+    corners = set()
+    for place, row in enumerate(samples.to_dict("records")):
+        said = CLASS_NAMES.index(found.facts["patch"][place].as_py())
+        assert agrees[place] == (said == row["label"])
+        shown, before = np.asarray(read.picture(row)), np.asarray(plain.picture(row))
+        assert hashlib.sha256(shown.tobytes()).hexdigest() == row["sha256"]
+        assert (shown != before).sum() <= 16
+        inside = [shown[y, x] for y in (slice(0, 4), slice(24, 28)) for x in (slice(0, 4), slice(24, 28))]
+        (corner,) = [at for at, part in enumerate(inside) if (part == 255 - 25 * said).all()]
+        corners.add(corner)
+        mask = read.mask(row)
+        assert mask is not None
+        assert not mask[[slice(0, 4), slice(24, 28)][corner // 2], [slice(0, 4), slice(24, 28)][corner % 2]].any()
+        assert (before[mask] > 12).all()
+    assert corners == {0, 1, 2, 3}
+    known = samples["split"] != "test"
+    assert 0.7 < agrees[known].mean() < 0.9
+    assert agrees[~known].mean() < 0.5, "one of ten"
+
+
+def test_without_a_patch_it_is_what_it_was(folder: Path) -> None:
+    """Studies of before have neither the parameters nor facts nor masks."""
+    found = scan(folder)
+    assert (dict(found.params), found.facts) == ({}, None)
+    assert not found.samples["has_mask"].any()
+    assert FashionMnistParams(50) == FashionMnistParams(50, 0.0, 0)

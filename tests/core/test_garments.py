@@ -20,9 +20,19 @@ from xai_core.demo.art.figure import draw_figure
 from xai_core.demo.art.framing import frame
 from xai_core.demo.art.geometry import Camera, ellipse
 from xai_core.demo.art.scene import draw_outfit, framing_of, paint_person
-from xai_core.demo.drawing import RECORD, GarmentParams, drawing, encode, encode_mask, mask_path, pack, render
+from xai_core.demo.drawing import (
+    RECORD,
+    GarmentParams,
+    cue_facts,
+    drawing,
+    encode,
+    encode_mask,
+    mask_path,
+    pack,
+    render,
+)
 from xai_core.errors import BadInput, BadParameter
-from xai_core.params import build
+from xai_core.params import build, identifying
 
 SMALL = GarmentParams(train_per_class=2, validation_per_class=1, test_per_class=1)
 DIGEST = """
@@ -242,3 +252,26 @@ def test_files_are_small():
 def test_drawing_needs_no_torch():
     code = "import sys, xai_core.datasets.garments; assert not {'torch', 'sklearn'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("cue", ["framing", "background"])
+def test_a_cue_holds_in_training_and_tells_nothing_in_the_test(cue: str) -> None:
+    params = GarmentParams(train_per_class=200, test_per_class=200, cue=cue, cue_strength=0.9)
+    found = {
+        split: [cue_facts(3, split, label, number, params)["cue holds"] for label in (0, 4) for number in range(200)]
+        for split in ("train", "test")
+    }
+    assert np.mean(found["train"]) == pytest.approx(0.9, abs=0.05)
+    assert np.mean(found["test"]) == pytest.approx(0.5 if cue == "framing" else 0.25, abs=0.08)
+
+
+def test_facts_of_a_cue_are_of_the_pictures_that_are_drawn() -> None:
+    for cue in ("framing", "background"):
+        params = GarmentParams(cue=cue, cue_strength=1.0)
+        facts = cue_facts(1, "train", 4, 0, params)
+        assert drawing(1, "train", 4, 0, params).framing == facts["framing"]
+        assert facts["cue holds"]
+        assert cue_facts(1, "train", 1, 0, params)["cue holds"] is (None if cue == "framing" else True)
+    plain, cued = (drawing(1, "train", 4, 0, GarmentParams(cue=cue)) for cue in ("none", "background"))
+    assert (plain.mask == cued.mask).all(), "the same garment before another background"
+    assert identifying(GarmentParams()).keys() & {"cue", "cue_strength"} == set(), "records of before stay theirs"

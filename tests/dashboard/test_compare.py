@@ -172,3 +172,22 @@ def test_too_many_classes_for_a_matrix_are_listed(tmp_path: Path, served: Servic
     app = opened("compare", run="good", other="poor")
     assert "cells that changed most" in words(app)
     assert "The 15 largest and the 15 smallest of 70 classes" in words(opened("overview"))
+
+
+def test_ways_of_training_stand_beside_each_other_over_their_seeds(fixed: Services) -> None:
+    study = fixed.studies["pets"]
+    for arm, wrong in (("plain", 3), ("crop", 12)):
+        for seed in range(6):
+            run = add_run(study, f"{arm}-seed{seed}", wrong_every=wrong + seed % 2)
+            rewrite(run, arm=arm, training={"architecture": "fake", "seed": seed})
+    app = opened("compare", run="crop-seed0", other="plain-seed0")
+    shown = words(app)
+    assert "Ways of training, over their seeds" in shown
+    assert "Accuracy improved" in shown
+    assert "p = 0.0022" in shown
+    assert ": improved" in shown
+    assert "at least 6 seeds" in shown
+
+
+def test_without_arms_nothing_is_said_of_ways_of_training(fixed: Services) -> None:
+    assert "Ways of training" not in words(opened("compare", run="better"))

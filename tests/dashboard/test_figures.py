@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from dashboard.figures import (
+    arms,
     confusion,
     history,
     lines,
@@ -75,6 +76,9 @@ FULL: dict[str, Callable[[Theme], go.Figure]] = {
     "cost without times": lambda t: quality.cost(run_table().assign(seconds=np.nan), t),
     "profiles": lambda t: lines.profiles(lines_of(HOSTILE[0]), t, unit="share"),
     "curves": lambda t: lines.curves(lines_of(HOSTILE[0]), t, nulls=[NULL], **STEPS),
+    "arms": lambda t: arms.arms(
+        {HOSTILE[0]: {HOSTILE[1]: [0.5, 0.6], "b": [0.7]}, "x": {HOSTILE[1]: [1], "b": [1]}}, t
+    ),
     "transitions": lambda t: transitions.bars(moves(), HOSTILE, t),
     "calibration": lambda t: reliability.calibration(bins(), "expected calibration error 10.0 %", t),
     "top": lambda t: probabilities.top(CHANCES, t),

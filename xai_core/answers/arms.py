@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -17,10 +18,10 @@ from xai_core.store.facts import Condition
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.text import comma_list
-from xai_core.triage.arms import ENOUGH_SEEDS, ArmChange, arm_change, arm_verdict
+from xai_core.triage.arms import ENOUGH_SEEDS, ArmChange, arm_change, arm_verdict, spread_words
 from xai_core.triage.compare import Verdict
 from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
-from xai_core.words import of_split
+from xai_core.words import of_split, points
 
 CAVEATS = (
     "Intervals are over seeds and samples: of models trained anew in these ways, and of samples like these.",
@@ -89,6 +90,13 @@ class ArmOutcome:
         """The verdict in a few words."""
         return HEADS[self.verdict.kind]
 
+    @property
+    def short(self) -> str:
+        """The change in points, its interval, and the verdict."""
+        change = self.change
+        span = f"({points(change.low)} to {points(change.high)})" if math.isfinite(change.low) else ""
+        return f"{points(change.difference)} {span}: {self.head[0].lower()}{self.head[1:]}"
+
     def as_json(self) -> dict[str, Any]:
         """The numbers, `verdict` for a program and `head` for people."""
         return asdict(self.change) | {"name": self.name, "verdict": self.verdict.kind, "head": self.head}
@@ -140,6 +148,29 @@ class Arms:
         change = arm_change(before, after, tried=len(self.candidates))
         return ArmOutcome(name, change, arm_verdict(change, name, lower_is_better=wrong), wrong)
 
+    def outcomes(self, candidate: Arm, cell: Cell | None) -> list[ArmOutcome]:
+        """Accuracy, and the cell where one is meant and has samples."""
+        about = [self.cell(candidate, cell)] if cell is not None and (self.labels == cell[0]).any() else []
+        return [self.accuracy(candidate), *about]
+
+    def lines(self, cell: Cell | None) -> list[list[str]]:
+        """A line for each arm, the baseline first: name, seeds, then of each outcome mean with range, and change."""
+        found = []
+        for arm in (self.baseline, *self.candidates):
+            line = [arm.name, str(len(arm.runs))]
+            for outcome in self.outcomes(arm, cell):
+                line += [spread_words(outcome.change.after), "" if arm is self.baseline else outcome.short]
+            found.append(line)
+        return found
+
+    def shares(self, cell: Cell | None) -> dict[str, dict[str, tuple[float, ...]]]:
+        """By outcome (accuracy, and the cell) and arm: the share under each seed's model."""
+        found: dict[str, dict[str, tuple[float, ...]]] = {}
+        for arm in (self.baseline, *self.candidates):
+            for outcome in self.outcomes(arm, cell):
+                found.setdefault(outcome.name, {})[arm.name] = outcome.change.after
+        return found
+
     @property
     def counted(self) -> str:
         """How many samples, and what is left out."""
@@ -159,7 +190,7 @@ class Arms:
         chosen, cell = cell is None, cell or self.largest
         lines = []
         for arm in self.candidates:
-            outcomes = [self.accuracy(arm), *([self.cell(arm, cell)] if cell else [])]
+            outcomes = self.outcomes(arm, cell)
             lines.append(
                 {
                     "candidate": arm.name,
@@ -203,6 +234,19 @@ def compare_arms(
     said = {arm.name: np.stack([Scope(run, split).predictions.at(rows).predicted for run in arm.runs]) for arm in arms}
     left_out = len(anybody) - len(rows)
     return Arms(study, baseline, tuple(candidates), split, rows, study.labels[rows], said, left_out, where)
+
+
+def beside(study: Study, baseline: Run, split: str, where: tuple[Condition, ...] = ()) -> Arms | None:
+    """All arms of several seeds against the one that a run belongs to, else against the oldest of them.
+
+    None where fewer than two arms have predictions of several seeds.
+    """
+    ready = [Arm(arm.name, tuple(run for run in arm.runs if run.predictions is not None)) for arm in all_arms(study)]
+    several = [arm for arm in reversed(ready) if len(arm.runs) > 1]
+    if len(several) < 2:
+        return None
+    first = next((arm for arm in several if baseline.name in [run.name for run in arm.runs]), several[0])
+    return compare_arms(study, first, [arm for arm in several if arm is not first], split, where)
 
 
 def text(result: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xai_core.answers.scope import Rows, Scope, where_words
+from xai_core.answers.worst_group import GroupComparison, change_table
 from xai_core.store.facts import Condition
 from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
@@ -19,6 +20,7 @@ from xai_core.store.study import Study
 from xai_core.triage import compare
 from xai_core.triage.compare import CAVEATS, TRANSITIONS, PairedChange, Verdict
 from xai_core.triage.confusion import Cell, Per, confusion_counts, rates, worst_pairs
+from xai_core.triage.subgroups import worst_change
 from xai_core.words import of_split, percent
 
 MEANING = {
@@ -191,6 +193,15 @@ class Comparison:
         change = compare.accuracy_change(self.labels, self.before, self.after)
         return Outcome("Accuracy", change, compare.verdict(change, "Accuracy"))
 
+    @cached_property
+    def groups(self) -> GroupComparison | None:
+        """Both runs on the study's groups; None where it has none."""
+        grouping = self.study.grouping
+        if grouping is None:
+            return None
+        found = worst_change(self.labels, self.before, self.after, grouping.codes[self.rows])
+        return GroupComparison(grouping, found, self.names)
+
     def cell(self, cell: Cell) -> Outcome:
         """Being taken for the cell's second class, of samples of its first."""
         change, wrong = compare.cell_change(self.labels, self.before, self.after, cell), cell[0] != cell[1]
@@ -234,6 +245,9 @@ class Comparison:
             about = {"chosen_for_you": chosen, "true": true, "predicted": predicted, "name": outcome.name}
             result["cell"] = about | outcome.as_json() | {"flows": list(self.flow_sentences(cell))}
             said.append(outcome.verdict.sentence)
+        if self.groups is not None:
+            result["groups"] = self.groups.as_json()
+            said.append(self.groups.found.verdict.sentence)
         return result | {"sentences": said, "caveats": list(CAVEATS)}
 
     def _classes(self) -> list[dict[str, Any]]:
@@ -278,6 +292,9 @@ def text(result: Mapping[str, Any]) -> str:
     lines.append(", ".join(f"{name} {counts[name]:,} ({percent(counts[name] / n)})" for name in MEANING))
     if "cell" in result:
         lines += [*result["cell"]["flows"], *([CHOSEN_FOR_YOU] if result["cell"]["chosen_for_you"] else [])]
+    if "groups" in result:
+        lines += [f"Groups by {result['groups']['by']}", change_table(result["groups"]["groups"])]
+        lines += result["groups"]["notes"]
     return "\n".join([*lines, "What these numbers cannot say:", *(f"- {caveat}" for caveat in result["caveats"])])
 
 

@@ -16,6 +16,7 @@ from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
 from xai_core.answers.runs import Runs, all_runs, measured
 from xai_core.answers.scope import Scope, best_split, newest_run, where_words
+from xai_core.answers.worst_group import GroupAnswer, group_answer
 from xai_core.store.facts import Condition
 from xai_core.triage.quality import Quality, reliability
 from xai_core.words import SPLIT_WORDS, percent, percent_range
@@ -31,6 +32,7 @@ class RunAnswer:
         quality: how good it is; `confusion` and `reliability` say more.
         lacks: a sentence on what is not known of its predictions, or "".
         history: its training curves: columns `epoch`, `split`, `loss`, `accuracy`, …; None where there are none.
+        groups: how good it is on the study's groups; None where there are none.
     """
 
     name: str
@@ -39,6 +41,7 @@ class RunAnswer:
     reliability: pd.DataFrame
     history: pd.DataFrame | None
     lacks: str = ""
+    groups: GroupAnswer | None = None
 
     @property
     def calibration(self) -> str:
@@ -57,6 +60,7 @@ class RunAnswer:
             "reliability": self.reliability.to_dict("records"),
             "calibration": self.calibration,
             "lacks": self.lacks,
+            "groups": self.groups.as_json() if self.groups else None,
             "history": None if self.history is None else self.history.to_dict("records"),
         }
 
@@ -68,7 +72,10 @@ class RunAnswer:
         heads = ("confidence", "n", "mean", "accuracy", "95 % interval")
         lines = table([heads, *bins], right=(1, 2, 3, 4))
         right = f"Right as often as it says? This run: {self.calibration}\n{lines}" if bins else self.lacks
-        return paragraphs(f"Run {self.name}", self.confusion.unpredicted, pairs_text(self.confusion.pairs), right)
+        groups = self.groups.text() if self.groups else ""
+        return paragraphs(
+            f"Run {self.name}", self.confusion.unpredicted, groups, pairs_text(self.confusion.pairs), right
+        )
 
 
 def _bin(one: Mapping[Hashable, Any]) -> tuple[str, ...]:
@@ -129,7 +136,8 @@ def run_answer(scope: Scope, quality: Quality | None = None) -> RunAnswer:
     good = quality or measured(scope)
     confidence = scope.predictions.at(among.rows).confidence if len(among.rows) else np.empty(0, np.float32)
     bins = reliability(among.labels, among.predicted, confidence)
-    return RunAnswer(scope.run.name, good, confusion(scope) if good.n else None, bins, scope.run.history, scope.lacks)
+    matrix, groups = (confusion(scope), group_answer(scope)) if good.n else (None, None)
+    return RunAnswer(scope.run.name, good, matrix, bins, scope.run.history, scope.lacks, groups)
 
 
 def answer(asked: Asked) -> OverviewAnswer:

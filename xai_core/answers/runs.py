@@ -14,6 +14,7 @@ import pandas as pd
 
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.scope import Scope
+from xai_core.answers.worst_group import group_answer
 from xai_core.errors import XaiError
 from xai_core.store.facts import Condition
 from xai_core.store.run import Run, RunInfo
@@ -24,7 +25,11 @@ from xai_core.types import SPLITS
 from xai_core.words import percent, percent_range
 
 DIFFERENT_N = "The runs predicted different numbers of samples: their accuracies are not of the same pictures."
-_COLUMNS = ("name", "model", "state", *Quality.__dataclass_fields__, "parent", "augmentations", "created", "seconds")
+GROUPS = ("worst_group", "worst_low", "worst_high", "gap", "worst")
+"""Of the worst group, where the study has groups: accuracy, its interval, how far behind the mean, and its name."""
+_NO_GROUPS: dict[str, object] = {**dict.fromkeys(GROUPS, np.nan), "worst": ""}
+_COLUMNS = ("name", "model", "state", *Quality.__dataclass_fields__, *GROUPS)
+_COLUMNS += ("parent", "augmentations", "created", "seconds")
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Runs:
 
     Attributes:
         table: one row per run: `name`, `model`, `state` (`measured`, `elsewhere`: no predictions in this split,
-            `unpredicted`), the fields of Quality, `parent`, `augmentations`, `created`, `seconds`.
+            `unpredicted`), the fields of Quality, GROUPS, `parent`, `augmentations`, `created`, `seconds`.
         problems: of runs that cannot be read.
         study: the study's folder.
     """
@@ -68,6 +73,13 @@ class Runs:
             found.append(DIFFERENT_N)
         return found
 
+    def _groups(self) -> str:
+        """Lines for people on the worst group of each run; "" where there are no groups."""
+        known = self.table[self.table["worst_group"].notna()]
+        heads = ("run", "worst group", "95 % interval", "behind", "which")
+        lines = [heads, *map(_group_line, known.to_dict("records"))]
+        return f"Worst group\n{table(lines, right=(1, 2, 3))}" if len(known) else ""
+
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
         records = self.table.to_dict("records")
@@ -86,7 +98,14 @@ class Runs:
         heads = ("run", "accuracy", "95 % interval", "wrong", "of n", "balanced", "macro-F1", "ECE", "model")
         lines = [heads, *map(_line, self.table.to_dict("records"))]
         problems = [str(problem) for problem in self.problems]
-        return paragraphs(table(lines, right=range(1, 8)), "\n".join([*problems, *self.sentences, *self.commands]))
+        return paragraphs(
+            table(lines, right=range(1, 8)), self._groups(), "\n".join([*problems, *self.sentences, *self.commands])
+        )
+
+
+def _group_line(run: dict[Any, Any]) -> tuple[str, ...]:
+    interval = percent_range(run["worst_low"], run["worst_high"])
+    return (run["name"], percent(run["worst_group"]), interval, percent(run["gap"]), run["worst"])
 
 
 def _line(run: dict[Any, Any]) -> tuple[str, ...]:
@@ -94,6 +113,16 @@ def _line(run: dict[Any, Any]) -> tuple[str, ...]:
     counts = (f"{run[name]:,.0f}" if run["state"] == "measured" else "" for name in ("errors", "n"))
     interval = percent_range(run["low"], run["high"])
     return (run["name"], percent(run["accuracy"]), interval, *counts, *measures, run["model"])
+
+
+def grouped(scope: Scope) -> dict[str, object]:
+    """GROUPS of the run on the split; NaN where the study has no groups, or they are too small."""
+    answer = group_answer(scope) if len(scope.members.rows) else None
+    if answer is None or answer.found.worst is None:
+        return _NO_GROUPS
+    found = answer.found
+    numbers = (found.accuracy, found.low, found.high, found.gap)
+    return dict(zip(GROUPS, (*numbers, answer.name(answer.found.worst)), strict=True))
 
 
 def measured(scope: Scope) -> Quality:
@@ -187,9 +216,9 @@ def _run_row(scope: Scope, measure: Callable[[Scope], Quality]) -> dict[str, obj
         "seconds": info.seconds if info.seconds is not None else np.nan,
     }
     if run.predictions is None:
-        return row | dict.fromkeys(Quality.__dataclass_fields__, np.nan)
+        return row | dict.fromkeys(Quality.__dataclass_fields__, np.nan) | _NO_GROUPS
     good = measure(scope)
-    return row | asdict(good) | {"state": "measured" if good.n else "elsewhere"}
+    return row | asdict(good) | grouped(scope) | {"state": "measured" if good.n else "elsewhere"}
 
 
 def augmentations(info: RunInfo) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.datasets.base import Scan, contradiction_notes, dataset, sample_table, take_split
+from xai_core.datasets.decoy import Decoy, decoy_of, garment, with_decoy
 from xai_core.datasets.look import near_twins
 from xai_core.errors import BadInput
 from xai_core.lookalikes import BITS, perceptual_hashes
@@ -46,9 +47,18 @@ _AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class FashionMnistParams:
-    """How the training file is split."""
+    """How the training file is split, and whether a shortcut is planted."""
 
     validation: int = param(5000, help="training pictures kept for validation", low=10, high=50000)
+    decoy: float = param(
+        0.0,
+        help="a shortcut, planted: every picture gets a patch in a corner, whose grey says its class in this share of "
+        "training and validation pictures, and any class in the test; 0 for none",
+        low=0.0,
+        high=1.0,
+        later=True,
+    )
+    decoy_seed: int = param(0, help="of the patches; the study's seed", low=0, high=2**63 - 1, later=True)
 
 
 @dataset(
@@ -56,7 +66,8 @@ class FashionMnistParams:
         key="fashion-mnist",
         title="Fashion-MNIST",
         summary="60,000 training and 10,000 test pictures of clothes, 28×28 grey, ten classes; the original files.",
-        blind_spot="Tiny grey pictures on black: nothing here tells how a method does on photographs. No masks.",
+        blind_spot="Tiny grey pictures on black: nothing here tells how a method does on photographs. No masks, "
+        "but with a planted shortcut.",
         paper="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning "
         "Algorithms",
     ),
@@ -82,6 +93,7 @@ class FashionMnist:
         """
         import pandas as pd
 
+        self._params = replace(self._params, decoy_seed=seed if self._params.decoy else 0)
         tables = []
         for done, part in enumerate(_PARTS, 1):
             tables.append(self._part(part))
@@ -90,20 +102,50 @@ class FashionMnist:
         samples = take_split(samples, "validation", self._params.validation, seed, CLASS_NAMES)
         note = f"{self._params.validation} training pictures are for validation, equally of each class (seed {seed})."
         notes = (note, *contradiction_notes(samples))
-        return Scan(samples, CLASS_NAMES, notes=notes, near=near_twins(samples, self._hashes(samples), progress))
+        if not self._params.decoy:
+            near = near_twins(samples, self._hashes(samples), progress)
+            return Scan(samples, CLASS_NAMES, notes=notes, near=near)
+        notes = (
+            *notes,
+            f"A patch in a corner says the class of {self._params.decoy:.0%} of pictures, but in the test.",
+        )
+        return self._with_decoys(samples, notes)
+
+    def _with_decoys(self, samples: pd.DataFrame, notes: tuple[str, ...]) -> Scan:
+        """The scan of pictures with patches; what each says is a fact of its sample."""
+        import pyarrow as pa
+
+        rows = _records(samples)
+        shown = [hashlib.sha256(np.asarray(self.picture(row)).tobytes()).hexdigest() for row in rows]
+        says = [self._decoy(row).says for row in rows]
+        agrees = [said == row["label"] for said, row in zip(says, rows, strict=True)]
+        facts = pa.table({"patch": [CLASS_NAMES[said] for said in says], "patch agrees": agrees})
+        samples = samples.assign(sha256=shown, has_mask=True)
+        return Scan(samples, CLASS_NAMES, notes=notes, params={"decoy_seed": self._params.decoy_seed}, facts=facts)
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
-        """28×28, mode L."""
-        return self._picture(str(row["path"]), int(row["index"]))
+        """28×28, mode L; with its patch where a shortcut is planted."""
+        pixels = self._pixels(row)
+        return Image.fromarray(with_decoy(pixels, self._decoy(row)) if self._params.decoy else pixels)
 
-    def _picture(self, name: str, index: int) -> Image.Image:
+    def _decoy(self, row: Mapping[str, Any]) -> Decoy:
+        params = self._params
+        return decoy_of(params.decoy_seed, str(row["id"]), int(row["label"]), str(row["split"]), params.decoy)
+
+    def _pixels(self, row: Mapping[str, Any]) -> NDArray[np.uint8]:
+        name, index = str(row["path"]), int(row["index"])
         pictures = self._read(name)
         if not 0 <= index < len(pictures):
             raise BadInput("no picture with this number", value=index, remedy=f"{name} holds {len(pictures)}.")
-        return Image.fromarray(pictures[index])
+        return pictures[index]
 
-    def mask(self, row: Mapping[str, Any]) -> None:
-        """None: there are no masks."""
+    def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+        """Where the garment is, without the patch; None where there is no patch to tell it from."""
+        return garment(self._pixels(row), self._decoy(row)) if self._params.decoy else None
+
+    def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
+        """The file of the pictures, from which masks are made."""
+        return [self._root / str(row["path"])]
 
     def _part(self, part: str) -> pd.DataFrame:
         name = self._file_name(f"{_PARTS[part]}-images", "idx3-ubyte")
@@ -134,7 +176,7 @@ class FashionMnist:
         for start in range(0, len(samples), _AT_ONCE):
             part = samples.iloc[start : start + _AT_ONCE]
             found[start : start + _AT_ONCE] = perceptual_hashes(
-                self._picture(str(path), int(index)) for path, index in zip(part["path"], part["index"], strict=True)
+                Image.fromarray(self._pixels(row)) for row in _records(part[["path", "index"]])
             )
         return found
 
@@ -155,6 +197,10 @@ class FashionMnist:
                 raise BadInput("not a file of this data folder", value=name, remedy="Make the study anew.")
             self._pictures[name] = read_idx(self._root / name, (None, SIDE, SIDE))
         return self._pictures[name]
+
+
+def _records(samples: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in samples.to_dict("records")]
 
 
 def read_idx(path: Path, shape: tuple[int | None, ...]) -> NDArray[np.uint8]:

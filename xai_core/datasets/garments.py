@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from xai_core.demo.drawing import (
     VERSION,
     GarmentParams,
     as_read,
+    cue_facts,
     draw_folder,
     encode,
     mask_path,
@@ -39,9 +40,12 @@ from xai_core.demo.drawing import (
 )
 from xai_core.errors import BadInput, StorageFull
 from xai_core.files import read_plain
-from xai_core.params import as_dict
+from xai_core.params import identifying
 from xai_core.pictures import decode_picture
 from xai_core.types import Card, Progress, Split, silent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LARGEST_RECORD = 2**20
 _SAME = 1.0
@@ -96,7 +100,20 @@ class Garments:
                 unreadable.append((path, str(error)))
         if not rows:
             raise BadInput("no picture can be read", value=self._root, remedy="Empty the folder: they are drawn anew.")
-        return Scan(pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS)), CLASSES, tuple(unreadable), notes)
+        samples = pd.DataFrame(rows, columns=list(SAMPLE_COLUMNS))
+        return Scan(samples, CLASSES, tuple(unreadable), notes, facts=self._facts([row["path"] for row in rows]))
+
+    def _facts(self, paths: Sequence[str]) -> pa.Table | None:
+        """How the pictures were drawn, where that is what the study is about."""
+        if self._params.cue == "none":
+            return None
+        import pyarrow as pa
+
+        seed, _ = self._drawn_with
+        found = [cue_facts(seed, *named(path), self._params) for path in paths]
+        types = {"framing": pa.string(), "background": pa.string(), "cue holds": pa.bool_()}
+        columns = {name: pa.array([one[name] for one in found], kind) for name, kind in types.items()}
+        return pa.table({name: column for name, column in columns.items() if column.null_count < len(column)})
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """The picture, mode RGB: read, or drawn again where its file is left out. Raises BadInput for a damaged one."""
@@ -163,7 +180,7 @@ class Garments:
     def _check_record(self, seed: int) -> tuple[str, ...]:
         try:
             record = json.loads(read_plain(self._root / RECORD, _LARGEST_RECORD))
-            same = record["params"] == as_dict(self._params)
+            same = record["params"] == identifying(self._params)
             drawn_with = int(record["seed"])
         except (OSError, ValueError, KeyError, TypeError):
             remedy = "Name an empty or new folder: the pictures are drawn there."
@@ -171,8 +188,7 @@ class Garments:
         if not same:
             remedy = f"Name another folder, or use its parameters: {json.dumps(record['params'])}."
             raise BadInput("the folder holds garments drawn with other parameters", value=self._root, remedy=remedy)
-        dresses, skirts = (f"{share:.0%}" for share in (self._params.tight_dresses, self._params.tight_skirts))
-        notes = [f"About {dresses} of dresses and {skirts} of skirts are framed tightly on the lower body, on purpose."]
+        notes = [_framed(self._params)]
         if drawn_with != seed:
             notes.append(f"The pictures were drawn with seed {drawn_with}; they were read as they are.")
         return tuple(notes)
@@ -195,6 +211,15 @@ class Garments:
                 raise StorageFull(what, value=self._root, remedy="Free some space.") from error
             what = "cannot write the drawn garments"
             raise BadInput(what, value=self._root, remedy=f"Name another folder ({error}).") from error
+
+
+def _framed(params: GarmentParams) -> str:
+    """What tells more of a class than it should, on purpose."""
+    if params.cue != "none":
+        what = f"A shortcut ({params.cue}) holds for {params.cue_strength:.0%} of training and validation pictures"
+        return f"{what}, and in the test it tells nothing."
+    dresses, skirts = (f"{share:.0%}" for share in (params.tight_dresses, params.tight_skirts))
+    return f"About {dresses} of dresses and {skirts} of skirts are framed tightly on the lower body, on purpose."
 
 
 def _decoded(read: Callable[[str], bytes], path: str) -> Image.Image:

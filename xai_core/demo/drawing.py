@@ -15,13 +15,18 @@ from PIL import Image
 
 from xai_core.archives import write_archive
 from xai_core.demo.art import CLASSES, Chance, Change, Drawing, draw
+from xai_core.demo.art.backgrounds import KINDS
 from xai_core.demo.art.canvas import BACKGROUND
 from xai_core.demo.art.parts import BODY
-from xai_core.params import as_dict, param
+from xai_core.demo.art.scene import framing_of
+from xai_core.params import identifying, param
 from xai_core.types import SPLITS, Progress, Split
 
 VERSION = 1
 """Of how pictures are drawn: it is raised when the same arguments give other pixels."""
+
+PLACES = {"Dress": "studio", "Graphic tee": "wall", "Pants": "wall", "Shorts": "room", "Skirt": "street"}
+"""Before what a class stands where backgrounds are the cue."""
 
 OTHER_BACKGROUNDS = 3
 """So many are put in a background's place, since one of them may be like it, or tell of something itself."""
@@ -49,13 +54,26 @@ class GarmentParams:
         high=1.0,
     )
     tight_skirts: float = param(0.6, help="share of skirts framed in the same way", low=0.0, high=1.0)
+    cue: str = param(
+        "none",
+        help="a shortcut that holds in training and validation and not in the test: skirts are framed tightly and "
+        "dresses are not, or each class stands before a background of its own",
+        choices=("none", "framing", "background"),
+        later=True,
+    )
+    cue_strength: float = param(
+        0.95, help="share of pictures for which it holds; the others go against it", low=0.0, high=1.0, later=True
+    )
 
     def count(self, split: Split) -> int:
         """Pictures of each class in a split."""
         return int(getattr(self, f"{split}_per_class"))
 
-    def tight(self, class_index: int) -> float:
-        """The share of a class's pictures that is framed tightly on purpose."""
+    def tight(self, class_index: int, split: Split) -> float:
+        """The share of a class's pictures in a split that is framed tightly on purpose."""
+        if self.cue == "framing":
+            strength = 0.5 if split == "test" else self.cue_strength
+            return {"Dress": 1 - strength, "Skirt": strength}.get(CLASSES[class_index], 0.0)
         return {"Dress": self.tight_dresses, "Skirt": self.tight_skirts}.get(CLASSES[class_index], 0.0)
 
 
@@ -64,7 +82,28 @@ def drawing(
 ) -> Drawing:
     """One picture as drawn, with its masks and framing. It depends on nothing but the arguments."""
     chance = Chance(seed % 2**64, SPLITS.index(split), class_index, number)
-    return draw(chance, CLASSES[class_index], params.size, params.tight(class_index), change)
+    place = place_of(chance, class_index, split, params)
+    return draw(chance, CLASSES[class_index], params.size, params.tight(class_index, split), change, place)
+
+
+def place_of(chance: Chance, class_index: int, split: Split, params: GarmentParams) -> str:
+    """The kind of background that the cue asks for; "" where it is none of backgrounds."""
+    if params.cue != "background":
+        return ""
+    stream, own = chance.branch(8), PLACES[CLASSES[class_index]]
+    if split == "test":
+        return stream.pick(tuple(KINDS))
+    return own if stream.coin(params.cue_strength) else stream.pick([kind for kind in KINDS if kind != own])
+
+
+def cue_facts(seed: int, split: Split, class_index: int, number: int, params: GarmentParams) -> dict[str, object]:
+    """How a picture is framed, what stands behind it, and whether the cue holds: None for a class without one."""
+    chance = Chance(seed % 2**64, SPLITS.index(split), class_index, number)
+    label, framing = CLASSES[class_index], framing_of(chance, CLASSES[class_index], params.tight(class_index, split))
+    place = place_of(chance, class_index, split, params)
+    tight = framing == "tight"
+    holds = {"Dress": not tight, "Skirt": tight}.get(label) if params.cue == "framing" else place == PLACES[label]
+    return {"framing": framing, "background": place or None, "cue holds": holds}
 
 
 def parts(
@@ -149,7 +188,7 @@ def draw_folder(folder: Path, seed: int, params: GarmentParams, progress: Progre
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
         progress(done, len(wanted), "pictures")
-    record = {"version": VERSION, "seed": seed, "params": as_dict(params)}
+    record = {"version": VERSION, "seed": seed, "params": identifying(params)}
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
-from xai_core.jobs import checking, training
+from xai_core.jobs import checking, repairing, training
 from xai_core.jobs.training import TrainArguments
 from xai_core.params import build
+from xai_core.pipeline.repair import RepairWanted
 from xai_core.sanity.orders import DEFAULT, ORDERS, SEEDS, SPEC
 from xai_core.settings import Settings
 from xai_core.text import counted
@@ -317,4 +318,8 @@ TRAIN = Operation("train", TrainArguments, training.title, training.check, train
 
 CHECK = Operation("check", checking.CheckArguments, checking.title, checking.check, checking.work)
 
-OPERATIONS: dict[str, Operation[Any]] = {each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE, SANITY, CHECK)}
+REPAIR = Operation("repair", RepairWanted, repairing.title, repairing.check, repairing.work)
+
+OPERATIONS: dict[str, Operation[Any]] = {
+    each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE, SANITY, CHECK, REPAIR)
+}

@@ -20,7 +20,7 @@ from xai_core.datasets.base import DATASETS, Dataset, HasParts, Parts, Scan
 from xai_core.errors import BadInput, BadParameter, NotFound, XaiError
 from xai_core.files import damaged
 from xai_core.params import build, digest
-from xai_core.store import data_folder, facts, files, samples, study_info, twins
+from xai_core.store import data_folder, facts, files, samples, study_info, subgroups, twins
 from xai_core.store.annotations import Annotations
 from xai_core.store.identity import background_rows
 from xai_core.store.masks import MaskDigest, stamp
@@ -51,6 +51,7 @@ class Study:
         self._labels: NDArray[np.int64] = self._samples["label"].to_numpy(np.int64)
         self._labels.setflags(write=False)
         self._backgrounds: dict[int, tuple[NDArray[np.int64], str]] = {}
+        self._grouping = files.Cached(path / subgroups.TABLE, self._read_grouping)
 
     @classmethod
     def create(
@@ -290,6 +291,24 @@ class Study:
     def facts(self) -> facts.Facts:
         """What is known of the samples beside their labels. Raises BadInput where the file is damaged."""
         return facts.read(self.path, self.info.samples_digest, len(self._labels))
+
+    @property
+    def grouping(self) -> subgroups.Grouping | None:
+        """By what samples are grouped beside their classes; None where nobody said. Raises BadInput where damaged."""
+        kept = self._grouping.get()
+        if kept is not None and kept.by.startswith(subgroups.TAG):
+            return subgroups.tagged(self.path, kept.by.removeprefix(subgroups.TAG), len(self._labels))
+        return kept
+
+    def _read_grouping(self, path: Path) -> subgroups.Grouping:
+        return subgroups.read(path, self.info.samples_digest, len(self._labels))
+
+    def group_by(self, grouping: subgroups.Grouping | None) -> None:
+        """Remember it, or forget what there was. Raises StorageFull, and BadInput where the study cannot be written."""
+        if grouping is None:
+            subgroups.forget(self.path)
+        else:
+            subgroups.write(self.path, grouping, self.info.samples_digest)
 
     @property
     def annotations(self) -> Annotations:

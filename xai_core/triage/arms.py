@@ -125,7 +125,7 @@ def arm_verdict(change: ArmChange, what: str, *, lower_is_better: bool = False) 
     """The sentence that the numbers carry: a direction only where `change.sure`."""
     if not change.n or not change.seeds:
         return Verdict("empty", f"{what}: there is nothing to compare.")
-    numbers = f"{_of(change.before)} before, {_of(change.after)} after ({change.n:,} samples)"
+    numbers = f"{spread_words(change.before)} before, {spread_words(change.after)} after ({change.n:,} samples)"
     if math.isnan(change.low):
         why = "one seed says nothing of how much seeds differ"
         claim = f"{what}: nothing can be claimed of this way of training, because {why}."
@@ -144,7 +144,8 @@ def arm_verdict(change: ArmChange, what: str, *, lower_is_better: bool = False) 
     return Verdict("undecided", f"{what}: no change can be claimed, because {why}. {_cap(numbers)}.")
 
 
-def _of(shares: Sequence[float]) -> str:
+def spread_words(shares: Sequence[float]) -> str:
+    """The mean, and the range of seeds."""
     mean = percent(float(np.mean(shares)), 1)
     return f"{mean} (seeds {percent(min(shares), 1)} to {percent(max(shares), 1)})" if len(shares) > 1 else mean
 

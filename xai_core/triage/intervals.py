@@ -27,17 +27,17 @@ class Estimate:
     n: int
 
 
-def wilson(successes: ArrayLike, n: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bounds of a proportion, elementwise; NaN where n is 0.
+def wilson(successes: ArrayLike, n: ArrayLike, z: float = Z) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bounds of a proportion, elementwise; NaN where n is 0. `z` is the normal quantile of another level.
 
     Wilson (1927), Probable inference: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n).
     """
     k, total = np.broadcast_arrays(np.asarray(successes, float), np.asarray(n, float))
     total = np.where(total > 0, total, np.nan)
     p = k / total
-    centre = p + Z**2 / (2 * total)
-    half = Z * np.sqrt(p * (1 - p) / total + Z**2 / (4 * total**2))
-    scale = 1 + Z**2 / total
+    centre = p + z**2 / (2 * total)
+    half = z * np.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
+    scale = 1 + z**2 / total
     # Exact at the ends, where rounding would leave 1e-17 instead of 0 and 1.
     low = np.where(k == 0, p, (centre - half) / scale)
     high = np.where(k == total, p, (centre + half) / scale)

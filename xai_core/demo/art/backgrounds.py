@@ -16,10 +16,11 @@ FLOOR = 7.85
 KINDS = {"studio": 0.34, "wall": 0.24, "street": 0.22, "room": 0.2}
 
 
-def paint_background(canvas: Canvas, chance: Chance) -> None:
-    """One of four kinds of place, and the figure's shadow on its floor."""
+def paint_background(canvas: Canvas, chance: Chance, kind: str = "") -> None:
+    """One of four kinds of place, drawn where none is named, and the figure's shadow on its floor."""
     base = palette.jitter(chance, chance.pick(palette.BACKDROPS), 0.04)
-    {"studio": _studio, "wall": _wall, "street": _street, "room": _room}[chance.weighted(KINDS)](canvas, chance, base)
+    kinds = {"studio": _studio, "wall": _wall, "street": _street, "room": _room}
+    kinds[kind or chance.weighted(KINDS)](canvas, chance, base)
     floor = np.exp(-0.5 * (((canvas.x + 0.3 * canvas.light) / 0.95) ** 2 + ((canvas.y - FLOOR - 0.05) / 0.16) ** 2))
     canvas.darken(0.32 * floor)
 

@@ -68,8 +68,12 @@ class Drawing:
     parts: Mapping[str, NDArray[np.bool_]]
 
 
-def draw(chance: Chance, label: str, size: int, tight_share: float, change: Change | None = None) -> Drawing:
+def draw(
+    chance: Chance, label: str, size: int, tight_share: float, change: Change | None = None, kind: str = ""
+) -> Drawing:
     """One picture of a garment of class `label`. `tight_share` of its class is framed tightly on purpose.
+
+    With a `kind` that stands behind the figure, else any.
 
     With a change it is the same picture drawn again, the same person, clothes, pose, camera, light and grain, but for
     that. The figure's shadow on the floor stays, whatever part of it goes.
@@ -83,7 +87,10 @@ def draw(chance: Chance, label: str, size: int, tight_share: float, change: Chan
     camera = frame(view, framing, outfit.bottom.top, _hem(outfit.bottom), figure.stance.shifts[1])
     canvas = Canvas(size, camera, view.side(), change.gone)
     place = chance.branch(4)
-    paint_background(canvas, place.branch(change.other) if change.without == BACKGROUND else place)
+    if change.without == BACKGROUND:
+        paint_background(canvas, place.branch(change.other))
+    else:
+        paint_background(canvas, place, kind)
     paint_person(canvas, figure, _without(outfit, change.without), chance.branch(5))
     return Drawing(_developed(canvas, chance.branch(6)), canvas.owned > 0.5, framing, visible(canvas.shares))
 

@@ -25,7 +25,7 @@ class RightReasonsParams:
         "and picture size, so the weight has to be found anew for each data set.",
         paper="Ross, Hughes, Doshi-Velez 2017, Right for the Right Reasons, equation 1",
         needs=frozenset({"mask", "gradients"}),
-        cost=2.5,
+        cost=2.0,
     ),
     RightReasonsParams,
 )

@@ -37,7 +37,7 @@ class SegmentOverlapParams:
         paper="Employing Explanations for Effective Image Classification (anonymous), section III; with 1 − cosine, "
         "where it prints the cosine",
         needs=frozenset({"mask", "cam_layer", "gradients"}),
-        cost=8.0,
+        cost=7.5,
     ),
     SegmentOverlapParams,
 )
