@@ -23,7 +23,7 @@ function show(box, data) {
   box.classList.toggle("offered", data.offered); // nobody has asked for what is missing, so nothing is on its way
   box.style.setProperty("--faded", data.faded);
   box.querySelector(".scales").replaceChildren(...data.scales.map(scale));
-  box.querySelector(".said").textContent = data.said;
+  box.querySelector(".said").textContent = data.said.replaceAll(" %", "\u00a0%"); // a sign stays with its number
 }
 
 // A map over its picture. `state` has its address (`heat`), and where the picture under it fades to (`fade`).

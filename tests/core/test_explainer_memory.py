@@ -31,6 +31,7 @@ def resident() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not STATM.is_file(), reason="resident memory is read from Linux's /proc")
 def test_five_thousand_explanations_do_not_grow_the_process() -> None:
     methods = [(key, row.params) for key, row in TABLE.items()]

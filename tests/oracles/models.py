@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +120,14 @@ def wrap(module: nn.Module, layer: str = "", *, shape: tuple[int, int, int] = SH
 
 
 def model(kind: type[nn.Module], seed: int = 0) -> Classifier:
-    """A seeded classifier of one kind, with BatchNorm statistics as after training."""
+    """A seeded classifier of one kind, with BatchNorm statistics as after training, and a module of its own."""
+    name = kind.__name__
+    return wrap(copy.deepcopy(_prepared(name, seed)), LAYERS[kind], name=f"{name}-{seed}")
+
+
+@cache
+def _prepared(name: str, seed: int) -> nn.Module:
+    kind = next(each for each in LAYERS if each.__name__ == name)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = kind().train()
@@ -130,7 +139,7 @@ def model(kind: type[nn.Module], seed: int = 0) -> Classifier:
                     # As after training: logits that tower over biases.
                     part.weight.mul_(2)
                     part.bias.mul_(0.05)
-    return wrap(module, LAYERS[kind], name=f"{kind.__name__}-{seed}")
+    return module
 
 
 def pictures(count: int, seed: int = 1, shape: tuple[int, int, int] = SHAPE) -> Tensor:

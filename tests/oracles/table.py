@@ -15,6 +15,7 @@ from tests.oracles.families import FAMILIES, family
 from tests.oracles.models import Plain, Residual, Tokens, model
 from xai_core.explainers.gradient_shap import ShapLayerParams, ShapParams
 from xai_core.explainers.integrated_gradients import IGParams
+from xai_core.explainers.occlusion import OcclusionParams
 from xai_core.explainers.smoothgrad import SmoothGradParams
 from xai_core.models.classifier import Classifier
 
@@ -70,7 +71,7 @@ TABLE: dict[str, Row] = {
     ),
     "saliency": Row(),
     "input_x_gradient": Row(),
-    "occlusion": Row(),
+    "occlusion": Row(OcclusionParams(window=0.3, stride=0.25)),
     "smoothgrad": Row(SmoothGradParams(samples=3), seeded=True),
     "deeplift": Row(refused=dict.fromkeys(WITHOUT_RECTIFIERS, "no rule")),
     "guided_gradcam": Row(linear=False, refused=dict.fromkeys(WITHOUT_RECTIFIERS, "rectifiers")),
