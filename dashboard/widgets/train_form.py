@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.frame.context import Context
-from dashboard.text import plain, visible
+from dashboard.text import escaped, plain, visible
 from dashboard.widgets.param_form import param_form
 from dashboard.widgets.problem import problem_box
 from xai_core.answers.training import (
@@ -49,7 +49,7 @@ def train_form(context: Context) -> Plan | None:
         values = before | (going_on(parent) if parent and from_parent else {})
         found = suggestion(parent, context.selection.cell) if parent else Suggestion()
         if found.sentence:
-            st.info(plain(found.sentence))
+            st.html(f'<div class="offer">{escaped(found.sentence)}</div>')
         values |= _what(context, values, found, key=f"train.{_of(parent)}.{from_parent}")
         seeds, check = _how_often(_of(parent))
         return Plan(study, name.strip(), TrainConfig.from_dict(values), parent, from_parent, seeds, check)

@@ -7,7 +7,6 @@ import streamlit as st
 from dashboard.figures.history import curves
 from dashboard.frame import session
 from dashboard.frame.context import Context
-from dashboard.text import escaped
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.problem import problem_box
@@ -50,8 +49,9 @@ def _newest(context: Context) -> None:
     run = newest_run(context.study)
     if run is None or run.predictions is None or run.info.parent not in context.study.runs():
         return
-    words, button = st.columns([5, 2], vertical_alignment="center")
-    words.html(f'<div class="offer">{escaped(f"Trained last: {run.name}, which varies {run.info.parent}.")}</div>')
+    words, button = st.columns([5, 2], vertical_alignment="bottom")
+    with words:
+        part("Trained last", f"{run.name}, which varies {run.info.parent}.")
     if button.button("Did it work?", key="training.compare", type="primary", width="stretch"):
         session.go("compare", run=run.name, other=run.info.parent)
 
