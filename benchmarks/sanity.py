@@ -1,21 +1,21 @@
-"""A cascade from the output down, against Quantus' MPRT: same model, samples, layers, maps and similarity.
+"""A cascade from the output down, against Quantus' MPRT: same model, samples, layers, methods and similarity.
 
-`python -m benchmarks.sanity --json`. Both explain with the plain gradient (ours as `saliency`, by what `xai sanity`
-explains, randomises and compares with; theirs as a function handed to Quantus that calls autograd once per batch),
-compare absolute values by Spearman's rank correlation, and go through every module with weights, one more each time.
-Quantus is no dependency: `pip install --no-deps quantus cachetools`. Keys: `speedup_vs_quantus`, and
-`cpu_speedup_vs_quantus` by the processor's time, which others on the machine disturb less; `ours_seconds`,
-`quantus_seconds`; `floor_seconds`, what the bare passes of all layers take, forward and back to the picture: both make
-every one of them, so that nobody is faster than `floor_speedup_vs_quantus`; `layers`, `samples`, `repetitions`, and
-`threads`, one by default. Figures are medians, ratios within a repetition. `hog_speedup_vs_scikit_image`: 24 pairs of
-maps of 28 × 28, the trained model's described beforehand, against scikit-image's descriptors of both, map by map.
+`python -m benchmarks.sanity --json`. Every module with weights becomes random, one more each time; maps are compared
+by Spearman's rank correlation of absolute values. Ours is what `xai sanity` explains, randomises and compares with;
+Quantus is handed functions that make one forward and one backward pass for a batch. Twice: the five class activation
+maps that share a pass, which Quantus checks one after the other (`speedup_vs_quantus`), and the plain gradient alone,
+where both make one whole pass for each layer (`one_method_speedup_vs_quantus`; `passes_to_the_picture_cpu_seconds` is
+what those alone take). Quantus is no dependency: `pip install --no-deps quantus cachetools`. Figures are medians,
+ratios within a repetition; `cpu_…` by the processor's time, which others on the machine disturb less.
+`hog_speedup_vs_scikit_image`: 24 pairs of maps of 28 × 28, the trained model's described beforehand, against
+scikit-image's descriptors of both.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -39,9 +39,10 @@ TIMED = 3
 """Passes of which the floor is taken."""
 
 
-def explained(classifier: Classifier, x: Tensor, seeds: NDArray[np.int64]) -> Explanation:
+def explained(classifier: Classifier, x: Tensor, methods: Sequence[str]) -> list[Explanation]:
     targets = [Target(row % CLASSES) for row in range(len(x))]
-    return explain(ExplainerInput(classifier, x, targets, seeds), [("saliency", None)])[0]
+    given = ExplainerInput(classifier, x, targets, np.arange(len(x)))
+    return explain(given, [(method, None) for method in methods])
 
 
 def layers_of(module: nn.Module) -> list[tuple[str, ...]]:
@@ -50,12 +51,14 @@ def layers_of(module: nn.Module) -> list[tuple[str, ...]]:
     return [tuple(n for n, _ in learned(module) if n.rpartition(".")[0] == owner) for owner in reversed(owners)]
 
 
-def ours(classifier: Classifier, x: Tensor) -> None:
-    seeds, randomiser, names = np.arange(len(x)), Randomiser(classifier), set[str]()
-    trained = Compared(explained(classifier, x, seeds))
+def ours(classifier: Classifier, x: Tensor, methods: Sequence[str]) -> None:
+    randomiser, names = Randomiser(classifier), set[str]()
+    trained = [Compared(each) for each in explained(classifier, x, methods)]
     for layer in layers_of(classifier.module):
         names |= set(layer)
-        trained.alike("spearman-absolute", explained(randomiser.at(0, names, "cascade"), x, seeds).maps)
+        random = explained(randomiser.at(0, names, "cascade"), x, methods)
+        for known, other in zip(trained, random, strict=True):
+            known.alike("spearman-absolute", other.maps)
 
 
 def gradient(model: nn.Module, inputs: Any, targets: Any, **_: Any) -> Array:
@@ -66,20 +69,55 @@ def gradient(model: nn.Module, inputs: Any, targets: Any, **_: Any) -> Array:
     return found.abs().sum(1, keepdim=True).numpy()
 
 
-def theirs(classifier: Classifier, x: Tensor) -> Any:
+def cam(formula: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Array]:
+    """The same for a class activation map at the last convolutions: no hook stays, one forward, a backward to there."""
+
+    def explain_func(model: nn.Module, inputs: Any, targets: Any, **_: Any) -> Array:
+        seen: list[Tensor] = []
+        handle = model.get_submodule("layer4").register_forward_hook(lambda _m, _i, output: seen.append(output))
+        x = torch.as_tensor(inputs, dtype=torch.float32).requires_grad_()
+        logits = model(x)
+        handle.remove()
+        (slopes,) = torch.autograd.grad(logits[torch.arange(len(x)), torch.as_tensor(targets)].sum(), seen[0])
+        maps = formula(seen[0].detach(), slopes).relu()[:, None]
+        # Quantus takes no map smaller than the picture.
+        found: Array = nn.functional.interpolate(maps, size=x.shape[-2:], mode="bilinear").numpy()
+        return found
+
+    return explain_func
+
+
+def _plus_plus(a: Tensor, g: Tensor) -> Tensor:
+    alpha = g**2 / (2 * g**2 + (a * g**3).sum((2, 3), keepdim=True)).where(g != 0, torch.ones_like(g))
+    return ((alpha * g.relu()).sum((2, 3), keepdim=True) * a).sum(1)
+
+
+CAMS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "gradcam": lambda a, g: (g.mean((2, 3), keepdim=True) * a).sum(1),
+    "gradcam++": _plus_plus,
+    "xgradcam": lambda a, g: ((g * a).sum((2, 3), keepdim=True) / a.sum((2, 3), keepdim=True).clamp(1e-7) * a).sum(1),
+    "layercam": lambda a, g: (g.relu() * a).sum(1),
+    "hirescam": lambda a, g: (g * a).sum(1),
+}
+"""By the formulas of their papers, which is all that is asked of them here: what they take."""
+
+
+def theirs(classifier: Classifier, x: Tensor, functions: Sequence[Callable[..., Array]]) -> None:
+    """Quantus checks one method at a time."""
     try:
         quantus = import_module("quantus")
     except ImportError:
         remedy = "pip install --no-deps quantus cachetools"
         raise BadInput("Quantus is not installed", remedy=remedy) from None
-    check = quantus.MPRT(
-        similarity_func=quantus.similarity_func.correlation_spearman,
-        layer_order="top_down",
-        disable_warnings=True,
-        display_progressbar=False,
-    )
     labels = np.arange(len(x)) % CLASSES
-    return check(classifier.module, x.numpy(), labels, explain_func=gradient, device="cpu", batch_size=len(x))
+    for function in functions:
+        check = quantus.MPRT(
+            similarity_func=quantus.similarity_func.correlation_spearman,
+            layer_order="top_down",
+            disable_warnings=True,
+            display_progressbar=False,
+        )
+        check(classifier.module, x.numpy(), labels, explain_func=function, device="cpu", batch_size=len(x))
 
 
 def passes(classifier: Classifier, x: Tensor) -> None:
@@ -113,35 +151,50 @@ def hog_speedup() -> float:
     return round(float(np.median(ratios)), 1)
 
 
+def compared(args: argparse.Namespace, classifier: Classifier, x: Tensor, kind: str) -> dict[str, Any]:
+    """Ours against theirs on some methods, and how far nobody could be faster that makes one pass for each."""
+    methods = list(CAMS) if kind == "cams" else ["saliency"]
+    functions = [cam(CAMS[key]) for key in methods] if kind == "cams" else [gradient]
+    works: list[Callable[[Classifier, Tensor], object]] = [
+        lambda model, x: ours(model, x, methods),
+        lambda model, x: theirs(model, x, functions),
+        passes,
+    ]
+    rounds = args.clock.part(2 if kind == "cams" else 1).rounds(args.repetitions)
+    found = [[took(each, classifier, x) for each in works] for _ in rounds]
+    (own, peer, _), (own_cpu, peer_cpu, few_cpu) = np.array(found).transpose(2, 1, 0)
+    states = len(layers_of(classifier.module)) + 1  # and the trained model
+    return {
+        "speedup": median(peer / own),
+        "cpu_speedup": median(peer_cpu / own_cpu),
+        "ours_seconds": median(own),
+        "quantus_seconds": median(peer),
+        "ours_cpu_seconds": median(own_cpu),
+        "quantus_cpu_seconds": median(peer_cpu),
+        "passes_to_the_picture_cpu_seconds": median(few_cpu * states / TIMED),
+        "methods": methods,
+        "repetitions": len(found),
+    }
+
+
+def median(values: NDArray[np.float64]) -> float:
+    return round(float(np.median(values)), 2)
+
+
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
     """All take turns on the same model."""
     torch.set_num_threads(args.threads)
     classifier, x = made(args.architecture, args.size), torch.randn(args.samples, 3, args.size, args.size)
-    layers = len(layers_of(classifier.module))
     passes(classifier, x)  # warm
-    found = [
-        [took(each, classifier, x) for each in (ours, theirs, passes)] for _ in args.clock.rounds(args.repetitions)
-    ]
-    (own, peer, few), (own_cpu, peer_cpu, few_cpu) = np.array(found).transpose(2, 1, 0)
-    floor, floor_cpu = (each * (layers + 1) / TIMED for each in (few, few_cpu))  # and one of the trained model
-
-    def median(values: NDArray[np.float64]) -> float:
-        return round(float(np.median(values)), 2)
-
+    shared, alone = (compared(args, classifier, x, kind) for kind in ("cams", "gradient"))
     return {
-        "speedup_vs_quantus": median(peer / own),
-        "cpu_speedup_vs_quantus": median(peer_cpu / own_cpu),
-        "floor_speedup_vs_quantus": median(peer_cpu / floor_cpu),
-        "ours_seconds": median(own),
-        "quantus_seconds": median(peer),
-        "floor_seconds": median(floor),
-        "ours_cpu_seconds": median(own_cpu),
-        "quantus_cpu_seconds": median(peer_cpu),
-        "floor_cpu_seconds": median(floor_cpu),
+        "speedup_vs_quantus": shared["speedup"],
+        "one_method_speedup_vs_quantus": alone["speedup"],
+        "shared_pass": shared,
+        "one_method": alone,
         "hog_speedup_vs_scikit_image": hog_speedup(),
-        "layers": layers,
+        "layers": len(layers_of(classifier.module)),
         "samples": args.samples,
-        "repetitions": len(found),
         "threads": torch.get_num_threads(),
     }
 
