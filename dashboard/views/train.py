@@ -9,6 +9,7 @@ from dashboard.text import plain
 from dashboard.widgets.empty import empty
 from dashboard.widgets.jobs import begin_button
 from dashboard.widgets.part import part
+from dashboard.widgets.preview import preview
 from dashboard.widgets.train_form import train_form
 from dashboard.widgets.training import training
 
@@ -29,5 +30,6 @@ def render(context: Context) -> None:
     plan = train_form(context)
     if plan is None:
         return
+    preview(context, plan)
     st.caption(plain(plan.estimate))
     begin_button(context, "train", plan.arguments, plan.line)

@@ -67,7 +67,7 @@ def _job(jobs: Jobs, job: StoredJob) -> None:
     if job.error:
         st.html(f'<div class="status warning">{escaped(job.error)}</div>')
     with st.container(horizontal=True, gap="small"):
-        if job.state in ("starting", "running"):
+        if job.state in ("starting", "waiting", "running"):
             _button("stop", jobs.stop, job)
         if job.resumable:
             _button("resume", jobs.resume, job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadInput
@@ -66,12 +66,13 @@ def _end(then: str) -> None:
 
 
 COUNT = Operation("count", CountArguments, lambda wanted: f"Counting to {wanted.to}", check, count)
+ALONE = replace(COUNT, key="alone", alone=True)
 
 if __name__ == "__main__":
     from xai_core.jobs import __main__ as entry
     from xai_core.jobs import run
 
-    OPERATIONS["count"] = COUNT
+    OPERATIONS.update(count=COUNT, alone=ALONE)
     entry.NICENESS = 0
     run.SECONDS_BETWEEN_WORDS = 0.05
     run.GRACE = float(os.environ.get("XAI_TEST_GRACE", "30"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tests.core.training_contracts import applied, seeded
@@ -19,6 +20,7 @@ from xai_core.params import build
 from xai_core.pipeline.asked import Given
 from xai_core.pipeline.evidence import cell_evidence_of, evidence_of, with_evidence
 from xai_core.pipeline.load import Bench
+from xai_core.pipeline.preview import preview
 from xai_core.store.study import Study
 from xai_core.training.augmentations import AUGMENTATIONS, augment, chosen
 from xai_core.training.augmentations.attention_crop import inside
@@ -27,6 +29,7 @@ from xai_core.training.augmentations.evidence import CellEvidenceParams, Evidenc
 from xai_core.training.batch import Batch
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import PictureArrays, TrainingData
+from xai_core.worker.operations import steps
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -180,3 +183,32 @@ def test_a_run_that_sees_another_part_of_the_pictures_is_refused(study: Path) ->
     config = TrainConfig(augmentations={"saliency_masking": {}})
     with pytest.raises(BadParameter, match="another part"):
         with_evidence(data, Study.open(study), config, Given(parent="base", device="cpu"))
+
+
+def test_a_preview_shows_what_augmentations_make_of_some_pictures(study: Path, tmp_path: Path) -> None:
+    config = TrainConfig(architecture="small_cnn", augmentations={"saliency_masking": {"probability": 1.0}})
+    found = preview(Study.open(study), config, Given(parent="base", size=28, device="cpu"))
+    assert found.before.shape == (8, 28, 28, 3)
+    assert found.after.shape == (3, 8, 28, 28, 3)
+    assert (found.after != found.before).any((2, 3, 4)).mean() > 0.8
+    same = preview(Study.open(study), config, Given(parent="base", size=28, device="cpu"))
+    assert np.array_equal(found.after, same.after)
+    into = tmp_path / "sheet.png"
+    xai("train", study, "--run", "x", "--parent", "base", "--augment", "saliency_masking", "--preview", into)
+    with Image.open(into) as sheet:
+        assert sheet.width > 8 * 128
+    assert "x" not in Study.open(study).runs()
+
+
+def test_without_augmentations_a_preview_shows_the_pictures(study: Path) -> None:
+    config = TrainConfig(architecture="small_cnn", augmentations={})
+    found = preview(Study.open(study), config, Given(size=28))
+    assert all(np.array_equal(draw, found.before) for draw in found.after)
+
+
+def test_the_worker_draws_a_preview(study: Path, tmp_path: Path) -> None:
+    config = TrainConfig(architecture="small_cnn", augmentations={"flip": {}}).as_dict()
+    arguments = {"run": "x", "config": config, "size": 28}
+    message = {"op": "preview", "study": str(study), "arguments": arguments, "into": str(tmp_path / "a.png")}
+    assert list(steps(Bench("cpu"), message)) == [(0, 1), (1, 1)]
+    assert (tmp_path / "a.png").is_file()

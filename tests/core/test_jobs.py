@@ -34,6 +34,7 @@ WHAT = What("count", "Counting", {"to": 3, "seconds": 0.0, "then": ""}, {}, "202
 def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     """The jobs of a small study whose processes know how to count."""
     monkeypatch.setitem(OPERATIONS, "count", job_fakes.COUNT)
+    monkeypatch.setitem(OPERATIONS, "alone", job_fakes.ALONE)
     monkeypatch.setattr(process, "COMMAND", [sys.executable, job_fakes.__file__])
     study = make_study(tmp_path / "pets", samples=6)
     jobs = Jobs(study.path)
@@ -103,6 +104,26 @@ def test_a_stopped_job_keeps_what_it_did_and_goes_on_from_there(jobs: Jobs) -> N
     job = ended(jobs, name)
     assert (job.state, job.standing.attempt) == ("done", 2)
     assert job.standing.result == {"new": 40 - counted}
+
+
+def test_jobs_that_want_the_machine_alone_wait_for_each_other_the_oldest_first(jobs: Jobs) -> None:
+    first = jobs.start("alone", {"to": 500, "seconds": 0.05}, Settings())
+    until(jobs, first.id, lambda job: job.done >= 1)
+    begun = [jobs.start("alone", {"to": number}, Settings()) for number in (2, 3)]
+    for number, job in enumerate(begun):  # begun in one second, else nobody could say which is older
+        what = replace(record.read_what(job.folder), created=f"2026-01-01T00:00:0{number}+00:00")
+        record.write_what(job.folder, what)
+    for job in begun:
+        until(jobs, job.id, lambda job: job.state == "waiting")
+    other = begin(jobs)
+    assert ended(jobs, other.id).state == "done", "others do not wait"
+    jobs.stop(begun[1].id)
+    assert ended(jobs, begun[1].id).state == "stopped"
+    assert jobs.job(begun[0].id).state == "waiting"
+    jobs.stop(first.id, kill=True)
+    assert ended(jobs, begun[0].id).state == "done"
+    jobs.resume(begun[1].id)
+    assert ended(jobs, begun[1].id).state == "done"
 
 
 @pytest.mark.slow

@@ -111,6 +111,13 @@ class FakeWorker:
             threading.Thread(target=self.finish, args=(name,), daemon=True).start()
         return name
 
+    def preview(self, *, study: Path, arguments: Mapping[str, Any], into: Path, owner: str = "") -> str:
+        name = f"job{len(self.asked)}"
+        self.asked[name] = {"study": study, "arguments": arguments, "into": into}
+        self.owners[name] = {owner}
+        self.known[name] = Job(name, "Preview of augmentations", total=1)
+        return name
+
     def finish(self, name: str) -> None:
         """Do the job."""
         asked = self.asked[name]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dashboard.frame.context import Services, Studies, use_services
+from dashboard.frame.context import Services, Studies, services, use_services
 from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words
 from tests.tiny_study import write_pictures, xai
@@ -120,3 +122,22 @@ def test_a_training_that_goes_on_is_shown_with_its_stop(
     next(button for button in app.button if button.key == "training.stop.train-abcdef").click()
     app.run()
     assert stopped == ["train-abcdef"]
+
+
+def test_augmentations_are_previewed_on_request(started: list[Any]) -> None:
+    app = opened("train", run="base")
+    worker = services().worker
+    assert isinstance(worker, FakeWorker)
+    assert worker.asked == {}
+    next(button for button in app.button if button.key == "train.preview").click()
+    app.run()
+    ((name, request),) = worker.asked.items()
+    assert request["arguments"]["config"]["augmentations"] == {"flip": {"probability": 0.5, "vertical": False}}
+    assert "Preview of augmentations" in words(app)
+    Image.new("RGB", (16, 8)).save(request["into"])
+    worker.known[name] = replace(worker.known[name], state="done")
+    app.run()
+    assert "training pictures as they are in the first row" in words(app)
+    worker.fail(name, "no <b>mask</b>")
+    app.run()
+    assert "no &lt;b&gt;mask" in words(app)

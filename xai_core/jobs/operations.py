@@ -55,6 +55,7 @@ class Operation(Generic[P]):
         title: what is being done, for people.
         check: raises XaiError where the work cannot begin.
         run: does it; returns a small JSON-able table of what came of it. Raises Cancelled where it was stopped.
+        alone: whether its jobs wait for each other: two trainings at once take longer than one after the other.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Operation(Generic[P]):
     title: Callable[[P], str]
     check: Callable[[Study, P], None]
     run: Callable[[Study, P, Work], dict[str, Any]]
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,7 @@ PREDICT = Operation("predict", PredictArguments, lambda a: f"Predictions of {a.r
 EXPLAIN = Operation("explain", ExplainArguments, _explaining, _check_explain, _explain)
 SCORE = Operation("score", ScoreArguments, _scoring, _check_score, _score)
 SANITY = Operation("sanity", SanityArguments, _checking, _check_sanity, _sanity)
-TRAIN = Operation("train", TrainArguments, training.title, training.check, training.work)
+TRAIN = Operation("train", TrainArguments, training.title, training.check, training.work, alone=True)
 
 CHECK = Operation("check", checking.CheckArguments, checking.title, checking.check, checking.work)
 

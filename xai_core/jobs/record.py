@@ -19,8 +19,8 @@ from xai_core.store.files import Signature, read_json, signature, write_json
 
 WHAT, PROGRESS, LOG = "job.json", "progress.json", "log.txt"
 
-State = Literal["starting", "running", "stopping", "done", "failed", "stopped", "died", "damaged"]
-OPEN: tuple[State, ...] = ("starting", "running", "stopping")
+State = Literal["starting", "waiting", "running", "stopping", "done", "failed", "stopped", "died", "damaged"]
+OPEN: tuple[State, ...] = ("starting", "waiting", "running", "stopping")
 RESUMABLE: tuple[State, ...] = ("failed", "stopped", "died")
 _STORED: tuple[State, ...] = (*OPEN, "done", "failed", "stopped")
 

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from xai_core.files import told
 from xai_core.jobs import record
 from xai_core.jobs.process import this_process
 from xai_core.jobs.record import Standing
+from xai_core.jobs.turns import turn
 from xai_core.jobs.values import record as record_of
 from xai_core.params import build
 from xai_core.settings import Settings
@@ -58,6 +60,12 @@ class Teller:
         left = (total - done) * (now - began) / (done - first) if done > first else None
         self._standing = replace(self._standing, done=done, total=total, unit=unit, seconds_left=left)
 
+    def waiting(self, waits: bool) -> None:
+        """For its turn, or no longer."""
+        self._standing = replace(self._standing, state="waiting" if waits else "running")
+        if self._standing != self._told:
+            self._write()
+
     def end(self, state: record.State, error: str | None = None, result: dict[str, Any] | None = None) -> None:
         """The last word."""
         self._ended.set()
@@ -93,7 +101,7 @@ def run_job(folder: Path, cancel: CancelToken) -> int:
     ending = threading.Thread(target=_give_up, args=(cancel, teller), daemon=True, name="stop")
     ending.start()
     try:
-        result = work(folder, teller.progress, cancel)
+        result = work(folder, teller.progress, cancel, teller.waiting)
     except Cancelled:
         teller.end("stopped")
         return 128 + signal.SIGTERM
@@ -109,7 +117,9 @@ def run_job(folder: Path, cancel: CancelToken) -> int:
     return 0
 
 
-def work(folder: Path, progress: Callable[[int, int, str], None], cancel: CancelToken) -> dict[str, Any]:
+def work(
+    folder: Path, progress: Callable[[int, int, str], None], cancel: CancelToken, waiting: Callable[[bool], None]
+) -> dict[str, Any]:
     """What the job in a folder is, done here and now; returns its result. Raises what the operation raises."""
     from xai_core.jobs.operations import OPERATIONS, Work
     from xai_core.store.study import Study
@@ -127,7 +137,8 @@ def work(folder: Path, progress: Callable[[int, int, str], None], cancel: Cancel
         import torch
 
         torch.set_num_threads(settings.threads)
-    return operation.run(study, params, Work(settings, progress, cancel))
+    with turn(folder, cancel, waiting) if operation.alone else nullcontext():
+        return operation.run(study, params, Work(settings, progress, cancel))
 
 
 def _with_pictures(study: Study, what: record.What) -> Study:

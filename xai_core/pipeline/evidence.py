@@ -37,10 +37,14 @@ def with_evidence(
     config: TrainConfig,
     given: Given,
     *,
+    rows: NDArray[np.int64] | None = None,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> TrainingData:
     """The same data with the evidence that the configuration's augmentations need; as it was where none needs any.
+
+    Args:
+        rows: what the training pictures are of; None for the whole training split.
 
     Raises:
         BadParameter: no run is named and there is no parent, or the run sees other parts of the pictures.
@@ -52,7 +56,9 @@ def with_evidence(
         for need, read in ((EVIDENCE, evidence_of), (CELL_EVIDENCE, cell_evidence_of)):
             if need in member.card.needs:
                 run = _run(study, params, given, data.preprocess)
-                found[member.card.key] = read(Bench(given.device), run, params, progress=progress, cancel=cancel)
+                found[member.card.key] = read(
+                    Bench(given.device), run, params, rows=rows, progress=progress, cancel=cancel
+                )
     return replace(data, training=replace(data.training, evidence=found)) if found else data
 
 
@@ -61,11 +67,13 @@ def evidence_of(
     run: Run,
     params: EvidenceParams,
     *,
+    rows: NDArray[np.int64] | None = None,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> Planes:
-    """`(n, h, w)` of every training picture, for its true class; 0 where a map was refused."""
-    return _planes(bench, run, params, run.study.rows("train"), "true", progress, cancel)
+    """`(n, h, w)` of every training picture, or of these rows, for its true class; 0 where a map was refused."""
+    wanted = run.study.rows("train") if rows is None else rows
+    return _planes(bench, run, params, wanted, "true", progress, cancel)
 
 
 def cell_evidence_of(
@@ -73,12 +81,13 @@ def cell_evidence_of(
     run: Run,
     params: CellEvidenceParams,
     *,
+    rows: NDArray[np.int64] | None = None,  # noqa: ARG001 (the same for all)
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> Planes:
     """`(1, h, w)`: the mean over a cell's samples of maps for the class that was said, each divided by its maximum."""
-    rows = _cell(run, params)
-    mean = _planes(bench, run, params, rows, "predicted", progress, cancel).mean(0, keepdims=True)
+    mistakes = _cell(run, params)
+    mean = _planes(bench, run, params, mistakes, "predicted", progress, cancel).mean(0, keepdims=True)
     found: Planes = mean / mean.max()
     return found
 

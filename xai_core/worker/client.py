@@ -48,6 +48,10 @@ class Worker(Protocol):
         """Ask for maps; returns the job's id."""
         ...
 
+    def preview(self, *, study: Path, arguments: Mapping[str, Any], into: Path, owner: str = "") -> str:
+        """Ask what a training's augmentations make of a few pictures, as a PNG file; returns the job's id."""
+        ...
+
     def cancel(self, job: str) -> None:
         """Stop a job at its next step."""
         ...
@@ -128,6 +132,14 @@ class WorkerClient:
             "weights": weights,
             "urgent": urgent,
         }
+        return self._ask(request, f"Heatmaps of {run}", len(rows) * len(methods) * len(several(target)), owner)
+
+    def preview(self, *, study: Path, arguments: Mapping[str, Any], into: Path, owner: str = "") -> str:
+        """Ask what a training's augmentations make of a few pictures, as a PNG file; returns the job's id."""
+        request = {"op": "preview", "study": str(study), "arguments": dict(arguments), "into": str(into)}
+        return self._ask(request | {"urgent": True}, "Preview of augmentations", 1, owner)
+
+    def _ask(self, request: Mapping[str, Any], title: str, total: int, owner: str) -> str:
         identity = digest(request)[:16]
         with self._lock:
             self._ensure_alive()
@@ -138,7 +150,7 @@ class WorkerClient:
             self._count += 1
             # A name of its own, so that late words about an earlier, cancelled one are not taken for words about this.
             job = self._latest[identity] = f"{identity}-{self._count}"
-            self._jobs[job] = Job(job, f"Heatmaps of {run}", total=len(rows) * len(methods) * len(several(target)))
+            self._jobs[job] = Job(job, title, total=total)
             self._forget_old()
             self._send({**request, "id": job, "owner": owner})
         return job

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from xai_core.errors import BadInput
+from xai_core.files import write_atomic
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench
 from xai_core.pipeline.steps import Steps
@@ -21,7 +23,24 @@ def explain(bench: Bench, message: Mapping[str, Any]) -> Steps:
     yield from explain_steps(bench, Request(run, message["rows"], message["targets"], methods, message["weights"]))
 
 
-OPERATIONS: dict[str, Operation] = {"explain": explain}
+def preview(bench: Bench, message: Mapping[str, Any]) -> Steps:
+    """What augmentations make of a few pictures, as a PNG file at `into`."""
+    from xai_core.pipeline.asked import Given
+    from xai_core.pipeline.preview import preview as made
+    from xai_core.training.config import TrainConfig
+
+    yield 0, 1
+    wanted, study = message["arguments"], bench.study(Path(message["study"]))
+    mean, std = (tuple(wanted[name]) if wanted.get(name) else None for name in ("mean", "std"))
+    given = Given(wanted.get("size"), mean, std, wanted.get("parent"), bench.device)
+    found = made(study, TrainConfig.from_dict(wanted["config"]), given)
+    buffer = io.BytesIO()
+    found.sheet().save(buffer, "PNG")
+    write_atomic(Path(message["into"]), buffer.getvalue())
+    yield 1, 1
+
+
+OPERATIONS: dict[str, Operation] = {"explain": explain, "preview": preview}
 
 
 def steps(bench: Bench, message: Mapping[str, Any]) -> Steps:

@@ -92,6 +92,8 @@ def _followed(jobs: Jobs, name: str) -> StoredJob:
 
 
 def _show(result: dict[str, Any]) -> str:
+    from xai_core.jobs.record import OPEN
+
     if "removed" in result:
         return f"{result['removed']}: removed; what it stored stays"
     if "jobs" in result:
@@ -100,7 +102,7 @@ def _show(result: dict[str, Any]) -> str:
     if "last_lines" in result:
         lines += [f"  {name}: {value}" for name, value in result.get("arguments", {}).items()]
         lines += [f"  log: {result['log']}", *(f"    {line}" for line in result["last_lines"][-_SHOWN:])]
-    if result["state"] in ("starting", "running", "stopping"):
+    if result["state"] in OPEN:
         lines.append(f"Follow it: {result['follow']}")
     return "\n".join(lines)
 

@@ -65,6 +65,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="an arm: N runs, of this seed and those that follow; each then predicts. xai compare takes its name",
     )
+    parser.add_argument(
+        "--preview", type=path, metavar="FILE.png", help="only draw what the augmentations make of eight pictures"
+    )
     parser.add_argument("--predict", action="store_true", help="then predict all splits")
     parser.add_argument("--check", action="store_true", help="then predict, and check its heatmaps as xai check does")
     background_argument(parser)
@@ -74,6 +77,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     study = open_study(args)
     parent = study.run(args.parent) if args.parent else None
     config = configuration(args, parent)
+    if args.preview:
+        return _preview(args, study, config, parent)
     if args.background:
         return begun(args, "train", _arguments(args, config, parent))
     if args.seeds > 1 or args.predict:
@@ -87,6 +92,23 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         run = train_run(study, args.run_name, config, given, progress=progress, cancel=cancel)
     made = summary(study, run) | {"existed": before, "next": next_command("predict", args)}
     return made | _checked(args, study) if args.check else made
+
+
+def _preview(args: argparse.Namespace, study: Study, config: TrainConfig, parent: Run | None) -> dict[str, Any]:
+    """A PNG file, and nothing else."""
+    import io
+
+    from xai_core.files import write_atomic
+    from xai_core.pipeline.asked import Given
+    from xai_core.pipeline.preview import preview
+
+    given = Given(*_input(args, parent), parent=args.parent, device=in_force(args).device)
+    with long_work("preview") as (progress, cancel):
+        found = preview(study, config, given, progress=progress, cancel=cancel)
+    buffer = io.BytesIO()
+    found.sheet().save(buffer, "PNG")
+    write_atomic(args.preview, buffer.getvalue())
+    return {"preview": str(args.preview), "rows": list(found.rows)}
 
 
 def _several(args: argparse.Namespace, study: Study, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -207,6 +229,8 @@ def summary(study: Study, run: Run) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> str:
+    if "preview" in result:
+        return f"{result['preview']}: {len(result['rows'])} pictures as they are, and what augmentations make of them"
     if "arm" in result:
         lines = [
             f"  {made['run']}: best epoch {made['best_epoch']}, {made['seconds']:.0f} s" for made in result["runs"]

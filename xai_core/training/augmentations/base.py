@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GEOMETRY, COLOUR, ERASING, MIXING = 0, 1, 2, 3
+PREVIEWED, DRAWS = 8, 3
+"""Of a preview: training pictures, and how often each is drawn."""
 
 
 @dataclass(frozen=True)
