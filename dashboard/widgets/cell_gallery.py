@@ -25,6 +25,7 @@ from xai_core.answers.agreement import agreement
 from xai_core.answers.cell import SORTS, CellFacts, page_of
 from xai_core.answers.maps import Column, refreshed
 from xai_core.answers.scope import AS_GIVEN, Rows, in_order, order_in_force
+from xai_core.answers.training import is_parent
 
 _TARGETS = {"predicted": "Predicted", "true": "True", "difference": "Difference"}
 _SCALES = {"each": "Per picture", "shared": "Per method"}
@@ -56,7 +57,7 @@ def _fixable(context: Context) -> bool:
     """Whether these are mistakes of a model that could be trained otherwise."""
     cell, run = context.selection.cell, context.run
     mistaken = cell is not None and cell[0] != cell[1]
-    return mistaken and run is not None and bool(run.info.training) and session.has_page("train")
+    return mistaken and run is not None and is_parent(run) and session.has_page("train")
 
 
 def _cards(context: Context, known: Sequence[Column], rows: Rows) -> None:

@@ -17,6 +17,7 @@ from xai_core.answers.training import (
     configuration_of,
     free_name,
     going_on,
+    is_parent,
     suggestion,
     usable_members,
 )
@@ -36,7 +37,7 @@ _IN_FRONT = ("epochs", "learning_rate", "seed")
 def train_form(context: Context) -> Plan | None:
     """Draw it; gives what is planned, None where that cannot be trained (the reason is drawn)."""
     study = context.study
-    parents = [name for name in reversed(study.runs()) if study.run(name).info.training]
+    parents = [name for name in reversed(study.runs()) if is_parent(study.run(name))]
     left, right = st.columns(2, gap="medium")
     with left:
         parent = _parent(context, parents)

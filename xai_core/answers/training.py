@@ -11,7 +11,8 @@ import pandas as pd
 
 from xai_core.answers.arms import all_arms
 from xai_core.answers.scope import Scope
-from xai_core.errors import BadParameter
+from xai_core.errors import BadInput, BadParameter
+from xai_core.models.architectures import ARCHITECTURES
 from xai_core.params import as_dict, build, specs
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -33,6 +34,14 @@ def configuration_of(run: Run | None) -> dict[str, Any]:
     values.pop("best_epoch", None)
     TrainConfig.from_dict(values)
     return values
+
+
+def is_parent(run: Run) -> bool:
+    """Whether it was trained here as a network, so that it can be varied."""
+    try:
+        return bool(run.info.training) and run.info.architecture in ARCHITECTURES
+    except BadInput:  # damaged: told on Overview
+        return False
 
 
 def going_on(parent: Run) -> dict[str, Any]:
