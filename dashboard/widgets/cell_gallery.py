@@ -32,7 +32,7 @@ _SCALES = {"each": "Per picture", "shared": "Per method"}
 
 def cell_gallery(context: Context, rows: Rows, facts: CellFacts) -> None:
     """Draw heading, choices and one page of cards for these rows (all with predictions)."""
-    words, take = st.columns([5, 1], vertical_alignment="bottom")
+    words, fix, take = st.columns([4, 1, 1], vertical_alignment="bottom")
     words.html(f'<div class="cell-title"><h2>{escaped(facts.title)}</h2><p>{escaped(facts.sentence)}</p></div>')
     if not len(rows):
         empty("This cell is empty", "No sample of this class was predicted as that one. Choose another cell.")
@@ -42,12 +42,21 @@ def cell_gallery(context: Context, rows: Rows, facts: CellFacts) -> None:
     ordered, ranking = _sorted(context, columns, rows)
     page = page_of(ordered, context.selection.page)
     shown = page.rows
+    if _fixable(context) and fix.button("Try a fix", key="cell.fix", width="stretch"):
+        session.go("train")
     with take:
         _export(context, ordered, shown)
     job = pending.ask(context, columns, shown)
     pending.live(context, [job, ranking], lambda: _cards(context, columns, shown), what="Heatmaps of this page")
     _pages(page.pages, page.number)
     explain_more(context, columns)
+
+
+def _fixable(context: Context) -> bool:
+    """Whether these are mistakes of a model that could be trained otherwise."""
+    cell, run = context.selection.cell, context.run
+    mistaken = cell is not None and cell[0] != cell[1]
+    return mistaken and run is not None and bool(run.info.training) and session.has_page("train")
 
 
 def _cards(context: Context, known: Sequence[Column], rows: Rows) -> None:

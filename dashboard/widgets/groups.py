@@ -33,10 +33,8 @@ def groups_of_run(answer: GroupAnswer) -> None:
 def groups_of_both(answer: GroupComparison) -> None:
     """Draw the verdict on the worst group, and what became of each group."""
     found = answer.found
-    st.html(
-        f'<p class="figure-title">Groups by {escaped(answer.grouping.by)}</p>'
-        f'<div class="verdict {found.verdict.kind}"><p>{escaped(found.verdict.sentence)}</p></div>'
-    )
+    st.html(f'<p class="figure-title">Groups by {escaped(answer.grouping.by)}</p>')
+    st.markdown(plain(found.verdict.sentence))
     rows = [
         (
             line["group"],
@@ -45,10 +43,11 @@ def groups_of_both(answer: GroupComparison) -> None:
             percent(line["after"]),
             points(line["difference"]) if line["counted"] else _FEW,
             f"{points(line['low'])} to {points(line['high'])}" if line["counted"] else "",
+            f"{line['p']:.2g}" if line["counted"] else "",
         )
         for line in answer.lines()[:SHOWN]
     ]
-    heads = ("Group", "n", "Before", "After", "Points", "95 % interval")
+    heads = ("Group", "n", "Before", "After", "Points", "95 % interval", "p")
     table(heads, rows, hints=("Class, and the value that samples share; the baseline's worst first",))
     _notes(answer.notes, len(found.groups))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -39,7 +40,14 @@ def _widget(spec: ParamSpec, value: Any, key: str) -> Any:
     if spec.type is str:
         return st.text_input(label, str(value), **common)
     low, high = (None if bound is None else spec.type(bound) for bound in (spec.low, spec.high))
+    if spec.type is float:
+        common |= {"format": "%g", "step": _step(float(value))}
     return st.number_input(label, low, high, spec.type(value), **common)
+
+
+def _step(value: float) -> float:
+    """One of the first digit: 0.0001 for 0.0003."""
+    return float(10.0 ** math.floor(math.log10(value))) if value > 0 else 0.01
 
 
 def _sentence(spec: ParamSpec) -> str:

@@ -57,6 +57,13 @@ class TrainArguments:
             yield (self.run if self.seeds == 1 else f"{self.run}-seed{seed}"), replace(config, seed=seed)
 
 
+def current_run(study: Study, arguments: Mapping[str, Any]) -> str:
+    """Of a job with these arguments, the run that it trains now: the first that is not there yet."""
+    known = TrainArguments(**arguments)
+    names = [name for name, _ in known.runs()]
+    return next((name for name in names if name not in study.runs()), names[-1])
+
+
 def title(wanted: TrainArguments) -> str:
     """For people."""
     seeds = f" ({counted(wanted.seeds, 'seed')})" if wanted.seeds > 1 else ""

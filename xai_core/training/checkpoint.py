@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -19,26 +18,7 @@ from xai_core.errors import BadInput
 from xai_core.files import open_plain, write_atomic
 from xai_core.models.weights import owned
 from xai_core.training.history import long
-
-FILE = "resume.safetensors"
-
-
-@dataclass
-class Standing:
-    """What training has come to, besides tensors.
-
-    Attributes:
-        identity: digest of everything that decides the outcome; only the same training may go on from here.
-        epoch: the last finished epoch, from 1; 0 before the first.
-        best_epoch, best_accuracy: of the checkpoint that is kept; 0 and −1 before the first.
-        history: one line for each epoch, split and measure, see `training.history`.
-    """
-
-    identity: str
-    epoch: int = 0
-    best_epoch: int = 0
-    best_accuracy: float = -1.0
-    history: list[dict[str, Any]] = field(default_factory=list)
+from xai_core.training.standing import FILE, Standing
 
 
 def save(folder: Path, standing: Standing, module: nn.Module, optimiser: Optimizer) -> None:

@@ -32,6 +32,7 @@ from xai_core.training.losses import LOSSES
 from xai_core.training.losses.base import LossInput, LossOutput
 from xai_core.training.model import TrainingModel
 from xai_core.training.schedule import Stage, one_cycle, stages
+from xai_core.training.standing import Standing
 from xai_core.types import CancelToken, Progress, silent
 
 WEIGHTS = "weights.safetensors"
@@ -124,7 +125,7 @@ class _Session:
         self.optimiser = _optimiser(module, config.weight_decay)
         self.steps = len(list(batches(np.arange(len(self.training)), config.batch_size, training=True)))
 
-    def run(self, folder: Path, progress: Progress, cancel: CancelToken) -> checkpoint.Standing:
+    def run(self, folder: Path, progress: Progress, cancel: CancelToken) -> Standing:
         """All epochs that are left."""
         names = _identity(self.data, self.config), _former_identity(self.data, self.config)
         standing = checkpoint.restore(folder, *names, self.module, self.optimiser)
@@ -137,7 +138,7 @@ class _Session:
                 save_weights(self.module, folder / WEIGHTS)
         return standing
 
-    def _epoch(self, epoch: int, standing: checkpoint.Standing, progress: Progress, cancel: CancelToken) -> None:
+    def _epoch(self, epoch: int, standing: Standing, progress: Progress, cancel: CancelToken) -> None:
         start = time.perf_counter()
         stage = next(s for s in stages(self.config) if s.first <= epoch < s.first + s.epochs)
         head = self.module.get_submodule(self.architecture.head) if stage.head_only else None

@@ -65,6 +65,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="an arm: N runs, of this seed and those that follow; each then predicts. xai compare takes its name",
     )
+    parser.add_argument("--predict", action="store_true", help="then predict all splits")
     parser.add_argument("--check", action="store_true", help="then predict, and check its heatmaps as xai check does")
     background_argument(parser)
 
@@ -75,8 +76,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = configuration(args, parent)
     if args.background:
         return begun(args, "train", _arguments(args, config, parent))
-    if args.seeds > 1:
-        return _arm(args, study, _arguments(args, config, parent))
+    if args.seeds > 1 or args.predict:
+        return _several(args, study, _arguments(args, config, parent))
     from xai_core.pipeline.asked import Given
     from xai_core.pipeline.train import train_run
 
@@ -88,16 +89,19 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     return made | _checked(args, study) if args.check else made
 
 
-def _arm(args: argparse.Namespace, study: Study, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Several runs, as a job makes them, here and now."""
+def _several(args: argparse.Namespace, study: Study, arguments: dict[str, Any]) -> dict[str, Any]:
+    """An arm, or a run that then predicts: as a job makes them, here and now."""
     from xai_core.jobs.operations import TRAIN, Work
     from xai_core.jobs.training import TrainArguments
 
     wanted = TrainArguments(**arguments)
     TRAIN.check(study, wanted)
-    with long_work("training") as (progress, cancel):
+    before = args.run_name in study.runs()
+    with long_work("training", quiet=before) as (progress, cancel):
         made = TRAIN.run(study, wanted, Work(in_force(args), progress, cancel))
-    return made | {"study": study.name, "next": _compare_line(args)}
+    if args.seeds > 1:
+        return made | {"study": study.name, "next": _compare_line(args)}
+    return summary(study, study.run(args.run_name)) | made | {"existed": before, "next": _compare_line(args)}
 
 
 def _compare_line(args: argparse.Namespace) -> str:
@@ -127,18 +131,21 @@ def _arguments(args: argparse.Namespace, config: TrainConfig, parent: Run | None
         "std": std,
         "check": args.check,
         "seeds": args.seeds,
+        "predict": args.predict,
     }
 
 
 def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     """The parent's configuration, or the defaults, with what the flags say in its place."""
+    from xai_core.answers.training import configuration_of, going_on
     from xai_core.training.config import TrainConfig, TrainParams
 
-    values: dict[str, Any] = dict(parent.info.training) if parent else {}
-    values.pop("best_epoch", None)
-    TrainConfig.from_dict(values)  # damage is told before anything is built on it
+    values = configuration_of(parent)  # damage is told before anything is built on it
     if args.from_parent:
-        values |= _going_on(args, parent)
+        if parent is None or args.init:
+            remedy = "Give --parent RUN." if parent is None else "Leave --init or --from-parent out."
+            raise BadParameter("which weights are these to be?", value="--from-parent", remedy=remedy)
+        values |= going_on(parent)
     elif parent and values.get("init") and not args.init:
         remedy = f"Give --init again: {values['init']}."
         raise BadParameter("the parent started from a weights file", value=parent.name, remedy=remedy)
@@ -150,17 +157,6 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     if args.loss:
         values["loss_params"] = {}
     return TrainConfig.from_dict(_with_members(values, args))
-
-
-def _going_on(args: argparse.Namespace, parent: Run | None) -> dict[str, Any]:
-    """What starts from the parent's weights: its head knows the classes, and its rates may be those of new weights."""
-    if parent is None or args.init:
-        remedy = "Give --parent RUN." if parent is None else "Leave --init or --from-parent out."
-        raise BadParameter("which weights are these to be?", value="--from-parent", remedy=remedy)
-    if not parent.has_model:
-        remedy = "Choose a run that has a model."
-        raise BadParameter("the parent has no weights to start from", value=parent.name, remedy=remedy)
-    return {"init": str(parent.weights), "head_epochs": 0, "head_learning_rate": 0.0, "learning_rate": 0.0}
 
 
 def _with_members(values: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,122 @@
+"""The page Train: what it proposes, what it starts, and what it shows while somebody trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.frame.context import Services, Studies, use_services
+from tests.dashboard.fakes import FakeWorker
+from tests.dashboard.pages import opened, words
+from tests.tiny_study import write_pictures, xai
+from xai_core.jobs import manage, record
+from xai_core.jobs.record import Standing, StoredJob, What
+from xai_core.store.study import Study
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    xai(
+        "new", folder / "study", "--dataset", "image-folder", "--data", write_pictures(folder / "pictures", per_class=8)
+    )
+    words = ["--arch", "small_cnn", "--epochs", "1", "--batch-size", "8", "--size", "28", "--predict"]
+    xai("train", folder / "study", "--run", "base", *words)
+    return folder / "study"
+
+
+@pytest.fixture
+def started(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """What the page starts, which nobody does."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(manage.Jobs, "start", lambda _, operation, arguments, __: asked.append((operation, arguments)))
+    use_services(Services(Studies([path]), FakeWorker()))
+    yield asked
+    use_services(None)
+
+
+def choice(app: AppTest, label: str) -> Any:
+    return next(box for box in app.selectbox if box.label == label)
+
+
+def begin(app: AppTest) -> AppTest:
+    next(button for button in app.button if button.key == "job.begin.train").click()
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_it_varies_the_run_that_is_looked_at(started: list[tuple[str, dict[str, Any]]]) -> None:
+    app = opened("train", run="base")
+    shown = words(app)
+    assert "by how long base took" in shown
+    assert "--parent base" in shown
+    begin(app)
+    ((operation, arguments),) = started
+    assert operation == "train"
+    assert arguments["run"] == "base-fix"
+    assert arguments["parent"] == "base"
+    assert arguments["predict"]
+    assert arguments["config"]["architecture"] == "small_cnn"
+    assert arguments["config"]["augmentations"] == {"flip": {"probability": 0.5, "vertical": False}}
+
+
+def test_loss_augmentations_and_seeds_are_chosen(started: list[tuple[str, dict[str, Any]]]) -> None:
+    app = opened("train", run="base")
+    choice(app, "Loss").set_value("focal")
+    app.multiselect[0].set_value(["flip", "mixup"])
+    next(box for box in app.number_input if box.label == "Seeds").set_value(6)
+    app.run()
+    assert "--loss focal" in words(app)
+    assert "--seeds 6" in words(app)
+    begin(app)
+    ((_, arguments),) = started
+    assert arguments["seeds"] == 6
+    assert arguments["config"]["loss"] == "focal"
+    assert set(arguments["config"]["augmentations"]) == {"flip", "mixup"}
+
+
+def test_losses_that_need_masks_are_not_offered_without_any(started: list[Any]) -> None:
+    app = opened("train", run="base")
+    assert "so" not in choice(app, "Loss").options
+    assert started == []
+
+
+def test_a_cell_is_taken_along(started: list[Any], path: Path) -> None:
+    study = Study.open(path)
+    run = study.run("base")
+    assert run.predictions is not None
+    rows = study.rows("train")
+    said, labels = run.predictions.at(rows).predicted, study.labels[rows]
+    wrong = [(int(a), int(b)) for a, b in zip(labels, said, strict=True) if a != b]
+    true, predicted = wrong[0] if wrong else (0, 1)
+    app = opened("train", run="base", true=str(true), predicted=str(predicted))
+    assert f"{study.class_names[true]} taken for {study.class_names[predicted]}" in words(app)
+    assert ("attention_crop" in app.multiselect[0].value) == bool(wrong)
+
+
+def test_a_training_that_goes_on_is_shown_with_its_stop(
+    started: list[Any], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Study.open(path).run("base").info.training
+    arguments = {"run": "next", "config": {n: v for n, v in config.items() if n != "best_epoch"}, "parent": "base"}
+    what = What("train", "Training of next", arguments, {}, record.now())
+    job = StoredJob(
+        "train-abcdef", path / "jobs" / "train-abcdef", what, "running", Standing("running", done=2, total=9)
+    )
+    stopped: list[str] = []
+    monkeypatch.setattr(manage.Jobs, "all", lambda _: [job])
+    monkeypatch.setattr(manage.Jobs, "log", lambda *_: [])
+    monkeypatch.setattr(manage.Jobs, "stop", lambda _, name: stopped.append(name))
+    app = opened("train", run="base")
+    shown = words(app)
+    assert "Being trained: next" in shown
+    assert "2 of 9" in shown
+    assert "Curves come with the first epoch" in shown
+    next(button for button in app.button if button.key == "training.stop.train-abcdef").click()
+    app.run()
+    assert stopped == ["train-abcdef"]
