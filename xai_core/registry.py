@@ -21,6 +21,7 @@ LOG = logging.getLogger("xai.registry")
 FAMILIES: Mapping[str, str] = {
     "architectures": "xai_core.models.architectures",
     "augmentations": "xai_core.training.augmentations",
+    "baselines": "xai_core.training.baselines",
     "datasets": "xai_core.datasets",
     "explainers": "xai_core.explainers",
     "losses": "xai_core.training.losses",

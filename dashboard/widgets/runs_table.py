@@ -16,6 +16,8 @@ from dashboard.widgets.problem import problem_box
 from xai_core.answers.runs import DIFFERENT_N, Runs
 from xai_core.words import percent_range
 
+PREDICTING = "How long all samples took without reading them; known of classical baselines, which predict at once."
+
 
 def runs_table(context: Context, runs: Runs) -> None:
     """Draw the table; a click on a row chooses the run. Under it, what is missing, with the line that makes it."""
@@ -51,7 +53,7 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
     if table["worst_group"].notna().any():
         shown["worst_group"], shown["worst_interval"] = 100 * table["worst_group"], _bounds(table, "worst_")
         shown["gap"], shown["worst"] = 100 * table["gap"], table["worst"]
-    optional = table[["parent", "augmentations", "model", "seconds", "created"]]
+    optional = table[["parent", "augmentations", "model", "seconds", "predict_seconds", "created"]]
     said = [name for name in optional if (optional[name].notna() & (optional[name] != "")).any()]
     return pd.concat([shown, optional[said]], axis=1)
 
@@ -94,6 +96,7 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
         "augmentations": text("Augmentations", width=140, help="How training pictures were changed."),
         "created": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm", help="In UTC."),
         "seconds": number("Training", width=72, format="%.0f s", help="How long training took."),
+        "predict_seconds": number("Predicting", width=82, format="%.1f s", help=PREDICTING),
     }
     return {name: columns[name] for name in shown.columns}
 

@@ -17,7 +17,7 @@ from xai_core.answers.scope import Scope
 from xai_core.answers.worst_group import group_answer
 from xai_core.errors import XaiError
 from xai_core.store.facts import Condition
-from xai_core.store.run import Run, RunInfo
+from xai_core.store.run import BASELINE, Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.triage.intervals import mean_share
 from xai_core.triage.quality import Quality, per_class, quality
@@ -29,7 +29,7 @@ GROUPS = ("worst_group", "worst_low", "worst_high", "gap", "worst")
 """Of the worst group, where the study has groups: accuracy, its interval, how far behind the mean, and its name."""
 _NO_GROUPS: dict[str, object] = {**dict.fromkeys(GROUPS, np.nan), "worst": ""}
 _COLUMNS = ("name", "model", "state", *Quality.__dataclass_fields__, *GROUPS)
-_COLUMNS += ("parent", "augmentations", "created", "seconds")
+_COLUMNS += ("parent", "augmentations", "created", "seconds", "predict_seconds")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Runs:
 
     Attributes:
         table: one row per run: `name`, `model`, `state` (`measured`, `elsewhere`: no predictions in this split,
-            `unpredicted`), the fields of Quality, GROUPS, `parent`, `augmentations`, `created`, `seconds`.
+            `unpredicted`), the fields of Quality, GROUPS, `parent`, `augmentations`, `created`, `seconds`
+            of training, and `predict_seconds` of all predictions, which are known of baselines alone.
         problems: of runs that cannot be read.
         study: the study's folder.
     """
@@ -214,11 +215,18 @@ def _run_row(scope: Scope, measure: Callable[[Scope], Quality]) -> dict[str, obj
         "augmentations": ", ".join(augmentations(info)),
         "created": _moment(info.created),
         "seconds": info.seconds if info.seconds is not None else np.nan,
+        "predict_seconds": _predict_seconds(info),
     }
     if run.predictions is None:
         return row | dict.fromkeys(Quality.__dataclass_fields__, np.nan) | _NO_GROUPS
     good = measure(scope)
     return row | asdict(good) | grouped(scope) | {"state": "measured" if good.n else "elsewhere"}
+
+
+def _predict_seconds(info: RunInfo) -> float:
+    baseline = info.provenance.get(BASELINE)
+    found = baseline.get("predict_seconds") if isinstance(baseline, dict) else None
+    return float(found) if isinstance(found, int | float) else np.nan
 
 
 def augmentations(info: RunInfo) -> list[str]:

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
-from xai_core.jobs import checking, repairing, training
+from xai_core.jobs import baselines, checking, repairing, training
 from xai_core.jobs.training import TrainArguments
 from xai_core.params import build
+from xai_core.pipeline.baseline import BaselineWanted
 from xai_core.pipeline.repair import RepairWanted
 from xai_core.sanity.orders import DEFAULT, ORDERS, SEEDS, SPEC
 from xai_core.settings import Settings
@@ -320,6 +321,8 @@ CHECK = Operation("check", checking.CheckArguments, checking.title, checking.che
 
 REPAIR = Operation("repair", RepairWanted, repairing.title, repairing.check, repairing.work)
 
+BASELINE = Operation("baseline", BaselineWanted, baselines.title, baselines.check, baselines.work)
+
 OPERATIONS: dict[str, Operation[Any]] = {
-    each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE, SANITY, CHECK, REPAIR)
+    each.key: each for each in (TRAIN, PREDICT, EXPLAIN, SCORE, SANITY, CHECK, REPAIR, BASELINE)
 }

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from xai_core import __version__
 from xai_core.errors import BadInput
 from xai_core.files import locked, storage_errors
-from xai_core.models.architectures import ARCHITECTURES, Architecture
+from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.architectures.base import IMAGENET_MEAN, IMAGENET_STD
 from xai_core.models.build import pick_device
 from xai_core.models.preprocess import Preprocess, check_scale
 from xai_core.models.weights import fingerprint, save_weights
 from xai_core.pipeline.asked import Given, existing
 from xai_core.pipeline.evidence import with_evidence
+from xai_core.pipeline.own_input import own_channels, own_size
 from xai_core.pipeline.pictures import checked_masks, training_data
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
@@ -121,8 +122,8 @@ def chosen_preprocess(study: Study, config: TrainConfig, given: Given) -> Prepro
     rows = drawn(study.rows("train"), MEASURED_ON, study.info.seed)
     if not len(rows):
         raise BadInput("the training split is empty", remedy="Make the study anew with pictures to train on.")
-    channels = len(given.mean) if given.mean else _channels(study, rows, pretrained=bool(config.init))
-    size = _size(study, member) if given.size is None else given.size
+    channels = len(given.mean) if given.mean else 3 if config.init else own_channels(study, rows)
+    size = (own_size(study, *member.sizes) or member.size) if given.size is None else given.size
     preprocess = Preprocess(size, size, channels, given.mean or (0.0,) * channels, given.std or (1.0,) * channels)
     check_scale(preprocess.mean, preprocess.std)
     if given.mean and given.std:
@@ -138,20 +139,6 @@ def _taken(preprocess: Preprocess, config: TrainConfig, given: Given) -> list[st
         return []
     values = " and ".join(f"{name} {', '.join(f'{v:g}' for v in getattr(preprocess, name))}" for name in lacking)
     return [f"Taken as none was given: ImageNet's {values}; if the weights want others, give --mean and --std."]
-
-
-def _channels(study: Study, rows: NDArray[np.int64], *, pretrained: bool) -> int:
-    grey = not pretrained and all(study.picture(int(row)).mode == "L" for row in rows[:32])
-    return 1 if grey else 3
-
-
-def _size(study: Study, member: Architecture) -> int:
-    """The pictures' own size where all are squares of one size that fits; else the architecture's."""
-    widths, heights = set(study.samples["width"]), set(study.samples["height"])
-    low, high = member.sizes
-    if len(widths) == 1 and widths == heights and low <= (size := int(widths.pop())) <= high:
-        return size
-    return member.size
 
 
 def _measured(

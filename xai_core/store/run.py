@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from xai_core.store.study import Study
 
 INFO_FILE = "run.json"
+BASELINE = "baseline"
+"""Where the provenance of a classical baseline keeps what it was made by, and how long that took."""
 LARGEST_INPUT = 16_384
 """Pixels of a side beyond which nothing could be computed: such a number is damage."""
 
@@ -41,7 +43,8 @@ class RunInfo:
     """What `run.json` holds. The defaults describe predictions without a model.
 
     Attributes:
-        architecture: key, or `package.module:function`; "" for predictions alone.
+        architecture: key, or `package.module:function`; `sklearn:KEY` for the predictions of a classical baseline, ""
+            for others alone.
         preprocess: the JSON form of a Preprocess.
         cam_layer: dotted name of the layer for class activation maps; "" where none is known.
         fingerprint: sha256 of weights + architecture + preprocessing; "" for predictions alone.

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.background import absolute, background_argument, begun
+from xai_core.cli.baseline import is_baseline, run_baseline, show_baseline
 from xai_core.cli.command import (
     Command,
     count,
@@ -38,7 +39,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument("--arch", metavar="KEY", help="xai list architectures (default: the parent's)")
+    words = "xai list architectures (default: the parent's); or a baseline, sklearn:KEY of xai list baselines"
+    parser.add_argument("--arch", metavar="KEY", help=words)
     parser.add_argument("--parent", metavar="RUN", help="take its whole configuration; flags given here override it")
     parser.add_argument(
         "--init", type=path, metavar="FILE", help="weights to start from: the head is new where classes differ"
@@ -46,6 +48,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from-parent", action="store_true", help="start from the parent's weights, with the rate of fine-tuning"
     )
+    words = "of a baseline: learn from what this run's last layer gets, instead of pixels"
+    parser.add_argument("--features-of", metavar="RUN", help=words)
     parser.add_argument("--size", type=pixels, metavar="PIXELS", help="input size")
     parser.add_argument("--mean", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
     parser.add_argument("--std", type=numbers, metavar="A,B,C", help="per channel, on the 0…1 scale")
@@ -55,7 +59,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     parameter_flags(parser, TrainParams)
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's or augmentation's"
+        "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's, augmentation's or baseline's"
     )
     device_argument(parser)
     parser.add_argument(
@@ -71,6 +75,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
+    if is_baseline(args):
+        return run_baseline(args)
     study = open_study(args)
     parent = study.run(args.parent) if args.parent else None
     config = configuration(args, parent)
@@ -207,6 +213,8 @@ def summary(study: Study, run: Run) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> str:
+    if "baseline" in result:
+        return show_baseline(result)
     if "arm" in result:
         lines = [
             f"  {made['run']}: best epoch {made['best_epoch']}, {made['seconds']:.0f} s" for made in result["runs"]
