@@ -1,5 +1,5 @@
 """Tables as people have them: CSV from Python, from Excel in any country, from a Mac, and Parquet. One reader each,
-and one form: text, cell by cell."""
+and one form: text, cell by cell. And tables as people take them away: CSV that a spreadsheet opens without harm."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadInput, NotFound
 from xai_core.text import listed, plain_name
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LOOKED_AT = 50
 """Lines that decide which of them is the delimiter."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,25 @@ def _texts(column: pa.ChunkedArray) -> list[str] | None:
         return None
     gaps = ("nan",) if pa.types.is_floating(kind) else ()
     return ["" if cell is None or cell in gaps else " ".join(cell.split()) for cell in cells]
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """The table as CSV, UTF-8 with a header: no text in it is one that a spreadsheet takes for a formula.
+
+    Names may come from anybody. Numbers have six digits; yes and no are written as people write them.
+    """
+    written = table.copy()
+    for name in written.select_dtypes(exclude="number").columns:
+        written[name] = [_harmless(value) for value in written[name]]
+    written.columns = [_harmless(name) for name in written.columns]
+    return written.to_csv(index=False, float_format="%.6g").encode("utf-8", "backslashreplace")
+
+
+def _harmless(value: Any) -> Any:
+    """Text that a spreadsheet does not take for a formula; yes and no as people write them."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def number(cell: str) -> float:

@@ -122,11 +122,17 @@ BASES = {
     "train": ["{study}", "--run", "child", "--arch", "small_cnn", "--epochs", "1"],
 }
 
+OF_PICTURES = ["{study}", "--run", "baseline", "--images", "{study}/../data/test/red"]
 
 INSTEAD = {
     ("show", "sample"): ["{study}", "sample", "--run", "baseline"],
     ("show", "rates"): ["{study}", "confusion", "--run", "baseline"],
     ("jobs", "action"): ["{study}", "list"],
+    ("predict", "out"): [*OF_PICTURES],
+    ("predict", "heatmaps"): [*OF_PICTURES, "--methods", "edges"],
+    ("predict", "methods"): [*OF_PICTURES, "--heatmaps", "{tmp}/maps"],
+    ("predict", "target"): [*OF_PICTURES, "--methods", "edges", "--heatmaps", "{tmp}/maps"],
+    ("predict", "set"): [*OF_PICTURES, "--methods", "edges", "--heatmaps", "{tmp}/maps"],
 }
 """Where a value is not read with the words of BASES: flags that a question has no use for are refused unread."""
 OTHER_HALF = {"true_class": ["--predicted", "green"], "predicted_class": ["--true", "red"]}

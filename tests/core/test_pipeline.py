@@ -234,14 +234,14 @@ def test_two_predictions_at_once_agree(study: Study, monkeypatch: pytest.MonkeyP
     expected = run.predictions
     assert expected is not None
     (run.path / "predictions.parquet").unlink()
-    plain = predicting._probabilities
+    plain = predicting.probabilities_of
 
     def with_another(*given: Any) -> NDArray[np.float32]:
-        monkeypatch.setattr(predicting, "_probabilities", plain)
+        monkeypatch.setattr(predicting, "probabilities_of", plain)
         predicting.predict(Study.open(study.path).run("baseline"), classifier, ["test"])
         return plain(*given)
 
-    monkeypatch.setattr(predicting, "_probabilities", with_another)
+    monkeypatch.setattr(predicting, "probabilities_of", with_another)
     predicting.predict(run, classifier, ["test", "validation", "train"])
     found = run.predictions
     assert found is not None

@@ -54,9 +54,9 @@ def sheet(titles: Sequence[str], lines: Sequence[Line], foot: str) -> Image.Imag
     return drawn
 
 
-def tile(picture: Image.Image) -> Image.Image:
-    """The picture as large as a sheet shows it, RGB; small ones keep their pixels."""
-    factor = TILE / max(picture.size)
+def tile(picture: Image.Image, side: int = TILE) -> Image.Image:
+    """The picture with `side` pixels at its longer side, as large as a sheet shows it, RGB; small ones look sharp."""
+    factor = side / max(picture.size)
     return _sized(
         picture.convert("RGB"), (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
     )

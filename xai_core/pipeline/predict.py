@@ -116,7 +116,7 @@ class _Work:
             return
         readable, pixels = list(pictures), list(pictures.values())
         try:
-            self._take(readable, _probabilities(self.run.study.task, self.classifier, pixels))
+            self._take(readable, probabilities_of(self.run.study.task, self.classifier, pixels))
         except Exception as error:  # a module from anywhere raises anything
             if len(readable) > 1:
                 self._ask_alone(readable, pixels, error)
@@ -127,7 +127,7 @@ class _Work:
         before = self.new
         for row, picture in zip(rows, pixels, strict=True):
             try:
-                self._take([row], _probabilities(self.run.study.task, self.classifier, [picture]))
+                self._take([row], probabilities_of(self.run.study.task, self.classifier, [picture]))
             except Exception as alone:
                 note(self.left_out, self.run.study, row, alone)
         if self.fresh and self.new == before == 0:  # not one of the first batch: it is the model, not a sample
@@ -148,7 +148,8 @@ class _Work:
         self.rows, self.probabilities, self.saved = [], [], monotonic()
 
 
-def _probabilities(task: Task, classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def probabilities_of(task: Task, classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """`(N, K)` of N pictures as the model sees them, `(H, W, C)`. Raises BadInput where the model's own code fails."""
     x = as_input(classifier, pixels)
     with user_code(classifier.architecture, "fails", REPAIR), full_precision(), torch.no_grad():
         return task.probabilities(classifier.logits(x)).cpu().numpy()

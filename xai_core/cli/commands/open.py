@@ -44,7 +44,9 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         run = _imported(args, study)
         result |= {"runs": study.runs(), "run": run.name}
         if run.info.fingerprint:
-            asked = argparse.Namespace(**vars(args) | {"splits": list(predict.ORDER), "background": False})
+            asked = argparse.Namespace(
+                **vars(args) | {"splits": list(predict.ORDER), "background": False, **predict.SAMPLES}
+            )
             result["predictions"] = _step(predict.COMMAND, asked)["splits"]
     return result if args.no_serve else result | serve.serve([study.path], settings)
 

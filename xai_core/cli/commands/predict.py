@@ -1,4 +1,4 @@
-"""`xai predict`: ask a run's model for every sample of some splits."""
+"""`xai predict`: ask a run's model for every sample of some splits, or for pictures of a folder."""
 
 from __future__ import annotations
 
@@ -18,32 +18,41 @@ from xai_core.cli.command import (
     some,
     study_argument,
 )
+from xai_core.cli.new_pictures import check_words, pictures_arguments, predict_pictures, show_pictures
 from xai_core.errors import BadParameter
 from xai_core.types import SPLITS
 
 ORDER = ("test", "validation", "train")
 """Of the splits: a limit takes from the first, which accuracies are quoted from."""
 
+SAMPLES: dict[str, Any] = {"images": None, "out": None, "methods": None, "heatmaps": None, "target": None, "set": []}
+"""What is not asked for where it is about the study's samples."""
+
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
-    parser.add_argument(
-        "--splits", type=some, default=",".join(ORDER), metavar="A,B", help=f"default: {','.join(ORDER)}"
-    )
+    parser.add_argument("--splits", type=some, metavar="A,B", help=f"default: {','.join(ORDER)}")
     parser.add_argument(
         "--limit", type=count, metavar="N", help="only N of them, the first split's first, drawn by the study's seed"
     )
+    pictures_arguments(parser)
     device_argument(parser)
     background_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
-    for split in args.splits:
+    check_words(args)
+    return predict_pictures(args) if args.images is not None else _samples(args)
+
+
+def _samples(args: argparse.Namespace) -> dict[str, Any]:
+    splits = args.splits or list(ORDER)
+    for split in splits:
         if split not in SPLITS:
             raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
     if args.background:
-        return begun(args, "predict", {"run": args.run_name, "splits": args.splits, "limit": args.limit})
+        return begun(args, "predict", {"run": args.run_name, "splits": splits, "limit": args.limit})
     from xai_core.answers.runs import by_split, doubts
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
@@ -55,7 +64,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         made = predict(
             run,
             classifier,
-            args.splits,
+            splits,
             limit=args.limit,
             batch_size=settings.batch_size,
             progress=progress,
@@ -73,6 +82,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> str:
+    if "pictures" in result:
+        return show_pictures(result)
     from xai_core.answers.runs import by_split_lines
 
     lines = [f"{result['run']}: {result['new']} new predictions", *by_split_lines(result["splits"]), *result["doubts"]]
@@ -80,4 +91,4 @@ def _show(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COMMAND = Command("predict", "predict every sample with a run's model", _configure, _run, _show)
+COMMAND = Command("predict", "predict every sample, or new pictures, with a run's model", _configure, _run, _show)
