@@ -40,7 +40,8 @@ def _seeds(name: str, values: Sequence[float], place: int, theme: Theme) -> go.S
         y=[place] * len(values),
         mode="markers",
         marker={"color": theme.accent, "size": 9, "opacity": 0.65, "line": {"color": theme.surface, "width": 1}},
-        hovertemplate=f"{safe(name)}<br>%{{x:.1%}}<extra></extra>",
+        customdata=[safe(name)] * len(values),
+        hovertemplate="%{customdata}<br>%{x:.1%}<extra></extra>",
     )
 
 

@@ -71,7 +71,7 @@ def arm_of(study: Study, text: str) -> Arm:
     if text in arms:
         return arms[text]
     names = comma_list(text)
-    if len(names) == 1 and names[0] not in study.runs():
+    if not names or (len(names) == 1 and names[0] not in study.runs()):
         raise NotFound.among("run or arm", text, [*arms, *study.runs()])
     return Arm(text, tuple(study.run(name) for name in names))
 
