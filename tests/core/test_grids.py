@@ -164,9 +164,9 @@ def test_pooled_channels_are_no_grid_however_they_change(seed: int) -> None:
 
 def test_a_deep_grid_that_each_corner_shows_all_over_is_taken_by_its_aspect() -> None:
     """Of 2 × 2 places, each of which sees the whole picture."""
-    parts = [nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.AvgPool2d(8, 1, 4), nn.Conv2d(16, 12, 7, 4, 1), nn.ReLU()]
     with torch.random.fork_rng():
         torch.manual_seed(0)
+        parts = [nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.AvgPool2d(8, 1, 4), nn.Conv2d(16, 12, 7, 4, 1), nn.ReLU()]
         net = nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, CLASSES))
     classifier = wrap(net, "4", shape=SHAPE)
     assert layout_of(classifier, "") == grids.Layout(1)
