@@ -16,6 +16,7 @@ from dashboard.widgets.problem import problem_box
 from xai_core.answers.runs import DIFFERENT_N, Runs
 from xai_core.words import percent_range
 
+MODEL = "The architecture. “predictions alone” came without a model to explain, “sklearn:…” is a classical baseline."
 PREDICTING = "How long all samples took without reading them; known of classical baselines, which predict at once."
 
 
@@ -91,7 +92,7 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
         ),
         "gap": number("Behind", width=72, format="%.1f", help="Percentage points from all samples to the worst group."),
         "worst": text("Which group", width=160, help="Class, and what the study's samples are grouped by."),
-        "model": text("Model", help="The architecture; “predictions alone” came without a model to explain."),
+        "model": text("Model", help=MODEL),
         "parent": text("Parent", width=80, help="The run this one is a variation of."),
         "augmentations": text("Augmentations", width=140, help="How training pictures were changed."),
         "created": st.column_config.DatetimeColumn("When", format="YYYY-MM-DD HH:mm", help="In UTC."),

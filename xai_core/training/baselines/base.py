@@ -45,7 +45,8 @@ class Baseline:
     """A registered baseline.
 
     Attributes:
-        card: `cost` is about how many minutes 60,000 samples of 784 numbers take on two cores, with its prediction.
+        card: `cost` is an estimate that lists are ordered by: minutes that fit and prediction of 60,000 samples of 784
+            numbers take at the defaults on two idle cores.
         params: a BaselineParams, or a type that extends it.
         fit: of `(n, D)` float32, `(n,)` classes of which at least two occur, the parameters, and the seed of every
             draw. It raises BadInput for samples that it cannot learn from; warnings of scikit-learn become notes.

@@ -25,7 +25,7 @@ class ForestParams(BaselineParams):
         blind_spot="Asks of one pixel at a time; its probabilities are timid, and on training samples it is nearly "
         "always right, which says nothing.",
         paper="Breiman 2001, Random Forests",
-        cost=1.5,
+        cost=2.0,
     ),
     ForestParams,
 )

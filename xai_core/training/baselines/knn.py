@@ -34,7 +34,7 @@ class KnnParams(BaselineParams):
         blind_spot="Learns nothing and pays when it predicts; a training sample is its own neighbour, so its accuracy "
         "there says nothing. Probabilities are shares of a few votes: a class without a vote has 0.",
         paper="Cover, Hart 1967, Nearest Neighbor Pattern Classification",
-        cost=3.0,
+        cost=4.0,
     ),
     KnnParams,
 )

@@ -24,7 +24,7 @@ class LogisticParams(BaselineParams):
         summary="A linear model of the pixels, one softmax over all classes.",
         blind_spot="Knows each pixel at its place alone: what moves or turns is another thing to it.",
         paper="Cox 1958, The regression analysis of binary sequences",
-        cost=1.0,
+        cost=0.5,
     ),
     LogisticParams,
 )

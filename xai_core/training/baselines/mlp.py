@@ -27,7 +27,7 @@ class MlpParams(BaselineParams):
         summary="Hidden layers of ReLU units on the pixels, trained by Adam, as scikit-learn has it.",
         blind_spot="Nothing tells it which pixels are neighbours; and it stops at max_iter, converged or not.",
         paper="Rumelhart, Hinton, Williams 1986, Learning representations by back-propagating errors",
-        cost=2.0,
+        cost=0.7,
     ),
     MlpParams,
 )

@@ -40,7 +40,7 @@ class SvmParams(BaselineParams):
         "the predicted classes as they are, and confidence is as good as that one number. Time grows with the square "
         "of the samples.",
         paper="Cortes, Vapnik 1995, Support-Vector Networks; Guo et al. 2017, On Calibration of Modern Neural Networks",
-        cost=5.0,
+        cost=6.0,
     ),
     SvmParams,
 )
