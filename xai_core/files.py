@@ -150,8 +150,12 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises:
         StorageFull: no room; the old file is untouched.
-        BadInput: the folder cannot be written.
+        BadInput: the folder cannot be written, or what is there is no file: a device must not be put out of its place.
     """
+    with storage_errors(path):
+        there = path.lstat().st_mode if os.path.lexists(path) else stat.S_IFREG
+    if not path.name or not (stat.S_ISREG(there) or stat.S_ISLNK(there)):
+        raise BadInput("not a file that can be written", value=path, remedy="Choose another file.")
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
     try:
         with storage_errors(path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.frame.context import Context
-from dashboard.text import escaped
+from dashboard.text import escaped, plain
 from dashboard.widgets.progress import progress_html
 from xai_core.answers.training import Plan
 from xai_core.params import digest
@@ -47,9 +47,8 @@ def _drawn(context: Context, name: str, into: Path) -> None:
         return
     if into.is_file():
         st.image(into.read_bytes(), width="stretch")
-        st.caption(
-            f"{PREVIEWED} training pictures as they are in the first row; below, what {DRAWS} draws make of them."
-        )
+        said = f"{PREVIEWED} training pictures as they are in the first row; below, what {DRAWS} draws make of them."
+        st.caption(plain(said))
 
 
 @cache

@@ -185,7 +185,9 @@ def test_a_run_that_sees_another_part_of_the_pictures_is_refused(study: Path) ->
         with_evidence(data, Study.open(study), config, Given(parent="base", device="cpu"))
 
 
-def test_a_preview_shows_what_augmentations_make_of_some_pictures(study: Path, tmp_path: Path) -> None:
+def test_a_preview_shows_what_augmentations_make_of_some_pictures(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = TrainConfig(architecture="small_cnn", augmentations={"saliency_masking": {"probability": 1.0}})
     found = preview(Study.open(study), config, Given(parent="base", size=28, device="cpu"))
     assert found.before.shape == (8, 28, 28, 3)
@@ -198,6 +200,8 @@ def test_a_preview_shows_what_augmentations_make_of_some_pictures(study: Path, t
     with Image.open(into) as sheet:
         assert sheet.width > 8 * 128
     assert "x" not in Study.open(study).runs()
+    again = ["train", study, "--run", "x", "--parent", "base", "--preview", into]
+    assert "something is here already" in fails(capsys, *again)
 
 
 def test_without_augmentations_a_preview_shows_the_pictures(study: Path) -> None:

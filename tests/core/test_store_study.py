@@ -316,3 +316,13 @@ def test_a_disk_that_cannot_be_written_is_told_in_one_line(tmp_path: Path, monke
         monkeypatch.setattr(Path, name, refused)
     with pytest.raises(BadInput, match=r"cannot be written: .*study\.json \(Read-only file system\)"):
         write_atomic(tmp_path / "study.json", b"{}")
+
+
+def test_what_is_no_file_is_not_put_out_of_its_place(tmp_path: Path) -> None:
+    """Replacing goes by name: a pipe, and for root a device, would be gone for everybody."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path()):
+        with pytest.raises(BadInput, match="not a file that can be written"):
+            write_atomic(path, b"x")
+    assert stat.S_ISFIFO((tmp_path / "pipe").lstat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]

@@ -118,7 +118,10 @@ def run_job(folder: Path, cancel: CancelToken) -> int:
 
 
 def work(
-    folder: Path, progress: Callable[[int, int, str], None], cancel: CancelToken, waiting: Callable[[bool], None]
+    folder: Path,
+    progress: Callable[[int, int, str], None],
+    cancel: CancelToken,
+    waiting: Callable[[bool], object] = bool,
 ) -> dict[str, Any]:
     """What the job in a folder is, done here and now; returns its result. Raises what the operation raises."""
     from xai_core.jobs.operations import OPERATIONS, Work

@@ -18,7 +18,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @contextlib.contextmanager
-def turn(folder: Path, cancel: CancelToken, waiting: Callable[[bool], None]) -> Iterator[None]:
+def turn(folder: Path, cancel: CancelToken, waiting: Callable[[bool], object]) -> Iterator[None]:
     """Wait for one's turn, and keep it.
 
     A lock says whose turn it is: it ends with its process, also by a kill. Of those that wait the one that was begun

@@ -55,6 +55,15 @@ def checked_name(name: str, what: str) -> str:
     return name
 
 
+def check_new_file(path: Path, what: str) -> None:
+    """The same of a file, whose folder has to be there. Raises as `check_new`."""
+    if os.path.lexists(path):
+        raise BadParameter("something is here already", value=path, remedy=f"Choose another place for the {what}.")
+    check_new(path, what)
+    if not Path(os.path.abspath(path)).parent.is_dir():
+        raise BadInput("no such folder", value=path.parent, remedy="Make it first.")
+
+
 def check_new(path: Path, what: str) -> None:
     """Say before long work what `new_folder` would say after it.
 

@@ -107,7 +107,9 @@ def _preview(args: argparse.Namespace, study: Study, config: TrainConfig, parent
     from xai_core.files import write_atomic
     from xai_core.pipeline.asked import Given
     from xai_core.pipeline.preview import preview
+    from xai_core.store.files import check_new_file
 
+    check_new_file(args.preview, "picture")
     given = Given(*_input(args, parent), parent=args.parent, device=in_force(args).device)
     with long_work("preview") as (progress, cancel):
         found = preview(study, config, given, progress=progress, cancel=cancel)
