@@ -48,6 +48,10 @@ def cost(table: pd.DataFrame, theme: Theme, *, title: str = "") -> go.Figure:
     return figure.update_yaxes(class_axis(theme, "", table["name"]), col=1)
 
 
+FEW_DECADES = 2.5
+"""Of times on one axis: beyond, every second tick stands, for want of room."""
+
+
 def _seconds_axis(table: pd.DataFrame, theme: Theme) -> dict:
     ticks = {0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36_000: "10 h"}
     scale = {"type": "log", "tickvals": list(ticks), "ticktext": list(ticks.values())}
@@ -55,8 +59,11 @@ def _seconds_axis(table: pd.DataFrame, theme: Theme) -> dict:
     if not known:
         return axis(theme, "training time: not known", tickvals=[])
     least, most = table["seconds"].clip(lower=0.01).agg(["min", "max"])
-    # Room on the right for the last label.
-    return axis(theme, "training time (log scale)", range=[math.log10(least) - 0.3, math.log10(most) + 0.9], **scale)
+    span = math.log10(most / least)
+    if span > FEW_DECADES:
+        scale |= {"tickvals": [0.1, 10, 600, 36_000], "ticktext": ["0.1 s", "10 s", "10 min", "10 h"]}
+    room = 0.9 + 0.3 * span  # on the right, for the last label, whose width is a share of the axis
+    return axis(theme, "training time (log scale)", range=[math.log10(least) - 0.3, math.log10(most) + room], **scale)
 
 
 def _height(table: pd.DataFrame) -> int:

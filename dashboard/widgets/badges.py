@@ -22,7 +22,11 @@ _WHY_NOT = (
 
 
 def badges(context: Context, columns: Sequence[Column]) -> None:
-    """Draw one mark for each method: a button that opens the sentence and leads to the evidence."""
+    """Draw one mark for each method: a button that opens the sentence and leads to the evidence.
+
+    What a mark opens is drawn with the page. Where the server opens it, the answer to a closing can arrive after the
+    next opening, and closes that as well.
+    """
     if not columns:
         return
     with st.container(horizontal=True, gap="small", key="badges"):
@@ -36,14 +40,10 @@ def badges(context: Context, columns: Sequence[Column]) -> None:
 
 def _badge(context: Context, badge: Badge) -> None:
     key = f"badge.{badge.kind}.{badge.method}"
-    box = st.popover(
-        f"{plain(badge.mark)} {plain(badge.title)}: {plain(badge.word)}", key=key, type="tertiary", on_change="rerun"
-    )
-    if box.open:
-        with box:
-            st.markdown(f"**{plain(badge.title)}** on {plain(context.scope.run.name)}: {plain(badge.word)}")
-            for part in badge.parts:
-                _part(badge, part)
+    with st.popover(f"{plain(badge.mark)} {plain(badge.title)}: {plain(badge.word)}", key=key, type="tertiary"):
+        st.markdown(f"**{plain(badge.title)}** on {plain(context.scope.run.name)}: {plain(badge.word)}")
+        for part in badge.parts:
+            _part(badge, part)
 
 
 def _part(badge: Badge, part: Part) -> None:
@@ -58,7 +58,7 @@ def _part(badge: Badge, part: Part) -> None:
 def _offer(context: Context, columns: Sequence[Column]) -> None:
     """Both checks of the methods that have none, as a job."""
     box = st.popover("Check them", key="badge.check", type="tertiary", on_change="rerun")
-    if box.open:
+    if box.open:  # the estimate looks through the stores of all runs
         run = context.scope.run
         with box:
             st.markdown(_WHY_NOT)

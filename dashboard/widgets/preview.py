@@ -34,16 +34,19 @@ def preview(context: Context, plan: Plan) -> None:
     if job is None:
         asked[name] = worker.preview(study=context.study.path, arguments=arguments, into=into)
         job = worker.job(asked[name])
-    st.fragment(_drawn, run_every=_SECONDS_BETWEEN_LOOKS if job and job.open else None)(context, asked[name], into)
+    st.fragment(_drawn, run_every=_SECONDS_BETWEEN_LOOKS if job and job.open else None)(context, name, into)
 
 
-def _drawn(context: Context, name: str, into: Path) -> None:
-    job = context.services.worker.job(name)
+def _drawn(context: Context, asked: str, into: Path) -> None:
+    job = context.services.worker.job(st.session_state[_ASKED][asked])
     if job is not None and job.open:
         st.html(progress_html(job))
         return
     if job is not None and job.error:
         st.html(f'<div class="status warning" role="alert">{escaped(job.error)}</div>')
+        if st.button("Try again", key="train.preview.again"):
+            del st.session_state[_ASKED][asked]
+            st.rerun()
         return
     if into.is_file():
         st.image(into.read_bytes(), width="stretch")

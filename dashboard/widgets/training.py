@@ -29,8 +29,10 @@ def training(context: Context) -> None:
 
 
 def _open(context: Context) -> list[StoredJob]:
+    """What is being trained, then what waits for its turn."""
     jobs = Jobs(context.study.path).all()
-    return [job for job in jobs if job.open and job.what and job.what.operation == "train"]
+    found = [job for job in jobs if job.open and job.what and job.what.operation == "train"]
+    return sorted(found, key=lambda job: job.state == "waiting")
 
 
 def _drawn(context: Context, before: tuple[str, ...]) -> None:
@@ -58,8 +60,12 @@ def _newest(context: Context) -> None:
 
 def _job(context: Context, job: StoredJob) -> None:
     assert job.what is not None
-    name = current_run(context.study, job.what.arguments)
-    part(f"Being trained: {name}")
+    try:
+        name = current_run(context.study, job.what.arguments)
+    except XaiError as error:  # a file that somebody changed
+        problem_box(error)
+        return
+    part(f"Waits for its turn: {name}" if job.state == "waiting" else f"Being trained: {name}")
     bar, button = st.columns([8, 1], vertical_alignment="bottom")
     bar.html(progress_html(job))
     button.button("Stop", key=f"training.stop.{job.id}", on_click=_stop, args=(context, job.id), width="stretch")

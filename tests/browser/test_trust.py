@@ -46,7 +46,7 @@ def test_a_mark_is_reached_opened_read_and_closed_without_a_mouse(address: str, 
     tabbed_to(page, mark)
     assert mark.evaluate(SEEN_FOCUS), "who tabs there sees where they are"
     said = page.get_by_role("dialog")
-    for key in ("Enter", "Space"):
+    for key in ("Enter", "Space", "Enter", "Space"):  # at once again: no answer of the server closes what is open
         expect(mark).to_have_attribute("aria-expanded", "false")
         page.keyboard.press(key)
         expect(mark).to_have_attribute("aria-expanded", "true")

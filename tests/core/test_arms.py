@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,11 @@ def test_what_the_first_paper_saw_cannot_be_claimed() -> None:
         before, after = (np.arange(n)[None] < count for count in (15, 9))
         verdict = arm_verdict(arm_change(before, after), "Dress taken for Skirt", lower_is_better=True)
         assert verdict.kind == "undecided"
+
+
+def test_an_interval_ends_where_differences_of_shares_do() -> None:
+    change = arm_change(right([0.0, 0.9]), right([0.2, 1.0]))
+    assert (change.low, change.high) == (-1, 1)
 
 
 def test_lucky_seeds_do_not_make_a_claim() -> None:
@@ -141,6 +147,13 @@ def test_arms_are_compared_by_name(study: Path, capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     xai(*words)
     assert "plain → crop (2 runs and 2 runs)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [[], ["--seeds", "2"]], ids=["a run", "an arm"])
+def test_what_is_asked_next_can_be_run(study: Path, more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    plain = ["--arch", "small_cnn", "--epochs", "1", "--batch-size", "8", "--size", "28"]
+    made = xai_json(capsys, "train", study, "--run", "plain" if more else "alone", *plain, "--predict", *more)
+    xai(*shlex.split(made["next"])[1:])
 
 
 def test_the_same_training_again_does_nothing(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,11 +22,6 @@ PAGES = {
 }
 
 
-def opened_mark(app: AppTest, kind: str, method: str = "gradcam") -> AppTest:
-    app.session_state[f"badge.{kind}.{method}"] = True
-    return app.run()
-
-
 def labels(app: AppTest) -> list[str]:
     """What the marks of a page say."""
     return [
@@ -47,15 +42,14 @@ def test_each_page_says_what_is_known_of_its_methods(
     monkeypatch.setattr(badges, "assessed", known("passes"))
     app = opened(page, **PAGES[page])
     assert "✓ Grad-CAM: checked" in labels(app)
-    assert "**Random weights**: they change." not in words(app), "drawn once it is open"
-    assert "**Random weights**: they change." in words(opened_mark(app, "passes"))
+    assert "**Random weights**: they change." in words(app), "the sentence waits behind the mark for no server"
 
 
 def test_a_method_that_nobody_checked_says_so_and_where_to_begin(served: Services) -> None:
     app = opened("sample", run="net", methods="gradcam")
     assert labels(app) == ["○ Grad-CAM: not checked"]
     app.session_state["badge.check"] = True
-    buttons = [button.label for button in opened_mark(app, "unchecked").button]
+    buttons = [button.label for button in app.run().button]
     assert {"Check this on Sanity check", "Check this on Explanation quality"} <= set(buttons)
     assert "xai check" in words(app)
 
@@ -63,7 +57,6 @@ def test_a_method_that_nobody_checked_says_so_and_where_to_begin(served: Service
 def test_the_way_to_the_evidence_keeps_the_method(served: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(badges, "assessed", known("fails"))
     app = opened("sample", run="net", methods="gradcam,ig")
-    opened_mark(app, "fails")
     next(button for button in app.button if button.key == "badge.open.gradcam.sanity").click().run()
     assert not app.exception
     assert app.query_params["methods"] in ("gradcam,ig", ["gradcam,ig"])

@@ -36,6 +36,7 @@ def started(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[
     """What the page starts, which nobody does."""
     asked: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(manage.Jobs, "start", lambda _, operation, arguments, __: asked.append((operation, arguments)))
+    monkeypatch.setattr(manage.Jobs, "log", lambda *_: [])
     use_services(Services(Studies([path]), FakeWorker()))
     yield asked
     use_services(None)
@@ -101,27 +102,47 @@ def test_a_cell_is_taken_along(started: list[Any], path: Path) -> None:
     assert ("attention_crop" in app.multiselect[0].value) == bool(wrong)
 
 
+def job_of(path: Path, run: str, state: Any, **more: Any) -> StoredJob:
+    """A training as it is found in the study's jobs."""
+    config = Study.open(path).run("base").info.training
+    arguments = {"run": run, "config": {n: v for n, v in config.items() if n != "best_epoch"}, "parent": "base"}
+    what = What("train", f"Training of {run}", arguments | more, {}, record.now())
+    return StoredJob(f"train-{run}", path / "jobs" / f"train-{run}", what, state, Standing(state, done=2, total=9))
+
+
+def test_what_waits_for_its_turn_says_so_after_what_is_trained(
+    started: list[Any], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [job_of(path, "later", "waiting"), job_of(path, "first", "running")]
+    monkeypatch.setattr(manage.Jobs, "all", lambda _: jobs)
+    shown = words(opened("train", run="base"))
+    assert 0 <= shown.index("Being trained: first") < shown.index("Waits for its turn: later")
+
+
+def test_a_job_with_arguments_that_are_none_leaves_the_page_alive(
+    started: list[Any], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manage.Jobs, "all", lambda _: [job_of(path, "next", "running", seeds="many")])
+    app = opened("train", run="base")
+    assert not app.exception
+    assert "seeds has the wrong type" in words(app)
+
+
 def test_a_training_that_goes_on_is_shown_with_its_stop(
     started: list[Any], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = Study.open(path).run("base").info.training
-    arguments = {"run": "next", "config": {n: v for n, v in config.items() if n != "best_epoch"}, "parent": "base"}
-    what = What("train", "Training of next", arguments, {}, record.now())
-    job = StoredJob(
-        "train-abcdef", path / "jobs" / "train-abcdef", what, "running", Standing("running", done=2, total=9)
-    )
+    job = job_of(path, "next", "running")
     stopped: list[str] = []
     monkeypatch.setattr(manage.Jobs, "all", lambda _: [job])
-    monkeypatch.setattr(manage.Jobs, "log", lambda *_: [])
     monkeypatch.setattr(manage.Jobs, "stop", lambda _, name: stopped.append(name))
     app = opened("train", run="base")
     shown = words(app)
     assert "Being trained: next" in shown
     assert "2 of 9" in shown
     assert "Curves come with the first epoch" in shown
-    next(button for button in app.button if button.key == "training.stop.train-abcdef").click()
+    next(button for button in app.button if button.key == "training.stop.train-next").click()
     app.run()
-    assert stopped == ["train-abcdef"]
+    assert stopped == ["train-next"]
 
 
 def test_augmentations_are_previewed_on_request(started: list[Any]) -> None:
@@ -134,6 +155,12 @@ def test_augmentations_are_previewed_on_request(started: list[Any]) -> None:
     ((name, request),) = worker.asked.items()
     assert request["arguments"]["config"]["augmentations"] == {"flip": {"probability": 0.5, "vertical": False}}
     assert "Preview of augmentations" in words(app)
+    worker.fail(name, "no such run. Choose another.")
+    app.run()
+    next(button for button in app.button if button.label == "Try again").click().run()
+    assert "train.preview" in [button.key for button in app.button]
+    next(button for button in app.button if button.key == "train.preview").click().run()
+    name, request = list(worker.asked.items())[-1]
     Image.new("RGB", (16, 8)).save(request["into"])
     worker.known[name] = replace(worker.known[name], state="done")
     app.run()

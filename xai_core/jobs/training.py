@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xai_core.answers.arms import all_arms
 from xai_core.errors import BadInput, BadParameter
 from xai_core.jobs.checking import CheckArguments
+from xai_core.jobs.values import record
 from xai_core.pipeline.asked import Given, existing
 from xai_core.store.files import checked_name
 from xai_core.text import counted
@@ -58,8 +59,12 @@ class TrainArguments:
 
 
 def current_run(study: Study, arguments: Mapping[str, Any]) -> str:
-    """Of a job with these arguments, the run that it trains now: the first that is not there yet."""
-    known = TrainArguments(**arguments)
+    """Of a job with these arguments, the run that it trains now: the first that is not there yet.
+
+    Raises:
+        XaiError: its file holds arguments that are none.
+    """
+    known = record(TrainArguments, arguments)
     names = [name for name, _ in known.runs()]
     return next((name for name in names if name not in study.runs()), names[-1])
 

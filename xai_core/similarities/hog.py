@@ -19,8 +19,6 @@ BLOCK = 3
 """Cells of a block's side, whose histograms are normalised together."""
 MOST, TINY = 0.2, 1e-5
 """Of a normalised block's numbers before it is normalised again, and what keeps empty blocks at 0."""
-MOST, TINY = 0.2, 1e-5
-"""Of a normalised block's numbers before it is normalised again, and what keeps empty blocks at 0."""
 
 
 @description(

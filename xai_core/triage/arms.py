@@ -100,7 +100,7 @@ def _interval(difference: float, parts: Sequence[tuple[float, int]], level: floa
         return difference, difference
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts if part)
     arm = float(t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)
-    return difference - arm, difference + arm
+    return max(difference - arm, -1.0), min(difference + arm, 1.0)  # a difference of shares ends there
 
 
 def _dealt(first: NDArray, second: NDArray) -> float:

@@ -130,13 +130,17 @@ def _several(args: argparse.Namespace, study: Study, arguments: dict[str, Any]) 
     with long_work("training", quiet=before) as (progress, cancel):
         made = TRAIN.run(study, wanted, Work(in_force(args), progress, cancel))
     if args.seeds > 1:
-        return made | {"study": study.name, "next": _compare_line(args)}
-    return summary(study, study.run(args.run_name)) | made | {"existed": before, "next": _compare_line(args)}
+        return made | {"study": study.name, "next": _look_line(args, next(name for name, _ in wanted.runs()))}
+    return (
+        summary(study, study.run(args.run_name)) | made | {"existed": before, "next": _look_line(args, args.run_name)}
+    )
 
 
-def _compare_line(args: argparse.Namespace) -> str:
-    baseline = args.parent or "ARM"
-    return shlex.join(["xai", "compare", str(args.study), "--baseline", baseline, "--candidate", args.run_name])
+def _look_line(args: argparse.Namespace, run: str) -> str:
+    """What to ask next: without a parent there is nothing to compare with, and `run` is looked at."""
+    if not args.parent:
+        return shlex.join(["xai", "show", str(args.study), "confusion", "--run", run])
+    return shlex.join(["xai", "compare", str(args.study), "--baseline", args.parent, "--candidate", args.run_name])
 
 
 def _checked(args: argparse.Namespace, study: Study) -> dict[str, Any]:
