@@ -7,6 +7,7 @@ import shlex
 import streamlit as st
 
 from dashboard.frame import session
+from dashboard.frame.cached import scenarios_of
 from dashboard.frame.context import Context
 from dashboard.text import Markdown, plain
 from dashboard.widgets.arms import arms
@@ -14,10 +15,13 @@ from dashboard.widgets.before_after import before_after
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.groups import groups_of_both
 from dashboard.widgets.matrix_change import matrices
+from dashboard.widgets.part import part
+from dashboard.widgets.table import table
 from dashboard.widgets.transitions import flows, totals
 from dashboard.widgets.two_runs import cell_choice, two_runs
 from dashboard.widgets.verdicts import caveats, verdict_card
 from xai_core.answers.compare import Comparison, comparison
+from xai_core.answers.scenarios import HEADS
 from xai_core.store.run import Run
 from xai_core.triage.compare import CAVEATS
 from xai_core.triage.confusion import Cell
@@ -76,6 +80,8 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
     if found.groups is not None:
         with st.container(key="groups"):
             groups_of_both(found.groups)
+    with st.container(key="scenarios"):
+        _scenarios(found)
     st.segmented_control(
         "Cells show",
         list(COUNTED_AS),
@@ -89,6 +95,15 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
             st.subheader("The same samples, before and after", anchor=False)
             flows(found, cell)
             before_after(context, found, baseline, cell)
+
+
+def _scenarios(found: Comparison) -> None:
+    """In which parts of the samples accuracy changed."""
+    part("Where did it work?", "By class, tag, fact, size of the object and group.")
+    answer = scenarios_of(found)
+    st.markdown(plain(answer.sentence))
+    table(HEADS, answer.lines, hints=("What these samples share; where a change may be claimed first",))
+    st.caption(plain(answer.note))
 
 
 def _counted(found: Comparison) -> Markdown:

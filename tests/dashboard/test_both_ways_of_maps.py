@@ -103,6 +103,10 @@ def test_compare(demo: Services, garments: Path, capsys: Capture) -> None:
     for name, count in result["transitions"].items():
         assert name == "n" or f"{name.capitalize()}</span><b>{count:,}</b>" in page
     assert f"<em>{result['cell']['head']}</em>" in page
+    parts = result["scenarios"]
+    for entry in (parts["sentence"], parts["note"], *(word for part in parts["parts"] for word in part["line"])):
+        assert entry in page
+        assert entry in text
 
 
 def test_movement(demo: Services, garments: Path, capsys: Capture) -> None:
