@@ -59,8 +59,8 @@ class Shift:
         cosine, centre = (bootstrap_mean(each[np.isfinite(each)], seed=seed) for each in (self.cosine, self.centre))
         if not cosine.n:
             return ""
-        words = f"Cosine of the positive evidence: mean {_mean(cosine)}."
-        return f"{words} Its centre moved by {_mean(centre)} of the picture's side in the mean."
+        words = f"Cosine of the positive evidence: {_mean(cosine)} in the mean."
+        return f"{words} Its centre moved, in shares of the picture's side, by {_mean(centre)}."
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def most_moved_table(lines: Sequence[Sequence[str]]) -> str:
 
 def _mean(found: Estimate) -> str:
     low, high = float(found.low), float(found.high)
-    span = f" (95 % interval {low:.2f} to {high:.2f})" if np.isfinite(low) else ""
-    return f"{float(found.value):.2f}{span}, n = {found.n:,}"
+    span = f"95 % interval {low:.2f} to {high:.2f}, " if np.isfinite(low) else ""
+    return f"{float(found.value):.2f} ({span}n = {found.n:,})"
 
 
 def _two(value: float) -> str:
