@@ -16,6 +16,7 @@ from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.groups import groups_of_both
 from dashboard.widgets.matrix_change import matrices
 from dashboard.widgets.part import part
+from dashboard.widgets.several_runs import several_runs
 from dashboard.widgets.table import table
 from dashboard.widgets.transitions import flows, totals
 from dashboard.widgets.two_runs import cell_choice, two_runs
@@ -90,6 +91,7 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
     )
     matrices(context, found, baseline.name)
     arms(context, baseline, cell)
+    several_runs(context, baseline, cell)
     if cell is not None:
         with st.container(key="gallery"):
             st.subheader("The same samples, before and after", anchor=False)
