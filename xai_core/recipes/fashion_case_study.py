@@ -52,9 +52,7 @@ def _steps(asked: Asked) -> Sequence[Step]:
         fashion.new(into, asked.data, params.test),
         *(steps.train(into, arm, _training(params, arm)) for arm in (BASELINE, TOP, AWAY, TWIN)),
         *(
-            steps.explain(
-                into, run, f"explain {run}", f"explain what {run} confused and recognised", _maps(params)
-            )
+            steps.explain(into, run, f"explain {run}", f"explain what {run} confused and recognised", _maps(params))
             for run in (first, fashion.first_of(TOP))
         ),
         quality.cascade(into, first, EXPLAINED[0], params.pictures),

@@ -169,7 +169,11 @@ def figures_part(scope: Scope, cell: Cell, other: str, method: str) -> Part:
         ("3", "the confused, with their maps", f"confusion?{of_cell}"),
         ("4", "mean maps of the three groups", f"class-heatmaps?{of_cell}"),
         ("5", "maps of models with random weights", f"sanity?{run}"),
-        ("6", "before and after the crop", f"compare?run={other}&other={scope.run.name}&true={cell[0]}&predicted={cell[1]}"),
+        (
+            "6",
+            "before and after the crop",
+            f"compare?run={other}&other={scope.run.name}&true={cell[0]}&predicted={cell[1]}",
+        ),
     ]
     said = (
         f"Maps are stored of {method} and Grad-CAM; each page shows them at once.",
