@@ -396,4 +396,5 @@ def test_arms_and_figures_of_the_fashion_case_study(data: Path, tmp_path: Path, 
     assert len(study.rows("test")) == 26
     assert study.run("attention-crop-seed1").info.training["augmentations"]["attention_crop"]["run"] == "baseline-seed0"
     assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
-    assert "split otherwise" in fails(capsys, *words, "--test", "0.3")
+    for otherwise in ("0.3", "0"):
+        assert "split otherwise" in fails(capsys, *words, "--test", otherwise)

@@ -42,16 +42,17 @@ def first_of(arm: str) -> str:
 
 def new(folder: Path, data: Path, test: float) -> Step:
     """As `steps.new`; with a share for the test, of all pictures whatever their folder of a split."""
-    if not test:
-        return steps.new(folder, data)
     plain = steps.new(folder, data)
 
     def done() -> bool:
         study = steps.opened(folder)
-        if study is not None and study.info.dataset_params.get("test") != test:
+        if study is not None and data.is_dir() and _drawn_anew(study) != test:
             remedy = "Choose another --into, or give the --test that it was begun with."
             raise BadInput("this study is split otherwise", value=folder, remedy=remedy)
         return plain.done()
+
+    if not test:
+        return Step(plain.name, plain.title, done, plain.run)
 
     def run(work: Work) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as scratch:
@@ -61,6 +62,11 @@ def new(folder: Path, data: Path, test: float) -> Step:
             return steps.new(folder, table, dataset="table", values=values).run(work)
 
     return Step(plain.name, f"{plain.title}, {percent(test, 0)} for the test", done, run)
+
+
+def _drawn_anew(study: Study) -> float:
+    """The share of a study that was begun so; 0 for the data's own splits."""
+    return float(study.info.dataset_params["test"]) if study.info.dataset == "table" else 0.0
 
 
 def _write(table: Path, data: Path) -> None:
