@@ -390,7 +390,8 @@ def test_arms_and_figures_of_the_fashion_case_study(data: Path, tmp_path: Path, 
     assert [one["p"] for one in claim] == [pytest.approx(2 / 2**6), pytest.approx(0.3075, abs=1e-3)]
     assert [row[0] for row in report["Did a crop help?"]["rows"]] == list(arms)
     assert "fewer than the 6" in " ".join(report["Did a crop help?"]["said"])
-    assert {len(counts) for counts in report["red taken for dark blue, by seed"]["values"]["mistakes"].values()} == {2}
+    by_seed = report["red taken for dark blue, by seed"]["values"]
+    assert {len(counts) for name in ("mistakes", "recognised") for counts in by_seed[name].values()} == {2}
     assert len(report["The paper's figures as pages"]["rows"]) == 6
     study = Study.open(tmp_path / "study")
     assert len(study.rows("test")) == 26

@@ -140,19 +140,22 @@ def arms_part(study: Study, cell: Cell, baseline: str, candidates: Sequence[str]
 
 
 def mistakes_part(study: Study, cell: Cell, arms: Sequence[str]) -> Part:
-    """How many samples are in the cell under each seed."""
-    rows, values, n = [], {}, 0
+    """How many samples are in the cell under each seed; and how many of its second class are recognised, since a model
+    that never says that class makes no such mistake."""
+    rows, values, recognised, n = [], {}, {}, 0
     for name in arms:
         scopes = [Scope(run, "test") for run in arm_of(study, name).runs]
         counts = [len(scope.members.cell(*cell)) for scope in scopes]
         n = int((scopes[0].members.labels == cell[0]).sum())
-        values[name] = counts
-        rows.append((name, ", ".join(map(str, counts)), f"{np.mean(counts):.1f}", f"{n}"))
+        known = [len(scope.members.cell(cell[1], cell[1])) for scope in scopes]
+        values[name], recognised[name] = counts, known
+        lists = (", ".join(map(str, each)) for each in (counts, known))
+        rows.append((name, next(lists), f"{np.mean(counts):.1f}", f"{n}", next(lists)))
     names = [study.class_names[index] for index in cell]
     spread = f"Of two seeds of the baseline, one may have {min(values[arms[0]])} and the other {max(values[arms[0]])}."
-    heads = ("arm", "mistakes, seed by seed", "mean", f"of n {names[0]}")
+    heads = ("arm", "mistakes, seed by seed", "mean", f"of n {names[0]}", f"{names[1]} recognised, seed by seed")
     title = f"{cell_name(*names)}, by seed"
-    return Part(title, heads, tuple(rows), (spread,), {"n": n, "mistakes": values})
+    return Part(title, heads, tuple(rows), (spread,), {"n": n, "mistakes": values, "recognised": recognised})
 
 
 def resemblance_part(scope: Scope, cell: Cell, method: str) -> Part:
