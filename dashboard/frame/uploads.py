@@ -24,6 +24,7 @@ class File(Protocol):
     """What the browser sent."""
 
     name: str
+    file_id: str
 
     def getvalue(self) -> bytes:
         """All of it."""
@@ -36,17 +37,21 @@ class Dropped:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pictures: list[Uploaded] = []
+        self.numbers: dict[str, int] = {}
+        """By the browser's name of the file."""
         self._count = 0
 
     def add(self, files: Sequence[File]) -> int:
-        """Keep files; gives how many were left out because there are as many as a page takes."""
-        fitting = files[: max(0, MOST - len(self.pictures))]
+        """Keep files that are new; gives how many were left out because there are as many as a page takes."""
+        new = [file for file in files if file.file_id not in self.numbers]
+        fitting = new[: max(0, MOST - len(self.pictures))]
         for file in fitting:
             path = self.folder / f"given-{self._count}"
             path.write_bytes(file.getvalue())
             self.pictures.append((self._count, self._free_name(file.name), path))
+            self.numbers[file.file_id] = self._count
             self._count += 1
-        return len(files) - len(fitting)
+        return len(new) - len(fitting)
 
     def keep(self, numbers: Collection[int]) -> None:
         """Keep these, and remove the others with all that was said of them."""
@@ -55,6 +60,7 @@ class Dropped:
                 for file in (path, *self.folder.glob(f"*/{number}.*")):
                     file.unlink(missing_ok=True)
         self.pictures = [each for each in self.pictures if each[0] in numbers]
+        self.numbers = {name: number for name, number in self.numbers.items() if number in numbers}
 
     def _free_name(self, name: str) -> str:
         """Two files of one name are told apart."""

@@ -17,60 +17,58 @@ from xai_core.tables import csv_bytes
 from xai_core.words import percent
 
 KINDS = ("png", "jpg", "jpeg", "webp")
-_TAKEN = "dropped.taken"
-_TOO_MANY = "dropped.too_many"
-_KEPT = "dropped.kept"
+_FILES, _LISTED, _KEPT = "dropped.files", "dropped.listed", "dropped.kept"
+_NAMED = 24
+"""Letters of a name by which it is found again in a sentence that may shorten it."""
 _SIDE = 128
 
 
 def dropped(context: Context) -> Dropped:
-    """Draw the place to drop pictures, and the choice of those to keep; gives them."""
+    """Draw the place to drop pictures, and the choice of those that were dropped on an earlier visit; gives all."""
     found = context.services.uploads.of(own_id(), connection())
-    taken = st.session_state.setdefault(_TAKEN, 0)
-    key = f"dropped.files.{taken}"
-    st.file_uploader(
+    files = st.file_uploader(
         "Pictures: PNG, JPEG or WebP, up to 20 MB each",
         list(KINDS),
         accept_multiple_files=True,
-        key=key,
-        on_change=_take,
-        args=(found, key),
+        key=_FILES,
+        on_change=_removed,
+        args=(found,),
         help=plain(f"Up to {MOST} at a time. {SESSION_ONLY}"),
     )
-    if too_many := st.session_state.get(_TOO_MANY, 0):
+    st.session_state[_LISTED] = here = {file.file_id for file in files}
+    if too_many := found.add(files):
         st.warning(
             plain(f"{too_many} left out: a page looks at {MOST} pictures. xai predict --images takes any number.")
         )
-    if found.pictures:
-        names = {number: name for number, name, _ in found.pictures}
-        st.session_state[_KEPT] = list(names)
-        st.multiselect(
-            "Looked at",
-            list(names),
-            format_func=lambda number: visible(names[number]),
-            key=_KEPT,
-            on_change=_keep,
-            args=(found,),
-        )
+    _earlier(found, {found.numbers[each] for each in here if each in found.numbers})
     return found
 
 
-def _take(found: Dropped, key: str) -> None:
-    """What was dropped becomes part of the list, which outlives a visit to another page; the place is empty again."""
-    files = st.session_state[key]
-    st.session_state[_TOO_MANY] = found.add(files)
-    st.session_state[_TAKEN] += 1
+def _earlier(found: Dropped, here: set[int]) -> None:
+    """Pictures that the browser lists no more, since another page was open: they stay until they are removed."""
+    names = {number: name for number, name, _ in found.pictures if number not in here}
+    if names:
+        st.session_state[_KEPT] = list(names)
+        st.multiselect(
+            "Dropped before",
+            list(names),
+            format_func=lambda number: visible(names[number]),
+            key=_KEPT,
+            on_change=lambda: found.keep(here | set(st.session_state[_KEPT])),
+        )
 
 
-def _keep(found: Dropped) -> None:
-    found.keep(st.session_state[_KEPT])
-    st.session_state[_TOO_MANY] = 0
+def _removed(found: Dropped) -> None:
+    """A file was taken out of the browser's list, or came to it; what came is taken in where the page is drawn."""
+    gone = st.session_state.get(_LISTED, set()) - {file.file_id for file in st.session_state[_FILES]}
+    removed = {found.numbers[each] for each in gone if each in found.numbers}
+    found.keep({number for number, *_ in found.pictures} - removed)
 
 
 def said(context: Context, kept: NewPictures, answers: Sequence[Answer], left_out: Mapping[str, str]) -> None:
     """Draw a line for each picture: its class, how sure the model is, and which classes come next."""
     for name, reason in left_out.items():
-        text = reason if name in reason else f"{reason} ({name})"
+        text = reason if name[:_NAMED] in reason else f"{reason} ({name})"
         st.html(f'<div class="problem" role="alert"><p>{escaped(text[:1].upper() + text[1:])}</p></div>')
     if not answers:
         return

@@ -36,4 +36,5 @@ def test_dropped_pictures_are_predicted_and_explained(address: str, demo: Study,
     expect(page.locator(".st-key-sample .portrait")).to_be_visible(timeout=60_000)
     page.get_by_role("link", name="New pictures").click()
     expect(row).to_have_count(1, timeout=60_000)
+    expect(page.get_by_text("Dropped before")).to_be_visible()
     assert not watch.problems

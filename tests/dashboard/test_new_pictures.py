@@ -185,19 +185,21 @@ def test_pictures_are_removed_one_by_one_and_with_the_session(served: Services, 
     tile = component(app, "heat_grid")["rows"][0]["cells"][0]["base"].rsplit("/", 1)[-1]
     [(session, found)] = served.uploads._of.items()
     number, _, file = found.pictures[0]
-    app.multiselect(key="dropped.kept").unselect(number)
+    app.file_uploader[0].set_value([("b.png", as_png(noise(seed)), "image/png") for seed in (2, 3)])
     app = again(app)
     assert not file.exists()
     assert not list(found.folder.glob(f"*/{number}.*"))
-    assert len(lines_of(app)) == 1
-    app = dropped(app, {"b.png": as_png(noise(3))})
     assert [name for _, name, _ in found.pictures] == ["b.png", "b.png (2)"]
+    assert len(lines_of(worked(served, app))) == 2
     served.uploads._connected[session] = lambda: False
     served.uploads._seen[session] -= 60
     served.uploads.sweep(served.tiles.forget)
     assert not found.folder.exists()
     assert served.tiles.draw(tile) is None
-    assert "Drop some pictures" in words(again(app))
+    asked = len(worker(served).asked)
+    again(app)  # the browser came back, and lists them still
+    assert len(worker(served).asked) == asked + 1
+    assert next(iter(served.uploads._of.values())).folder != found.folder
 
 
 def test_a_killed_servers_pictures_go_with_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
