@@ -124,12 +124,14 @@ async def lifespan(_app: Any) -> AsyncIterator[None]:
     finally:
         looking.cancel()
         shared.worker.stop()
+        shared.uploads.end()
 
 
 async def _give_up_what_was_left(shared: Services) -> None:
     while True:
         await asyncio.sleep(SECONDS_BETWEEN_SWEEPS)
         await asyncio.to_thread(shared.interest.sweep, shared.worker.cancel)
+        await asyncio.to_thread(shared.uploads.sweep, shared.tiles.forget)
 
 
 def _end() -> None:

@@ -64,3 +64,24 @@ def make(folder: Path, runs: Sequence[str] = ("baseline",)) -> Study:
         xai("train", folder / "colours", "--run", run, *words)
         xai("predict", folder / "colours", "--run", run)
     return Study.open(folder / "colours")
+
+
+def unlearned(folder: Path) -> Path:
+    """A study of a few pictures, one of them turned by EXIF, with a run that has learned nothing and predicted all."""
+    from xai_core.models.build import fresh_module
+    from xai_core.models.preprocess import Preprocess
+    from xai_core.models.weights import fingerprint, save_weights
+    from xai_core.store.run import RunInfo
+
+    data, turned = write_pictures(folder / "data", per_class=4), Image.Exif()
+    turned[0x0112] = 6
+    with Image.open(data / "test" / "red" / "000.png") as picture:
+        picture.resize((32, 20)).save(data / "test" / "red" / "000.jpg", exif=turned)
+    xai("new", folder / "colours", "--dataset", "image-folder", "--data", data)
+    square = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
+    opened, module = Study.open(folder / "colours"), fresh_module("small_cnn", 3, square)
+    info = RunInfo("small_cnn", square.as_dict(), "features", fingerprint(module, "small_cnn", square))
+    with opened.new_run("baseline", info) as run:
+        save_weights(module, run.weights)
+    xai("predict", folder / "colours", "--run", "baseline")
+    return folder / "colours"

@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from xai_core.drawing.seen import LARGEST_SIDE, fitted, map_layer, seen_picture
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.maps import STORED, MapStore
+from xai_core.store.new_pictures import NewPictures
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.looks import Look
@@ -91,6 +93,9 @@ class _Heat:
     def identity(self) -> str:
         return str(self.maps.path)
 
+    def lies_in(self, folder: Path) -> bool:
+        return self.maps.path.is_relative_to(folder)
+
     def draw(
         self, row: int, target: str, signed: bool, scale: float, width: float, height: float, look: Look
     ) -> Tile | None:
@@ -101,7 +106,27 @@ class _Heat:
         return draw_heat(heat, signed=signed, scale=scale, seen=(width, height), look=look)
 
 
-Source = _Seen | _Outlines | _Heat
+@dataclass(frozen=True)
+class _Dropped:
+    """Pictures from outside the study that somebody has dropped, as a model sees them."""
+
+    pictures: NewPictures
+
+    def identity(self) -> str:
+        return f"dropped:{self.pictures.path}"
+
+    def lies_in(self, folder: Path) -> bool:
+        return self.pictures.path.is_relative_to(folder)
+
+    def draw(self, number: int, side: int) -> Tile | None:
+        file = self.pictures.picture(number)
+        if not file.is_file():
+            return None
+        with Image.open(file) as picture:
+            return draw_picture(picture, self.pictures.run.info.preprocess, side=side)
+
+
+Source = _Seen | _Outlines | _Heat | _Dropped
 
 
 class Tiles:
@@ -150,7 +175,16 @@ class Tiles:
         if not hmac.compare_digest(seal, self._seal(text)):
             return None, []
         key, *what = json.loads(text)
-        return self._sources[key], what
+        return self._sources.get(key), what
+
+    def forget(self, folder: Path) -> None:
+        """Draw nothing more of what lies in a folder that is being removed, and drop what was drawn of it."""
+        with self._lock:
+            for key, source in list(self._sources.items()):
+                if isinstance(source, _Heat | _Dropped) and source.lies_in(folder):
+                    del self._sources[key]
+            for name in [name for name in self._drawn if self._opened(name)[0] is None]:
+                self._bytes -= len(self._drawn.pop(name).content)
 
     def _keep(self, name: str, tile: Tile) -> None:
         if name not in self._drawn:
@@ -168,6 +202,11 @@ def _text(content: bytes) -> str:
 def picture_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side: int = LARGEST_SIDE) -> str:
     """The address of a sample's picture: the part that the run's model sees, the whole where there is no model."""
     return tiles.address(_Seen(study, run.info.preprocess if run else None), int(row), side)
+
+
+def dropped_tile(tiles: Tiles, pictures: NewPictures, number: int, *, side: int = LARGEST_SIDE) -> str:
+    """The address of a picture from outside the study: the part that the run's model sees."""
+    return tiles.address(_Dropped(pictures), int(number), side)
 
 
 def outline_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side: int = LARGEST_SIDE) -> str:

@@ -12,15 +12,19 @@ from PIL import Image
 
 from dashboard.frame.context import Context
 from xai_core.answers import aggregate, badge, data_card, groups, method_quality, on_object, runs
+from xai_core.answers.compare import Comparison
 from xai_core.answers.maps import Column
 from xai_core.answers.quality_choice import SPEC
+from xai_core.answers.scenarios import MOST_MASKS, Scenarios
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named, stamp
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import as_dict
+from xai_core.store.files import signature
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.store.subgroups import TABLE as SUBGROUPS
 from xai_core.triage.quality import Quality
 
 _cached = st.cache_data(max_entries=64, show_spinner=False)
@@ -70,6 +74,21 @@ def group_masks(scope: Scope, column: Column, spec: str, found: groups.Groups) -
     there = tuple(len(group.maps) for group in found)
     path = str(column.maps.path) if column.maps else ""
     return _masks((path, spec, there, rows.tobytes(), stamps), scope, column, spec, found)
+
+
+def scenarios_of(found: Comparison) -> Scenarios:
+    """As `Comparison.scenarios`; anew where samples were tagged or grouped, or a mask was edited."""
+    study, rows = found.study, found.rows
+    masked = rows[study.samples["has_mask"].to_numpy()[rows]]
+    stamps = tuple(_stamp(study, row) for row in masked[: MOST_MASKS + 1].tolist())
+    written = tuple(signature(path) for path in (study.annotations.path, study.path / SUBGROUPS))
+    said = (rows.tobytes(), found.before.tobytes(), found.after.tobytes())
+    return _scenarios((str(study.path), study.info.samples_digest, *said, str(written), stamps), found)
+
+
+@_cached
+def _scenarios(key: tuple[object, ...], _found: Comparison) -> Scenarios:  # noqa: ARG001 (the cache's key)
+    return _found.scenarios
 
 
 def _stamp(study: Study, row: int) -> str:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dashboard.drawing.tiles import Tiles
 from dashboard.frame.interest import Interest
 from dashboard.frame.state import Selection
+from dashboard.frame.uploads import Uploads
 from xai_core.answers.scope import NOBODY, Members, Scope, best_split, newest_run
 from xai_core.errors import BadInput, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS
@@ -99,6 +100,7 @@ class Services:
     on_request: bool = False
     tiles: Tiles = field(default_factory=Tiles)
     interest: Interest = field(default_factory=Interest)
+    uploads: Uploads = field(default_factory=Uploads)
 
 
 _lock = threading.Lock()

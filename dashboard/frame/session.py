@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -21,6 +22,7 @@ _TOUCHED = "selection.touched"
 _RESOLVED = "selection.resolved"
 _NOTES = "selection.notes"
 _PAGES = "menu.pages"
+_ID = "session.id"
 _IN_FLIGHT_SECONDS = 0.5
 _FIELDS = frozenset(entry.name for entry in fields(Selection))
 
@@ -32,6 +34,11 @@ def connection() -> Callable[[], bool]:
         return lambda: True
     session = context.session_id
     return lambda: not runtime.exists() or runtime.get_instance().is_active_session(session)
+
+
+def own_id() -> str:
+    """A name of this session that nobody can guess."""
+    return str(st.session_state.setdefault(_ID, uuid.uuid4().hex))
 
 
 def current() -> Selection:

@@ -75,8 +75,15 @@ def panels(context: Context, column: Column, rows: NDArray[np.int64], spec: str 
 
 def panels_of(context: Context, column: Column, rows: NDArray[np.int64], keys: Sequence[str]) -> list[Panel]:
     """One panel per pair of row and resolved target."""
+    return placed(context, column, rows, keys, seen_sizes(context, rows))
+
+
+def placed(
+    context: Context, column: Column, rows: NDArray[np.int64], keys: Sequence[str], seen: Sequence[tuple[float, float]]
+) -> list[Panel]:
+    """As `panels_of`, of pictures of which the model sees parts of the sizes `seen`."""
     facts = maps.found(column, rows, keys, scaling(context), look(context))
-    places = zip(facts, rows.tolist(), keys, seen_sizes(context, rows), strict=True)
+    places = zip(facts, rows.tolist(), keys, seen, strict=True)
     return [_panel(context, column, *place) for place in places]
 
 

@@ -7,6 +7,7 @@ import shlex
 import streamlit as st
 
 from dashboard.frame import session
+from dashboard.frame.cached import scenarios_of
 from dashboard.frame.context import Context
 from dashboard.text import Markdown, plain
 from dashboard.widgets.arms import arms
@@ -14,10 +15,14 @@ from dashboard.widgets.before_after import before_after
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.groups import groups_of_both
 from dashboard.widgets.matrix_change import matrices
+from dashboard.widgets.part import part
+from dashboard.widgets.several_runs import several_runs
+from dashboard.widgets.table import table
 from dashboard.widgets.transitions import flows, totals
 from dashboard.widgets.two_runs import cell_choice, two_runs
 from dashboard.widgets.verdicts import caveats, verdict_card
 from xai_core.answers.compare import Comparison, comparison
+from xai_core.answers.scenarios import HEADS
 from xai_core.store.run import Run
 from xai_core.triage.compare import CAVEATS
 from xai_core.triage.confusion import Cell
@@ -76,6 +81,8 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
     if found.groups is not None:
         with st.container(key="groups"):
             groups_of_both(found.groups)
+    with st.container(key="scenarios"):
+        _scenarios(found)
     st.segmented_control(
         "Cells show",
         list(COUNTED_AS),
@@ -84,11 +91,21 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
     )
     matrices(context, found, baseline.name)
     arms(context, baseline, cell)
+    several_runs(context, baseline, cell)
     if cell is not None:
         with st.container(key="gallery"):
             st.subheader("The same samples, before and after", anchor=False)
             flows(found, cell)
             before_after(context, found, baseline, cell)
+
+
+def _scenarios(found: Comparison) -> None:
+    """In which parts of the samples accuracy changed."""
+    part("Where did it work?", "By class, tag, fact, size of the object and group.")
+    answer = scenarios_of(found)
+    st.markdown(plain(answer.sentence))
+    table(HEADS, answer.lines, hints=("What these samples share; where a change may be claimed first",))
+    st.caption(plain(answer.note))
 
 
 def _counted(found: Comparison) -> Markdown:

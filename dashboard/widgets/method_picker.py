@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from dashboard.frame import session
@@ -9,14 +11,20 @@ from dashboard.frame.context import Context
 from dashboard.text import Markdown, plain
 from xai_core.answers.maps import no_heatmaps
 from xai_core.answers.methods import FAMILIES, family, in_menus
-from xai_core.explainers import EXPLAINERS
+from xai_core.explainers import EXPLAINERS, Explainer
 from xai_core.store.obstacles import obstacle
+from xai_core.store.run import Run
 from xai_core.types import Card
 
+Obstacle = Callable[[Run | None, Explainer], str | None]
 
-def method_picker(context: Context) -> bool:
-    """Draw the choice and return True; where no method can be used, say why and return False."""
-    reasons = {explainer.card.key: obstacle(context.run, explainer) for explainer in in_menus()}
+
+def method_picker(context: Context, why_not: Obstacle = obstacle) -> bool:
+    """Draw the choice and return True; where no method can be used, say why and return False.
+
+    `why_not` says why a method cannot be used, where it cannot.
+    """
+    reasons = {explainer.card.key: why_not(context.run, explainer) for explainer in in_menus()}
     usable = [key for key, reason in reasons.items() if reason is None]
     if not usable:
         st.caption(plain(no_heatmaps(context.run)))

@@ -6,8 +6,10 @@ import math
 
 import streamlit as st
 
-from dashboard.text import escaped
+from dashboard.text import escaped, plain
+from dashboard.widgets.table import table
 from xai_core.answers.movement import READ_AS, Line, Movement
+from xai_core.answers.shift import HEADS, HINTS
 
 
 def movement_card(found: Movement) -> None:
@@ -17,6 +19,10 @@ def movement_card(found: Movement) -> None:
         f'<div class="movement"><p class="figure-title">{escaped(found.title)}</p>'
         f"<p class=quiet>{escaped(found.counted)}</p>{lines}<p class=quiet>{escaped(READ_AS)}</p></div>"
     )
+    if found.about:
+        st.caption(plain(found.about))
+    if found.most:
+        table(HEADS, [one.line for one in found.most], hints=HINTS)
 
 
 def _line(line: Line) -> str:

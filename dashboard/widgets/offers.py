@@ -38,17 +38,26 @@ class Offer:
         return sum(known) if len(known) == len(speeds) else None
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """Maps that are not there: of which methods, and each by its method's place and what it is of."""
+
+    methods: Sequence[Column] = ()
+    maps: frozenset[tuple[int, Hashable]] = frozenset()
+
+
 def begin() -> None:
     """A page is drawn: what the one before offered is forgotten."""
     st.session_state[_OFFERED] = []
 
 
-def accepted(context: Context, view: Hashable, wanted: Sequence[Column], maps: frozenset[tuple[int, Hashable]]) -> bool:
+def accepted(context: Context, view: Hashable, lacking: Lacking) -> bool:
     """Whether missing maps are to be computed now: always, or once somebody took the offer that `offer` draws."""
-    if not context.services.on_request or view in st.session_state.get(_ACCEPTED, ()):
+    on_request = context.services.on_request and lacking.maps
+    if not on_request or view in st.session_state.get(_ACCEPTED, ()):
         return True
-    speeds = tuple(seconds_per_map(context.study, column) for column in wanted)
-    st.session_state.setdefault(_OFFERED, []).append(Offer(view, maps, speeds))
+    speeds = tuple(seconds_per_map(context.study, column) for column in lacking.methods)
+    st.session_state.setdefault(_OFFERED, []).append(Offer(view, lacking.maps, speeds))
     return False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.frame.context import Context, Services
-from dashboard.frame.session import connection
+from dashboard.frame.session import connection, own_id
 from dashboard.heat import evidence
 from dashboard.text import escaped
 from dashboard.widgets import offers
@@ -27,7 +26,6 @@ from xai_core.worker.jobs import Job, State
 _ASKED = "maps.asked"
 _SHOWN = "maps.shown"
 _URGENT = "maps.urgent"
-_SESSION = "maps.session"
 _PAGE = "maps.page"
 
 
@@ -48,17 +46,32 @@ def ask(
     missing = _missing(context, wanted, rows, targets)
     if not missing:
         return None
-    asked: dict[object, str] = st.session_state.setdefault(_ASKED, {})
     methods = tuple((column.card.key, str(column.params)) for column in wanted)
     view = (context.study.path, context.selection.run, weights, targets, tuple(rows.tolist()), methods)
+
+    def start() -> str:
+        return evidence.request(context, wanted, rows, specs, weights=weights, urgent=urgent, owner=own_id())
+
+    return asked_once(context, view, start, offers.Lacking(wanted, missing), urgent=urgent)
+
+
+def asked_once(
+    context: Context, view: Hashable, start: Callable[[], str], lacking: offers.Lacking, *, urgent: bool = True
+) -> str | None:
+    """The job of a view, started where it has none; None where nobody has requested what it lacks.
+
+    Args:
+        context: the open view.
+        view: what tells it from others.
+        start: asks the worker; gives the job's id.
+        lacking: the maps that are missing; none for work that is done without being requested.
+        urgent: whether it is given up when the page is left.
+    """
+    asked: dict[object, str] = st.session_state.setdefault(_ASKED, {})
     if view not in asked or context.services.worker.job(asked[view]) is None:
-        if not offers.accepted(context, view, wanted, missing):
+        if not offers.accepted(context, view, lacking):
             return None
-
-        def start() -> str:
-            return evidence.request(context, wanted, rows, specs, weights=weights, urgent=urgent, owner=_session())
-
-        asked[view] = context.services.interest.join(_session(), start, connected=connection()) if urgent else start()
+        asked[view] = context.services.interest.join(own_id(), start, connected=connection()) if urgent else start()
         if urgent:
             st.session_state.setdefault(_URGENT, set()).add(asked[view])
     st.session_state.setdefault(_SHOWN, set()).add(asked[view])
@@ -84,16 +97,12 @@ def newest_first(services: Services, page: str = "") -> Iterator[None]:
     for view in [view for view, job in asked.items() if job in left]:
         del asked[view]
     for job in left:
-        services.interest.leave(_session(), job, services.worker.cancel)
+        services.interest.leave(own_id(), job, services.worker.cancel)
 
 
 def shown_jobs() -> frozenset[str]:
     """The jobs whose progress the page shows."""
     return frozenset(st.session_state.get(_SHOWN, ()))
-
-
-def _session() -> str:
-    return str(st.session_state.setdefault(_SESSION, uuid.uuid4().hex))
 
 
 def live(context: Context, jobs: Sequence[str | None], draw: Callable[[], None], *, what: str) -> None:
@@ -140,14 +149,14 @@ def _together(jobs: Sequence[Job], what: str) -> Job:
 
 def _ended(jobs: Sequence[Job]) -> None:
     """What went wrong, once for the same reason, and a way to try again."""
-    errors = dict.fromkeys(job.error or "The heatmaps could not be computed." for job in jobs if job.state == "failed")
+    errors = dict.fromkeys(job.error or "It could not be computed." for job in jobs if job.state == "failed")
     stopped = any(job.state == "cancelled" for job in jobs)
     if not errors and not stopped:
         return
     note, button = st.columns([8, 1], vertical_alignment="center")
     lines = [
         *errors,
-        *(["Stopped before all heatmaps were there; those that are finished are kept."] if stopped else []),
+        *(["Stopped before all was there; what is finished is kept."] if stopped else []),
     ]
     kind = "problem" if errors else "problem calm"
     text = "".join(f"<p>{escaped(line[:1].upper() + line[1:])}</p>" for line in lines)

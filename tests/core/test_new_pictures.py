@@ -13,36 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tiny_study import fails, write_pictures, xai, xai_json
+from tests.tiny_study import fails, unlearned, xai, xai_json
 from xai_core.cli.main import CANCELLED, main
-from xai_core.models.build import fresh_module
-from xai_core.models.preprocess import Preprocess
-from xai_core.models.weights import fingerprint, save_weights
 from xai_core.pipeline import new_pictures, predict
-from xai_core.store.run import RunInfo
 from xai_core.store.study import Study
 from xai_core.types import Cancelled
 
 Capture = pytest.CaptureFixture[str]
-SQUARE = Preprocess(32, 32, 3, (0.5,) * 3, (0.5,) * 3)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study of 18 pictures, one of them turned by EXIF, with a run that has learned nothing and predicted all."""
-    folder = tmp_path_factory.mktemp("new_pictures")
-    data = write_pictures(folder / "data", per_class=4)
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    with Image.open(data / "test" / "red" / "000.png") as picture:
-        picture.resize((32, 20)).save(data / "test" / "red" / "000.jpg", exif=turned)
-    xai("new", folder / "colours", "--dataset", "image-folder", "--data", data)
-    opened, module = Study.open(folder / "colours"), fresh_module("small_cnn", 3, SQUARE)
-    about = {"architecture": "small_cnn", "preprocess": SQUARE.as_dict(), "cam_layer": "features"}
-    with opened.new_run("baseline", RunInfo(fingerprint=fingerprint(module, "small_cnn", SQUARE), **about)) as run:
-        save_weights(module, run.weights)
-    xai("predict", folder / "colours", "--run", "baseline")
-    return folder / "colours"
+    return unlearned(tmp_path_factory.mktemp("new_pictures"))
 
 
 @pytest.fixture

@@ -374,3 +374,28 @@ def test_explanation_quality_on_any_pictures(data: Path, tmp_path: Path, capsys:
     assert "no explainer" in fails(capsys, *words, "--checked", "nosuch")
     line = fails(capsys, *words, "--masks", tmp_path / "none")
     assert "no such folder of masks" in line
+
+
+def test_arms_and_figures_of_the_fashion_case_study(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    words: list[str | Path] = ["recipe", "fashion-case-study", "--data", data, "--into", tmp_path / "study"]
+    words += ["--architecture", "small_cnn", "--size", "32", "--epochs", "1", "--seeds", "2", "--test", "0.4"]
+    words += ["--true", "red", "--predicted", "dark blue", "--pictures", "2"]
+    assert "a confusion is of two classes" in fails(capsys, *words, "--predicted", "red")
+    found = xai_json(capsys, *words)
+    arms = ("baseline", "top-biased-crop", "attention-crop", "attention-crop-random")
+    assert [step["step"] for step in found["steps"]][:5] == ["new", *(f"train {arm}" for arm in arms)]
+    report = {part["title"]: part for part in found["report"]}
+    claim = report["The paper's claim: 15 → 9"]["values"]
+    assert [(one["lost"], one["gained"]) for one in claim] == [(6, 0), (15, 9)]
+    assert [one["p"] for one in claim] == [pytest.approx(2 / 2**6), pytest.approx(0.3075, abs=1e-3)]
+    assert [row[0] for row in report["Did a crop help?"]["rows"]] == list(arms)
+    assert "fewer than the 6" in " ".join(report["Did a crop help?"]["said"])
+    by_seed = report["red taken for dark blue, by seed"]["values"]
+    assert {len(counts) for name in ("mistakes", "recognised") for counts in by_seed[name].values()} == {2}
+    assert len(report["The paper's figures as pages"]["rows"]) == 6
+    study = Study.open(tmp_path / "study")
+    assert len(study.rows("test")) == 26
+    assert study.run("attention-crop-seed1").info.training["augmentations"]["attention_crop"]["run"] == "baseline-seed0"
+    assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
+    for otherwise in ("0.3", "0"):
+        assert "split otherwise" in fails(capsys, *words, "--test", otherwise)

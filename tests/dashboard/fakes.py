@@ -14,12 +14,13 @@ import pandas as pd
 from PIL import Image
 
 from xai_core.datasets.base import SAMPLE_COLUMNS, Scan
+from xai_core.errors import XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import build
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.types import Specs, several
-from xai_core.worker.client import Worker
+from xai_core.worker.client import Uploaded, Worker
 from xai_core.worker.jobs import Job, WorkerStatus
 
 CLASSES = ("cat", "<b>dog</b>", "T-shirt/top")
@@ -117,6 +118,37 @@ class FakeWorker:
         self.owners[name] = {owner}
         self.known[name] = Job(name, "Preview of augmentations", total=1)
         return name
+
+    def look(
+        self,
+        *,
+        study: Path,
+        run: str,
+        pictures: Sequence[Uploaded],
+        methods: Sequence[tuple[str, Mapping[str, Any]]],
+        target: str,
+        into: Path,
+        owner: str = "",
+    ) -> str:
+        name = f"job{len(self.asked)}"
+        about = {"study": study, "run": run, "pictures": pictures, "methods": methods, "target": target, "into": into}
+        self.asked[name] = about
+        self.owners[name] = {owner}
+        self.known[name] = Job(name, "New pictures", total=len(pictures) * max(1, len(methods)))
+        return name
+
+    def looked(self, name: str) -> None:
+        """Do a job of `look` as the real worker does."""
+        from xai_core.pipeline.load import Bench
+        from xai_core.worker.operations import look
+
+        try:
+            for done, total in look(Bench("cpu"), self.asked[name]):
+                self.known[name] = replace(self.known[name], state="running", done=done, total=total)
+        except XaiError as error:
+            self.fail(name, str(error))
+        else:
+            self.known[name] = replace(self.known[name], state="done")
 
     def finish(self, name: str) -> None:
         """Do the job."""

@@ -103,6 +103,10 @@ def test_compare(demo: Services, garments: Path, capsys: Capture) -> None:
     for name, count in result["transitions"].items():
         assert name == "n" or f"{name.capitalize()}</span><b>{count:,}</b>" in page
     assert f"<em>{result['cell']['head']}</em>" in page
+    parts = result["scenarios"]
+    for entry in (parts["sentence"], parts["note"], *(word for part in parts["parts"] for word in part["line"])):
+        assert entry in page
+        assert entry in text
 
 
 def test_movement(demo: Services, garments: Path, capsys: Capture) -> None:
@@ -120,6 +124,10 @@ def test_movement(demo: Services, garments: Path, capsys: Capture) -> None:
         assert f"{line['name']}</span><b>{line['words']}</b>" in page
         assert line["bounds"] in page
         assert f"{line['name']}: {line['words']} ({line['bounds']})" in text
+    assert len(moved["most_moved"]) == min(10, sum(line["n"] for line in moved["transitions"]))
+    for entry in (moved["about"], *(word for one in moved["most_moved"] for word in one["line"])):
+        assert entry in page
+        assert entry in text
 
 
 def test_aggregate(demo: Services, garments: Path, capsys: Capture, figures: dict[str, go.Figure]) -> None:

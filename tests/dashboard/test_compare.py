@@ -191,3 +191,10 @@ def test_ways_of_training_stand_beside_each_other_over_their_seeds(fixed: Servic
 
 def test_without_arms_nothing_is_said_of_ways_of_training(fixed: Services) -> None:
     assert "Ways of training" not in words(opened("compare", run="better"))
+
+
+def test_more_than_two_models_stand_beside_each_other(fixed: Services) -> None:
+    assert "Other models" not in words(opened("compare", run="better", split="train"))
+    shown = words(opened("compare", run="better"))
+    assert "Other models against net" in shown
+    assert "Models, not ways of training: each against net on the samples that both predicted" in shown

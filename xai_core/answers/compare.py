@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xai_core.answers.scenarios import Scenarios, scenarios
+from xai_core.answers.scenarios import text as scenarios_text
 from xai_core.answers.scope import Rows, Scope, where_words
 from xai_core.answers.worst_group import GroupComparison, change_table
 from xai_core.store.facts import Condition
@@ -202,6 +204,11 @@ class Comparison:
         found = worst_change(self.labels, self.before, self.after, grouping.codes[self.rows])
         return GroupComparison(grouping, found, self.names)
 
+    @cached_property
+    def scenarios(self) -> Scenarios:
+        """Both runs on parts of the samples: classes, tags, facts, sizes of the object, groups."""
+        return scenarios(self.study, self.rows, self.before, self.after)
+
     def cell(self, cell: Cell) -> Outcome:
         """Being taken for the cell's second class, of samples of its first."""
         change, wrong = compare.cell_change(self.labels, self.before, self.after, cell), cell[0] != cell[1]
@@ -245,6 +252,7 @@ class Comparison:
             about = {"chosen_for_you": chosen, "true": true, "predicted": predicted, "name": outcome.name}
             result["cell"] = about | outcome.as_json() | {"flows": list(self.flow_sentences(cell))}
             said.append(outcome.verdict.sentence)
+        result["scenarios"] = self.scenarios.as_json()
         if self.groups is not None:
             result["groups"] = self.groups.as_json()
             said.append(self.groups.found.verdict.sentence)
@@ -295,6 +303,7 @@ def text(result: Mapping[str, Any]) -> str:
     if "groups" in result:
         lines += [f"Groups by {result['groups']['by']}", change_table(result["groups"]["groups"])]
         lines += result["groups"]["notes"]
+    lines.append(scenarios_text(result["scenarios"]))
     return "\n".join([*lines, "What these numbers cannot say:", *(f"- {caveat}" for caveat in result["caveats"])])
 
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from xai_core.answers.agreement import places
 from xai_core.answers.compare import Comparison
-from xai_core.answers.maps import Column
+from xai_core.answers.maps import Column, target_keys
+from xai_core.answers.on_object import shares_on_objects
 from xai_core.answers.scope import Rows
+from xai_core.answers.shift import Moved, Shift, most_moved_table, shift
 from xai_core.models.preprocess import Preprocess
-from xai_core.similarities import SIMILARITIES
 from xai_core.store.run import Run
 from xai_core.triage.compare import TRANSITIONS
 from xai_core.triage.intervals import Estimate, bootstrap_mean
@@ -66,12 +67,18 @@ class Movement:
         rows: `(n,)` samples that it speaks of.
         values: `(n,)` as `moved` gives them.
         lines: one for each transition that has a number.
+        shift: of the same samples, what else there is to say of each.
+        about: a sentence on all of them together; "" without numbers.
+        most: those that moved most.
     """
 
     title: str
     rows: Rows
     values: NDArray[np.float64]
     lines: list[Line]
+    shift: Shift
+    about: str
+    most: list[Moved]
 
     @property
     def counted(self) -> str:
@@ -83,12 +90,17 @@ class Movement:
 
     def as_json(self, ids: list[str]) -> dict[str, Any]:
         """Everything, JSON-able, with the ids of `rows`; NaN where there is no number."""
-        each = np.round(self.values, _DIGITS).tolist()
+        each = [
+            {"id": name, "alike": numbers["spearman"], **numbers}
+            for name, numbers in zip(ids, map(self.shift.as_json, range(len(ids))), strict=True)
+        ]
         return {
             "title": self.title,
             "counted": self.counted,
             "transitions": [_line_json(line) for line in self.lines],
-            "samples": [{"id": name, "alike": value} for name, value in zip(ids, each, strict=True)],
+            "about": self.about,
+            "most_moved": [one.as_json() for one in self.most],
+            "samples": each,
         }
 
 
@@ -102,7 +114,8 @@ def movement(found: Comparison, before: Side, after: Side, rows: Rows, spec: str
         spec: the class that all maps explain, as text.
     """
     rows = rows[:MEASURED_UP_TO]
-    values, seed = moved(before, after, rows, spec), found.study.info.seed
+    shifted, seed = shifts(before, after, rows, spec), found.study.info.seed
+    values = shifted.spearman
     known, codes = np.isfinite(values), found.codes[np.searchsorted(found.rows, rows)]
     groups = [values[known & (codes == code)] for code in range(len(TRANSITIONS))]
     lines = [
@@ -112,7 +125,23 @@ def movement(found: Comparison, before: Side, after: Side, rows: Rows, spec: str
     ]
     target = found.names[int(spec)]
     title = f"How alike are the heatmaps before and after? {before[1].card.title}, evidence for {target}"
-    return Movement(title, rows, values, lines)
+    most = _most(before, after, rows, spec, shifted, [TRANSITIONS[code] for code in codes])
+    return Movement(title, rows, values, lines, shifted, shifted.sentence(seed), most)
+
+
+def _most(before: Side, after: Side, rows: Rows, spec: str, shifted: Shift, became: list[str]) -> list[Moved]:
+    """Those that moved most; of these alone it is asked what lies on the object, which decodes their masks."""
+    places, study = shifted.most(), before[0].study
+    chosen = rows[places]
+    sides = [
+        shares_on_objects(run, column.card, column.maps, chosen, target_keys(run, chosen, spec))[0]
+        for run, column in (before, after)
+    ]
+    ids = study.samples["id"].iloc[chosen].tolist()
+    return [
+        Moved(int(rows[place]), ids[i], became[place], shifted.as_json(place), (float(sides[0][i]), float(sides[1][i])))
+        for i, place in enumerate(places.tolist())
+    ]
 
 
 def moved(before: Side, after: Side, rows: Rows, spec: str) -> NDArray[np.float64]:
@@ -121,12 +150,15 @@ def moved(before: Side, after: Side, rows: Rows, spec: str) -> NDArray[np.float6
     1: the places of the picture are in the same order of evidence; 0: unrelated. NaN where a map is missing or
     refused, is constant, or where the two models look at different parts of the picture.
     """
+    return shifts(before, after, rows, spec).spearman
+
+
+def shifts(before: Side, after: Side, rows: Rows, spec: str) -> Shift:
+    """All that is measured of each sample's evidence for a class before and after; NaN as of `moved`."""
     if not len(rows):
-        return np.empty(0)
-    pictures = (places(run, column, rows, spec) for run, column in (before, after))
-    values = SIMILARITIES["spearman"].compare(*pictures).astype(float)
-    values[~_same_part(before[0], after[0], rows)] = np.nan
-    return values
+        return Shift(*(np.empty(0) for _ in range(3)))
+    first, second = (places(run, column, rows, spec) for run, column in (before, after))
+    return shift(first, second, _same_part(before[0], after[0], rows))
 
 
 def _same_part(before: Run, after: Run, rows: Rows) -> NDArray[np.bool_]:
@@ -143,7 +175,9 @@ def _same_part(before: Run, after: Run, rows: Rows) -> NDArray[np.bool_]:
 def text(result: Mapping[str, Any]) -> str:
     """The answer's JSON form as lines for people."""
     lines = [f"  {line['name']}: {line['words']} ({line['bounds']})" for line in result["transitions"]]
-    return "\n".join([result["title"], result["counted"], *lines, READ_AS])
+    most = [each["line"] for each in result["most_moved"]]
+    more = [result["about"], *([most_moved_table(most)] if most else [])]
+    return "\n".join([result["title"], result["counted"], *lines, READ_AS, *filter(None, more)])
 
 
 def _line_json(line: Line) -> dict[str, Any]:

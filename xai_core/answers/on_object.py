@@ -115,7 +115,9 @@ class OnObjects:
 def on_objects(run: Run, card: Card, maps: MapStore | None, rows: NDArray[np.int64], keys: Sequence[str]) -> OnObjects:
     """Of one method's stored maps of several samples, each with its own target. The interval is by the study's seed."""
     has = run.study.samples["has_mask"].to_numpy()[rows]
-    shares, areas = _shares(run, card, maps, rows[has], [key for key, one in zip(keys, has, strict=True) if one])
+    shares, areas = shares_on_objects(
+        run, card, maps, rows[has], [key for key, one in zip(keys, has, strict=True) if one]
+    )
     good = np.isfinite(shares)
     estimate = bootstrap_mean(shares[good], seed=run.study.info.seed)
     area = float(areas[good].mean()) if good.any() else float("nan")
@@ -123,7 +125,7 @@ def on_objects(run: Run, card: Card, maps: MapStore | None, rows: NDArray[np.int
     return OnObjects(estimate.n, mean, low, high, area, int(has.sum()))
 
 
-def _shares(
+def shares_on_objects(
     run: Run, card: Card, maps: MapStore | None, rows: NDArray[np.int64], keys: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`(n,)` shares on the mask and areas of the masks; NaN where there is no map, no readable mask or no score."""

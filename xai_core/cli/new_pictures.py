@@ -17,8 +17,6 @@ from xai_core.errors import BadInput, BadParameter
 from xai_core.text import counted
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from xai_core.pipeline.new_pictures import Given, Methods, NewPicture
     from xai_core.store.run import Run
 
@@ -79,10 +77,11 @@ def predict_pictures(args: argparse.Namespace) -> dict[str, Any]:
             raise BadInput("no picture could be predicted", value=first, remedy=f"The first says: {reason}")
         result = made.result(notes, unread) | {"out": str(args.out) if args.out else None}
         if args.out:
+            from xai_core.answers.new_pictures import table
             from xai_core.files import write_atomic
             from xai_core.tables import csv_bytes
 
-            write_atomic(args.out, csv_bytes(table(result)))
+            write_atomic(args.out, csv_bytes(table(result["pictures"])))
     return result
 
 
@@ -124,12 +123,10 @@ class _Made:
 
     def add(self, bench: Any, batch: Sequence[NewPicture], folder: Path | None) -> None:
         """A batch of predicted pictures."""
-        names = self.run.study.class_names
+        from xai_core.answers.new_pictures import line
+
         first = len(self.pictures)
-        for each in batch:
-            chances = {name: float(value) for name, value in zip(names, each.probabilities, strict=True)}
-            told = {"file": each.name, "predicted": names[each.predicted]}
-            self.pictures.append(told | {"confidence": chances[names[each.predicted]], "probabilities": chances})
+        self.pictures += [line(each.name, self.run.study.class_names, each.probabilities) for each in batch]
         if folder is not None and batch:
             self._draw(bench, batch, self.pictures[first:], first, folder)
 
@@ -169,20 +166,9 @@ def file_name(number: int, name: str, method: str) -> str:
     return f"{number:04d}-{stem}-{method}.png"
 
 
-def table(result: dict[str, Any]) -> pd.DataFrame:
-    """A line for each picture: file, class, confidence, the probability of each class, files of its heatmaps."""
-    import pandas as pd
-
-    lines = []
-    for each in result["pictures"]:
-        line = {name: each[name] for name in ("file", "predicted", "confidence")}
-        line |= {f"p_{name}": value for name, value in each["probabilities"].items()}
-        lines.append(line | {f"heatmap_{key}": name or "" for key, name in each.get("heatmaps", {}).items()})
-    return pd.DataFrame(lines)
-
-
 def show_pictures(result: dict[str, Any]) -> str:
     """The table itself, what else there is to say beside it; or that it was written."""
+    from xai_core.answers.new_pictures import table
     from xai_core.tables import csv_bytes
 
     told = list(result["notes"])
@@ -193,7 +179,7 @@ def show_pictures(result: dict[str, Any]) -> str:
     if result["out"] is None:
         for line in told:
             LOG.warning("%s", line.strip())
-        return csv_bytes(table(result)).decode().removesuffix("\n")
+        return csv_bytes(table(result["pictures"])).decode().removesuffix("\n")
     many = counted(len(result["pictures"]), "picture")
     return "\n".join([f"{result['run']}: {many} predicted, in {result['out']}", *told])
 

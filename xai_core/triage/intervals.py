@@ -60,8 +60,10 @@ def mean_share(successes: ArrayLike, n: ArrayLike, *, seed: int, draws: int = 20
     return float(low), float(high)
 
 
-def paired_difference(gained: int, lost: int, n: int) -> tuple[float, float]:
+def paired_difference(gained: int, lost: int, n: int, z: float = Z) -> tuple[float, float]:
     """Bounds of (gained − lost) / n, the difference of two proportions on the same n samples; NaN for n = 0.
+
+    `z` is the normal quantile of another level.
 
     The score interval of Tango (1998), Equivalence test and confidence interval for the difference in proportions
     for the paired-sample design: all λ with |gained − lost − nλ| ≤ z √(n (2q + λ(1−λ))), where q is the
@@ -76,7 +78,7 @@ def paired_difference(gained: int, lost: int, n: int) -> tuple[float, float]:
     def bound(sign: int) -> float:
         if sign * centre >= edge:
             return float(sign)
-        return float(brentq(lambda x: _tango(x, gained, lost, n) + sign * Z, *sorted((centre, sign * edge))))
+        return float(brentq(lambda x: _tango(x, gained, lost, n) + sign * z, *sorted((centre, sign * edge))))
 
     return bound(-1), bound(+1)
 

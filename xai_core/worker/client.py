@@ -21,6 +21,9 @@ from xai_core.worker.jobs import Job, State, WorkerStatus
 REMEMBERED = 200
 """Finished jobs kept for looking at."""
 
+Uploaded = tuple[int, str, Path]
+"""A picture from outside the study: its number, what it is called, and where its bytes lie."""
+
 
 class Worker(Protocol):
     """What pages ask of a worker. `WorkerClient` is the real one; tests put others in its place."""
@@ -50,6 +53,20 @@ class Worker(Protocol):
 
     def preview(self, *, study: Path, arguments: Mapping[str, Any], into: Path, owner: str = "") -> str:
         """Ask what a training's augmentations make of a few pictures, as a PNG file; returns the job's id."""
+        ...
+
+    def look(
+        self,
+        *,
+        study: Path,
+        run: str,
+        pictures: Sequence[Uploaded],
+        methods: Sequence[tuple[str, Mapping[str, Any]]],
+        target: str,
+        into: Path,
+        owner: str = "",
+    ) -> str:
+        """Ask what a run says of pictures from outside the study, and for their heatmaps; returns the job's id."""
         ...
 
     def cancel(self, job: str) -> None:
@@ -138,6 +155,31 @@ class WorkerClient:
         """Ask what a training's augmentations make of a few pictures, as a PNG file; returns the job's id."""
         request = {"op": "preview", "study": str(study), "arguments": dict(arguments), "into": str(into)}
         return self._ask(request | {"urgent": True}, "Preview of augmentations", 1, owner)
+
+    def look(
+        self,
+        *,
+        study: Path,
+        run: str,
+        pictures: Sequence[Uploaded],
+        methods: Sequence[tuple[str, Mapping[str, Any]]],
+        target: str,
+        into: Path,
+        owner: str = "",
+    ) -> str:
+        """Ask what a run says of pictures from outside the study, and for their heatmaps; returns the job's id."""
+        request = {
+            "op": "look",
+            "study": str(study),
+            "run": run,
+            "pictures": [[number, name, str(path)] for number, name, path in pictures],
+            "methods": [[key, dict(values)] for key, values in methods],
+            "target": target,
+            "into": str(into),
+            "urgent": True,
+        }
+        title = f"{'Heatmaps' if methods else 'Predictions'} of new pictures by {run}"
+        return self._ask(request, title, len(pictures) * max(1, len(methods)), owner)
 
     def _ask(self, request: Mapping[str, Any], title: str, total: int, owner: str) -> str:
         identity = digest(request)[:16]

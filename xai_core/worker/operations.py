@@ -40,7 +40,19 @@ def preview(bench: Bench, message: Mapping[str, Any]) -> Steps:
     yield 1, 1
 
 
-OPERATIONS: dict[str, Operation] = {"explain": explain, "preview": preview}
+def look(bench: Bench, message: Mapping[str, Any]) -> Steps:
+    """What a run says of pictures from outside the study, and their heatmaps, into a session's folder `into`."""
+    from xai_core.pipeline.look import look_steps
+    from xai_core.pipeline.new_pictures import Given
+    from xai_core.store.new_pictures import NewPictures
+
+    run = bench.study(Path(message["study"])).run(message["run"])
+    given = {number: Given(name, Path(path)) for number, name, path in message["pictures"]}
+    methods = [(key, values) for key, values in message["methods"]]
+    yield from look_steps(bench, run, given, methods, message["target"], NewPictures(Path(message["into"]), run))
+
+
+OPERATIONS: dict[str, Operation] = {"explain": explain, "look": look, "preview": preview}
 
 
 def steps(bench: Bench, message: Mapping[str, Any]) -> Steps:

@@ -23,6 +23,7 @@ from xai_core.errors import BadInput, BadParameter
 if TYPE_CHECKING:
     from xai_core.answers.arms import Arm
     from xai_core.answers.compare import Comparison
+    from xai_core.answers.scope import Scope
     from xai_core.store.study import Study
     from xai_core.triage.confusion import Cell
 
@@ -87,7 +88,17 @@ def _compared(args: argparse.Namespace, arms: list[Arm], named: Cell | None) -> 
     found = compare_arms(scope.study, arms[0], arms[1:], args.split, scope.where)
     if not len(found.rows):
         raise BadInput("no samples that all runs predicted", value=args.split, remedy="Choose another split.")
-    return found.as_json(named)
+    return found.as_json(named) | _models(args, arms, scope, named)
+
+
+def _models(args: argparse.Namespace, arms: list[Arm], scope: Scope, named: Cell | None) -> dict[str, Any]:
+    """The same as models, where each is one run."""
+    from xai_core.answers.many_runs import many_runs
+
+    if any(len(arm.runs) > 1 for arm in arms):
+        return {}
+    runs = [arm.runs[0] for arm in arms]
+    return {"models": many_runs(runs[0], runs[1:], args.split, scope.where, named).as_json()}
 
 
 def _moved(args: argparse.Namespace, found: Comparison, chosen: Cell | None) -> dict[str, Any]:
@@ -107,8 +118,10 @@ def _moved(args: argparse.Namespace, found: Comparison, chosen: Cell | None) -> 
 
 
 def _show(result: dict[str, Any]) -> str:
-    from xai_core.answers import arms, compare, movement
+    from xai_core.answers import arms, compare, many_runs, movement
 
+    if "models" in result:
+        return "\n\n".join([result["counted"], many_runs.text(result["models"])])
     if "arms" in result:
         return arms.text(result)
     parts = [compare.text(result), *([movement.text(result["movement"])] if "movement" in result else [])]

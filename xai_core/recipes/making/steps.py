@@ -74,13 +74,16 @@ def new(
 
 
 def train(folder: Path, run: str, arguments: Callable[[Study], TrainArguments]) -> Step:
-    """Train a run."""
+    """Train a run, or an arm of several seeds, whose runs predict as well."""
 
     def stored(study: Study, wanted: TrainArguments) -> bool:
         try:
-            return all(existing(study, name, config, wanted.given()) is not None for name, config in wanted.runs())
+            made = [existing(study, name, config, wanted.given()) is not None for name, config in wanted.runs()]
         except BadInput as error:
             raise BadInput(error.problem, value=error.value, remedy=_OTHERWISE) from None
+        if wanted.seeds == 1 and not wanted.predict:
+            return all(made)
+        return all(made) and all(_predicted(study, PredictArguments(name)) for name, _ in wanted.runs())
 
     return _step(f"train {run}", f"train {run}", folder, TRAIN, arguments, stored)
 
@@ -125,15 +128,8 @@ def import_model(folder: Path, run: str, model: Callable[[], Model]) -> Step:
 def predict(folder: Path, run: str, splits: tuple[str, ...] = ("test", "validation", "train")) -> Step:
     """Predict the samples of some splits."""
 
-    def stored(study: Study, wanted: PredictArguments) -> bool:
-        if not has_predictions(study, wanted.run):
-            return False
-        predictions = study.run(wanted.run).predictions
-        assert predictions is not None
-        return all(predictions.have(study.rows(split)).all() for split in wanted.splits)
-
     wanted = PredictArguments(run, splits)
-    return _step(f"predict {run}", f"predict with {run}", folder, PREDICT, lambda _: wanted, stored)
+    return _step(f"predict {run}", f"predict with {run}", folder, PREDICT, lambda _: wanted, _predicted)
 
 
 def explain(
@@ -155,6 +151,14 @@ def sanity(
 ) -> Step:
     """Store how alike maps of models with random weights are to the run's; `arguments` as of `explain`."""
     return _step(name, title, folder, SANITY, lambda study: arguments(Scope(study.run(run), split)), _compared, run)
+
+
+def _predicted(study: Study, wanted: PredictArguments) -> bool:
+    if not has_predictions(study, wanted.run):
+        return False
+    predictions = study.run(wanted.run).predictions
+    assert predictions is not None
+    return all(predictions.have(study.rows(split)).all() for split in wanted.splits)
 
 
 def _explained(study: Study, wanted: ExplainArguments) -> bool:
