@@ -125,7 +125,7 @@ def test_a_job_with_arguments_that_are_none_leaves_the_page_alive(
     monkeypatch.setattr(manage.Jobs, "all", lambda _: [job_of(path, "next", "running", seeds="many")])
     app = opened("train", run="base")
     assert not app.exception
-    assert "seeds has the wrong type" in words(app)
+    assert "eeds has the wrong type" in words(app)
 
 
 def test_a_training_that_goes_on_is_shown_with_its_stop(
