@@ -399,3 +399,29 @@ def test_arms_and_figures_of_the_fashion_case_study(data: Path, tmp_path: Path, 
     assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
     for otherwise in ("0.3", "0"):
         assert "split otherwise" in fails(capsys, *words, "--test", otherwise)
+
+
+def test_baselines_and_networks_in_one_table(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    words: list[str | Path] = ["recipe", "fashion-mnist-pipeline", "--data", data, "--into", tmp_path / "study"]
+    words += ["--baselines", "logistic,knn", "--networks", "small_cnn", "--epochs", "1", "--samples", "30"]
+    words += ["--true", "red", "--predicted", "dark blue"]
+    assert "no baseline" in fails(capsys, *words, "--baselines", "nosuch")
+    assert "nothing to compare" in fails(capsys, *words, "--networks", "")
+    found = xai_json(capsys, *words)
+    names = ["new", "fit logistic", "fit knn", "train small_cnn", "explain small_cnn"]
+    assert [step["step"] for step in found["steps"]] == names
+    report = {part["title"]: part for part in found["report"]}
+    table = {row[0]: row for row in report["All models"]["rows"]}
+    assert [table[name][1] for name in ("logistic", "knn")] == ["about 83 %", "not stated"]
+    assert table["knn"][5] == "30"
+    study = Study.open(tmp_path / "study")
+    assert table["small_cnn"][5] == str(len(study.rows("train")))
+    numbers = {one["run"]: one["accuracy"] for one in report["All models"]["values"]}
+    said = Scope(study.run("knn"), "test").members
+    assert numbers["knn"] == pytest.approx(1 - len(said.mistakes) / len(said.rows))
+    assert len(report["How the networks learned"]["rows"]) == 1
+    (confused,) = [one for one in report["Two classes that every model confuses"]["values"] if one["run"] == "knn"]
+    red, blue = study.class_names.index("red"), study.class_names.index("dark blue")
+    assert confused["counts"] == [len(said.cell(red, blue)), len(said.cell(blue, red))]
+    assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
+    assert "another" in fails(capsys, *words, "--samples", "20")

@@ -103,9 +103,9 @@ def _added(params: FashionParams, arm: str) -> dict[str, Mapping[str, Any]]:
 def _maps(params: FashionParams) -> Any:
     def arguments(scope: Scope) -> ExplainArguments:
         from xai_core.jobs.operations import ExplainArguments
-        from xai_core.recipes.making import fashion
+        from xai_core.recipes.making import cells
 
-        rows = fashion.shown(scope, fashion.cell_of(scope.study, params.true, params.predicted))
+        rows = cells.shown(scope, cells.cell_of(scope.study, params.true, params.predicted))
         return ExplainArguments(scope.run.name, tuple((key, {}) for key in EXPLAINED), "predicted", rows=tuple(rows))
 
     return arguments
@@ -113,14 +113,14 @@ def _maps(params: FashionParams) -> Any:
 
 def _report(asked: Asked) -> Report:
     from xai_core.answers.scope import Scope
-    from xai_core.recipes.making import fashion, parts, quality
+    from xai_core.recipes.making import cells, fashion, parts, quality
     from xai_core.recipes.making.report import Report
     from xai_core.store.study import Study
 
     params: FashionParams = asked.params
     study = Study.open(asked.into)
     scope = Scope(study.run(fashion.first_of(BASELINE)), "test")
-    cell = fashion.cell_of(study, params.true, params.predicted)
+    cell = cells.cell_of(study, params.true, params.predicted)
     return Report(
         [
             parts.data_part(study),
@@ -129,7 +129,7 @@ def _report(asked: Asked) -> Report:
             fashion.arms_part(study, cell, BASELINE, (TOP, AWAY, TWIN), "Did a crop help?"),
             fashion.arms_part(study, cell, TWIN, (AWAY,), "Was it the heatmaps?"),
             fashion.mistakes_part(study, cell, (BASELINE, TOP, AWAY, TWIN)),
-            fashion.resemblance_part(scope, cell, EXPLAINED[0]),
+            cells.resemblance_part(scope, cell, EXPLAINED[0]),
             quality.verdicts(scope, EXPLAINED[0], params.pictures),
             fashion.figures_part(scope, cell, fashion.first_of(TOP), EXPLAINED[0]),
         ]

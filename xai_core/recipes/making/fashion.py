@@ -10,20 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from xai_core.answers.aggregate import aggregate
 from xai_core.answers.arms import CAVEATS, arm_of, compare_arms
-from xai_core.answers.groups import LIMIT
 from xai_core.answers.scope import Scope
-from xai_core.errors import BadInput, NotFound
+from xai_core.errors import BadInput
 from xai_core.jobs.operations import Work
 from xai_core.recipes.base import Step
 from xai_core.recipes.making import steps
-from xai_core.recipes.making.parts import column_of
+from xai_core.recipes.making.cells import one_of_each
 from xai_core.recipes.making.report import Part
 from xai_core.store.study import Study
 from xai_core.triage.compare import paired_change
 from xai_core.triage.confusion import Cell
-from xai_core.triage.groups import confusion_groups
 from xai_core.words import cell_name, percent
 
 VALIDATION = 0.1
@@ -80,30 +77,6 @@ def _write(table: Path, data: Path) -> None:
         lines.writerows((path.relative_to(data).as_posix(), path.parent.name) for path in files)
 
 
-def cell_of(study: Study, true: str, predicted: str) -> Cell:
-    """The cell by the names of its classes. Raises NotFound."""
-    names = list(study.class_names)
-    for name in (true, predicted):
-        if name not in names:
-            raise NotFound.among("class", name, names)
-    return names.index(true), names.index(predicted)
-
-
-def shown(scope: Scope, cell: Cell) -> list[int]:
-    """Rows of the paper's figures: the confusion, its classes recognised, and one of each class recognised."""
-    among = scope.members
-    seed = scope.study.info.seed
-    groups = confusion_groups(among.rows, among.labels, among.predicted, cell, limit=LIMIT, seed=seed)
-    rows = {row for some in groups.values() for row in some.tolist()}
-    return sorted(rows | set(_one_of_each(scope)))
-
-
-def _one_of_each(scope: Scope) -> list[int]:
-    """The first recognised sample of each class that has one."""
-    cells = (scope.members.cell(number, number) for number in range(len(scope.names)))
-    return [int(rows[0]) for rows in cells if len(rows)]
-
-
 def claim_part() -> Part:
     """What may be said of the paper's own two numbers, which are of two models on the same dresses."""
     rows, values = [], []
@@ -158,20 +131,12 @@ def mistakes_part(study: Study, cell: Cell, arms: Sequence[str]) -> Part:
     return Part(title, heads, tuple(rows), (spread,), {"n": n, "mistakes": values, "recognised": recognised})
 
 
-def resemblance_part(scope: Scope, cell: Cell, method: str) -> Part:
-    """Figure 4 in numbers: where the evidence of the three groups lies, and which class the confused look like."""
-    found = aggregate(scope, cell, column_of(scope.run, (method, {})))
-    rows = tuple((title, down, right, str(n)) for title, down, right, n in found.centres)
-    heads = ("group", "evidence lies, from the top", "from the left", "n")
-    return Part("What the confused look like", heads, rows, tuple(found.sentences), found.as_json())
-
-
 def figures_part(scope: Scope, cell: Cell, other: str, method: str) -> Part:
     """Where in the dashboard each of the paper's figures is."""
     run = f"run={scope.run.name}"
     of_cell = f"{run}&true={cell[0]}&predicted={cell[1]}"
     rows = [
-        ("1", "one recognised picture of each class", f"sample?{run}&sample={row}") for row in _one_of_each(scope)[:1]
+        ("1", "one recognised picture of each class", f"sample?{run}&sample={row}") for row in one_of_each(scope)[:1]
     ]
     rows += [
         ("2", "confusion matrix of the baseline", f"confusion?{run}"),

@@ -15,6 +15,7 @@ from xai_core.answers.scope import Scope
 from xai_core.errors import BadInput
 from xai_core.explainers import EXPLAINERS
 from xai_core.jobs.operations import (
+    BASELINE,
     EXPLAIN,
     PREDICT,
     SANITY,
@@ -32,6 +33,7 @@ from xai_core.jobs.training import TrainArguments
 from xai_core.metrics import METRICS
 from xai_core.params import build
 from xai_core.pipeline.asked import existing
+from xai_core.pipeline.baseline import BaselineWanted, existing_baseline
 from xai_core.recipes.base import Step
 from xai_core.store.data_folder import is_of
 from xai_core.store.maps import MISSING
@@ -86,6 +88,19 @@ def train(folder: Path, run: str, arguments: Callable[[Study], TrainArguments]) 
         return all(made) and all(_predicted(study, PredictArguments(name)) for name, _ in wanted.runs())
 
     return _step(f"train {run}", f"train {run}", folder, TRAIN, arguments, stored)
+
+
+def baseline(folder: Path, wanted: BaselineWanted) -> Step:
+    """Fit a classical baseline, which predicts as well."""
+
+    def fitted(study: Study, wanted: BaselineWanted) -> bool:
+        try:
+            return existing_baseline(study, wanted) is not None
+        except BadInput as error:
+            raise BadInput(error.problem, value=error.value, remedy=_OTHERWISE) from None
+
+    run = wanted.run
+    return _step(f"fit {run}", f"fit the baseline {run}", folder, BASELINE, lambda _: wanted, fitted)
 
 
 def training(
