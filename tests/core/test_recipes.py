@@ -27,6 +27,7 @@ from tests.how_to import example
 from tests.tiny_study import fails, write_pictures, xai, xai_json
 from xai_core.answers.leaks import leaks
 from xai_core.answers.scope import Scope
+from xai_core.answers.scored import scored
 from xai_core.cli.main import CANCELLED, main
 from xai_core.errors import BadInput
 from xai_core.jobs.operations import Work
@@ -425,3 +426,39 @@ def test_baselines_and_networks_in_one_table(data: Path, tmp_path: Path, capsys:
     assert confused["counts"] == [len(said.cell(red, blue)), len(said.cell(blue, red))]
     assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
     assert "another" in fails(capsys, *words, "--samples", "20")
+
+
+def test_losses_that_see_masks_as_arms(tmp_path: Path, capsys: Capture) -> None:
+    pictures = write_pictures(tmp_path / "pictures", per_class=8)
+    masks = tmp_path / "masks"
+    for path in pictures.rglob("*.png"):
+        kept = masks / path.relative_to(pictures)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shown = np.zeros(np.asarray(Image.open(path)).shape[:2], np.uint8)
+        shown[4:12, 4:12] = 255
+        Image.fromarray(shown).save(kept)
+    words: list[str | Path] = ["recipe", "segment-overlap", "--data", pictures, "--masks", masks]
+    words += ["--into", tmp_path / "study", "--architectures", "small_cnn", "--size", "28", "--epochs", "1"]
+    words += ["--seeds", "2", "--views", "1"]
+    line = fails(capsys, *words, "--init", f"{pictures},{masks}")
+    assert "differ in number" in line
+    assert "no such folder of masks" in fails(capsys, *words, "--masks", tmp_path / "none")
+    found = xai_json(capsys, *words, "--ablations", "false")
+    report = {part["title"]: part for part in found["report"]}
+    table = report["Against cross-entropy: small_cnn"]
+    ends = ("ce", "so", "so-blur", "ce-so", "ce-so-blur")
+    assert [row[0] for row in table["rows"]] == [f"small_cnn-{end}" for end in ends]
+    study = Study.open(tmp_path / "study")
+    trained = study.run("small_cnn-so-seed1").info.training["loss_params"]
+    assert (trained["beta"], trained["views"], trained["blur"]) == (0.0, 1, 0)
+    metric = ("energy-pointing-game", {})
+    runs = [study.run(f"small_cnn-{end}-seed{seed}") for end in ends for seed in (0, 1)]
+    values = [scored(run, study.rows("test"), "true", [("gradcam", {})], [metric])[0].values for run in runs]
+    there = np.isfinite(values).all(0)
+    (energy,) = [one["outcomes"][1] for one in table["values"] if one["arm"] == "small_cnn-so"]
+    assert energy["n"] == there.sum() > 0
+    assert energy["after"] == pytest.approx([each[there].mean() for each in values[2:4]])
+    assert "fewer than the 6" in " ".join(table["said"])
+    assert all(step["was_done"] for step in xai_json(capsys, *words, "--ablations", "false")["steps"])
+    more = [step["step"] for step in xai_json(capsys, *words, "--dry-run")["plan"] if not step["done"]]
+    assert {name.split("-")[1] for name in more if name.startswith("train")} == {"beta", "views"}

@@ -1,7 +1,8 @@
 """Two arms of an experiment, each of several seeds, on the same samples: is one better, or were its seeds lucky?
 
 An arm is a way of training. A model is one draw of it, and a test set one draw of the samples: a claim about the arm
-has to stand on both. `before` and `after` are `(S, n)` bool, the outcome of each of n samples under each seed's model.
+has to stand on both. `before` and `after` are `(S, n)`, the outcome of each of n samples under each seed's model: yes
+or no, or a share 0…1.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ENOUGH_SEEDS = 6
 _EXACT_UP_TO = 20_000
 _DRAWN = 20_000
 
-Outcomes = NDArray[np.bool_]
+Outcomes = NDArray[np.bool_] | NDArray[np.floating]
 
 
 @dataclass(frozen=True)
