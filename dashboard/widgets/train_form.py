@@ -73,6 +73,8 @@ def _parent(context: Context, parents: list[str]) -> Run | None:
         help="Its whole configuration is taken over; what you change below differs.",
         key=f"train.parent.{first}",
     )
+    if context.run and context.run.name not in parents:
+        st.caption(plain(f"{context.run.name} is no network that was trained here, and cannot be varied itself."))
     return context.services.studies.run(context.study, chosen) if chosen else None
 
 

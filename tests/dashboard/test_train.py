@@ -83,6 +83,13 @@ def test_loss_augmentations_and_seeds_are_chosen(started: list[tuple[str, dict[s
     assert set(arguments["config"]["augmentations"]) == {"flip", "mixup"}
 
 
+def test_a_run_that_cannot_be_varied_is_told(started: list[Any], path: Path) -> None:
+    xai("train", path, "--run", "lr", "--arch", "sklearn:knn")
+    shown = words(opened("train", run="lr"))
+    assert "lr is no network that was trained here" in shown
+    assert "lr is no network" not in words(opened("train", run="base"))
+
+
 def test_losses_that_need_masks_are_not_offered_without_any(started: list[Any]) -> None:
     app = opened("train", run="base")
     assert "so" not in choice(app, "Loss").options

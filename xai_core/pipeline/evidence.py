@@ -51,14 +51,12 @@ def with_evidence(
         BadInput: no predictions, an empty cell, no map at all. NotFound: an unknown run, method or class.
         Cancelled: asked to stop; maps that were made are stored.
     """
-    found = dict[str, Planes]()
+    found, bench = dict[str, Planes](), Bench(given.device)
     for member, params in chosen(config.augmentations):
         for need, read in ((EVIDENCE, evidence_of), (CELL_EVIDENCE, cell_evidence_of)):
             if need in member.card.needs:
                 run = _run(study, params, given, data.preprocess)
-                found[member.card.key] = read(
-                    Bench(given.device), run, params, rows=rows, progress=progress, cancel=cancel
-                )
+                found[member.card.key] = read(bench, run, params, rows=rows, progress=progress, cancel=cancel)
     return replace(data, training=replace(data.training, evidence=found)) if found else data
 
 
