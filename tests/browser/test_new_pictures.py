@@ -26,15 +26,15 @@ def test_dropped_pictures_are_predicted_and_explained(address: str, demo: Study,
     row = page.locator("table.new-pictures tbody tr")
     expect(row).to_have_count(1, timeout=120_000)
     expect(row).to_contain_text("mine & yours.png")
-    expect(page.locator(".problem")).to_contain_text("broken.png")
+    expect(page.locator(".problem").first).to_contain_text("broken.png")
     heat = page.locator(".st-key-new-pictures button.frame img.heat")
     expect(heat).to_have_count(2, timeout=120_000)
-    for shown in (row.locator("img"), heat.first):
+    for shown in (row.locator("img").first, heat.first):
         shown.scroll_into_view_if_needed()
-        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=shown.element_handle())
+        expect(shown).not_to_have_js_property("naturalWidth", 0, timeout=60_000)  # looked up anew at each try
     page.get_by_role("link", name="Sample").click()
-    expect(page.locator(".st-key-sample .portrait")).to_be_visible(timeout=60_000)
+    expect(page.locator(".st-key-sample .portrait").first).to_be_visible(timeout=60_000)
     page.get_by_role("link", name="New pictures").click()
     expect(row).to_have_count(1, timeout=60_000)
-    expect(page.get_by_text("Dropped before")).to_be_visible()
+    expect(page.get_by_text("Dropped before").first).to_be_visible()
     assert not watch.problems

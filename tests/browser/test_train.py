@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.serving import Watch, dashboard, ready
 from tests.tiny_study import write_pictures, xai
@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 PATIENCE = 120_000
 ENDLESS = 1000
 """Epochs of a residual net: nothing here waits for the last one."""
+CURVES = "[class*='st-key-training'] .js-plotly-plot"
 
 
 @pytest.fixture
@@ -32,6 +33,11 @@ def opened(browser: Browser, address: str) -> tuple[Page, Watch]:
     return page, watch
 
 
+def seen(what: Locator) -> None:
+    """Wait until it is there: while a page is drawn again, what was and what comes may stand there together."""
+    expect(what.first).to_be_visible(timeout=PATIENCE)
+
+
 def test_a_training_is_begun_followed_stopped_and_resumed_and_outlives_the_server(
     study: Path, browser: Browser
 ) -> None:
@@ -42,25 +48,24 @@ def test_a_training_is_begun_followed_stopped_and_resumed_and_outlives_the_serve
             epochs = page.get_by_label("Epochs", exact=True)
             epochs.fill(str(ENDLESS))
             epochs.press("Enter")
-            expect(page.locator("code", has_text=f"--epochs {ENDLESS}")).to_be_visible(timeout=PATIENCE)
+            seen(page.locator("code", has_text=f"--epochs {ENDLESS}"))
             page.get_by_role("button", name="Train", exact=True).click()
-            expect(page.get_by_text("Being trained: baseline")).to_be_visible(timeout=PATIENCE)
-            curves = page.locator("[class*='st-key-training'] .js-plotly-plot")
-            expect(curves).to_be_visible(timeout=PATIENCE)
+            seen(page.get_by_text("Being trained: baseline"))
+            seen(page.locator(CURVES))
             assert not watch.problems
             page.context.close()
         [job] = jobs.all()
         assert job.open, "it goes on without the server"
         with dashboard([study]) as address:
             page, watch = opened(browser, address)
-            expect(page.get_by_text("Being trained: baseline")).to_be_visible(timeout=PATIENCE)
-            expect(page.locator("[class*='st-key-training'] .js-plotly-plot")).to_be_visible(timeout=PATIENCE)
-            page.locator("[class*='st-key-training-stop']").get_by_role("button").click()
-            resume = page.get_by_role("button", name="Resume")
-            expect(resume).to_be_visible(timeout=PATIENCE)
+            seen(page.get_by_text("Being trained: baseline"))
+            seen(page.locator(CURVES))
+            page.locator("[class*='st-key-training-stop']").get_by_role("button").first.click()
+            resume = page.get_by_role("button", name="Resume").first
+            seen(resume)
             assert not jobs.all()[0].open
             resume.click()
-            expect(page.get_by_text("Being trained: baseline")).to_be_visible(timeout=PATIENCE)
+            seen(page.get_by_text("Being trained: baseline"))
             assert not watch.problems
             page.context.close()
         assert jobs.all()[0].open
