@@ -32,6 +32,8 @@ def test_each_is_compared_as_two_runs_are_and_more_strictly(study: Study) -> Non
         assert (each.accuracy.before, each.accuracy.after) == (alone.before, alone.after)
         assert each.accuracy.low <= alone.low
         assert each.accuracy.p == pytest.approx(min(1.0, 3 * alone.p))
+        assert "98.3 % interval" in each.verdict.sentence, "as wide as three comparisons make it"
+        assert "after Bonferroni for 3" in each.verdict.sentence
     assert found.against[0].verdict.kind == "better"
     assert found.against[1].verdict.kind == "undecided"
     assert found.shares()["Accuracy"]["base"] == pytest.approx((60 / 90,))

@@ -39,6 +39,8 @@ class PairedChange:
         gained, lost: how many have it under the candidate alone, under the baseline alone.
         difference: (gained − lost) / n, with its 95 % interval `low`, `high` (Tango's score interval).
         p: exact McNemar test, two-sided: gained ~ Binomial(gained + lost, ½) where nothing changed.
+        tried: of so many changes that were looked at this is one: the interval is made for 1 − 0.05 / tried, and p
+            multiplied by it (Bonferroni).
     """
 
     n: int
@@ -50,6 +52,12 @@ class PairedChange:
     low: float
     high: float
     p: float
+    tried: int = 1
+
+    @property
+    def level(self) -> float:
+        """Of the interval."""
+        return 1 - (1 - LEVEL) / self.tried
 
     @property
     def sure(self) -> bool:
@@ -145,7 +153,8 @@ def verdict(change: PairedChange, what: str, *, lower_is_better: bool = False) -
         f"{change.before} of {change.n} ({percent(change.before / change.n)}) before, "
         f"{change.after} of {change.n} ({percent(change.after / change.n)}) after"
     )
-    numbers = f"{counts}; {_interval(change)}; exact McNemar p {_p(change.p)}."
+    stricter = f" after Bonferroni for {change.tried}" if change.tried > 1 else ""
+    numbers = f"{counts}; {_interval(change)}; exact McNemar p {_p(change.p)}{stricter}."
     if change.sure:
         better = (change.difference > 0) != lower_is_better
         word = "improved" if better else "got worse"
@@ -156,7 +165,7 @@ def verdict(change: PairedChange, what: str, *, lower_is_better: bool = False) -
 
 def _interval(change: PairedChange) -> str:
     difference, low, high = (points(value) for value in (change.difference, change.low, change.high))
-    return f"{difference} percentage points, 95 % interval {low} to {high}"
+    return f"{difference} percentage points, {100 * change.level:.3g} % interval {low} to {high}"
 
 
 def _p(p: float) -> str:

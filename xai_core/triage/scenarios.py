@@ -52,9 +52,10 @@ def part_changes(
 
 def corrected(change: PairedChange, tried: int) -> PairedChange:
     """One of `tried` changes that were looked at: its interval made for 1 − 0.05 / tried, its p times `tried`."""
-    z = NormalDist().inv_cdf(1 - (1 - LEVEL) / (2 * max(1, tried)))
+    tried = max(1, tried)
+    z = NormalDist().inv_cdf(1 - (1 - LEVEL) / (2 * tried))
     low, high = paired_difference(change.gained, change.lost, change.n, z)
-    return replace(change, low=low, high=high, p=min(1.0, change.p * max(1, tried)))
+    return replace(change, low=low, high=high, p=min(1.0, change.p * tried), tried=tried)
 
 
 def _part(change: PairedChange, tried: int) -> PartChange:
