@@ -1,15 +1,19 @@
 """Which repair helps where a shortcut fails: arms side by side on planted shortcuts, over seeds.
 
 `python -m benchmarks.repair --json [DATA…]`: for each seed a network is trained on data with a shortcut, and every arm
-begins from it (`longer` is trained anew for twice as long). DATA are `decoy` (Fashion-MNIST with a patch that says the
-class, shuffled in the test), `framing` and `background` (drawn garments). Learned from besides training: validation, in
-which the shortcut holds as often. All figures are of the test. Keys, by data and arm, each as `[mean, low, high]` over
-the seeds (t interval, 95 %; null bounds for one seed):
+begins from it (`benchmarks.repair_arms` says what each does, and with what budget). DATA are `decoy` (Fashion-MNIST
+with a patch that says the class, shuffled in the test), `framing` and `background` (drawn garments). Validation, from
+which the last layers learn and which chooses epochs, has the shortcut as often as training. All figures are of the
+test. Keys, by data and arm, each as `[mean, low, high]` over the seeds (t interval, 95 %; null bounds for one seed):
 
     worst_group     accuracy on the worst group, class × whether the shortcut holds; groups of under 10 are left out
     mean            accuracy on the groups, weighed as in training: what it is where the shortcut holds as often
     gap             mean − worst_group
     gap_closed      (worst_group − that of `frozen`) ÷ the gap of `frozen`, seed by seed
+    where_it_fails  accuracy where the shortcut fails, classes counted alike
+    recovered       (where_it_fails − that of `frozen`) ÷ what the network without a shortcut has over `frozen` there:
+                    of what the shortcut has cost. A class that is hard anyway leaves a gap that no repair closes
+    over_bnnr       worst_group − that of `bnnr` for the same seed; only where it is installed
     seconds         of the arm, beyond the network that it begins from
     seeds           how many there were
 
@@ -21,6 +25,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -34,86 +39,76 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.repair_arms import ARMS, MORE, Arm, Trial, predicted, trained
+from benchmarks.repair_bnnr import bnnr, installed
 from benchmarks.report import run
 from xai_core.answers.scope import Scope
 from xai_core.datasets.fashion_mnist import SIDE, read_idx
 from xai_core.pipeline.asked import Given
 from xai_core.pipeline.grouping import grouping
-from xai_core.pipeline.load import load_classifier
 from xai_core.pipeline.make import make_study
-from xai_core.pipeline.predict import predict
-from xai_core.pipeline.repair import RepairWanted, repair_run
-from xai_core.pipeline.train import train_run
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.triage.subgroups import worst_group
 
-STRENGTH = 0.9
-"""In so many training and validation pictures the shortcut holds."""
+STRENGTH = 0.95
+"""In so many training and validation pictures the shortcut holds: as in Waterbirds."""
+
+NONE = 0.1
+"""A patch that says each of ten classes alike says nothing."""
+
+EVEN = {"framing": 0.5, "background": 0.2}
+"""The same of garments: two framings, five backgrounds."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One seed on one study: what an arm begins from."""
+class Made:
+    """Data for trials: with the shortcut and without, and what is trained on it."""
 
     study: Study
-    base: Run
+    unplanted: Study
     config: TrainConfig
     given: Given
-    seed: int
 
 
-def trained(trial: Trial, name: str, config: TrainConfig) -> Run:
-    """A network of this configuration, with predictions of validation and test."""
-    made = train_run(trial.study, f"{name}-{trial.seed}", config, trial.given)
-    predict(made, load_classifier(made, device="cpu"), ["validation", "test"])
-    return trial.study.run(made.name)
-
-
-def longer(trial: Trial) -> Run:
-    """The same for twice as many epochs."""
-    return trained(trial, "longer", replace(trial.config, epochs=2 * trial.config.epochs))
-
-
-def last_layer(method: str, trial: Trial) -> Run:
-    """A repair of the last layer, learned from validation."""
-    wanted = RepairWanted(trial.base.name, f"{method}-{trial.seed}", method, seed=trial.seed)
-    return repair_run(trial.study, wanted, device="cpu")
-
-
-ARMS: Mapping[str, Callable[[Trial], Run]] = {
-    "frozen": lambda trial: trial.base,
-    "longer": longer,
-    **{method: partial(last_layer, method) for method in ("retrain", "dfr", "groupdro", "jtt")},
-}
-"""By name, what makes a run of a trial; another arm is a line here."""
-
-
-def decoy(folder: Path, args: argparse.Namespace) -> tuple[Study, TrainConfig, Given]:
+def decoy(folder: Path, args: argparse.Namespace) -> Made:
     """The first pictures of Fashion-MNIST's files, with patches."""
-    for stem, count in (("train", 10_000 * args.scale), ("t10k", min(10_000, 3000 * args.scale))):
+    for stem, count in (("train", 6000 * args.scale), ("t10k", min(10_000, 5000 * args.scale))):
         for kind, shape in (("images", (None, SIDE, SIDE)), ("labels", (None,))):
             name = f"{stem}-{kind}-idx{len(shape)}-ubyte.gz"
             some = read_idx(args.data / name, shape)[:count]
             head = bytes([0, 0, 8, some.ndim]) + b"".join(side.to_bytes(4, "big") for side in some.shape)
             (folder / name).write_bytes(gzip.compress(head + some.tobytes(), 1))
-    values = {"decoy": STRENGTH, "validation": 5000 * args.scale}
-    study = make_study(folder / "study", folder, dataset="fashion-mnist", values=values)
-    study.group_by(grouping(study, "patch agrees"))
-    return study, TrainConfig(architecture="small_cnn", epochs=4), Given()
+
+    def study(name: str, share: float) -> Study:
+        values = {"decoy": share, "validation": 2000 * args.scale}
+        return grouped(make_study(folder / name, folder, dataset="fashion-mnist", values=values), "patch agrees")
+
+    config = TrainConfig(architecture="small_cnn", epochs=4, batch_size=32, precision=args.precision)
+    return Made(study("study", STRENGTH), study("unplanted", NONE), config, Given())
 
 
-def garments(cue: str, folder: Path, args: argparse.Namespace) -> tuple[Study, TrainConfig, Given]:
+def garments(cue: str, folder: Path, args: argparse.Namespace) -> Made:
     """Drawn garments with a cue."""
     counts = {"train_per_class": 150, "validation_per_class": 100, "test_per_class": 120}
-    values = {name: count * args.scale for name, count in counts.items()} | {"cue": cue, "cue_strength": STRENGTH}
-    study = make_study(folder / "study", folder / "pictures", dataset="garments", values=values)
-    study.group_by(grouping(study, "cue holds"))
-    return study, TrainConfig(architecture="small_resnet", epochs=8, batch_size=32), Given(size=48)
+
+    def study(name: str, share: float) -> Study:
+        values = {name: count * args.scale for name, count in counts.items()} | {"cue": cue, "cue_strength": share}
+        return grouped(
+            make_study(folder / name, folder / f"{name}-pictures", dataset="garments", values=values), "cue holds"
+        )
+
+    config = TrainConfig(architecture="small_resnet", epochs=8, batch_size=32, precision=args.precision)
+    return Made(study("study", STRENGTH), study("unplanted", EVEN[cue]), config, Given(size=48))
 
 
-Made = tuple[Study, TrainConfig, Given]
+def grouped(study: Study, fact: str) -> Study:
+    """The same, with class × this fact as its groups."""
+    study.group_by(grouping(study, fact))
+    return study
+
+
 DATA: Mapping[str, Callable[[Path, argparse.Namespace], Made]] = {
     "decoy": decoy,
     "framing": partial(garments, "framing"),
@@ -129,23 +124,35 @@ def measured(made: Run, trained_on: NDArray[np.int64]) -> dict[str, float]:
     before = list(zip(made.study.labels[trained_on].tolist(), groups.codes[trained_on].tolist(), strict=True))
     weights = np.array([before.count(group.key) for group in found.counted], float)
     mean = float(np.average([group.accuracy for group in found.counted], weights=weights))
-    return {"worst_group": found.accuracy, "mean": mean, "gap": mean - found.accuracy}
+    no = next(code for code, name in enumerate(groups.names) if name.endswith("= no"))
+    fails = float(np.mean([group.accuracy for group in found.counted if group.attribute == no]))
+    return {"worst_group": found.accuracy, "mean": mean, "gap": mean - found.accuracy, "where_it_fails": fails}
 
 
-def trial_of(study: Study, config: TrainConfig, given: Given, seed: int) -> dict[str, dict[str, float]]:
+def trial_of(made: Made, arms: Mapping[str, Arm], seed: int) -> dict[str, dict[str, float]]:
     """Every arm of one seed."""
-    trial = Trial(study, None, replace(config, seed=seed), given, seed)  # type: ignore[arg-type]
-    trial = replace(trial, base=trained(trial, "frozen", trial.config))
+    config, trained_on = replace(made.config, seed=seed), made.study.rows("train")
+    base = predicted(trained(made.study, f"frozen-{seed}", config, made.given), "train")  # heatmaps want to know
+    trial = Trial(made.study, made.unplanted, base, config, made.given, seed)
     found: dict[str, dict[str, float]] = {}
-    for name, arm in ARMS.items():
+    for name, arm in arms.items():
         began = time.perf_counter()
-        made = arm(trial)
-        seconds = time.perf_counter() - began
-        found[name] = measured(made, study.rows("train")) | {"seconds": seconds}
-        before = found["frozen"]
-        closed = found[name]["worst_group"] - before["worst_group"]
-        found[name]["gap_closed"] = closed / before["gap"] if before["gap"] > 0 else math.nan
+        run = arm(trial)
+        found[name] = measured(run, trained_on) | {"seconds": time.perf_counter() - began}
+        print(f"seed {seed}: {name} {found[name]['worst_group']:.3f}", file=sys.stderr, flush=True)
+    frozen, without = found["frozen"], found["unplanted"]
+    lost = without["where_it_fails"] - frozen["where_it_fails"]
+    for each in found.values():
+        each["gap_closed"] = share(each["worst_group"] - frozen["worst_group"], frozen["gap"])
+        each["recovered"] = share(each["where_it_fails"] - frozen["where_it_fails"], lost)
+        if "bnnr" in found:
+            each["over_bnnr"] = each["worst_group"] - found["bnnr"]["worst_group"]
     return found
+
+
+def share(part: float, whole: float) -> float:
+    """NaN where there is nothing to have a share of."""
+    return part / whole if whole > 0 else math.nan
 
 
 def over_seeds(values: list[float]) -> list[float | None]:
@@ -159,15 +166,18 @@ def over_seeds(values: list[float]) -> list[float | None]:
 
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
     """All data, seed by seed."""
-    result: dict[str, Any] = {"strength": STRENGTH, "threads": torch.get_num_threads()}
+    arms = {**ARMS, "bnnr": bnnr} if installed() else ARMS
+    result: dict[str, Any] = {"strength": STRENGTH, "more_epochs": MORE, "threads": torch.get_num_threads()}
     for place, name in enumerate(args.of):
         clock = args.clock.part(len(args.of) - place)
         with TemporaryDirectory() as folder:
-            study, config, given = DATA[name](Path(folder), args)
-            trials = [trial_of(study, config, given, seed) for seed in clock.rounds(args.seeds)]
+            made = DATA[name](Path(folder), args)
+            trials = [trial_of(made, arms, args.first + seed) for seed in clock.rounds(args.seeds)]
         keys = trials[0]["frozen"]
-        by_key = {key: {arm: over_seeds([one[arm][key] for one in trials]) for arm in ARMS} for key in keys}
-        result[name] = by_key | {"seeds": len(trials), "groups": len(study.class_names) * 2}
+        by_key = {key: {arm: over_seeds([one[arm][key] for one in trials]) for arm in arms} for key in keys}
+        by_seed = {arm: [round(one[arm]["worst_group"], 4) for one in trials] for arm in arms}
+        about = {"seeds": len(trials), "groups": len(made.study.class_names) * 2}
+        result[name] = by_key | about | {"worst_group_by_seed": by_seed}
     return result
 
 
@@ -176,6 +186,8 @@ if __name__ == "__main__":
     parser.add_argument("of", nargs="*", metavar="DATA", help=f"only these: {', '.join(DATA)}; decoy by default")
     parser.add_argument("--data", type=Path, default=Path("../shared/data/fashion-mnist"), help="the four files")
     parser.add_argument("--seeds", type=int, default=6, help="trainings, at most")
+    parser.add_argument("--first", type=int, default=0, help="the first seed; what is tuned is tuned from 100 on")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of all trainings")
     parser.add_argument("--scale", type=int, default=1, help="so many times the pictures of the short form")
     parser.set_defaults(of=["decoy"])
     run(measure, parser, full={"scale": 5, "of": list(DATA)})
