@@ -22,6 +22,7 @@ from benchmarks.report import run
 from tests.tiny_study import xai
 from xai_core.store.study import Study
 from xai_core.worker.client import WorkerClient
+from xai_core.worker.requests import Explain
 
 CLASSES = ("a", "b", "c")
 SIDE = 224
@@ -55,9 +56,7 @@ def study_of(folder: Path, pictures: int) -> Study:
 
 def ask(worker: WorkerClient, study: Study, method: str, rows: Sequence[int], owner: str) -> str:
     """Ask for maps of one method."""
-    return worker.explain(
-        study=study.path, run="net", rows=rows, target="predicted", methods=[(method, {})], owner=owner
-    )
+    return worker.ask(Explain(study.path, "net", rows, "predicted", [(method, {})]), owner=owner)
 
 
 def seconds(worker: WorkerClient, job: str) -> float:

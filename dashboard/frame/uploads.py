@@ -15,7 +15,7 @@ from weakref import finalize
 from dashboard.frame.interest import GRACE
 from xai_core.answers.new_pictures import MOST
 from xai_core.files import locked
-from xai_core.worker.client import Uploaded
+from xai_core.worker.requests import Uploaded
 
 _PREFIX = "second-look-pictures-"
 

@@ -19,6 +19,7 @@ from xai_core.triage.looks import LOOKS, MEANING, Look
 from xai_core.triage.normalise import Scaling
 from xai_core.types import Specs
 from xai_core.words import percent
+from xai_core.worker.requests import Explain
 
 
 @dataclass(frozen=True)
@@ -148,13 +149,13 @@ def request(
 
     What is stored is not computed again.
     """
-    return context.services.worker.explain(
-        study=context.study.path,
-        run=context.scope.run.name,
-        rows=[int(row) for row in rows],
-        target=specs or context.selection.target,
-        methods=[(column.card.key, as_dict(column.params)) for column in wanted],
-        weights=weights,
-        urgent=urgent,
-        owner=owner,
+    asked = Explain(
+        context.study.path,
+        context.scope.run.name,
+        [int(row) for row in rows],
+        specs or context.selection.target,
+        [(column.card.key, as_dict(column.params)) for column in wanted],
+        weights,
+        urgent,
     )
+    return context.services.worker.ask(asked, owner=owner)

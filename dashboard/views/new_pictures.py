@@ -36,6 +36,7 @@ from xai_core.answers.new_pictures import (
 )
 from xai_core.params import as_dict
 from xai_core.store.new_pictures import NewPictures
+from xai_core.worker.requests import Look
 
 TITLE = "New pictures"
 QUESTION = "What does it say of other pictures?"
@@ -127,15 +128,8 @@ def _ask(
     target, run = spec_of(context.selection.target), context.scope.run
 
     def start() -> str:
-        return context.services.worker.look(
-            study=context.study.path,
-            run=run.name,
-            pictures=pictures,
-            methods=methods,
-            target=target,
-            into=found.folder,
-            owner=own_id(),
-        )
+        asked = Look(context.study.path, run.name, pictures, methods, target, found.folder)
+        return context.services.worker.ask(asked, owner=own_id())
 
     view = (str(kept.path), target, tuple(numbers), str(methods))
     return asked_once(context, view, start, lacking)

@@ -14,6 +14,7 @@ from dashboard.widgets.progress import progress_html
 from xai_core.answers.training import Plan
 from xai_core.params import digest
 from xai_core.training.augmentations.base import DRAWS, PREVIEWED
+from xai_core.worker.requests import Preview
 
 _ASKED = "previews.asked"
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -32,7 +33,7 @@ def preview(context: Context, plan: Plan) -> None:
     worker = context.services.worker
     job = worker.job(asked[name]) if name in asked else None
     if job is None:
-        asked[name] = worker.preview(study=context.study.path, arguments=arguments, into=into)
+        asked[name] = worker.ask(Preview(context.study.path, arguments, into))
         job = worker.job(asked[name])
     st.fragment(_drawn, run_every=_SECONDS_BETWEEN_LOOKS if job and job.open else None)(context, name, into)
 

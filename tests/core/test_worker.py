@@ -16,6 +16,7 @@ from tests import tiny_study
 from xai_core.explainers import EXPLAINERS
 from xai_core.store.study import Study
 from xai_core.worker.client import WorkerClient
+from xai_core.worker.requests import Explain
 
 pytestmark = pytest.mark.slow
 
@@ -53,8 +54,14 @@ def state(study: Study, rows: list[int], method: str, **values: object) -> list[
 
 def test_a_request_fills_the_store(study: Study, client: WorkerClient) -> None:
     rows = study.rows("test")[:5].tolist()
-    job = client.explain(
-        study=study.path, run="baseline", rows=rows, target="predicted", methods=[("ig", {"steps": 4}), ("gradcam", {})]
+    job = client.ask(
+        Explain(
+            study=study.path,
+            run="baseline",
+            rows=rows,
+            target="predicted",
+            methods=[("ig", {"steps": 4}), ("gradcam", {})],
+        )
     )
     wait(lambda: finished(client, job))
     known = client.job(job)
@@ -67,8 +74,10 @@ def test_a_request_fills_the_store(study: Study, client: WorkerClient) -> None:
 
 
 def test_a_mistake_is_told_and_the_process_lives_on(study: Study, client: WorkerClient) -> None:
-    job = client.explain(
-        study=study.path, run="baseline", rows=[0], target="predicted", methods=[("gradcam", {"layer": "nowhere"})]
+    job = client.ask(
+        Explain(
+            study=study.path, run="baseline", rows=[0], target="predicted", methods=[("gradcam", {"layer": "nowhere"})]
+        )
     )
     wait(lambda: finished(client, job))
     known = client.job(job)
@@ -82,17 +91,14 @@ def test_urgent_work_comes_between_the_steps_of_a_long_job_which_can_be_cancelle
     study: Study, client: WorkerClient
 ) -> None:
     rows = study.rows("train").tolist()
-    long = client.explain(
-        study=study.path,
-        run="baseline",
-        rows=rows,
-        target="true",
-        methods=[("ig", {"steps": 400})],
-        urgent=False,
+    long = client.ask(
+        Explain(
+            study=study.path, run="baseline", rows=rows, target="true", methods=[("ig", {"steps": 400})], urgent=False
+        )
     )
     wait(lambda: (client.job(long) or pytest.fail("forgotten")).done > 0)
-    urgent = client.explain(
-        study=study.path, run="baseline", rows=rows[:2], target="predicted", methods=[("gradcam++", {})]
+    urgent = client.ask(
+        Explain(study=study.path, run="baseline", rows=rows[:2], target="predicted", methods=[("gradcam++", {})])
     )
     wait(lambda: finished(client, urgent))
     still = client.job(long)
@@ -111,8 +117,8 @@ def test_a_killed_worker_is_told_and_comes_back(study: Study, client: WorkerClie
     process = client._process
     assert process is not None
     rows = study.rows("train").tolist()
-    job = client.explain(
-        study=study.path, run="baseline", rows=rows, target="predicted", methods=[("ig", {"steps": 300})]
+    job = client.ask(
+        Explain(study=study.path, run="baseline", rows=rows, target="predicted", methods=[("ig", {"steps": 300})])
     )
     wait(lambda: (client.job(job) or pytest.fail("forgotten")).done > 0)
     os.kill(process.pid, signal.SIGKILL)
@@ -121,8 +127,8 @@ def test_a_killed_worker_is_told_and_comes_back(study: Study, client: WorkerClie
     assert known is not None
     assert known.state == "failed"
     assert "ended unexpectedly" in (known.error or "")
-    again = client.explain(
-        study=study.path, run="baseline", rows=rows[:4], target="predicted", methods=[("ig", {"steps": 300})]
+    again = client.ask(
+        Explain(study=study.path, run="baseline", rows=rows[:4], target="predicted", methods=[("ig", {"steps": 300})])
     )
     wait(lambda: finished(client, again))
     assert state(study, rows[:4], "ig", steps=300) == [1] * 4
@@ -130,16 +136,16 @@ def test_a_killed_worker_is_told_and_comes_back(study: Study, client: WorkerClie
 
 def test_the_same_open_request_is_one_job(study: Study, client: WorkerClient) -> None:
     words = {"study": study.path, "run": "baseline", "rows": [0, 1], "target": "true", "methods": [("gradcam", {})]}
-    first = client.explain(**words)  # type: ignore[arg-type]
-    second = client.explain(**words)  # type: ignore[arg-type]
+    first = client.ask(Explain(**words))  # type: ignore[arg-type]
+    second = client.ask(Explain(**words))  # type: ignore[arg-type]
     assert first == second
     wait(lambda: finished(client, first))
 
 
 def test_what_was_cancelled_can_be_asked_for_again_at_once(study: Study, client: WorkerClient) -> None:
     def ask() -> str:
-        return client.explain(
-            study=study.path, run="baseline", rows=[0, 1], target="true", methods=[("ig", {"steps": 60})]
+        return client.ask(
+            Explain(study=study.path, run="baseline", rows=[0, 1], target="true", methods=[("ig", {"steps": 60})])
         )
 
     first = ask()
@@ -162,7 +168,7 @@ def test_nothing_is_waited_for_that_nobody_works_on(tmp_path: Path, monkeypatch:
     client = WorkerClient(device="cpu", threads=1)
 
     def ask() -> str:
-        return client.explain(study=tmp_path, run="a", rows=[0], target="true", methods=[("gradcam", {})])
+        return client.ask(Explain(study=tmp_path, run="a", rows=[0], target="true", methods=[("gradcam", {})]))
 
     first = ask()
     assert client._process is not None
@@ -178,7 +184,7 @@ def test_nothing_is_waited_for_that_nobody_works_on(tmp_path: Path, monkeypatch:
 
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
     client = WorkerClient(device="abacus")
-    job = client.explain(study=tmp_path, run="a", rows=[0], target="true", methods=[("gradcam", {})])
+    job = client.ask(Explain(study=tmp_path, run="a", rows=[0], target="true", methods=[("gradcam", {})]))
     wait(lambda: finished(client, job))
     known = client.job(job)
     assert known is not None

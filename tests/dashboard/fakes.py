@@ -19,9 +19,10 @@ from xai_core.explainers import EXPLAINERS
 from xai_core.params import build
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
-from xai_core.types import Specs, several
-from xai_core.worker.client import Uploaded, Worker
+from xai_core.types import several
+from xai_core.worker.client import Worker
 from xai_core.worker.jobs import Job, WorkerStatus
+from xai_core.worker.requests import Explain, Request
 
 CLASSES = ("cat", "<b>dog</b>", "T-shirt/top")
 PREPROCESS = {"height": 16, "width": 16, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "fit": "crop"}
@@ -86,55 +87,18 @@ class FakeWorker:
     def stop(self) -> None:
         self.started = False
 
-    def explain(
-        self,
-        *,
-        study: Path,
-        run: str,
-        rows: Sequence[int],
-        target: Specs,
-        methods: Sequence[tuple[str, Mapping[str, Any]]],
-        weights: str = "trained",
-        urgent: bool = True,
-        owner: str = "",
-    ) -> str:
-        request = {"study": study, "run": run, "rows": rows, "target": target, "methods": methods}
-        request |= {"weights": weights, "urgent": urgent}
-        same = (job for job, asked in self.asked.items() if asked == request and self.known[job].open)
+    def ask(self, request: Request, *, owner: str = "") -> str:
+        about = dict(vars(request))
+        same = (job for job, asked in self.asked.items() if asked == about and self.known[job].open)
         if self.joins and (job := next(same, None)):
             self.owners[job].add(owner)
             return job
         name = f"job{len(self.asked)}"
-        self.asked[name] = request
-        self.owners[name] = {owner}
-        self.known[name] = Job(name, f"{len(rows)} × {len(methods)} maps of {run}", total=len(rows) * len(methods))
-        if self.seconds_per_map is not None:
-            threading.Thread(target=self.finish, args=(name,), daemon=True).start()
-        return name
-
-    def preview(self, *, study: Path, arguments: Mapping[str, Any], into: Path, owner: str = "") -> str:
-        name = f"job{len(self.asked)}"
-        self.asked[name] = {"study": study, "arguments": arguments, "into": into}
-        self.owners[name] = {owner}
-        self.known[name] = Job(name, "Preview of augmentations", total=1)
-        return name
-
-    def look(
-        self,
-        *,
-        study: Path,
-        run: str,
-        pictures: Sequence[Uploaded],
-        methods: Sequence[tuple[str, Mapping[str, Any]]],
-        target: str,
-        into: Path,
-        owner: str = "",
-    ) -> str:
-        name = f"job{len(self.asked)}"
-        about = {"study": study, "run": run, "pictures": pictures, "methods": methods, "target": target, "into": into}
         self.asked[name] = about
         self.owners[name] = {owner}
-        self.known[name] = Job(name, "New pictures", total=len(pictures) * max(1, len(methods)))
+        self.known[name] = Job(name, request.title, total=request.total)
+        if self.seconds_per_map is not None and isinstance(request, Explain):
+            threading.Thread(target=self.finish, args=(name,), daemon=True).start()
         return name
 
     def looked(self, name: str) -> None:

@@ -15,6 +15,7 @@ from tests.run_info import rewrite
 from xai_core.answers.compare import comparison
 from xai_core.answers.movement import moved
 from xai_core.triage.compare import CAVEATS, TRANSITIONS
+from xai_core.worker.requests import Explain
 
 
 @pytest.fixture
@@ -111,8 +112,8 @@ def test_the_same_map_has_not_moved(fixed: Services) -> None:
         column = columns(side, ["gradcam"])[0]
         assert np.isnan(moved((side.scope.run, column), (side.scope.run, column), rows, "1")).all()
         values = {"layer": ""}
-        worker(fixed).explain(
-            study=context.study.path, run=name, rows=rows.tolist(), target="1", methods=[("gradcam", values)]
+        worker(fixed).ask(
+            Explain(study=context.study.path, run=name, rows=rows.tolist(), target="1", methods=[("gradcam", values)])
         )
         worker(fixed).finish(f"job{len(sides)}")
         sides.append((side.scope.run, columns(side, ["gradcam"])[0]))

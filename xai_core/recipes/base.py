@@ -11,13 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xai_core.params import NoParams
+from xai_core.params import NoParams, param
 from xai_core.registry import Registry
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     from xai_core.jobs.operations import Work
     from xai_core.recipes.making.report import Report
+
+
+VALIDATION = 0.1
+"""Share of all pictures where the test is drawn anew."""
+
+
+def test_share() -> Any:
+    """The parameter of recipes that can draw the test of the data anew."""
+    said = f"share of all pictures drawn anew for the test, and {VALIDATION} for validation; 0 keeps the data's"
+    return param(0.0, help=said, high=0.8)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xai_core.errors import NotFound
+from xai_core.errors import BadParameter, NotFound
 from xai_core.params import param
-from xai_core.recipes.base import RECIPES, Asked, Recipe, Step
+from xai_core.recipes.base import RECIPES, Asked, Recipe, Step, test_share
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class QualityParams:
 
     dataset: str = param("", help="xai list datasets; by default the one that fits the data")
     masks: str = param("", help="folder of object masks named like the pictures, where the dataset takes one")
+    test: float = test_share()
     architecture: str = param("small_resnet", help="xai list architectures; the run is called by it")
     init: str = param("", help="file of weights that training starts from")
     size: int = param(0, help="input side; 0 takes the pictures' own, else the architecture's", low=0, high=1024)
@@ -44,14 +45,14 @@ class QualityParams:
 
 
 def _steps(asked: Asked) -> Sequence[Step]:
-    from xai_core.recipes.making import quality, steps
+    from xai_core.recipes.making import anew, quality, steps
 
     params: QualityParams = asked.params
     _check(params)
     run, into = params.architecture, asked.into
     values = {"masks": str(Path(params.masks).resolve())} if params.masks else {}
     return [
-        steps.new(into, asked.data, dataset=params.dataset, values=values),
+        anew.new(into, asked.data, params.test, dataset=params.dataset, values=values),
         steps.train(into, run, lambda _: _training(params)),
         steps.predict(into, run),
         *quality.steps(into, run, params.methods, params.metrics, params.samples),
@@ -71,6 +72,10 @@ def _check(params: QualityParams) -> None:
         _ = DATASETS[params.dataset]
     if params.init and not Path(params.init).is_file():
         raise NotFound("no such file of weights", value=params.init, remedy="Check the path.")
+    if params.test and (params.masks or params.dataset):
+        given = params.masks or params.dataset
+        remedy = "Leave --test, or leave --masks and --dataset."
+        raise BadParameter("only pictures in folders of classes are split anew", value=given, remedy=remedy)
     if params.masks and not Path(params.masks).is_dir():
         raise NotFound("no such folder of masks", value=params.masks, remedy="Check the path.")
 

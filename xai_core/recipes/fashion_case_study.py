@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadParameter, NotFound
 from xai_core.params import param
-from xai_core.recipes.base import RECIPES, Asked, Recipe, Step
+from xai_core.recipes.base import RECIPES, Asked, Recipe, Step, test_share
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -34,22 +34,20 @@ class FashionParams:
     size: int = param(96, help="input side; the paper's is not stated", low=28, high=1024, unit="px")
     epochs: int = param(6, help="passes over the training split", low=1, high=1000)
     seeds: int = param(6, help="runs of each arm; a claim needs 6", low=2, high=50)
-    test: float = param(
-        0.0, help="share of all pictures drawn anew for the test, and 0.1 for validation; 0 keeps the data's", high=0.8
-    )
+    test: float = test_share()
     true: str = param("dress", help="true class of the confusion")
     predicted: str = param("skirt", help="class that it is taken for")
     pictures: int = param(12, help="test samples of the check against random weights", low=2, high=1000)
 
 
 def _steps(asked: Asked) -> Sequence[Step]:
-    from xai_core.recipes.making import fashion, quality, steps
+    from xai_core.recipes.making import anew, fashion, quality, steps
 
     params: FashionParams = asked.params
     _check(params)
     into, first = asked.into, fashion.first_of(BASELINE)
     return [
-        fashion.new(into, asked.data, params.test),
+        anew.new(into, asked.data, params.test),
         *(steps.train(into, arm, _training(params, arm)) for arm in (BASELINE, TOP, AWAY, TWIN)),
         *(
             steps.explain(into, run, f"explain {run}", f"explain what {run} confused and recognised", _maps(params))

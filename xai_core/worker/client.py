@@ -9,20 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from xai_core.params import digest
-from xai_core.types import Specs, several
 from xai_core.worker.jobs import Job, State, WorkerStatus
+from xai_core.worker.requests import Request
 
 REMEMBERED = 200
 """Finished jobs kept for looking at."""
-
-Uploaded = tuple[int, str, Path]
-"""A picture from outside the study: its number, what it is called, and where its bytes lie."""
 
 
 class Worker(Protocol):
@@ -36,37 +32,8 @@ class Worker(Protocol):
         """End; unfinished jobs keep their finished rows."""
         ...
 
-    def explain(
-        self,
-        *,
-        study: Path,
-        run: str,
-        rows: Sequence[int],
-        target: Specs,
-        methods: Sequence[tuple[str, Mapping[str, Any]]],
-        weights: str = "trained",
-        urgent: bool = True,
-        owner: str = "",
-    ) -> str:
-        """Ask for maps; returns the job's id."""
-        ...
-
-    def preview(self, *, study: Path, arguments: Mapping[str, Any], into: Path, owner: str = "") -> str:
-        """Ask what a training's augmentations make of a few pictures, as a PNG file; returns the job's id."""
-        ...
-
-    def look(
-        self,
-        *,
-        study: Path,
-        run: str,
-        pictures: Sequence[Uploaded],
-        methods: Sequence[tuple[str, Mapping[str, Any]]],
-        target: str,
-        into: Path,
-        owner: str = "",
-    ) -> str:
-        """Ask what a run says of pictures from outside the study, and for their heatmaps; returns the job's id."""
+    def ask(self, request: Request, *, owner: str = "") -> str:
+        """Ask for something, in the name of `owner`; returns the job's id."""
         ...
 
     def cancel(self, job: str) -> None:
@@ -123,66 +90,13 @@ class WorkerClient:
             process.kill()
             process.wait()
 
-    def explain(
-        self,
-        *,
-        study: Path,
-        run: str,
-        rows: Sequence[int],
-        target: Specs,
-        methods: Sequence[tuple[str, Mapping[str, Any]]],
-        weights: str = "trained",
-        urgent: bool = True,
-        owner: str = "",
-    ) -> str:
-        """Ask for maps; returns the job's id. The same request while one is open returns that one's id.
+    def ask(self, request: Request, *, owner: str = "") -> str:
+        """Ask for something; returns the job's id. The same request while one is open returns that one's id.
 
         `owner` is who asks: the worker's time is shared between owners.
         """
-        request = {
-            "op": "explain",
-            "study": str(study),
-            "run": run,
-            "rows": [int(row) for row in rows],
-            "targets": list(several(target)),
-            "methods": [[key, dict(values)] for key, values in methods],
-            "weights": weights,
-            "urgent": urgent,
-        }
-        return self._ask(request, f"Heatmaps of {run}", len(rows) * len(methods) * len(several(target)), owner)
-
-    def preview(self, *, study: Path, arguments: Mapping[str, Any], into: Path, owner: str = "") -> str:
-        """Ask what a training's augmentations make of a few pictures, as a PNG file; returns the job's id."""
-        request = {"op": "preview", "study": str(study), "arguments": dict(arguments), "into": str(into)}
-        return self._ask(request | {"urgent": True}, "Preview of augmentations", 1, owner)
-
-    def look(
-        self,
-        *,
-        study: Path,
-        run: str,
-        pictures: Sequence[Uploaded],
-        methods: Sequence[tuple[str, Mapping[str, Any]]],
-        target: str,
-        into: Path,
-        owner: str = "",
-    ) -> str:
-        """Ask what a run says of pictures from outside the study, and for their heatmaps; returns the job's id."""
-        request = {
-            "op": "look",
-            "study": str(study),
-            "run": run,
-            "pictures": [[number, name, str(path)] for number, name, path in pictures],
-            "methods": [[key, dict(values)] for key, values in methods],
-            "target": target,
-            "into": str(into),
-            "urgent": True,
-        }
-        title = f"{'Heatmaps' if methods else 'Predictions'} of new pictures by {run}"
-        return self._ask(request, title, len(pictures) * max(1, len(methods)), owner)
-
-    def _ask(self, request: Mapping[str, Any], title: str, total: int, owner: str) -> str:
-        identity = digest(request)[:16]
+        message = request.message
+        identity = digest(message)[:16]
         with self._lock:
             self._ensure_alive()
             same = self._jobs.get(self._latest.get(identity, ""))
@@ -192,9 +106,9 @@ class WorkerClient:
             self._count += 1
             # A name of its own, so that late words about an earlier, cancelled one are not taken for words about this.
             job = self._latest[identity] = f"{identity}-{self._count}"
-            self._jobs[job] = Job(job, title, total=total)
+            self._jobs[job] = Job(job, request.title, total=request.total)
             self._forget_old()
-            self._send({**request, "id": job, "owner": owner})
+            self._send({**message, "id": job, "owner": owner})
         return job
 
     def cancel(self, job: str) -> None:

@@ -1,80 +1,27 @@
-"""The fashion case study: its data split anew, the samples of its figures, and the tables of its arms."""
+"""The fashion case study: the samples of its figures, and the tables of its arms."""
 
 from __future__ import annotations
 
-import csv
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from xai_core.answers.arms import CAVEATS, arm_of, compare_arms
 from xai_core.answers.scope import Scope
-from xai_core.errors import BadInput
-from xai_core.jobs.operations import Work
-from xai_core.recipes.base import Step
-from xai_core.recipes.making import steps
 from xai_core.recipes.making.cells import one_of_each
 from xai_core.recipes.making.report import Part
 from xai_core.store.study import Study
 from xai_core.triage.compare import paired_change
 from xai_core.triage.confusion import Cell
-from xai_core.words import cell_name, percent
-
-VALIDATION = 0.1
-"""Share of all pictures where the test is drawn anew."""
+from xai_core.words import cell_name
 
 BEFORE, AFTER = 15, 9
 """Dresses taken for skirts in the paper, before and after its crop."""
-
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def first_of(arm: str) -> str:
     """The run of an arm that pages show."""
     return f"{arm}-seed0"
-
-
-def new(folder: Path, data: Path, test: float) -> Step:
-    """As `steps.new`; with a share for the test, of all pictures whatever their folder of a split."""
-    plain = steps.new(folder, data)
-
-    def done() -> bool:
-        study = steps.opened(folder)
-        if study is not None and data.is_dir() and _drawn_anew(study) != test:
-            remedy = "Choose another --into, or give the --test that it was begun with."
-            raise BadInput("this study is split otherwise", value=folder, remedy=remedy)
-        return plain.done()
-
-    if not test:
-        return Step(plain.name, plain.title, done, plain.run)
-
-    def run(work: Work) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory() as scratch:
-            table = Path(scratch) / "pictures.csv"
-            _write(table, data)
-            values = {"root": str(data.resolve()), "test": test, "validation": VALIDATION}
-            return steps.new(folder, table, dataset="table", values=values).run(work)
-
-    return Step(plain.name, f"{plain.title}, {percent(test, 0)} for the test", done, run)
-
-
-def _drawn_anew(study: Study) -> float:
-    """The share of a study that was begun so; 0 for the data's own splits."""
-    return float(study.info.dataset_params["test"]) if study.info.dataset == "table" else 0.0
-
-
-def _write(table: Path, data: Path) -> None:
-    """A line for each picture in a folder of a class. Raises BadInput where there are none of two classes."""
-    files = sorted(path for path in data.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-    if len({path.parent.name for path in files}) < 2:
-        raise BadInput("no pictures of two classes", value=data, remedy="Give a folder with a folder for each class.")
-    with table.open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file)
-        lines.writerow(("path", "label"))
-        lines.writerows((path.relative_to(data).as_posix(), path.parent.name) for path in files)
 
 
 def claim_part() -> Part:
