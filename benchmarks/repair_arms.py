@@ -123,6 +123,9 @@ AUGMENTED: Mapping[str, Mapping[str, Any]] = {
 }
 """Arms that change pictures; the second is the twin of the first that looks at no heatmap."""
 
+REFERENCES = ("frozen", "unplanted")
+"""What all others are held against."""
+
 ARMS: Mapping[str, Arm] = {
     "frozen": lambda trial: trial.base,
     "unplanted": unplanted,

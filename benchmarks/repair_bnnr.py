@@ -1,7 +1,7 @@
 """BNNR (0.8) as an arm of `benchmarks.repair`: its own search over saliency masking and its inverse.
 
-It is installed beside by `pip install --no-deps bnnr==0.8.0`: what else it wants is there, but for opencv-python, whose
-files would overwrite those of opencv-python-headless. Where it is not installed the arm is left out.
+It is installed beside by `pip install --no-deps bnnr==0.8.0`: what else it wants is there, but for opencv-python, which
+writes the same files as opencv-python-headless. Where it is not installed the arm is left out.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_study import write_pictures, xai
+from xai_core.answers import training
 from xai_core.answers.training import Plan, configuration_of, curves_of, free_name, going_on, suggestion, usable_members
 from xai_core.cli.commands import train as command
 from xai_core.store.study import Study
@@ -90,6 +91,15 @@ def test_a_cell_suggests_from_mistakes_that_are_not_the_tests(study: Study) -> N
             assert values["split"] in ("validation", "train")
             assert values["true"] == study.class_names[cell[0]]
     assert any("random twin" in one.sentence or "no such mistake" in one.sentence for one in found.values())
+
+
+def test_a_study_with_masks_is_told_of_swapped_backgrounds(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = study.run("base")
+    cells = [(true, said) for true in range(3) for said in range(3) if suggestion(run, (true, said)).augmentations]
+    assert cells
+    assert not any("background_swap" in suggestion(run, cell).sentence for cell in cells)
+    monkeypatch.setattr(training, "masked", lambda _: True)
+    assert all("background_swap" in suggestion(run, cell).sentence for cell in cells)
 
 
 def test_names_are_free_and_masks_decide_what_is_offered(study: Study) -> None:

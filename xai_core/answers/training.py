@@ -161,6 +161,13 @@ class Suggestion:
     sentence: str = ""
 
 
+SWAP = (
+    "If what misleads lies outside of the objects, add background_swap for every picture: these have masks, and on "
+    "planted shortcuts it did more than anything that goes by heatmaps."
+)
+"""What `benchmarks.repair` found, for studies with masks."""
+
+
 def suggestion(run: Run, cell: Cell | None) -> Suggestion:
     """For a cell of mistakes: crops away from where their mean heatmap lies, from mistakes that are not the test's."""
     if cell is None or cell[0] == cell[1] or not run.info.fingerprint:
@@ -173,7 +180,8 @@ def suggestion(run: Run, cell: Cell | None) -> Suggestion:
             values = {"run": run.name, "true": names[cell[0]], "predicted": names[cell[1]], "split": split}
             where = f"where the mean heatmap of {counted(count, f'{split} sample')} so mistaken lies"
             twin = "Train its random twin too (place: anywhere): cropping alone may do as much."
-            return Suggestion({"attention_crop": values}, f"{what}: crops away from {where}. {twin}")
+            other = f" {SWAP}" if masked(run.study) else ""
+            return Suggestion({"attention_crop": values}, f"{what}: crops away from {where}. {twin}{other}")
     return Suggestion({}, f"{what}: no such mistake outside the test split, which must not decide about a fix.")
 
 
