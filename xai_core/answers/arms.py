@@ -15,7 +15,7 @@ from xai_core.answers.compare import HEADS, outcome_name
 from xai_core.answers.scope import Rows, Scope, where_words
 from xai_core.errors import BadInput, NotFound
 from xai_core.store.facts import Condition
-from xai_core.store.run import Run
+from xai_core.store.run import BASELINE, Run
 from xai_core.store.study import Study
 from xai_core.text import comma_list
 from xai_core.triage.arms import ENOUGH_SEEDS, ArmChange, arm_change, arm_verdict, spread_words
@@ -58,7 +58,8 @@ def all_arms(study: Study) -> list[Arm]:
 
 
 def _seed(run: Run) -> tuple[int, str]:
-    return int(run.info.training.get("seed", 0)), run.name
+    about = run.info.provenance.get(BASELINE, run.info.training)
+    return int(about.get("seed", 0)), run.name
 
 
 def arm_of(study: Study, text: str) -> Arm:
