@@ -28,11 +28,12 @@ def repair_form(context: Context) -> None:
     with left:
         run = st.selectbox("Run", runs, runs.index(first), format_func=visible, key=f"repair.run.{first}")
     with right:
-        keys = sorted(REPAIRS.keys(), key=lambda key: (REPAIRS[key].grouped, key))
+        keys = sorted(REPAIRS.keys(), key=lambda key: (REPAIRS[key].grouped != (study.grouping is not None), key))
         method = st.selectbox("Method", keys, format_func=lambda key: REPAIRS[key].card.title, key="repair.method")
     card = REPAIRS[method].card
     st.caption(plain(f"{card.summary} {card.blind_spot}"))
-    st.caption(plain(groups_told(study, method)))
+    if told := groups_told(study, method):
+        st.caption(plain(told))
     groups = ""
     if REPAIRS[method].grouped:
         ways = ways_to_group(study)

@@ -59,7 +59,9 @@ def ways_to_group(study: Study) -> dict[str, str]:
 def groups_told(study: Study, method: str) -> str:
     """Which groups there are, and how many samples to learn from; or what to do where there are none."""
     if not REPAIRS[method].grouped:
-        return f"{REPAIRS[method].card.title} needs no groups. Its worst group is told where the study has some."
+        return (
+            "Where the study has groups, Overview and Compare tell the worst of them." if study.grouping is None else ""
+        )
     own = study.grouping
     if own is None:
         return (
