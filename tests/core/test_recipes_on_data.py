@@ -170,6 +170,8 @@ def test_masks_of_known_data_sets_are_found(key: str, tmp_path: Path, capsys: Ca
     quick = ["--architecture", "small_cnn", "--samples", "3", "--pictures", "2", "--methods", "gradcam"]
     quick += ["--metrics", "energy-pointing-game"]
     words = ["recipe", "explanation-quality", *words, "--into", tmp_path / "quality", *quick]
-    (table,) = [part for part in xai_json(capsys, *words)["report"] if part["title"] == "Comparison of methods"]
-    assert "Object (control)" in [row[0] for row in table["rows"]]
+    report = {part["title"]: part for part in xai_json(capsys, *words)["report"]}
+    assert "Object (control)" in [row[0] for row in report["Comparison of methods"]["rows"]]
+    (said,) = report["Not better than maps that know nothing of the model"]["said"]
+    assert "nothing is said: too few samples differ" in said, "three samples are no evidence of being better"
     assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])
