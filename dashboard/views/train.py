@@ -10,6 +10,7 @@ from dashboard.widgets.empty import empty
 from dashboard.widgets.jobs import begin_button
 from dashboard.widgets.part import part
 from dashboard.widgets.preview import preview
+from dashboard.widgets.repair_form import repair_form
 from dashboard.widgets.train_form import train_form
 from dashboard.widgets.training import training
 
@@ -28,8 +29,8 @@ def render(context: Context) -> None:
     training(context)
     part("Plan a training", "It becomes a run like any other; the parent stays as it is.")
     plan = train_form(context)
-    if plan is None:
-        return
-    preview(context, plan)
-    st.caption(plain(plan.estimate))
-    begin_button(context, "train", plan.arguments, plan.line)
+    if plan is not None:
+        preview(context, plan)
+        st.caption(plain(plan.estimate))
+        begin_button(context, "train", plan.arguments, plan.line)
+    repair_form(context)

@@ -22,6 +22,7 @@ LISTED = 4
 
 _ACTIONS = {"stop": "Stop", "resume": "Resume", "remove": "Remove"}
 _BEGIN = {
+    "repair": "Repair the last layer",
     "train": "Train",
     "predict": "Predict in the background",
     "explain": "Explain all of them",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.tiny_study import fails, write_pictures, xai, xai_json
-from xai_core.answers.arms import all_arms, arm_of
+from xai_core.answers.arms import all_arms, arm_of, beside
 from xai_core.store.study import Study
 from xai_core.triage.arms import ENOUGH_SEEDS, arm_change, arm_verdict
 
@@ -147,6 +149,26 @@ def test_arms_are_compared_by_name(study: Path, capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     xai(*words)
     assert "plain → crop (2 runs and 2 runs)" in capsys.readouterr().out
+
+
+def test_a_damaged_seed_is_counted_and_told(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copied = shutil.copytree(study, tmp_path / "study")
+    (copied / "runs" / "crop-seed1" / "run.json").write_text("{")
+    words = ["compare", copied, "--baseline", "plain", "--candidate", "crop"]
+    found = xai_json(capsys, *words)
+    assert found["counted"].endswith("crop: 1 of 2 seeds; seed 1 is damaged.")
+    assert (found["arms"][0]["runs"], found["arms"][0]["damaged"]) == (["crop-seed0"], ["crop-seed1"])
+    assert found["baseline_damaged"] == []
+    (arm,) = [arm for arm in all_arms(Study.open(copied)) if arm.name == "crop"]
+    assert replace(arm, damaged=("crop-seed10", "crop-seed2")).missing == (
+        "crop: 1 of 3 seeds; seeds 2 and 10 are damaged."
+    )
+    xai(*words)
+    assert "crop: 1 of 2 seeds; seed 1 is damaged." in capsys.readouterr().out
+    opened = Study.open(copied)
+    page = beside(opened, opened.run("plain-seed0"), "test")
+    assert page is not None
+    assert page.counted.endswith("crop: 1 of 2 seeds; seed 1 is damaged.")
 
 
 @pytest.mark.parametrize("more", [[], ["--seeds", "2"]], ids=["a run", "an arm"])

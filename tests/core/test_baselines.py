@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,6 +150,43 @@ def test_features_of_a_run_take_the_place_of_pixels(grey: Study, capsys: Capture
     )
 
 
+def test_several_seeds_are_an_arm(grey: Study, capsys: Capture) -> None:
+    words = [
+        "train",
+        grey.path,
+        "--run",
+        "trees",
+        "--arch",
+        "sklearn:forest",
+        "--set",
+        "forest.trees=3",
+        "--seeds",
+        "3",
+    ]
+    made = xai_json(capsys, *words)
+    assert [one["run"] for one in made["runs"]] == [f"trees-seed{seed}" for seed in range(3)]
+    assert [grey.run(one["run"]).info.arm for one in made["runs"]] == ["trees"] * 3
+    xai(*words)
+    assert "trees: 3 runs" in capsys.readouterr().out
+    found = xai_json(capsys, "compare", grey.path, "--baseline", "trees-seed0", "--candidate", "trees")
+    assert found["arms"][0]["runs"] == [one["run"] for one in made["runs"]]
+    assert "a run has this name" in fails(capsys, *[word if word != "trees" else "trees-seed0" for word in words])
+    drawn = ["train", grey.path, "--run", "few", "--arch", "sklearn:logistic", "--set", "logistic.samples=6"]
+    assert len(xai_json(capsys, *drawn, "--seeds", "2")["runs"]) == 2, "each seed draws other samples"
+
+
+def test_which_baselines_draw_is_true(grey: Study) -> None:
+    """What says that it draws nothing predicts the same classes under another seed."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 4)).astype(np.float32), np.arange(60) % 2
+    for key in sorted(BASELINES.keys()):
+        member = BASELINES[key]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one, other = (member.fit(x, y, build(member.params, {}), seed).predict_proba(x) for seed in (0, 1))
+        assert np.array_equal(one, other) != member.draws, key
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -159,7 +197,8 @@ def test_features_of_a_run_take_the_place_of_pixels(grey: Study, capsys: Capture
         (["--arch", "sklearn:knn", "--parent", "other"], "--parent"),
         (["--arch", "sklearn:knn", "--init", "net.pth"], "--init"),
         (["--arch", "sklearn:knn", "--head-epochs", "2"], "--head-epochs"),
-        (["--arch", "sklearn:knn", "--seeds", "2"], "--seeds"),
+        (["--arch", "sklearn:logistic", "--seeds", "6"], "every seed predicts the same: sklearn:logistic on all 12"),
+        (["--arch", "sklearn:forest", "--seeds", "51"], "how many seeds?"),
         (["--arch", "sklearn:knn", "--size", "512"], "not a size for a baseline"),
         (["--arch", "sklearn:knn", "--set", "svm.C=1"], "svm"),
         (["--arch", "sklearn:knn", "--set", "knn.neighbours=0"], "out of range"),

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.core.dataset_trees import TREES
 from xai_core.datasets import DATASETS, Dataset, dataset_of
 from xai_core.datasets.base import SAMPLE_COLUMNS
 from xai_core.errors import BadParameter, NotFound
@@ -63,6 +64,7 @@ SMALL: dict[str, Callable[[Path], dict[str, object]]] = {
     "garments": _drawn,
     "image-folder": _class_folders,
     "table": _listed,
+    **TREES,
 }
 """By key: fills a folder with a few samples and returns the parameters to read it with. A new dataset adds its own."""
 

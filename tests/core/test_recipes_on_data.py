@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.core.dataset_trees import TREES
 from tests.tiny_study import fails, write_pictures, xai_json
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import scored
@@ -155,3 +156,22 @@ def test_losses_that_see_masks_as_arms(tmp_path: Path, capsys: Capture) -> None:
     assert all(step["was_done"] for step in xai_json(capsys, *words, "--ablations", "false")["steps"])
     more = [step["step"] for step in xai_json(capsys, *words, "--dry-run")["plan"] if not step["done"]]
     assert {name.split("-")[1] for name in more if name.startswith("train")} == {"beta", "views"}
+
+
+@pytest.mark.parametrize("key", ["cub-200", "oxford-pet", "pascal-voc"])
+def test_masks_of_known_data_sets_are_found(key: str, tmp_path: Path, capsys: Capture) -> None:
+    """Nobody says which data they are, or where the masks lie."""
+    TREES[key](tmp_path / "data")
+    words: list[str | Path] = ["--data", tmp_path / "data", "--size", "28", "--epochs", "1"]
+    words_of_overlap = ["--architectures", "small_cnn", "--seeds", "2", "--views", "1", "--ablations", "false"]
+    found = xai_json(capsys, "recipe", "segment-overlap", *words, "--into", tmp_path / "so", *words_of_overlap)
+    (table,) = [part for part in found["report"] if part["title"] == "Against cross-entropy: small_cnn"]
+    assert {one["outcomes"][1]["n"] for one in table["values"]} == {8}
+    quick = ["--architecture", "small_cnn", "--samples", "3", "--pictures", "2", "--methods", "gradcam"]
+    quick += ["--metrics", "energy-pointing-game"]
+    words = ["recipe", "explanation-quality", *words, "--into", tmp_path / "quality", *quick]
+    report = {part["title"]: part for part in xai_json(capsys, *words)["report"]}
+    assert "Object (control)" in [row[0] for row in report["Comparison of methods"]["rows"]]
+    (said,) = report["Not better than maps that know nothing of the model"]["said"]
+    assert "nothing is said: too few samples differ" in said, "three samples are no evidence of being better"
+    assert all(step["was_done"] for step in xai_json(capsys, *words)["steps"])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.core.dataset_trees import TREES
 from tests.core.test_facts import study_with_facts
 from tests.dashboard.fakes import add_run
 from tests.tiny_study import xai, xai_json
+from xai_core.answers import scenarios
 from xai_core.answers.compare import comparison
 from xai_core.answers.scenarios import SHOWN, text
+from xai_core.store.study import Study
 from xai_core.triage.compare import cell_change, paired_change, verdict
 from xai_core.triage.scenarios import part_changes
 
@@ -85,6 +89,36 @@ def test_parts_are_classes_tags_facts_and_groups(tmp_path: Path, capsys: pytest.
     assert "fact:camera" not in {part["by"] for part in asked["parts"]}, "each way once"
     assert asked["tried"] == found.tried
     assert len(text(asked).splitlines()) == 2 + 1 + min(SHOWN, len(asked["parts"]))
+
+
+def test_sizes_of_objects_that_are_left_out_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TREES["oxford-pet"](tmp_path / "pets")
+    xai("new", tmp_path / "study", "--data", tmp_path / "pets")
+    study = Study.open(tmp_path / "study")
+    for name, wrong in (("poor", 2), ("good", 10**6)):
+        add_run(study, name, wrong_every=wrong)
+
+    def told() -> dict[str, Any]:
+        words = ("compare", study.path, "--baseline", "poor", "--candidate", "good")
+        found: dict[str, Any] = xai_json(capsys, *words)["scenarios"]
+        assert found["note"].endswith(found["left_out"])
+        return found
+
+    assert told()["left_out"] == ""
+    monkeypatch.setattr(scenarios, "MOST_MASKS", 7)
+    assert told()["left_out"] == (
+        "Parts by the size of the object are left out: 8 of these samples have masks, and 7 are read here at most; "
+        "xai groups --by mask-size makes them the study's groups."
+    )
+    monkeypatch.undo()
+    (row, *_) = study.rows("test").tolist()
+    (study.data / "annotations" / "trimaps" / f"{Path(study.samples['path'][row]).stem}.png").write_bytes(b"no mask")
+    line = told()["left_out"]
+    assert line.startswith("Parts by the size of the object are left out: ")
+    assert "trimaps/" in line
+    assert line.count("\n") == 0
 
 
 def test_parts_of_the_same_samples_have_the_plain_test_beside_them() -> None:

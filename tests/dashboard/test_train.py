@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,13 @@ from dashboard.frame.context import Services, Studies, services, use_services
 from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words
 from tests.tiny_study import write_pictures, xai
+from xai_core.answers.repairing import ERRORS, RepairPlan, groups_told, ways_to_group
 from xai_core.jobs import manage, record
 from xai_core.jobs.record import Standing, StoredJob, What
+from xai_core.jobs.values import record as record_of
+from xai_core.pipeline.repair import RepairWanted, check_repair
 from xai_core.store.study import Study
+from xai_core.training.repairs import REPAIRS
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +180,37 @@ def test_augmentations_are_previewed_on_request(started: list[Any]) -> None:
     worker.fail(name, "no <b>mask</b>")
     app.run()
     assert "no &lt;b&gt;mask" in words(app)
+
+
+def test_a_repair_of_the_last_layer_is_begun(started: list[tuple[str, dict[str, Any]]]) -> None:
+    app = opened("train", run="base")
+    choice(app, "Method").set_value("dfr")
+    app.run()
+    assert "This study has no groups yet: choose below what they are to be made of" in words(app)
+    assert "--method dfr --into base-dfr --groups errors --background" in words(app)
+    next(button for button in app.button if button.key == "job.begin.repair").click()
+    app.run()
+    assert not app.exception
+    wanted = {"run": "base", "into": "base-dfr", "method": "dfr", "groups": "errors", "split": "validation"}
+    assert started == [("repair", wanted)]
+
+
+def test_what_the_page_begins_is_a_repair(path: Path) -> None:
+    """The same arguments, done here."""
+    study = Study.open(path)
+    for method in REPAIRS.keys():  # noqa: SIM118 (a registry)
+        plan = RepairPlan(study.run("base"), method, ERRORS if REPAIRS[method].grouped else "")
+        check_repair(study, record_of(RepairWanted, plan.arguments))
+
+
+def test_groups_of_the_study_are_told(path: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "study"
+    shutil.copytree(path, copied)
+    study = Study.open(copied)
+    for row in study.rows("validation").tolist()[:3]:
+        study.annotations.add_tag(row, "odd")
+    xai("groups", copied, "--by", "tag:odd")
+    study = Study.open(copied)
+    assert next(iter(ways_to_group(study).items())) == ("", "the study's groups, by tag:odd")
+    assert "(3)" in groups_told(study, "dfr")
+    assert groups_told(study, "jtt") == ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,9 +15,9 @@ from xai_core.answers.compare import HEADS, outcome_name
 from xai_core.answers.scope import Rows, Scope, where_words
 from xai_core.errors import BadInput, NotFound
 from xai_core.store.facts import Condition
-from xai_core.store.run import Run
+from xai_core.store.run import BASELINE, Run
 from xai_core.store.study import Study
-from xai_core.text import comma_list
+from xai_core.text import comma_list, joined
 from xai_core.triage.arms import ENOUGH_SEEDS, ArmChange, arm_change, arm_verdict, spread_words
 from xai_core.triage.compare import Verdict
 from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
@@ -31,6 +31,10 @@ CAVEATS = (
 )
 
 
+_OF_SEED = "-seed"
+"""Between the name of an arm and the seed of a run of it."""
+
+
 @dataclass(frozen=True)
 class Arm:
     """A way of training.
@@ -38,27 +42,52 @@ class Arm:
     Attributes:
         name: of the arm; of the run, where it is one by itself.
         runs: in the order of their seeds.
+        damaged: names of its runs that cannot be read: they are in no number.
     """
 
     name: str
     runs: tuple[Run, ...]
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """`crop: 5 of 6 seeds; seed 3 is damaged.`, or "" where nothing is."""
+        if not self.damaged:
+            return ""
+        seeds = sorted(int(name.rpartition(_OF_SEED)[2]) for name in self.damaged)
+        which = f"seed {seeds[0]} is" if len(seeds) == 1 else f"seeds {joined([str(seed) for seed in seeds])} are"
+        return f"{self.name}: {len(self.runs)} of {len(self.runs) + len(seeds)} seeds; {which} damaged."
+
+    def only(self, runs: Iterable[Run]) -> Arm:
+        """The arm with some of its runs."""
+        return replace(self, runs=tuple(runs))
 
 
 def all_arms(study: Study) -> list[Arm]:
-    """Every arm of a study, newest first; a run that belongs to none is one by itself. Damaged runs are left out."""
-    found: dict[str, list[Run]] = {}
+    """Every arm of a study, newest first; a run that belongs to none is one by itself.
+
+    A damaged run does not say which arm it is of: its name does, where an arm of this name has other runs.
+    """
+    found, damaged = dict[str, list[Run]](), list[str]()
     for name in study.runs():
-        run = study.run(name)
         try:
+            run = study.run(name)
             found.setdefault(run.info.arm or name, []).append(run)
         except BadInput:
-            continue
-    arms = [Arm(name, tuple(sorted(runs, key=_seed))) for name, runs in found.items()]
+            damaged.append(name)
+    arms = [Arm(name, tuple(sorted(runs, key=_seed)), _of_arm(name, damaged)) for name, runs in found.items()]
     return sorted(arms, key=lambda arm: max(run.info.created for run in arm.runs), reverse=True)
 
 
+def _of_arm(arm: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the names that runs of this arm have, as `xai train --seeds` gives them."""
+    begin = f"{arm}{_OF_SEED}"
+    return tuple(name for name in names if name.startswith(begin) and name.removeprefix(begin).isdecimal())
+
+
 def _seed(run: Run) -> tuple[int, str]:
-    return int(run.info.training.get("seed", 0)), run.name
+    about = run.info.provenance.get(BASELINE, run.info.training)
+    return int(about.get("seed", 0)), run.name
 
 
 def arm_of(study: Study, text: str) -> Arm:
@@ -173,11 +202,11 @@ class Arms:
 
     @property
     def counted(self) -> str:
-        """How many samples, and what is left out."""
+        """How many samples, and what is left out: of samples and of seeds."""
         words = f"{len(self.rows):,} {of_split(self.split)}{where_words(self.where)} that all runs predicted."
         if self.left_out:
             words += f" {self.left_out:,} that some of them did not are left out."
-        return words
+        return " ".join([words, *filter(None, (arm.missing for arm in (self.baseline, *self.candidates)))])
 
     @property
     def tried(self) -> str:
@@ -195,6 +224,7 @@ class Arms:
                 {
                     "candidate": arm.name,
                     "runs": [run.name for run in arm.runs],
+                    "damaged": list(arm.damaged),
                     "outcomes": [outcome.as_json() for outcome in outcomes],
                     "sentences": [outcome.verdict.sentence for outcome in outcomes],
                 }
@@ -203,6 +233,7 @@ class Arms:
             "study": self.study.name,
             "baseline": self.baseline.name,
             "baseline_runs": [run.name for run in self.baseline.runs],
+            "baseline_damaged": list(self.baseline.damaged),
             "split": self.split,
             "where": where_words(self.where).strip(),
             "n": len(self.rows),
@@ -241,8 +272,8 @@ def beside(study: Study, baseline: Run, split: str, where: tuple[Condition, ...]
 
     None where fewer than two arms have predictions of several seeds.
     """
-    ready = [Arm(arm.name, tuple(run for run in arm.runs if run.predictions is not None)) for arm in all_arms(study)]
-    several = [arm for arm in reversed(ready) if len(arm.runs) > 1]
+    ready = [arm.only(run for run in arm.runs if run.predictions is not None) for arm in all_arms(study)]
+    several = [arm for arm in reversed(ready) if arm.runs and len(arm.runs) + len(arm.damaged) > 1]
     if len(several) < 2:
         return None
     first = next((arm for arm in several if baseline.name in [run.name for run in arm.runs]), several[0])

@@ -22,7 +22,7 @@ from xai_core.sanity.verdict import LEAST, LEAST_SEEDS, MEASURES, Finding, Inter
 from xai_core.similarities import SIMILARITIES
 from xai_core.store.run import Run
 from xai_core.store.study import Study
-from xai_core.text import counted, listed
+from xai_core.text import counted, joined
 from xai_core.triage.confusion import Cell
 from xai_core.triage.ordering import drawn
 from xai_core.words import NO_NUMBER, duration
@@ -159,13 +159,14 @@ _SENTENCES: Mapping[str, Any] = {
 
 
 def _not_counted(found: Cascade) -> str:
-    parts = [f"{counted(found.blank, 'map')} of random models are the same everywhere"] if found.blank else []
+    are = "is" if found.blank == 1 else "are"
+    parts = [f"{counted(found.blank, 'map')} of random models {are} the same everywhere"] if found.blank else []
     parts += [f"{count} refused: {reason.rstrip('.')}" for reason, count in found.refused.items()]
     return f" ({'; '.join(parts)}: not compared.)" if parts else ""
 
 
 def _titles(measures: Sequence[int]) -> str:
-    return listed([SIMILARITIES[MEASURES[each]].card.title for each in measures])
+    return joined([SIMILARITIES[MEASURES[each]].card.title for each in measures])
 
 
 @dataclass(frozen=True)

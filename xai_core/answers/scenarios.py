@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -61,9 +61,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Scenarios:
-    """The answer: parts with samples, those that changed for sure first, then where the candidate is worst."""
+    """The answer: parts with samples, those that changed for sure first, then where the candidate is worst.
+
+    `left_out`: why there are no parts by the size of the object where there are masks; "" where nothing is missing.
+    """
 
     parts: tuple[Part, ...]
+    left_out: str = ""
 
     @property
     def tried(self) -> int:
@@ -91,7 +95,8 @@ class Scenarios:
             f"stricter because {self.tried} parts were tried (Bonferroni). Parts overlap."
         )
         hidden = len(self.parts) - SHOWN
-        return words + (f" {hidden:,} more are in xai compare --json." if hidden > 0 else "")
+        words += f" {hidden:,} more are in xai compare --json." if hidden > 0 else ""
+        return f"{words} {self.left_out}".rstrip()
 
     @property
     def lines(self) -> list[tuple[str, ...]]:
@@ -101,16 +106,19 @@ class Scenarios:
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
         parts = [part.as_json() for part in self.parts]
-        return {"sentence": self.sentence, "tried": self.tried, "note": self.note, "parts": parts}
+        said = {"sentence": self.sentence, "tried": self.tried, "note": self.note, "left_out": self.left_out}
+        return said | {"parts": parts}
 
 
 def scenarios(study: Study, rows: Rows, before: NDArray[np.int64], after: NDArray[np.int64]) -> Scenarios:
     """Of `(n,)` samples and what both runs predict of them."""
     labels = study.labels[rows]
-    named = [(kind, name, inside) for kind, name, inside in _named(study, rows, labels) if inside.any()]
+    sizes, left_out = _mask_sizes(study, rows)
+    groupings = [*_groupings(study), *([] if sizes is None else [sizes])]
+    named = [(kind, name, inside) for kind, name, inside in _named(study, rows, labels, groupings) if inside.any()]
     changes = part_changes(before == labels, after == labels, [inside for *_, inside in named])
     found = [Part(kind, name, change) for (kind, name, _), change in zip(named, changes, strict=True)]
-    return Scenarios(tuple(sorted(found, key=_place)))
+    return Scenarios(tuple(sorted(found, key=_place)), left_out)
 
 
 def text(result: Mapping[str, Any]) -> str:
@@ -128,11 +136,13 @@ def _claim(names: list[str], word: str) -> str:
     return f"{word}: {', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}" if names else ""
 
 
-def _named(study: Study, rows: Rows, labels: Rows) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+def _named(
+    study: Study, rows: Rows, labels: Rows, groupings: Sequence[Grouping]
+) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """What parts there are: what they are chosen by, their names, and who belongs to them."""
     for index, name in enumerate(study.class_names):
         yield "class", name, labels == index
-    for grouping in _groupings(study, rows):
+    for grouping in groupings:
         codes = grouping.codes[rows]
         if len(np.unique(codes[codes != UNKNOWN])) < 2:
             continue
@@ -140,18 +150,31 @@ def _named(study: Study, rows: Rows, labels: Rows) -> Iterator[tuple[str, str, N
             yield grouping.by, name, codes == index
 
 
-def _groupings(study: Study, rows: Rows) -> Iterator[Grouping]:
-    """The study's own, then its tags and facts, then the size of the objects; each once."""
+def _groupings(study: Study) -> Iterator[Grouping]:
+    """The study's own, then its tags and facts; each once."""
     own = study.grouping
     if own is not None:
         yield own
     ways: list[tuple[str, Callable[[], Grouping]]] = []
     ways += [(f"{TAG}{tag}", partial(by_tag, study, tag)) for tag in study.annotations.known_tags()]
     ways += [(name, partial(by_fact, study, f"{FACT}{name}")) for name in study.facts.names]
-    if 0 < int(study.samples["has_mask"].to_numpy()[rows].sum()) <= MOST_MASKS:
-        ways.append((MASK_SIZE, partial(by_mask_size, study, rows)))
     for key, make in ways:
         if own is not None and own.by in (key, f"{FACT}{key}"):
             continue
-        with suppress(XaiError):  # a fact of too many values, a mask that cannot be read: no way to part samples
+        with suppress(XaiError):  # a fact of too many values: no way to part samples
             yield make()
+
+
+def _mask_sizes(study: Study, rows: Rows) -> tuple[Grouping | None, str]:
+    """The size of the objects, where there are masks and it is not the study's own grouping; or why it is left out."""
+    own, masks = study.grouping, int(study.samples["has_mask"].to_numpy()[rows].sum())
+    if not masks or (own is not None and own.by == MASK_SIZE):
+        return None, ""
+    left_out = "Parts by the size of the object are left out"
+    if masks > MOST_MASKS:
+        why = f"{masks:,} of these samples have masks, and {MOST_MASKS:,} are read here at most"
+        return None, f"{left_out}: {why}; xai groups --by {MASK_SIZE} makes them the study's groups."
+    try:
+        return by_mask_size(study, rows), ""
+    except XaiError as error:
+        return None, f"{left_out}: {error}"

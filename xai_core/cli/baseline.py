@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
 from xai_core.cli.background import begun
@@ -38,9 +39,15 @@ def run_baseline(args: argparse.Namespace) -> dict[str, Any]:
         return begun(args, "baseline", arguments)
     wanted = record(BaselineWanted, arguments)
     BASELINE.check(study, wanted)
-    before = existing_baseline(study, wanted) is not None
+    before = all(existing_baseline(study, one) is not None for one in wanted.runs())
     with long_work("baseline", quiet=before) as (progress, cancel):
-        BASELINE.run(study, wanted, Work(in_force(args), progress, cancel))
+        found = BASELINE.run(study, wanted, Work(in_force(args), progress, cancel))
+    if wanted.seeds > 1:
+        first = next(wanted.runs()).run
+        return found | {
+            "study": study.name,
+            "next": shlex.join(["xai", "show", str(args.study), "confusion", "--run", first]),
+        }
     from xai_core.answers.runs import by_split
 
     run = study.run(wanted.run)
@@ -57,9 +64,6 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
         flag = f"--{foreign[0].replace('_', '-')}"
         remedy = f"Leave it out; what {args.arch} takes is given by --set {key}.NAME=VALUE."
         raise BadParameter("this is for networks", value=flag, remedy=remedy)
-    if args.seeds > 1:
-        remedy = "Train one run for each --seed; xai compare takes their names with commas between them."
-        raise BadParameter("--seeds is for networks", value=args.seeds, remedy=remedy)
     given = assignments(args.set)
     if unknown := set(given) - {key}:
         raise BadParameter("--set for something not chosen", value=unknown.pop(), remedy=f"Write {key}.NAME=VALUE.")
@@ -70,6 +74,7 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
         "size": args.size,
         "features_of": args.features_of or "",
         "seed": seed,
+        "seeds": args.seeds,
     }
 
 

@@ -20,6 +20,7 @@ from xai_core.pictures import (
     LARGEST_SIDE,
     SUFFIXES,
     WHITES,
+    Belongs,
     GreyRange,
     PictureInfo,
     holds_picture,
@@ -112,6 +113,7 @@ def look(
     grey: GreyRange = own_range,
     turn: bool = True,
     largest_side: int = LARGEST_SIDE,
+    belongs: Belongs | None = None,
     progress: Progress = silent,
 ) -> Looked:
     """Hash and decode all pictures of a folder, several at once, in the order given.
@@ -120,6 +122,7 @@ def look(
         masks: files of the masks of each picture, by its path.
         grey: the range of greys with more than 8 bits.
         turn, largest_side: as of `decode_picture`.
+        belongs: as of `read_mask`.
 
     Raises:
         BadInput: not one of them can be read; the first reason is given.
@@ -129,7 +132,7 @@ def look(
         def inspect(stream: BinaryIO, name: str) -> PictureInfo:
             return inspect_picture(stream, name, grey=grey, turn=turn, largest_side=largest_side)
 
-        return _one(root, each, masks.get(each.path, ()), inspect)
+        return _one(root, each, masks.get(each.path, ()), inspect, belongs)
 
     found = Looked()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -146,7 +149,13 @@ def look(
     return found
 
 
-def _one(root: Path, wanted: Wanted, masks: Sequence[Path], inspect: Callable[[BinaryIO, str], PictureInfo]) -> Checked:
+def _one(
+    root: Path,
+    wanted: Wanted,
+    masks: Sequence[Path],
+    inspect: Callable[[BinaryIO, str], PictureInfo],
+    belongs: Belongs | None,
+) -> Checked:
     path, relative = root / wanted.path, wanted.path
     row: dict[str, Any] = {"id": wanted.id, "split": wanted.split, "label": wanted.label, "path": relative, "index": -1}
     try:
@@ -158,7 +167,7 @@ def _one(root: Path, wanted: Wanted, masks: Sequence[Path], inspect: Callable[[B
         return Checked(None, problems=((relative, str(error)),))
     row |= {"width": info.size[0], "height": info.size[1], "has_mask": False}
     try:
-        parts = [read_mask(mask, info.size) for mask in masks]
+        parts = [read_mask(mask, info.size, belongs=belongs) for mask in masks]
         resized = tuple(shown(mask) for mask in masks if picture_size(mask) != info.full_size)
     except BadInput as error:
         return Checked(row, info, ((f"mask of {relative}", str(error)),))
@@ -239,10 +248,10 @@ def mask_notes(found: Looked) -> list[str]:
     return notes
 
 
-def picture_notes(infos: Mapping[str, PictureInfo], dataset: str) -> list[str]:
+def picture_notes(infos: Mapping[str, PictureInfo], dataset: str = "") -> list[str]:
     """What is told of pictures that are turned, reduced, nearly black, or have several frames.
 
-    `dataset` is the key whose parameters say otherwise.
+    `dataset` is the key whose parameters say otherwise; "" where it has none for that.
     """
     turned = [path for path, info in infos.items() if info.turned]
     reduced = [path for path, info in infos.items() if info.size != info.full_size]
@@ -250,15 +259,18 @@ def picture_notes(infos: Mapping[str, PictureInfo], dataset: str) -> list[str]:
     many = [path for path, info in infos.items() if info.frames > 1]
     notes = []
     if turned:
+        otherwise = (
+            f"; if the model's loader did not, make the study with --set {dataset}.turn=false" if dataset else ""
+        )
         notes.append(
-            f"{counted(len(turned), 'picture is', 'pictures are')} turned as EXIF says ({listed(turned)}); if the "
-            f"model's loader did not, make the study with --set {dataset}.turn=false."
+            f"{counted(len(turned), 'picture is', 'pictures are')} turned as EXIF says ({listed(turned)}){otherwise}."
         )
     if reduced:
         side = max(max(infos[path].size) for path in reduced)
+        otherwise = f"; --set {dataset}.largest_side takes more" if dataset else ""
         notes.append(
             f"{counted(len(reduced), 'picture is', 'pictures are')} larger than {side} pixels, and reduced to that "
-            f"({listed(reduced)}); --set {dataset}.largest_side takes more."
+            f"({listed(reduced)}){otherwise}."
         )
     if dark:
         notes.append(
@@ -271,7 +283,10 @@ def picture_notes(infos: Mapping[str, PictureInfo], dataset: str) -> list[str]:
 
 
 def united_mask(
-    row: Mapping[str, Any], files: Sequence[Path], picture: Callable[[Mapping[str, Any]], Image.Image]
+    row: Mapping[str, Any],
+    files: Sequence[Path],
+    picture: Callable[[Mapping[str, Any]], Image.Image],
+    belongs: Belongs | None = None,
 ) -> NDArray[np.bool_] | None:
     """A sample's mask `(height, width)`, of all its files; None where there is none. An empty one: nothing is there.
 
@@ -279,8 +294,9 @@ def united_mask(
         row: of the sample table, or as much of it as there is while it is made.
         files: of the mask.
         picture: reads the sample's picture, whose size is asked for where the row does not tell it.
+        belongs: as of `read_mask`.
     """
     if not files or not row.get("has_mask", True):
         return None
     size = (int(row["width"]), int(row["height"])) if "width" in row else picture(row).size
-    return np.logical_or.reduce([read_mask(path, size) for path in files])
+    return np.logical_or.reduce([read_mask(path, size, belongs=belongs) for path in files])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xai_core.jobs.training import check_arm, part_of
 from xai_core.pipeline.baseline import BaselineWanted, baseline_run, check_baseline
 from xai_core.store.run import BASELINE
+from xai_core.text import counted
 from xai_core.training.baselines import BASELINES
 
 if TYPE_CHECKING:
@@ -16,26 +18,30 @@ if TYPE_CHECKING:
 
 def title(wanted: BaselineWanted) -> str:
     """For people."""
-    return f"Baseline {wanted.run}: {BASELINES[wanted.baseline].card.title}"
+    seeds = f" ({counted(wanted.seeds, 'seed')})" if wanted.seeds > 1 else ""
+    return f"Baseline {wanted.run}{seeds}: {BASELINES[wanted.baseline].card.title}"
 
 
 def check(study: Study, wanted: BaselineWanted) -> None:
     """Raise now what would only be found out later."""
+    check_arm(study, wanted.run, wanted.seeds)
     check_baseline(study, wanted)
 
 
 def work(study: Study, wanted: BaselineWanted, work: Work) -> dict[str, Any]:
-    """The run."""
-    settings = work.settings
-    run = baseline_run(
-        study,
-        wanted,
-        device=settings.device,
-        batch_size=settings.batch_size,
-        progress=work.progress,
-        cancel=work.cancel,
-    )
-    return made(run)
+    """Run after run. What is there already is not made again."""
+    settings, found = work.settings, []
+    for number, one in enumerate(wanted.runs()):
+        run = baseline_run(
+            study,
+            one,
+            device=settings.device,
+            batch_size=settings.batch_size,
+            progress=part_of(work.progress, number, wanted.seeds),
+            cancel=work.cancel,
+        )
+        found.append(made(run))
+    return found[0] if wanted.seeds == 1 else {"arm": wanted.run, "runs": found}
 
 
 def made(run: Run) -> dict[str, Any]:

@@ -77,25 +77,25 @@ def title(wanted: TrainArguments) -> str:
 
 def check(study: Study, wanted: TrainArguments) -> None:
     """Raise now what would only be found out later."""
-    if not 1 <= wanted.seeds <= MOST_SEEDS:
-        raise BadParameter("how many seeds?", value=wanted.seeds, remedy=f"Give 1 to {MOST_SEEDS}.")
     if wanted.parent:
         study.run(wanted.parent)
-    _check_free(study, wanted)
+    check_arm(study, wanted.run, wanted.seeds)
     for name, config in wanted.runs():
         checked_name(name, "run")
         existing(study, name, config.resolved(), wanted.given())
 
 
-def _check_free(study: Study, wanted: TrainArguments) -> None:
-    """A run and an arm of one name could not be told apart."""
-    if wanted.seeds > 1:
-        taken = wanted.run in study.runs()
+def check_arm(study: Study, name: str, seeds: int) -> None:
+    """Raise BadParameter for a number of seeds that is none; BadInput where a run and an arm would have one name."""
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise BadParameter("how many seeds?", value=seeds, remedy=f"Give 1 to {MOST_SEEDS}.")
+    if seeds > 1:
+        taken = name in study.runs()
     else:
-        taken = any(arm.name == wanted.run and len(arm.runs) > 1 for arm in all_arms(study))
+        taken = any(arm.name == name and len(arm.runs) > 1 for arm in all_arms(study))
     if taken:
-        other = "a run" if wanted.seeds > 1 else "an arm"
-        raise BadInput(f"{other} has this name", value=wanted.run, remedy="Choose another name.")
+        other = "a run" if seeds > 1 else "an arm"
+        raise BadInput(f"{other} has this name", value=name, remedy="Choose another name.")
 
 
 def work(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def work(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
 
     made: list[dict[str, Any]] = []
     for number, (name, config) in enumerate(wanted.runs()):
-        progress = _part(work.progress, number, wanted.seeds)
+        progress = part_of(work.progress, number, wanted.seeds)
         run = train_run(study, name, config, wanted.given(work.settings.device), progress=progress, cancel=work.cancel)
         made.append({"run": name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds})
         if wanted.predict or wanted.seeds > 1:
@@ -115,7 +115,7 @@ def work(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
     return made[0] if wanted.seeds == 1 else {"arm": wanted.run, "runs": made}
 
 
-def _part(progress: Progress, number: int, parts: int) -> Progress:
+def part_of(progress: Progress, number: int, parts: int) -> Progress:
     """The progress of one run among several of one size."""
     if parts == 1:
         return progress

@@ -5,7 +5,7 @@ larger than `largest_side`: models look at a few hundred pixels, and the dashboa
 """
 
 from xai_core.pictures.greys import WHITES, GreyRange, fixed_range, full_range, own_range
-from xai_core.pictures.masks import few_levels, read_mask
+from xai_core.pictures.masks import Belongs, few_levels, read_mask, read_numbers
 from xai_core.pictures.opening import FORMATS, MAX_MEGAPIXELS, SUFFIXES, open_picture, shown
 from xai_core.pictures.reading import (
     LARGEST_SIDE,
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_MEGAPIXELS",
     "SUFFIXES",
     "WHITES",
+    "Belongs",
     "GreyRange",
     "PictureInfo",
     "decode_picture",
@@ -37,6 +38,7 @@ __all__ = [
     "picture_info",
     "picture_size",
     "read_mask",
+    "read_numbers",
     "read_picture",
     "shown",
 ]

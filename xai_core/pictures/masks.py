@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,22 +14,31 @@ from xai_core.errors import BadInput
 from xai_core.pictures.greys import is_deep
 from xai_core.pictures.opening import MAX_MEGAPIXELS, as_bad_input, open_picture, opened, room_for, shown, upright
 
+Belongs = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
+"""Of a mask's numbers, as `read_numbers` gives them, which belong to the object. May raise BadInput."""
 
-def read_mask(path: Path, size: tuple[int, int], *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.bool_]:
+
+def read_mask(
+    path: Path, size: tuple[int, int], *, max_megapixels: float = MAX_MEGAPIXELS, belongs: Belongs | None = None
+) -> NDArray[np.bool_]:
     """The object's pixels in a mask file, `(height, width)` for `size = (width, height)`.
 
     Every pixel that is neither black nor transparent belongs to the object; in a JPEG, which blurs the border, every
-    pixel in the brighter half. A mask of another size is brought to `size` by its nearest pixels.
+    pixel in the brighter half. Or `belongs` says so by the file's numbers. A mask of another size is brought to `size`
+    by its nearest pixels.
 
     Raises:
         BadInput: as `decode_picture`, or the mask has another aspect ratio than its picture.
     """
     name = shown(path)
-    with open_picture(path) as stream, as_bad_input(name, max_megapixels):
-        picture = opened(stream, name, max_megapixels)
-        with room_for(picture):
-            lossy = picture.format in ("JPEG", "MPO")
-            found = Image.fromarray(_object_pixels(upright(picture), lossy).astype(np.uint8))
+    if belongs is not None:
+        found = Image.fromarray(belongs(read_numbers(path, max_megapixels=max_megapixels)).astype(np.uint8))
+    else:
+        with open_picture(path) as stream, as_bad_input(name, max_megapixels):
+            picture = opened(stream, name, max_megapixels)
+            with room_for(picture):
+                lossy = picture.format in ("JPEG", "MPO")
+                found = Image.fromarray(_object_pixels(upright(picture), lossy).astype(np.uint8))
     if not _same_shape(found.size, size):
         raise BadInput(
             "the mask has another aspect ratio than its picture",
@@ -36,6 +46,27 @@ def read_mask(path: Path, size: tuple[int, int], *, max_megapixels: float = MAX_
             remedy="Draw the mask on the upright picture.",
         )
     return np.asarray(found.resize(size, Image.Resampling.NEAREST)).astype(bool)
+
+
+def read_numbers(path: Path, *, max_megapixels: float = MAX_MEGAPIXELS) -> NDArray[np.uint8]:
+    """What a mask file holds at each pixel, `(height, width)`: greys, or the numbers of a palette's colours.
+
+    Raises:
+        BadInput: as `decode_picture`, or the file is a JPEG, in colour or has more than 8 bits, so that its numbers are
+            not those that somebody wrote.
+    """
+    name = shown(path)
+    with open_picture(path) as stream, as_bad_input(name, max_megapixels):
+        picture = opened(stream, name, max_megapixels)
+        with room_for(picture):
+            if picture.format in ("JPEG", "MPO") or picture.mode not in ("1", "L", "LA", "P"):
+                raise BadInput(
+                    "the mask is not of plain numbers",
+                    value=f"{name}, {picture.format} of mode {picture.mode}",
+                    remedy="Take the data set's own file: a PNG of 8 bits, grey or with a palette.",
+                )
+            plain = upright(picture)
+            return np.asarray(plain.getchannel(0) if plain.mode == "LA" else plain).astype(np.uint8)
 
 
 def few_levels(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -57,6 +57,8 @@ class BaselineWanted:
         size: side of the pictures, whose pixels are the numbers; None for their own, or SIDE.
         features_of: name of a run with a model: what its last layer gets takes the place of pixels; "" for pixels.
         seed: of every draw.
+        seeds: how many runs, of this seed and those that follow: with more than one they are an arm.
+        arm: what a run of an arm has in common with those of other seeds; "" for one by itself.
     """
 
     run: str
@@ -65,6 +67,16 @@ class BaselineWanted:
     size: int | None = None
     features_of: str = ""
     seed: int = 0
+    seeds: int = 1
+    arm: str = ""
+
+    def runs(self) -> Iterator[BaselineWanted]:
+        """Each run by itself."""
+        if self.seeds == 1:
+            yield self
+            return
+        for seed in range(self.seed, self.seed + self.seeds):
+            yield replace(self, run=f"{self.run}-seed{seed}", arm=self.run, seed=seed, seeds=1)
 
 
 def check_baseline(study: Study, wanted: BaselineWanted) -> None:
@@ -90,7 +102,21 @@ def check_baseline(study: Study, wanted: BaselineWanted) -> None:
     if len(np.unique(labels)) < 2:
         remedy = "A baseline needs two classes to tell apart."
         raise BadInput("training samples of one class alone", value=study.class_names[labels[0]], remedy=remedy)
-    existing_baseline(study, wanted)
+    if wanted.seeds > 1:
+        _check_varies(wanted, len(labels))
+    for one in wanted.runs():
+        checked_name(one.run, "run")
+        existing_baseline(study, one)
+
+
+def _check_varies(wanted: BaselineWanted, samples: int) -> None:
+    """Several runs that are all the same would look like a sure result."""
+    member = BASELINES[wanted.baseline]
+    if not member.varies(build(member.params, wanted.params).samples, samples):
+        fewer = f"--set {wanted.baseline}.samples={max(2, samples // 2)}"
+        remedy = f"It draws nothing: leave --seeds out, one run is the answer, or let each seed draw samples: {fewer}."
+        value = f"{PREFIX}{wanted.baseline} on all {samples:,} training samples"
+        raise BadParameter("every seed predicts the same", value=value, remedy=remedy)
 
 
 def existing_baseline(study: Study, wanted: BaselineWanted) -> Run | None:
@@ -128,7 +154,7 @@ def baseline_run(
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> Run:
-    """Fit a baseline to the training split and add its predictions of all splits as a run.
+    """Fit a baseline, of one seed, to the training split and add its predictions of all splits as a run.
 
     One that came about just so is returned as it is. The estimator is not kept.
 
@@ -174,6 +200,7 @@ def baseline_run(
         parent=wanted.features_of or None,
         provenance={"trained_by": f"second-look {__version__}", BASELINE: made_by, "notes": notes},
         seconds=fit.seconds,
+        arm=wanted.arm,
     )
     with study.new_run(wanted.run, info) as filled:
         filled.write_predictions(rows_said, probabilities)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import xai_core as xai
+from tests.core.dataset_trees import TREES
 from tests.core.import_page.page import CLASSES, covered, folders, line, lines_of, picture, put
 from tests.core.test_datasets_contract import SMALL
 from xai_core.cli.main import main
@@ -92,8 +93,17 @@ DATA: dict[str, Callable[[Path], object]] = {
     "nobody could guess": lambda root: csv(root, "where", "what"),
     "labels that are numbers": lambda root: csv(root, "path", "label", (0, 1)),
     "Fashion-MNIST": lambda root: SMALL["fashion-mnist"](root / "fashion"),
+    "CUB-200-2011": lambda root: TREES["cub-200"](root / "birds"),
+    "Oxford-IIIT Pet": lambda root: TREES["oxford-pet"](root / "pets"),
+    "PASCAL VOC": lambda root: TREES["pascal-voc"](root / "voc"),
     "data frame": table,
     "torch `Dataset`": lambda root: [(picture(number), number % 2) for number in range(16)],
+}
+NAMES: dict[str, tuple[str, ...]] = {
+    "Kaggle": ("cats", "dogs"),
+    "CUB-200-2011": ("Black footed Albatross", "Laysan Albatross"),
+    "Oxford-IIIT Pet": ("Abyssinian", "american bulldog"),
+    "PASCAL VOC": ("bird", "dog"),
 }
 EXPECTED: dict[str, dict[str, int]] = {
     "folders of splits": {"train": 6, "validation": 6, "test": 6},
@@ -117,11 +127,12 @@ def test_pictures_and_labels_come_in(about: str, here: Path) -> None:
     else:
         exec(said, {"xai": xai, "frame": given, "pairs": given})
     study = Study.open(here / "mine")
-    names = {"Kaggle": ("cats", "dogs")}.get(about, CLASSES)
+    names = NAMES.get(about, CLASSES)
     assert len(study.class_names) == 10 if about == "Fashion-MNIST" else set(study.class_names) == set(names)
     counts = study.samples["split"].value_counts().to_dict()
     assert EXPECTED.get(about, {}).items() <= ({"train": 0, "validation": 0} | counts).items()
-    assert study.samples["has_mask"].sum() == (about in ("beside their pictures", "masks in a folder"))
+    masks = 24 if about in list(NAMES)[1:] else int(about in ("beside their pictures", "masks in a folder"))
+    assert study.samples["has_mask"].sum() == masks
     if about in ("CSV file of paths", "as Parquet", "data frame"):
         assert study.facts.names == ("camera",)
 

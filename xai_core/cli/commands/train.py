@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.background import absolute, background_argument, begun
@@ -246,9 +247,7 @@ def _show(result: dict[str, Any]) -> str:
     if "baseline" in result:
         return show_baseline(result)
     if "arm" in result:
-        lines = [
-            f"  {made['run']}: best epoch {made['best_epoch']}, {made['seconds']:.0f} s" for made in result["runs"]
-        ]
+        lines = [f"  {made['run']}: {_took(made)}" for made in result["runs"]]
         return "\n".join([f"{result['arm']}: {len(lines)} runs", *lines, f"Next: {result['next']}"])
     seconds = f"{result['seconds']:.0f} s"
     lines = [f"{result['run']}: {result['architecture']}, {seconds}"]
@@ -264,6 +263,13 @@ def _show(result: dict[str, Any]) -> str:
     if "badges" in result:
         return "\n".join([*lines, *(f"  {each['sentence']}" for each in result["badges"])])
     return "\n".join([*lines, f"Next: {result['next']}"])
+
+
+def _took(made: Mapping[str, Any]) -> str:
+    """What a run of an arm cost."""
+    if "baseline" in made:
+        return f"fit {made['baseline']['fit_seconds']:.1f} s"
+    return f"best epoch {made['best_epoch']}, {made['seconds']:.0f} s"
 
 
 COMMAND = Command("train", "train a model; it becomes a run", _configure, _run, _show)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xai_core.answers import sanity
 from xai_core.answers.method_quality import Cell, MethodQuality, method_quality
 from xai_core.answers.quality_choice import samples as drawn_samples
@@ -24,7 +26,7 @@ from xai_core.recipes.making.report import Part
 from xai_core.similarities import SIMILARITIES
 from xai_core.store.obstacles import obstacle
 from xai_core.store.run import Run
-from xai_core.text import comma_list
+from xai_core.text import comma_list, counted
 from xai_core.words import NO_NUMBER, reading
 
 TARGET = "predicted"
@@ -135,6 +137,10 @@ def _behind(found: MethodQuality) -> Part:
     """By which metrics a method is no better than maps that know nothing of the model."""
     said = [f"{card.title}. {line}" for card in found.believable for line in beaten(found, card)]
     title = "Not better than maps that know nothing of the model"
+    shown_methods = {card.key for card in found.believable}
+    untold = sum(not np.isfinite(one.low) for one in found.against if one.method.key in shown_methods)
+    if untold:
+        said.append(f"Of {counted(untold, 'pair')} of a method and a control nothing is said: too few samples differ.")
     return Part(title, said=tuple(said or ["Every method is better than every control by every metric."]))
 
 

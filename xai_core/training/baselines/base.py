@@ -50,21 +50,27 @@ class Baseline:
         params: a BaselineParams, or a type that extends it.
         fit: of `(n, D)` float32, `(n,)` classes of which at least two occur, the parameters, and the seed of every
             draw. It raises BadInput for samples that it cannot learn from; warnings of scikit-learn become notes.
+        draws: whether the fit itself draws by the seed, so that another seed predicts otherwise on the same samples.
     """
 
     card: Card
     params: type[BaselineParams]
     fit: Callable[[Array, Labels, Any, int], Estimator]
+    draws: bool = False
+
+    def varies(self, samples: int, of: int) -> bool:
+        """Whether another seed predicts otherwise, where at most `samples` (0: all) of so many are learned from."""
+        return self.draws or 0 < samples < of
 
 
 BASELINES: Registry[Baseline] = Registry("baseline", "xai_core.training.baselines")
 
 
-def baseline(card: Card, params: type[BaselineParams] = BaselineParams) -> Callable[..., Any]:
-    """Register a baseline."""
+def baseline(card: Card, params: type[BaselineParams] = BaselineParams, *, draws: bool = False) -> Callable[..., Any]:
+    """Register a baseline: see `Baseline`."""
 
     def register(fit: Any) -> Any:
-        BASELINES.add(Baseline(card, params, fit))
+        BASELINES.add(Baseline(card, params, fit, draws))
         return fit
 
     return register

@@ -28,6 +28,7 @@ class ForestParams(BaselineParams):
         cost=2.0,
     ),
     ForestParams,
+    draws=True,
 )
 def forest(x: Array, y: Labels, params: ForestParams, seed: int) -> Estimator:
     """Gini, the square root of D features at each question."""

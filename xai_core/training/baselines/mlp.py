@@ -30,6 +30,7 @@ class MlpParams(BaselineParams):
         cost=0.7,
     ),
     MlpParams,
+    draws=True,
 )
 def mlp(x: Array, y: Labels, params: MlpParams, seed: int) -> Estimator:
     """Batches of 200, until the loss no longer falls or `max_iter` epochs have passed."""
