@@ -123,19 +123,17 @@ AUGMENTED: Mapping[str, Mapping[str, Any]] = {
 }
 """Arms that change pictures; the second is the twin of the first that looks at no heatmap."""
 
-REFERENCES = ("frozen", "unplanted")
-"""What all others are held against."""
-
 ARMS: Mapping[str, Arm] = {
     "frozen": lambda trial: trial.base,
-    "unplanted": unplanted,
-    **{method: partial(last_layer, method) for method in ("retrain", "dfr", "groupdro", "jtt")},
-    **{name: partial(more, name, augmentations=steps) for name, steps in AUGMENTED.items()},
+    "background_swap": partial(more, "background_swap", augmentations=AUGMENTED["background_swap"]),
     "swap_retrain": partial(after_swap, "retrain"),
     "swap_groupdro": partial(after_swap, "groupdro"),
+    **{method: partial(last_layer, method) for method in ("retrain", "dfr", "groupdro", "jtt")},
+    "unplanted": unplanted,
     "longer": partial(more, "longer"),
+    **{name: partial(more, name, augmentations=AUGMENTED[name]) for name in ("saliency_masking", "random_masking")},
     "rrr": right_reasons,
     "energy": partial(more, "energy", loss="energy"),
     "so": partial(more, "so", loss="so", loss_params={"views": 1}),  # eight cost eight times the budget
 }
-"""By name, what makes a run of a trial; another arm is a line here."""
+"""By name, what makes a run of a trial, in the order of what a short form should have; another arm is a line here."""
