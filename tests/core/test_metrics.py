@@ -94,14 +94,14 @@ def quick(key: str) -> Any:
 
 
 def same(found: Scores, expected: Scores) -> None:
-    np.testing.assert_allclose(found.values, expected.values, rtol=1e-6)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-6)
     assert found.reasons == expected.reasons
     assert (found.curves is None) == (expected.curves is None)
     if found.curves is not None and expected.curves is not None:
         np.testing.assert_allclose(found.curves, expected.curves, rtol=1e-5, atol=1e-6)
     assert found.beside.keys() == expected.beside.keys()
     for name, values in found.beside.items():
-        np.testing.assert_allclose(values, expected.beside[name], rtol=1e-6)
+        np.testing.assert_allclose(values, expected.beside[name], rtol=1e-5, atol=1e-6)
 
 
 def joined(parts: list[Scores]) -> Scores:
