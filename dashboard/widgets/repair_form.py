@@ -15,7 +15,7 @@ from xai_core.training.repairs import REPAIRS
 def repair_form(context: Context) -> None:
     """Draw it, where a run has a last layer that can be learned again and there are samples to learn from."""
     study = context.study
-    runs = [name for name in reversed(study.runs()) if study.run(name).has_model]
+    runs = [run.name for run in reversed(study.readable_runs()) if run.has_model]
     if not runs or not len(study.rows("validation")):
         return
     part(

@@ -37,7 +37,7 @@ _IN_FRONT = ("epochs", "learning_rate", "seed")
 def train_form(context: Context) -> Plan | None:
     """Draw it; gives what is planned, None where that cannot be trained (the reason is drawn)."""
     study = context.study
-    parents = [name for name in reversed(study.runs()) if is_parent(study.run(name))]
+    parents = [run.name for run in reversed(study.readable_runs()) if is_parent(run)]
     left, right = st.columns(2, gap="medium")
     with left:
         parent = _parent(context, parents)

@@ -95,6 +95,19 @@ def test_a_run_that_cannot_be_varied_is_told(started: list[Any], path: Path) -> 
     assert "lr is no network" not in words(opened("train", run="base"))
 
 
+def test_a_damaged_run_takes_no_form_away(started: list[Any], path: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(path, tmp_path / "study"))
+    broken = copy / "runs" / "broken"
+    broken.mkdir()
+    (broken / "run.json").write_text("{")
+    use_services(Services(Studies([copy]), FakeWorker()))
+    app = opened("train", run="base")
+    assert not app.exception
+    assert "base" in choice(app, "Parent: what it varies").options
+    assert choice(app, "Method")
+    assert started == []
+
+
 def test_losses_that_need_masks_are_not_offered_without_any(started: list[Any]) -> None:
     app = opened("train", run="base")
     assert "so" not in choice(app, "Loss").options
