@@ -57,6 +57,13 @@ def test_what_is_put_comes_back_in_any_order_and_the_first_stays(tmp_path: Path)
     assert store.state([1], ["0-1"]).tolist() == [MISSING]
 
 
+def test_a_negative_zero_is_a_zero(tmp_path: Path) -> None:
+    """SQLite keeps no sign of it: the score was called damaged, and computed again each time."""
+    store = score_store(tmp_path)
+    store.put([0, 1], ["0", "0"], Scores(np.array([-0.0, 0.0], np.float32)))
+    assert store.get([0, 1], ["0", "0"]).state.tolist() == [STORED, STORED]
+
+
 def test_scores_without_curves(tmp_path: Path) -> None:
     store = score_store(tmp_path)
     store.put([0, 1], ["0", "2-1"], Scores(np.array([0.25, np.nan], np.float32), (None, "no mask")))

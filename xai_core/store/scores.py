@@ -106,7 +106,8 @@ class ScoreStore(IndexedStore):
         pairs = self._pairs(rows, targets)
         if len(pairs) != len(scores.values):
             raise self._refused("scores of another length than the rows", f"{len(scores.values)} and {len(pairs)}")
-        values = [None if reason else float(v) for v, reason in zip(scores.values, scores.reasons, strict=True)]
+        # SQLite keeps −0.0 as 0, of which a checksum of −0.0 would not be: adding 0.0 makes it 0.0 beforehand.
+        values = [None if reason else float(v) + 0.0 for v, reason in zip(scores.values, scores.reasons, strict=True)]
         curves = _curves(scores)
         facts = notes(scores.beside, len(pairs))
         each = zip(pairs, values, scores.reasons, curves, facts, strict=True)
