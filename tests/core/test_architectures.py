@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import textwrap
@@ -57,6 +58,9 @@ def test_contract(member: Architecture) -> None:
     ]
     assert member.card.summary.endswith(".")
     assert member.card.cost > 0
+    grey = pytest.raises(BadParameter, match="RGB") if not member.grey else contextlib.nullcontext()
+    with grey:
+        fresh_module(member.card.key, 5, prep(size, 1))
 
 
 @pytest.mark.parametrize("key", SMALL)

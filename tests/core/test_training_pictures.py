@@ -28,8 +28,9 @@ from xai_core.models.weights import read_weights
 from xai_core.params import as_dict, build
 from xai_core.pipeline import pictures
 from xai_core.pipeline.asked import Given
+from xai_core.pipeline.make import make_study
 from xai_core.pipeline.pictures import cache_bytes, checked_masks, training_data
-from xai_core.pipeline.train import train_run
+from xai_core.pipeline.train import chosen_preprocess, train_run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import TrainingData
@@ -140,8 +141,9 @@ def test_pictures_that_do_not_fit_into_memory_train_to_the_same_weights(
 KILLED = """
 import json, os, signal, sys
 from xai_core.pipeline.asked import Given
+from xai_core.pipeline.make import make_study
 from xai_core.training.config import TrainConfig
-from xai_core.pipeline.train import train_run
+from xai_core.pipeline.train import chosen_preprocess, train_run
 from xai_core.store.study import Study
 def die(done, total, what):
     if (done, what) == (5, "batches"):  # in the third epoch
@@ -320,3 +322,17 @@ def test_rows_come_in_order_and_a_bounded_number_ahead(tmp_path: Path) -> None:
     assert found[np.array([1998, 0, 5])][:, 0, 0].tolist() == [1999 % 256, 1, 6]
     with pytest.raises(BadInput, match="bytes for 1,998 rows"):
         FileRows(tmp_path / "rows.bin", (1998, 2, 3), sums[:1998])
+
+
+def test_grey_pictures_are_rgb_to_a_network_that_takes_nothing_else(tmp_path: Path) -> None:
+    for at, place in enumerate(f"{split}/{name}" for split in ("train", "test") for name in ("one", "two")):
+        folder = tmp_path / "grey" / place
+        folder.mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(np.full((32, 32), 50 * number + at, np.uint8)).save(folder / f"{number}.png")
+    study = make_study(tmp_path / "study", tmp_path / "grey")
+    channels = {
+        key: chosen_preprocess(study, TrainConfig(architecture=key), Given()).channels
+        for key in ("small_cnn", "small_vit", "squeezenet1_1", "vgg16")
+    }
+    assert channels == {"small_cnn": 1, "small_vit": 1, "squeezenet1_1": 3, "vgg16": 3}

@@ -122,7 +122,8 @@ def chosen_preprocess(study: Study, config: TrainConfig, given: Given) -> Prepro
     rows = drawn(study.rows("train"), MEASURED_ON, study.info.seed)
     if not len(rows):
         raise BadInput("the training split is empty", remedy="Make the study anew with pictures to train on.")
-    channels = len(given.mean) if given.mean else 3 if config.init else own_channels(study, rows)
+    rgb = bool(config.init) or not member.grey
+    channels = len(given.mean) if given.mean else 3 if rgb else own_channels(study, rows)
     size = (own_size(study, *member.sizes) or member.size) if given.size is None else given.size
     preprocess = Preprocess(size, size, channels, given.mean or (0.0,) * channels, given.std or (1.0,) * channels)
     check_scale(preprocess.mean, preprocess.std)

@@ -36,6 +36,7 @@ class Architecture:
         head: dotted name of the last, class-specific layer: replaced when classes differ, trained first.
         size: default input side in pixels; `sizes` the inclusive range it works in.
         learning_rate: peak rate of a training from fresh weights that nobody says more about.
+        grey: whether it can be built for one channel; else grey pictures are converted to RGB.
         restore_grid: for layers whose output is not `(N, C, h, w)`; leaves other outputs alone. None where every
             layer of use has that shape.
     """
@@ -47,6 +48,7 @@ class Architecture:
     size: int
     sizes: tuple[int, int]
     learning_rate: float = 6e-3
+    grey: bool = False
     restore_grid: Callable[[Tensor], Tensor] | None = None
 
 

@@ -31,5 +31,6 @@ ARCHITECTURES.add(
         head="head",
         size=28,
         sizes=(28, 128),
+        grey=True,
     )
 )

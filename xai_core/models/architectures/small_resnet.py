@@ -35,5 +35,6 @@ ARCHITECTURES.add(
         head="head",
         size=28,
         sizes=(28, 128),
+        grey=True,
     )
 )

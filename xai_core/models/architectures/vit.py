@@ -102,6 +102,7 @@ ARCHITECTURES.add(
         head="heads.head",
         size=28,
         sizes=(28, 128),
+        grey=True,
         learning_rate=LEARNING_RATE,
         restore_grid=restore_grid,
     )
