@@ -45,7 +45,7 @@ from xai_core.types import Cancelled
 Capture = pytest.CaptureFixture[str]
 KEY = "xai-framework"
 QUICK = ["--architecture", "small_cnn", "--size", "32", "--epochs", "2", "--cases", "3", "--samples", "6"]
-QUICK += ["--methods", "gradcam,saliency", "--metrics", "sparseness"]
+QUICK += ["--methods", "gradcam,saliency", "--metrics", "sparseness", "--check", "2"]
 PAGE = ROOT / "docs" / "case-studies" / f"{KEY}.md"
 
 

@@ -46,6 +46,7 @@ class FrameworkParams:
         "gradcam,gradcam++,lrp,ig,shap,saliency", help="methods that are compared; controls stand beside them"
     )
     metrics: str = param("", help="xai list metrics; by default all that the data allow")
+    check: int = param(24, help="test samples of the check against random weights; 0 leaves it out", low=0, high=1000)
     imagenet: str = param("", help="folder of ImageNet pictures named by class, for the paper's second half")
     pictures: int = param(24, help="of ImageNet that are explained, elephants among them", low=1, high=10_000)
     weights: str = param("", help="torchvision's weights of squeezenet1_1, for the second half")
@@ -65,6 +66,7 @@ def _steps(asked: Asked) -> Sequence[Step]:
             into, run, f"explain {run}", "explain right and wrong cases", lambda scope: _cases(scope, params.cases)
         ),
         *quality.steps(into, run, params.methods, params.metrics, params.samples),
+        *([quality.cascade(into, run, params.methods, params.check)] if params.check else []),
     ]
     return found + (_second_half(asked) if params.imagenet else [])
 
@@ -87,6 +89,7 @@ def _report(asked: Asked) -> Report:
         parts.cases_part(scope, three, groups, [_seventh(scope.run)]),
         parts.agreement_part(scope, three, groups),
         *quality.parts(scope, params.methods, params.metrics, params.samples),
+        *([quality.verdicts(scope, params.methods, params.check)] if params.check else []),
     ]
     return Report([*found, *(_imagenet_parts(asked) if params.imagenet else [])])
 
