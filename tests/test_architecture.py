@@ -19,7 +19,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"types", "text", "needs"},
     {"registry", "params", "files", "tables", "words", "task", "demo.art"},
     {"settings", "trust", "hosts", "archives", "lookalikes"},
-    {"pictures", "splits", "demo.drawing"},
+    {"pictures", "splits", "label_maps", "demo.drawing"},
     {"datasets", "models"},
     {"explainers"},
     {"metrics", "similarities"},
