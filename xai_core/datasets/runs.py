@@ -17,7 +17,7 @@ Runs = NDArray[np.int64]
 """Lengths of runs down the columns of a picture, one column after the other: outside, inside, outside, …; they add up
 to its pixels."""
 
-_FARTHEST = 1e9
+_FAR, _FARTHEST = 1e6, 1e9
 _LONGEST = 4_000_000
 """Pixels of an outline; the rasteriser needs some hundred bytes for each."""
 
@@ -42,16 +42,16 @@ def of_polygons(polygons: Sequence[Any], height: int, width: int) -> Runs:
     """
     from pycocotools import mask
 
-    points = [_points(polygon) for polygon in polygons]
-    if not points:
+    if not polygons:
         raise BadShape("no outline")
-    inside = [part for one in points if len(part := _clipped(one, height, width)) >= 3]
+    found = [_clipped(_points(polygon), height, width) for polygon in polygons]
+    inside = [points for points in found if len(points)]
     if sum(map(_length, inside)) > _LONGEST:
         raise BadShape(f"an outline of more than {_LONGEST:,} pixels")
     if not inside:
         return np.array([height * width], np.int64)
-    found = mask.merge(mask.frPyObjects([part.ravel().tolist() for part in inside], height, width))
-    return of_counts(found["counts"].decode("ascii"), height, width)
+    united = mask.merge(mask.frPyObjects([points.ravel().tolist() for points in inside], height, width))
+    return of_counts(united["counts"].decode("ascii"), height, width)
 
 
 def of_counts(counts: Any, height: int, width: int) -> Runs:
@@ -105,21 +105,21 @@ def _points(polygon: Any) -> NDArray[np.float64]:
 
 
 def _clipped(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
-    """The polygon without what lies farther outside than the picture is large (Sutherland and Hodgman 1974).
+    """A polygon that goes very far, without what lies farther outside than the picture is large; others as they are.
 
-    Within the picture nothing changes, and an outline has no more pixels than it needs.
+    Sutherland and Hodgman 1974. What is seen stays the same, but for roundings at the edge.
     """
+    if np.abs(points).max() <= _FAR and _length(points) <= _LONGEST:
+        return points
     for axis, size in ((0, width), (1, height)):
         for sign, bound in ((1.0, -float(size)), (-1.0, -2.0 * size)):
             beyond = sign * points[:, axis] < bound
             if beyond.any():
                 points = _cut(points, axis, sign * bound, ~beyond)
-    return points
+    return points if len(points) >= 3 else points[:0]
 
 
-def _cut(
-    points: NDArray[np.float64], axis: int, bound: float, inside: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _cut(points: NDArray[np.float64], axis: int, bound: float, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The points inside, and behind each the one where its edge meets the bound, if it does."""
     step = np.roll(points, -1, axis=0) - points
     crosses = inside != np.roll(inside, -1)
