@@ -116,7 +116,7 @@ def _what(context: Context, values: Mapping[str, Any], found: Suggestion, *, key
             known = defaults["loss_params"] if loss == defaults["loss"] else {}
             loss_params = param_form(LOSSES[loss].params, known, key=f"{key}.loss.{loss}")
     with right:
-        numbers = param_form(TrainParams, defaults, key=f"{key}.n", skip=_others(_IN_FRONT))
+        numbers = param_form(TrainParams, defaults, key=f"{key}.n", only=_IN_FRONT)
         with st.expander("More"):
             numbers |= param_form(TrainParams, defaults, key=f"{key}.m", skip=_IN_FRONT)
     before = {key: dict(each) for key, each in defaults["augmentations"].items()} | dict(found.augmentations)
@@ -134,12 +134,6 @@ def _what(context: Context, values: Mapping[str, Any], found: Suggestion, *, key
 
 
 _LACKING = "Losses that need masks are not offered: no training picture of this study has one."
-
-
-def _others(names: tuple[str, ...]) -> list[str]:
-    from xai_core.params import specs
-
-    return [spec.name for spec in specs(TrainParams) if spec.name not in names]
 
 
 def _augmentation(one: str, values: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -133,17 +133,17 @@ def _flags(config: TrainConfig, before: Values) -> list[str]:
             words += [f"--{spec.name.replace('_', '-')}", _text(after[spec.name])]
     same = config.loss == before["loss"]
     words += [] if same else ["--loss", config.loss]
-    words += _sets(config.loss, LOSSES[config.loss].params, config.loss_params, before["loss_params"] if same else {})
+    words += sets(config.loss, LOSSES[config.loss].params, config.loss_params, before["loss_params"] if same else {})
     there = before["augmentations"]
     same = set(there) == set(config.augmentations)
     words += [] if same else ["--augment", ",".join(["none", *config.augmentations])]
     for key, values in config.augmentations.items():
-        words += _sets(key, AUGMENTATIONS[key].params, values, there[key] if same else {})
+        words += sets(key, AUGMENTATIONS[key].params, values, there[key] if same else {})
     return words
 
 
-def _sets(key: str, params: type, values: Values, before: Values) -> list[str]:
-    """`--set` for what differs."""
+def sets(key: str, params: type, values: Values, before: Values) -> list[str]:
+    """`--set` for what differs of a member's parameters."""
     known, wanted = (as_dict(build(params, each)) for each in (before, values))
     changed = [f"{key}.{name}={_text(value)}" for name, value in wanted.items() if value != known[name]]
     return [word for each in changed for word in ("--set", each)]
