@@ -58,6 +58,7 @@ def train_run(
     checked_name(name, "run")
     given = given or Given()
     config = config.resolved()
+    config.check_task(study.task.key)
     if run := existing(study, name, config, given):
         return run
     folder = study.path / "training" / name

@@ -23,6 +23,7 @@ from xai_core.params import digest
 from xai_core.store import files
 from xai_core.store.history import HISTORY_FILE, read_history, write_history
 from xai_core.store.identity import Origin, identity, metric_identity
+from xai_core.store.label_maps import LabelMapStore
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
 from xai_core.store.scores import ScorePlace, ScoreStore
@@ -167,6 +168,14 @@ class Run:
             StorageFull: no room; what was stored is kept.
         """
         self._predictions.add(np.asarray(rows, np.int64), np.asarray(probabilities, np.float32), losses)
+
+    def label_maps(self, *, create: bool = False) -> LabelMapStore | None:
+        """Of segmentation, what the model said of each pixel, with how that compares; None where there is nothing.
+
+        Raises BadInput where they are damaged or another model's, StorageFull where one is made and there is no room.
+        """
+        about = {"fingerprint": self.info.fingerprint, "annotation": self.study.masks_digest}
+        return LabelMapStore.at(self.path / "label_maps", about, create=create)
 
     def settle_predictions(self) -> None:
         """Bring what was added into one file, which is read faster. Raises as `add_predictions`; nothing is lost."""
