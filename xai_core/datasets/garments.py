@@ -20,7 +20,7 @@ from PIL import Image
 
 from xai_core.archives import Packed
 from xai_core.datasets.base import SAMPLE_COLUMNS, Parts, Scan, dataset
-from xai_core.demo.art import CLASSES
+from xai_core.demo.art import CLASSES, Drawing
 from xai_core.demo.drawing import (
     MASKS,
     PICTURES,
@@ -30,13 +30,14 @@ from xai_core.demo.drawing import (
     as_read,
     cue_facts,
     draw_folder,
+    drawing,
     encode,
     mask_path,
     members,
     named,
-    parts,
     picture_path,
     render,
+    without_each,
 )
 from xai_core.errors import BadInput, StorageFull
 from xai_core.files import read_plain
@@ -134,16 +135,22 @@ class Garments:
         The pictures without a part are encoded and decoded as the sample was. Raises BadInput where the picture is not
         the one that is drawn for its name: it was edited, or drawn by another version.
         """
+        whole, (seed, _) = self.as_drawn(row), self._drawn_with
+        without = without_each(seed, *named(row["path"]), self._params, tuple(whole.parts))
+        return Parts(tuple(without), np.stack([whole.parts[name] for name in without]), list(without.values()))
+
+    def as_drawn(self, row: Mapping[str, Any]) -> Drawing:
+        """The sample's picture drawn again, with its parts. Raises BadInput where it is not the one in the folder."""
         seed, version = self._drawn_with
         try:
-            whole, without = parts(seed, *named(row["path"]), self._params)
+            whole = drawing(seed, *named(row["path"]), self._params)
             same = version == VERSION and _alike(self.picture(row), as_read(whole))
         except ValueError:
             same = False
         if not same:
-            remedy = "Only pictures as they were drawn can be drawn without a part."
+            remedy = "Only of pictures as they were drawn the parts are known."
             raise BadInput("not the picture that is drawn for its name", value=row["path"], remedy=remedy)
-        return Parts(tuple(without), np.stack([whole.parts[name] for name in without]), list(without.values()))
+        return whole
 
     def _content(self, path: str) -> bytes:
         """The picture's file, or what would be written in it where it was left out."""
