@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.datasets.base import Scan, dataset
-from xai_core.datasets.garments import Garments
+from xai_core.datasets.drawn_garments import DrawnGarments
 from xai_core.demo.art.canvas import BACKGROUND
 from xai_core.demo.art.parts import BODY, WITH
 from xai_core.demo.drawing import VERSION, GarmentParams
@@ -38,7 +38,7 @@ _INNERMOST_LAST = sorted(PARTS, key=lambda name: not WITH.get(name))
     GarmentParams,
     task=SEGMENTATION,
 )
-class GarmentsParts(Garments):
+class GarmentsParts(DrawnGarments):
     """The folder, parameters and pictures of `garments`, with label maps in place of classes.
 
     A pixel is the part's that covers most of it, of a belt or a print, too, and never the class of the garment: a
