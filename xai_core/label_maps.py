@@ -41,6 +41,31 @@ def dominant(label_map: LabelMap, background: bool) -> int:
     return int(counts.argmax())
 
 
+def sparse_confusion(truth: LabelMap, said: LabelMap, classes: int) -> NDArray[np.int64]:
+    """`(m, 3)` of what occurs: true class, class that was said, and how many pixels. Ignored ones are left out."""
+    known = (truth != IGNORE) & (said != IGNORE)
+    pairs = np.bincount(truth[known].astype(np.int64) * classes + said[known])
+    there = np.flatnonzero(pairs)
+    return np.stack([there // classes, there % classes, pairs[there]], axis=1).astype(np.int64)
+
+
+def dense(counts: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """`(K, K)` pixels, truth in rows, from sparse ones."""
+    found = np.zeros((classes, classes), np.int64)
+    np.add.at(found, (counts[:, 0], counts[:, 1]), counts[:, 2])
+    return found
+
+
+def iou(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
+    """`(K,)` intersection over union of each class, 0…1, from `(K, K)` pixels: truth in rows, what was said in columns.
+
+    NaN for a class that is neither there nor said to be.
+    """
+    hit = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
+    union = confusion.sum(-1) + confusion.sum(-2) - hit
+    return np.divide(hit, union, out=np.full(hit.shape, np.nan), where=union > 0)
+
+
 def resized(label_map: LabelMap, box: Box, height: int, width: int, background: bool) -> LabelMap:
     """What lies in a box of a label map, as `(height, width)`.
 

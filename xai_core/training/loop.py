@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,30 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xai_core.errors import XaiError
 from xai_core.files import storage_errors
+from xai_core.label_maps import IGNORE, iou
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import load_into, read_weights, save_weights
-from xai_core.params import build, digest, identifying
+from xai_core.params import as_dict, build, digest, identifying
 from xai_core.training import checkpoint
 from xai_core.training.augmentations import augment, chosen
 from xai_core.training.config import TrainConfig
-from xai_core.training.data import TrainingData, batches, class_shares, class_weights, normaliser, scaled
+from xai_core.training.data import (
+    TrainingData,
+    batches,
+    class_shares,
+    class_weights,
+    normaliser,
+    pixel_counts,
+    pixel_weights,
+    scaled,
+)
 from xai_core.training.history import entries, frame, values
 from xai_core.training.losses import LOSSES
 from xai_core.training.losses.base import LossInput, LossOutput
@@ -37,6 +49,8 @@ from xai_core.types import CancelToken, Progress, silent
 
 WEIGHTS = "weights.safetensors"
 EVALUATION_BATCH = 256
+SETTLED_ON = 512
+"""Samples, in whole batches, from which a loss may find what nobody gave."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +61,14 @@ class TrainResult:
         history: see `training.history`; epochs from 1, splits `train` and `validation`.
         best_epoch, best_accuracy: by validation accuracy, 0…1; the first of equals.
         seconds: over all epochs, those before an interruption included.
+        found: parameters of the loss that nobody gave and that were found at the start.
     """
 
     history: pd.DataFrame
     best_epoch: int
     best_accuracy: float
     seconds: float
+    found: Mapping[str, float]
 
 
 def starting_module(config: TrainConfig, classes: int, preprocess: Preprocess) -> tuple[nn.Module, list[str]]:
@@ -103,7 +119,7 @@ def train(
     load_into(module, read_weights(folder / WEIGHTS))
     history = frame(standing.history)
     seconds = float(values(history, "train", "seconds").sum())
-    return TrainResult(history, standing.best_epoch, standing.best_accuracy, seconds)
+    return TrainResult(history, standing.best_epoch, standing.best_accuracy, seconds, standing.found)
 
 
 class _Session:
@@ -119,16 +135,25 @@ class _Session:
         self.augmentations = chosen(config.augmentations)
         self.loss = LOSSES[config.loss]
         self.loss_params: Any = build(self.loss.params, config.loss_params)
-        weights = class_weights(self.training.labels, len(data.class_names)) if config.class_weights else None
+        weights = self._weights(len(data.class_names)) if config.class_weights else None
         self.class_weights = None if weights is None else torch.from_numpy(weights).to(device)
         self.class_shares = class_shares(self.training.labels, len(data.class_names)).to(device)
         self.optimiser = _optimiser(module, config.weight_decay)
         self.steps = len(list(batches(np.arange(len(self.training)), config.batch_size, training=True)))
 
+    def _weights(self, classes: int) -> NDArray[np.float32]:
+        maps = self.training.label_maps
+        return (
+            class_weights(self.training.labels, classes) if maps is None else pixel_weights(pixel_counts(maps, classes))
+        )
+
     def run(self, folder: Path, progress: Progress, cancel: CancelToken) -> Standing:
         """All epochs that are left."""
         names = _identity(self.data, self.config), _former_identity(self.data, self.config)
         standing = checkpoint.restore(folder, *names, self.module, self.optimiser)
+        if not standing.epoch:
+            standing.found = self._found()
+        self.loss_params = replace(self.loss_params, **standing.found)
         if standing.epoch and standing.best_epoch == standing.epoch:
             save_weights(self.module, folder / WEIGHTS)  # killed between the two files
         for epoch in range(standing.epoch + 1, self.config.epochs + 1):
@@ -138,29 +163,59 @@ class _Session:
                 save_weights(self.module, folder / WEIGHTS)
         return standing
 
+    def _found(self) -> dict[str, float]:
+        """Parameters of the loss as the first batches have them; nothing else is changed by looking."""
+        if self.loss.settle is None:
+            return {}
+        given, kept = as_dict(self.loss_params), {name: b.clone() for name, b in self.module.named_buffers()}
+        with self._learning(1), self._autocast():
+            settled = as_dict(self.loss.settle(self._first_batches(), self.loss_params))
+        for name, buffer in self.module.named_buffers():
+            buffer.copy_(kept[name])
+        return {name: value for name, value in settled.items() if value != given[name]}
+
+    def _first_batches(self) -> Iterator[LossInput]:
+        """The batches that the first epoch begins with."""
+        order, generator = self._drawn(1)
+        count = -(-SETTLED_ON // self.config.batch_size)
+        for rows in islice(batches(order, self.config.batch_size, training=True), count):
+            yield self._batch(rows, generator)
+
+    def _drawn(self, epoch: int) -> tuple[NDArray[np.int64], torch.Generator]:
+        """The order of an epoch's samples, and what draws for it; global draws begin anew as well.
+
+        Seeded by epoch, so that a resumed training draws what an uninterrupted one would have drawn.
+        """
+        seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randperm(len(self.training), generator=generator).numpy(), generator
+
+    def _stage(self, epoch: int) -> Stage:
+        return next(s for s in stages(self.config) if s.first <= epoch < s.first + s.epochs)
+
+    def _learning(self, epoch: int) -> AbstractContextManager[None]:
+        """The module as it learns in this epoch."""
+        head = self.module.get_submodule(self.architecture.head) if self._stage(epoch).head_only else None
+        return _trainable(self.module, head)
+
     def _epoch(self, epoch: int, standing: Standing, progress: Progress, cancel: CancelToken) -> None:
         start = time.perf_counter()
-        stage = next(s for s in stages(self.config) if s.first <= epoch < s.first + s.epochs)
-        head = self.module.get_submodule(self.architecture.head) if stage.head_only else None
-        with _trainable(self.module, head):
-            learned, rate = self._pass(epoch, stage, progress, cancel)
+        with self._learning(epoch):
+            learned, rate = self._pass(epoch, self._stage(epoch), progress, cancel)
         checked = self._evaluate()
         self._require_finite(checked["loss"], epoch)  # the last step of an epoch may have been the one too many
         both = {"seconds": time.perf_counter() - start, "learning_rate": rate}
         standing.history += entries(epoch, "train", learned | both) + entries(epoch, "validation", checked | both)
         standing.epoch = epoch
-        if checked["accuracy"] > standing.best_accuracy:
-            standing.best_epoch, standing.best_accuracy = epoch, checked["accuracy"]
+        if checked[self.data.task.chosen_by] > standing.best_accuracy:
+            standing.best_epoch, standing.best_accuracy = epoch, checked[self.data.task.chosen_by]
 
     def _pass(
         self, epoch: int, stage: Stage, progress: Progress, cancel: CancelToken
     ) -> tuple[dict[str, float], float]:
         """One epoch of steps: what was measured, and the last learning rate."""
-        # Seeded by epoch, so that a resumed training draws what an uninterrupted one would have drawn.
-        seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0])
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(self.training), generator=generator).numpy()
+        order, generator = self._drawn(epoch)
         means, rate = _Means(), 0.0
         before = (epoch - 1) * self.steps
         for step, rows in enumerate(batches(order, self.config.batch_size, training=True)):
@@ -169,7 +224,9 @@ class _Session:
             batch = self._batch(rows, generator)
             output = self._step(batch, rate, epoch)
             logits = output.logits.detach()
-            self._compare(means, logits, batch.targets, self.data.task.says(batch.targets))
+            soft = batch.targets.is_floating_point()
+            labels = self.data.task.says(batch.targets) if soft else batch.targets
+            self._compare(means, logits, batch.targets, labels)
             for name, part in output.parts.items():
                 means.add(name, float(part.detach()) * len(rows), len(rows))
             progress(before + step + 1, self.config.epochs * self.steps, "batches")
@@ -202,15 +259,19 @@ class _Session:
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        """Cross-entropy and accuracy on the validation split."""
+        """Cross-entropy and accuracy on the validation split; of segmentation also the mean IoU."""
         self.module.eval()
         split, means = self.data.validation, _Means()
-        for rows in batches(np.arange(len(split)), EVALUATION_BATCH):
+        of_pixels, classes = split.label_maps is not None, len(self.data.class_names)
+        pixels = np.zeros((classes, classes), np.int64)
+        for rows in batches(np.arange(len(split)), self.config.batch_size if of_pixels else EVALUATION_BATCH):
             x = self.normalise(scaled(split.pixels, rows, self.device))
-            labels = torch.from_numpy(split.labels[rows]).to(self.device)
+            labels = split.targets(rows, self.device)
             logits = self.module(x.contiguous(memory_format=torch.channels_last))
             self._compare(means, logits, labels, labels)
-        return means.by_name()
+            if of_pixels:
+                pixels += _confused(labels, self.data.task.says(logits), classes)
+        return means.by_name() | ({"mean_iou": float(np.nanmean(iou(pixels)))} if of_pixels else {})
 
     def _compare(self, means: _Means, logits: Tensor, targets: Tensor, labels: Tensor) -> None:
         """Add what every run is compared by, whatever it minimises; `targets` may be soft."""
@@ -235,6 +296,14 @@ class _Means:
 
     def by_name(self) -> dict[str, float]:
         return {name: total / self._counts[name] for name, total in self._sums.items()}
+
+
+def _confused(labels: Tensor, said: Tensor, classes: int) -> NDArray[np.int64]:
+    """`(K, K)` pixels of each class, in rows, that each class was said of, in columns; those to ignore left out."""
+    known = labels != IGNORE
+    pairs = torch.bincount(labels[known] * classes + said[known], minlength=classes * classes)
+    found: NDArray[np.int64] = pairs.reshape(classes, classes).cpu().numpy()
+    return found
 
 
 def _optimiser(module: nn.Module, weight_decay: float) -> torch.optim.AdamW:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadParameter, XaiError
 from xai_core.registry import Registry
+from xai_core.task import CLASSIFICATION, TaskKey
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Architecture:
         build: a module with fresh weights; raises BadParameter for a size that cannot work.
         cam_layer: dotted name of the layer for class activation maps.
         head: dotted name of the last, class-specific layer: replaced when classes differ, trained first.
+        task: what it is for.
         size: default input side in pixels; `sizes` the inclusive range it works in.
         learning_rate: peak rate of a training from fresh weights that nobody says more about.
         grey: whether it can be built for one channel; else grey pictures are converted to RGB.
@@ -47,6 +49,7 @@ class Architecture:
     head: str
     size: int
     sizes: tuple[int, int]
+    task: TaskKey = CLASSIFICATION
     learning_rate: float = 6e-3
     grey: bool = False
     restore_grid: Callable[[Tensor], Tensor] | None = None
