@@ -6,6 +6,7 @@ import shlex
 
 import streamlit as st
 
+from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import escaped
 from dashboard.widgets.jobs import begin_button
@@ -62,8 +63,10 @@ def no_label_maps(context: Context) -> None:
 
 def another_task(task: str) -> None:
     """For pages whose question a study of this task cannot be asked."""
-    where = "Segmentation" if task == SEGMENTATION else "Overview"
-    empty("This page asks another kind of study", f"Here models do {task}. Open the page {where}, or another study.")
+    where = "segmentation" if task == SEGMENTATION else "overview"
+    empty("This page asks another kind of study", f"Models of this study do {task}. Another page is about that.")
+    if session.has_page(where) and st.button(f"Open {where.capitalize()}", key="another-task"):
+        session.go(where)
 
 
 def _predict(context: Context, run: Run) -> None:

@@ -28,7 +28,7 @@ from xai_core.words import percent
 _HTML = """
 <div class="gallery">
   <div class="bar">
-    <label class="opacity">Heatmap opacity
+    <label class="opacity"><span class="of">Heatmap opacity</span>
       <input type="range" min="0" max="1" step="0.01" value="0.75"><output>75 %</output></label>
     <div class="scales" style="display:contents"></div>
     <p class="said"></p>

@@ -40,6 +40,7 @@ def label_gallery(context: Context, run: Run, pictures: Sequence[tuple[int, int]
         "said": "",
         "look": "heat",
         "faded": FADED,
+        "opacity": "Opacity of labels",
         "offered": False,
         "openable": False,
         "chosen": None,
@@ -68,7 +69,8 @@ def legend(names: Sequence[str], *, background: bool, cell: Cell | None) -> None
     differences = [(colour, f"{word}: {meaning}") for word, (colour, meaning) in MEANINGS.items()]
     if cell is not None:
         differences.append((CELL, "this cell"))
-    st.html(f'<div class="label-legend"><p>{_chips(classes)}</p><p>{_chips(differences)}</p></div>')
+    lines = f"<p><b>Classes</b>{_chips(classes)}</p><p><b>Difference</b>{_chips(differences)}</p>"
+    st.html(f'<div class="label-legend">{lines}</div>')
 
 
 def _chips(entries: Sequence[tuple[str, str]]) -> str:

@@ -124,9 +124,7 @@ def need_samples(study: Study) -> None:
     """Raise NotApplicable where models say something of every pixel, and nothing of a picture."""
     if study.info.task == SEGMENTATION:
         remedy = "xai show STUDY segments says how good it is, and the page Segmentation where it is wrong."
-        raise NotApplicable(
-            "this is asked of classifiers, and the study is of segmentation", value=study.name, remedy=remedy
-        )
+        raise NotApplicable("this is asked of classifiers, not of segmenters", value=study.name, remedy=remedy)
 
 
 def where_words(where: Sequence[Condition]) -> str:

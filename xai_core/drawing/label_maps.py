@@ -10,12 +10,12 @@ from xai_core.drawing.colours import Bytes
 from xai_core.label_maps import IGNORE, LabelMap, objects
 
 SERIES = (
-    *("#0e7069", "#b03401", "#438ae8", "#a98c29", "#6f0a78"),
-    *("#2f9e44", "#d6336c", "#1c7ed6", "#e8590c", "#5f3dc4", "#66a80f", "#0c8599"),
+    *("#f2b705", "#15aabf", "#7048e8", "#82c91e", "#fa7268", "#5c7cfa"),
+    *("#c0eb75", "#e599f7", "#ffd8a8", "#38d9a9", "#a5d8ff", "#868e96"),
 )
-"""Of classes, in turn; the first five are those of figures."""
+"""Of objects, in turn; none of them is a colour of differences."""
 
-MISSED, INVENTED, MISTAKEN, RIGHT, CELL = "#b03401", "#438ae8", "#6f0a78", "#0e7069", "#d6336c"
+MISSED, INVENTED, MISTAKEN, RIGHT, CELL = "#b03401", "#438ae8", "#6f0a78", "#0e7069", "#ff2e93"
 """An object's pixels that were taken for background; background that was taken for an object; an object that was taken
 for another; what is right; the pixels of a chosen cell."""
 
@@ -30,8 +30,8 @@ STRONG, FAINT = 200, 90
 
 
 def colour_of(index: int) -> str:
-    """The colour of a class as `#rrggbb`; after twelve classes they come again."""
-    return SERIES[index % len(SERIES)]
+    """The colour of a class as `#rrggbb`; after twelve classes they come again. Class 1, the first object's, begins."""
+    return SERIES[(index - 1) % len(SERIES)]
 
 
 def painted(label_map: LabelMap, background: bool) -> Bytes:
