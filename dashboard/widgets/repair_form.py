@@ -21,7 +21,7 @@ from xai_core.words import of_split
 def repair_form(context: Context) -> None:
     """Draw it, where a run has a last layer that can be learned again and there are samples to learn from."""
     study = context.study
-    runs = [run.name for run in reversed(study.readable_runs()) if run.has_model]
+    runs = [run.name for run in reversed(context.readable.runs) if run.has_model]
     splits = splits_to_learn_from(study)
     if not runs or not splits:
         return

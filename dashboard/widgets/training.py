@@ -11,13 +11,13 @@ from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.problem import problem_box
 from dashboard.widgets.progress import progress_html
-from xai_core.answers.scope import newest_run
 from xai_core.answers.training import curves_of
 from xai_core.errors import XaiError
 from xai_core.jobs.manage import Jobs
 from xai_core.jobs.record import StoredJob
 from xai_core.jobs.repairing import run_made
 from xai_core.jobs.training import current_run
+from xai_core.store.readable import newest_run
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -52,7 +52,7 @@ def _drawn(context: Context, before: tuple[str, ...]) -> None:
 
 def _newest(context: Context) -> None:
     """The way on from what was trained last, where it varies another run."""
-    run = newest_run(context.study)
+    run, _ = newest_run(context.study)
     if run is None or run.predictions is None or run.info.parent not in context.study.runs():
         return
     part("Trained last", f"{run.name}, which varies {run.info.parent}.")

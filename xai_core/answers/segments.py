@@ -15,6 +15,7 @@ from xai_core.answers.question import Asked, Question
 from xai_core.answers.scope import Rows
 from xai_core.errors import NotApplicable, NotFound
 from xai_core.label_maps import dense
+from xai_core.store.readable import readable_runs
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.task import SEGMENTATION
@@ -191,7 +192,7 @@ def need_segmentation(study: Study) -> None:
 
 def newest_segmenter(study: Study) -> Run | None:
     """The newest run with label maps; the newest of all where none has any; None where there are no runs."""
-    runs = study.readable_runs()[::-1]
+    runs = readable_runs(study).runs[::-1]
     return next((run for run in runs if run.label_maps() is not None), runs[0] if runs else None)
 
 

@@ -14,6 +14,7 @@ from xai_core.answers.scope import Scope
 from xai_core.errors import BadInput, BadParameter
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.params import as_dict, build, specs
+from xai_core.store.readable import readable_runs
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.text import counted
@@ -187,7 +188,7 @@ def suggestion(run: Run, cell: Cell | None) -> Suggestion:
 
 def free_name(study: Study, wished: str) -> str:
     """A name that no run and no arm of the study has: as wished, or with a number."""
-    taken = {*study.runs(), *(arm.name for arm in all_arms(study))}
+    taken = {*study.runs(), *(arm.name for arm in all_arms(readable_runs(study, predictions=False)))}
     names = [wished[:50], *(f"{wished[:50]}-{number}" for number in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)
 

@@ -124,7 +124,12 @@ class Run:
     @property
     def predictions(self) -> Predictions | None:
         """The stored predictions, or None. Raises BadInput when they are damaged or of other samples."""
-        return self._predictions.get()
+        try:
+            return self._predictions.get()
+        except BadInput as error:
+            again = f"delete it and run: {self._line('predict')}" if self.has_model else "make this run again"
+            remedy = f"Restore the file from a copy, or {again}."
+            raise BadInput(f"the predictions of {self.name} are damaged", value=error.value, remedy=remedy) from None
 
     def write_predictions(
         self, rows: Sequence[int] | NDArray[np.int64], probabilities: Array, losses: Array | None = None
@@ -194,8 +199,7 @@ class Run:
             raise NotApplicable("a picture of a segmenter has no one class", value=self.study.name, remedy=remedy)
         wanted, predictions = np.asarray(rows, np.int64), self.predictions
         if predictions is None or not predictions.have(wanted).all():
-            line = shlex.join(["xai", "predict", str(self.study.path), "--run", self.name])
-            remedy = f"Run this first: {line}."
+            remedy = f"Run this first: {self._line('predict')}."
             raise BadInput("this run has no predictions for all of these samples", value=self.name, remedy=remedy)
         classes = len(self.study.class_names)
         if spec not in TARGET_SPECS and not (spec.isdecimal() and int(spec[:9]) < classes):
@@ -289,6 +293,9 @@ class Run:
             study.masks_digest if "mask" in method.card_for(params).needs else None,
         )
         return identity(origin, method, params)
+
+    def _line(self, command: str) -> str:
+        return shlex.join(["xai", command, str(self.study.path), "--run", self.name])
 
     def _without_a_model(self, wanted: bool) -> bool:
         """Whether there is none. Raises NotApplicable where something of it is wanted all the same."""

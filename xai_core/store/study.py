@@ -364,14 +364,6 @@ class Study:
                 found.append((_created(Run(self, name)), name))
         return [name for _, name in sorted(found)]
 
-    def readable_runs(self) -> list[Run]:
-        """The runs without those that are damaged, oldest first."""
-        found = []
-        for name in self.runs():
-            with suppress(BadInput):
-                found.append(self.run(name))
-        return found
-
     def run(self, name: str) -> Run:
         """The run of this name.
 
