@@ -14,7 +14,7 @@ test; those of an arm that refuses its data are null. Keys, by data and arm, eac
     where_it_fails  accuracy where the shortcut fails, classes counted alike
     recovered       (where_it_fails − that of `frozen`) ÷ what the network without a shortcut has over `frozen` there:
                     of what the shortcut has cost. A class that is hard anyway leaves a gap that no repair closes
-    over_bnnr       worst_group − that of `bnnr` for the same seed; only where it is installed
+    over_bnnr       worst_group − that of `bnnr` for the same seed; only where it is installed. --over takes another arm
     seconds         of the arm, beyond the network that it begins from
     seeds           how many there were
 
@@ -26,10 +26,11 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -154,8 +155,6 @@ def trial_of(made: Made, arms: Mapping[str, Arm], seed: int, clock: Clock) -> di
     for each in found.values():
         each["gap_closed"] = share(each["worst_group"] - frozen["worst_group"], frozen["gap"])
         each["recovered"] = share(each["where_it_fails"] - frozen["where_it_fails"], lost)
-        if "bnnr" in found:
-            each["over_bnnr"] = each["worst_group"] - found["bnnr"]["worst_group"]
     return found
 
 
@@ -173,19 +172,57 @@ def over_seeds(values: list[float]) -> list[float | None]:
     return [round(value, 4) for value in (mean, mean - half, mean + half)]
 
 
+def over_trials(trials: Sequence[Mapping[str, Mapping[str, float]]], over: str = "bnnr") -> dict[str, Any]:
+    """By key and arm, of the arms and keys that every seed has; `over` is what worst groups are held against."""
+    first = trials[0]
+    whole = [arm for arm in first if all(arm in one for one in trials)]
+    keys = [key for key in first["frozen"] if all(key in one["frozen"] for one in trials)]
+    by_key = {key: {arm: over_seeds([one[arm][key] for one in trials]) for arm in whole} for key in keys}
+    if over in whole:
+        worst = {arm: np.array([one[arm]["worst_group"] for one in trials]) for arm in whole}
+        by_key[f"over_{over}"] = {arm: over_seeds((worst[arm] - worst[over]).tolist()) for arm in whole}
+    return by_key | {"seeds": len(trials)}
+
+
+def merged(results: Sequence[Mapping[str, Any]], over: str = "bnnr") -> dict[str, Any]:
+    """What processes of one seed each have printed, as one result; its machine is theirs.
+
+    Raises:
+        BadInput: they differ in more than their figures, one is of several seeds, or one is there twice.
+    """
+    found, *others = [{key: value for key, value in each.items() if key not in DATA} for each in results]
+    if any(other != found for other in others):
+        raise BadInput("results of other settings or machines", remedy="Merge those that differ in their seed alone.")
+    for name in DATA:
+        parts = [each[name] for each in results if name in each]
+        if any(part["seeds"] != 1 for part in parts) or any(part in parts[:place] for place, part in enumerate(parts)):
+            remedy = "Merge results of --seeds 1, each with another --first."
+            raise BadInput("a result is of several seeds, or there twice", value=name, remedy=remedy)
+        if parts:
+            found[name] = over_trials([_trial(part) for part in parts], over) | {"groups": parts[0]["groups"]}
+    return found
+
+
+def _trial(part: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """A printed result of one seed, by arm and key as `trial_of` gives it; null is NaN again."""
+    keys = [key for key, value in part.items() if isinstance(value, dict)]
+    value = {key: {arm: math.nan if of[0] is None else of[0] for arm, of in part[key].items()} for key in keys}
+    return {arm: {key: value[key][arm] for key in keys} for arm in part["worst_group"]}
+
+
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:
     """All data, seed by seed."""
+    if args.merge:
+        return merged([json.loads(line) for file in args.merge for line in file.read_text().splitlines()], args.over)
     arms = {**ARMS, "bnnr": bnnr} if installed() else ARMS
     result: dict[str, Any] = {"strength": STRENGTH, "more_epochs": MORE, "threads": torch.get_num_threads()}
+    result |= {"scale": args.scale, "precision": args.precision}
     for place, name in enumerate(args.of):
         clock = args.clock.part(len(args.of) - place)
         with TemporaryDirectory() as folder:
             made = DATA[name](Path(folder), args)
             trials = [trial_of(made, arms, args.first + seed, clock) for seed in clock.rounds(args.seeds)]
-        whole = [arm for arm in arms if all(arm in one for one in trials)]
-        keys = [key for key in trials[0]["frozen"] if all(key in one["frozen"] for one in trials)]
-        by_key = {key: {arm: over_seeds([one[arm][key] for one in trials]) for arm in whole} for key in keys}
-        result[name] = by_key | {"seeds": len(trials), "groups": len(made.study.class_names) * 2}
+        result[name] = over_trials(trials, args.over) | {"groups": len(made.study.class_names) * 2}
     return result
 
 
@@ -197,5 +234,7 @@ if __name__ == "__main__":
     parser.add_argument("--first", type=int, default=0, help="the first seed; what is tuned is tuned from 100 on")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of all trainings")
     parser.add_argument("--scale", type=int, default=1, help="so many times the pictures of the short form")
+    parser.add_argument("--merge", nargs="+", type=Path, metavar="FILE", help="lines that other processes have printed")
+    parser.add_argument("--over", default="bnnr", metavar="ARM", help="which arm worst groups are held against")
     parser.set_defaults(of=["decoy"])
     run(measure, parser, full={"scale": 5, "of": list(DATA)})

@@ -61,7 +61,8 @@ def run(
     """Measure, and print the result as JSON, on one line with --json.
 
     Args:
-        measure: gets the arguments, and in `clock` the Clock to keep to.
+        measure: gets the arguments, and in `clock` the Clock to keep to. What it says of `full` and `machine` counts:
+            results may come from elsewhere.
         parser: of the benchmark's own arguments, whose defaults are those of the short form.
         full: the defaults with --full.
     """
@@ -71,5 +72,5 @@ def run(
         parser.set_defaults(**full or {})
     args = parser.parse_args()
     args.clock = Clock() if args.full else Clock(time.monotonic() + SECONDS)
-    result = {**measure(args), "full": args.full, "machine": machine()}
+    result = {"full": args.full, "machine": machine(), **measure(args)}
     print(json.dumps(result, indent=None if args.json else 2))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, NotFound
+from xai_core.label_maps import IGNORE
 from xai_core.types import Array
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ class Task:
     Attributes:
         key: what `study.json` holds.
         dims: axes behind the class axis.
+        chosen_by: measure of the validation split by which a training keeps its best epoch; higher is better.
     """
 
     key: TaskKey
     dims: int
+    chosen_by: str
 
     def check_output(self, shape: tuple[int, ...], samples: int, classes: int) -> None:
         """Raise BadInput where a model's output is not `(samples, classes, *P)`."""
@@ -64,15 +67,21 @@ class Task:
 
         Args:
             outputs: `(N, K, *P)` logits.
-            labels: `(N, *P)` int64, or soft targets `(N, K, *P)` that add up to 1 over the classes.
+            labels: `(N, *P)` int64, or soft targets `(N, K, *P)` that add up to 1 over the classes. A label of 255 is
+                left out; where all are, the loss is 0.
         """
         from torch.nn import functional
 
-        return _per_sample(functional.cross_entropy(outputs.float(), labels, reduction="none"))
+        if labels.is_floating_point():
+            losses = functional.cross_entropy(outputs.float(), labels, reduction="none")
+            return losses.flatten(1).mean(1) if self.dims else losses
+        losses = functional.cross_entropy(outputs.float(), labels, reduction="none", ignore_index=IGNORE)
+        return _known_mean(losses, labels) if self.dims else losses
 
     def right(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """The share that is right, `(N,)` float32: 0 or 1 for classification, of the pixels for segmentation."""
-        return _per_sample((self.says(outputs) == labels).float())
+        """The share that is right, `(N,)` float32: 0 or 1 for classification, of the pixels with a label else."""
+        found = (self.says(outputs) == labels).float()
+        return _known_mean(found, labels) if self.dims else found
 
     # Of what is stored, arrays
 
@@ -82,8 +91,10 @@ class Task:
         return wrong
 
 
-def _per_sample(values: Tensor) -> Tensor:
-    return values.reshape(len(values), -1).mean(1)
+def _known_mean(values: Tensor, labels: Tensor) -> Tensor:
+    """The mean over the pixels of each sample that have a label; 0 where none has."""
+    known = (labels != IGNORE).flatten(1)
+    return (values.flatten(1) * known).sum(1) / known.sum(1).clamp(min=1)
 
 
 def most_probable(probabilities: Array) -> NDArray[np.int64]:
@@ -97,7 +108,10 @@ def loss_of(of_label: Array) -> Array:
     return loss
 
 
-TASKS: Mapping[TaskKey, Task] = {CLASSIFICATION: Task(CLASSIFICATION, 0), SEGMENTATION: Task(SEGMENTATION, 2)}
+TASKS: Mapping[TaskKey, Task] = {
+    CLASSIFICATION: Task(CLASSIFICATION, 0, "accuracy"),
+    SEGMENTATION: Task(SEGMENTATION, 2, "mean_iou"),
+}
 
 
 def task(key: str) -> Task:

@@ -14,8 +14,8 @@ def baseline_of(context: Context) -> Run | None:
     if context.other is not None and context.other.name != context.run.name:
         return context.other
     parent = context.run.info.parent
-    known = parent is not None and parent != context.run.name and parent in context.study.runs()
-    return context.services.studies.run(context.study, parent) if known and parent else None
+    others = (run for run in context.readable.runs if run.name != context.run.name)
+    return next((run for run in others if run.name == parent), None)
 
 
 def seen_by(context: Context, run: Run) -> Context:

@@ -22,13 +22,14 @@ from dashboard.drawing.tiles import Tiles
 from dashboard.frame.interest import Interest
 from dashboard.frame.state import Selection
 from dashboard.frame.uploads import Uploads
-from xai_core.answers.scope import NOBODY, Members, Scope, best_split, newest_run
+from xai_core.answers.scope import NOBODY, Members, Scope, best_split
 from xai_core.errors import BadInput, NotFound, XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import assignments, build
 from xai_core.settings import ON_REQUEST, load
 from xai_core.store.facts import Condition
 from xai_core.store.predictions import Predictions
+from xai_core.store.readable import Readable, newest_run, readable_runs
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.worker.client import Worker, WorkerClient
@@ -78,10 +79,12 @@ class Studies:
 
         Raises:
             NotFound: the study has no such run (any more).
+            BadInput: its `run.json` is damaged.
         """
         key = (str(study.path), name)
         if key not in self._runs or not self._runs[key].path.is_dir():
             self._runs[key] = study.run(name)
+        _ = self._runs[key].info
         return self._runs[key]
 
     def _free_name(self, name: str) -> str:
@@ -171,6 +174,11 @@ class Context:
         """What must hold of the samples. The selection is within the study's facts, see `resolve`."""
         return tuple(map(self.study.facts.condition, self.selection.where))
 
+    @cached_property
+    def readable(self) -> Readable:
+        """The study's runs, kept open."""
+        return readable_runs(self.study, partial(self.services.studies.run, self.study))
+
     @property
     def members(self) -> Members:
         """The samples of the split that the run predicted; none without a run."""
@@ -218,8 +226,15 @@ def _run(studies: Studies, study: Study, name: str, notes: list[str], *, newest:
     if name and name not in known:
         notes.append(f"The study has no run “{name}”.")
     if name in known:
-        return studies.run(study, name)
-    return newest_run(study, partial(studies.run, study)) if newest else None
+        try:
+            return studies.run(study, name)
+        except BadInput as error:
+            notes.append(str(error))
+    if not newest:
+        return None
+    run, damaged = newest_run(study, partial(studies.run, study))
+    notes += [each for each in map(str, damaged) if each not in notes]
+    return run
 
 
 def _within(selection: Selection, study: Study, notes: list[str]) -> Selection:

@@ -16,6 +16,7 @@ from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.groups import groups_of_both
 from dashboard.widgets.matrix_change import matrices
 from dashboard.widgets.part import part
+from dashboard.widgets.problem import problem_box
 from dashboard.widgets.several_runs import several_runs
 from dashboard.widgets.table import table
 from dashboard.widgets.transitions import flows, totals
@@ -36,8 +37,11 @@ ORDER = 60
 
 
 def render(context: Context) -> None:
-    """Draw the page."""
-    if context.run is None or context.predictions is None:
+    """Draw the page. A damaged run is told, and takes only what is about it away."""
+    damaged = context.readable.damaged
+    for why in damaged.values():
+        problem_box(why)
+    if context.run is None or (context.run.name not in damaged and context.predictions is None):
         no_predictions(context)
         return
     if len(context.study.runs()) < 2:
@@ -47,9 +51,9 @@ def render(context: Context) -> None:
         baseline = two_runs(context)
     if baseline is None:
         empty("Compared with which run?", f"Choose the run to compare {context.run.name} with.")
-        return
-    found = _found(context, baseline)
-    if found is not None:
+    elif damaged.keys() & {context.run.name, baseline.name}:
+        _others(context, baseline, context.selection.cell)
+    elif found := _found(context, baseline):
         _page(context, baseline, found)
 
 
@@ -90,13 +94,19 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
         **session.bound("rates", context.selection.rates),
     )
     matrices(context, found, baseline.name)
-    arms(context, baseline, cell)
-    several_runs(context, baseline, cell)
+    _others(context, baseline, cell)
     if cell is not None:
         with st.container(key="gallery"):
             st.subheader("The same samples, before and after", anchor=False)
             flows(found, cell)
             before_after(context, found, baseline, cell)
+
+
+def _others(context: Context, baseline: Run, cell: Cell | None) -> None:
+    """What there is besides these two runs."""
+    arms(context, baseline, cell)
+    if baseline.name not in context.readable.damaged:
+        several_runs(context, baseline, cell)
 
 
 def _scenarios(found: Comparison) -> None:

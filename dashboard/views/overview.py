@@ -17,6 +17,7 @@ from dashboard.widgets.runs_table import runs_figures, runs_table
 from dashboard.widgets.worst_pairs import worst_pairs
 from xai_core.answers.confusion import LISTED, ConfusionAnswer
 from xai_core.answers.overview import RunAnswer, run_answer, seen
+from xai_core.store.readable import damage
 from xai_core.words import of_split
 
 TITLE = "Overview"
@@ -32,7 +33,7 @@ def render(context: Context) -> None:
         data_card(context)
     with st.container(key="runs"):
         _runs(context)
-    if context.run is not None:
+    if context.run is not None and not damage(context.run):  # the table of runs tells of damage
         with st.container(key="run"):
             _run(context)
 

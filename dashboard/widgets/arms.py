@@ -17,7 +17,7 @@ from xai_core.triage.confusion import Cell
 
 def arms(context: Context, baseline: Run, cell: Cell | None) -> None:
     """Draw the table and the seeds; nothing where the study has no arm of several seeds."""
-    found = beside(context.study, baseline, context.selection.split, context.where)
+    found = beside(context.readable, baseline, context.selection.split, context.where)
     if found is None or not len(found.rows):
         return
     with st.container(key="arms"):

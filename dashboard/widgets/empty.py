@@ -27,7 +27,9 @@ def empty(title: str, text: str, *, command: str | None = None) -> None:
 def no_predictions(context: Context) -> None:
     """For pages that need predictions: says which step is missing."""
     study, run = shlex.quote(str(context.study.path)), context.run
-    if run is None:
+    if run is None and context.readable.damaged:
+        empty("No run can be read", "What is damaged, and what to do about it, stands above.")
+    elif run is None:
         empty(
             "No run yet",
             "Bring a model with its weights, or its predictions, or train one here.",

@@ -12,7 +12,14 @@ from dashboard.text import plain
 from xai_core.params import ParamSpec, specs
 
 
-def param_form(params_type: type, values: Mapping[str, Any], *, key: str, skip: Collection[str] = ()) -> dict[str, Any]:
+def param_form(
+    params_type: type,
+    values: Mapping[str, Any],
+    *,
+    key: str,
+    skip: Collection[str] = (),
+    only: Collection[str] = (),
+) -> dict[str, Any]:
     """Draw one widget per parameter; gives their values by name, as the widgets have them.
 
     Args:
@@ -20,11 +27,12 @@ def param_form(params_type: type, values: Mapping[str, Any], *, key: str, skip: 
         values: what to begin with; where it changes, the widgets follow.
         key: of the form; must be unique on the page.
         skip: names of parameters that are asked for elsewhere.
+        only: names of those that are asked for here; all without any.
     """
     return {
         spec.name: _widget(spec, values.get(spec.name, spec.default), f"{key}.{spec.name}")
         for spec in specs(params_type)
-        if spec.name not in skip
+        if spec.name not in skip and (not only or spec.name in only)
     }
 
 

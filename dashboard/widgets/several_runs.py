@@ -17,9 +17,7 @@ from xai_core.triage.confusion import Cell
 
 def several_runs(context: Context, baseline: Run, cell: Cell | None) -> None:
     """Draw a table and a panel for each outcome; nothing where there are only two runs."""
-    study = context.study
-    runs = [context.services.studies.run(study, name) for name in single_runs(baseline)]
-    found = many_runs(baseline, runs, context.selection.split, context.where, cell)
+    found = many_runs(baseline, single_runs(context.readable, baseline), context.selection.split, context.where, cell)
     if len(found.against) < 2:
         return
     with st.container(key="several-runs"):

@@ -37,7 +37,7 @@ _IN_FRONT = ("epochs", "learning_rate", "seed")
 def train_form(context: Context) -> Plan | None:
     """Draw it; gives what is planned, None where that cannot be trained (the reason is drawn)."""
     study = context.study
-    parents = [run.name for run in reversed(study.readable_runs()) if is_parent(run)]
+    parents = [run.name for run in reversed(context.readable.runs) if is_parent(run)]
     left, right = st.columns(2, gap="medium")
     with left:
         parent = _parent(context, parents)
@@ -73,7 +73,9 @@ def _parent(context: Context, parents: list[str]) -> Run | None:
         help="Its whole configuration is taken over; what you change below differs.",
         key=f"train.parent.{first}",
     )
-    if context.run and context.run.name not in parents:
+    if context.run and (why := context.readable.damaged.get(context.run.name)):
+        problem_box(why)
+    elif context.run and context.run.name not in parents:
         st.caption(plain(f"{context.run.name} is no network that was trained here, and cannot be varied itself."))
     return context.services.studies.run(context.study, chosen) if chosen else None
 
@@ -116,7 +118,7 @@ def _what(context: Context, values: Mapping[str, Any], found: Suggestion, *, key
             known = defaults["loss_params"] if loss == defaults["loss"] else {}
             loss_params = param_form(LOSSES[loss].params, known, key=f"{key}.loss.{loss}")
     with right:
-        numbers = param_form(TrainParams, defaults, key=f"{key}.n", skip=_others(_IN_FRONT))
+        numbers = param_form(TrainParams, defaults, key=f"{key}.n", only=_IN_FRONT)
         with st.expander("More"):
             numbers |= param_form(TrainParams, defaults, key=f"{key}.m", skip=_IN_FRONT)
     before = {key: dict(each) for key, each in defaults["augmentations"].items()} | dict(found.augmentations)
@@ -134,12 +136,6 @@ def _what(context: Context, values: Mapping[str, Any], found: Suggestion, *, key
 
 
 _LACKING = "Losses that need masks are not offered: no training picture of this study has one."
-
-
-def _others(names: tuple[str, ...]) -> list[str]:
-    from xai_core.params import specs
-
-    return [spec.name for spec in specs(TrainParams) if spec.name not in names]
 
 
 def _augmentation(one: str, values: Mapping[str, Any], key: str) -> dict[str, Any]:

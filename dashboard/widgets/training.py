@@ -1,4 +1,4 @@
-"""Trainings that go on right now: how far each is, its curves so far, and what ends it."""
+"""Trainings and repairs that go on right now: how far each is, its curves so far, and what ends it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.problem import problem_box
 from dashboard.widgets.progress import progress_html
-from xai_core.answers.scope import newest_run
 from xai_core.answers.training import curves_of
 from xai_core.errors import XaiError
 from xai_core.jobs.manage import Jobs
 from xai_core.jobs.record import StoredJob
+from xai_core.jobs.repairing import run_made
 from xai_core.jobs.training import current_run
+from xai_core.store.readable import newest_run
 
 SECONDS_BETWEEN_LOOKS = 2.0
+
+_FOLLOWED = {"train": ("Being trained", current_run), "repair": ("Last layer being repaired", run_made)}
+"""By operation: what is said of a job, and the run that comes of it."""
 
 
 def training(context: Context) -> None:
@@ -29,9 +33,9 @@ def training(context: Context) -> None:
 
 
 def _open(context: Context) -> list[StoredJob]:
-    """What is being trained, then what waits for its turn."""
+    """What is at work, then what waits for its turn."""
     jobs = Jobs(context.study.path).all()
-    found = [job for job in jobs if job.open and job.what and job.what.operation == "train"]
+    found = [job for job in jobs if job.open and job.what and job.what.operation in _FOLLOWED]
     return sorted(found, key=lambda job: job.state == "waiting")
 
 
@@ -48,31 +52,30 @@ def _drawn(context: Context, before: tuple[str, ...]) -> None:
 
 def _newest(context: Context) -> None:
     """The way on from what was trained last, where it varies another run."""
-    run = newest_run(context.study)
+    run, _ = newest_run(context.study)
     if run is None or run.predictions is None or run.info.parent not in context.study.runs():
         return
-    words, button = st.columns([5, 2], vertical_alignment="bottom")
-    with words:
-        part("Trained last", f"{run.name}, which varies {run.info.parent}.")
-    if button.button("Did it work?", key="training.compare", type="primary", width="stretch"):
+    part("Trained last", f"{run.name}, which varies {run.info.parent}.")
+    if st.button("Did it work?", key="training.compare", type="primary"):
         session.go("compare", run=run.name, other=run.info.parent)
 
 
 def _job(context: Context, job: StoredJob) -> None:
     assert job.what is not None
+    doing, run_of = _FOLLOWED[job.what.operation]
     try:
-        name = current_run(context.study, job.what.arguments)
+        name = run_of(context.study, job.what.arguments)
     except XaiError as error:  # a file that somebody changed
         problem_box(error)
         return
-    part(f"Waits for its turn: {name}" if job.state == "waiting" else f"Being trained: {name}")
+    part(f"{'Waits for its turn' if job.state == 'waiting' else doing}: {name}")
     bar, button = st.columns([8, 1], vertical_alignment="bottom")
     bar.html(progress_html(job))
     button.button("Stop", key=f"training.stop.{job.id}", on_click=_stop, args=(context, job.id), width="stretch")
     history = curves_of(context.study, name)
     if len(history):
         plot(curves(history, page_theme()), key=f"training.curves.{job.id}", alt=f"Loss and accuracy of {name} so far.")
-    else:
+    elif job.what.operation == "train":
         st.caption("Curves come with the first epoch.")
 
 

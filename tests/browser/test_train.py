@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.serving import Watch, dashboard, ready
 from tests.tiny_study import write_pictures, xai
 from xai_core.jobs.manage import Jobs
+from xai_core.store.study import Study
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 PATIENCE = 120_000
@@ -73,3 +74,30 @@ def test_a_training_is_begun_followed_stopped_and_resumed_and_outlives_the_serve
         for job in jobs.all():
             if job.open:
                 jobs.stop(job.id, kill=True)
+
+
+def test_a_repair_is_chosen_begun_and_followed_to_its_end_and_compared(study: Path, browser: Browser) -> None:
+    words = ["--arch", "small_cnn", "--epochs", "1", "--batch-size", "8", "--size", "28", "--predict"]
+    xai("train", study, "--run", "base", *words)
+    with dashboard([study]) as address:
+        page, watch = opened(browser, address)
+        method = page.get_by_role("combobox", name="Method").first
+        seen(method)
+        method.click()
+        page.get_by_role("option", name="Just train twice").click()
+        seen(page.locator("code", has_text="--method jtt --into base-jtt"))
+        page.get_by_role("button", name="Repair the last layer").click()
+        seen(page.get_by_text("base-jtt, which varies base."))
+        [job] = Jobs(study).all()
+        assert job.state == "done"
+        repaired = Study.open(study).run("base-jtt")
+        assert repaired.info.parent == "base"
+        assert repaired.predictions is not None
+        page.get_by_role("button", name="Did it work?").click()
+        page.wait_for_url("**/compare?**", timeout=PATIENCE)
+        assert "run=base-jtt" in page.url
+        assert "other=base" in page.url
+        seen(page.locator(".st-key-compare").get_by_text("base-jtt"))
+        assert not page.locator(".st-key-compare [role='alert']").count()
+        assert not watch.problems
+        page.context.close()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.tiny_study import fails, write_pictures, xai, xai_json
 from xai_core.answers.arms import all_arms, arm_of, beside
+from xai_core.store.readable import readable_runs
 from xai_core.store.study import Study
 from xai_core.triage.arms import ENOUGH_SEEDS, arm_change, arm_verdict
 
@@ -131,7 +132,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_arm_is_its_runs_of_several_seeds(study: Path) -> None:
-    arms = {arm.name: [run.name for run in arm.runs] for arm in all_arms(Study.open(study))}
+    arms = {arm.name: [run.name for run in arm.runs] for arm in all_arms(readable_runs(Study.open(study)))}
     assert arms == {"plain": ["plain-seed0", "plain-seed1"], "crop": ["crop-seed0", "crop-seed1"], "alone": ["alone"]}
     assert arm_of(Study.open(study), "plain-seed1,alone").runs[1].name == "alone"
     seeds = [run.info.training["seed"] for run in arm_of(Study.open(study), "crop").runs]
@@ -151,22 +152,30 @@ def test_arms_are_compared_by_name(study: Path, capsys: pytest.CaptureFixture[st
     assert "plain → crop (2 runs and 2 runs)" in capsys.readouterr().out
 
 
-def test_a_damaged_seed_is_counted_and_told(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("file", ["run.json", "predictions.parquet"])
+def test_a_damaged_seed_is_counted_and_told(
+    study: Path, tmp_path: Path, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     copied = shutil.copytree(study, tmp_path / "study")
-    (copied / "runs" / "crop-seed1" / "run.json").write_text("{")
+    (copied / "runs" / "crop-seed1" / file).write_text("{")
     words = ["compare", copied, "--baseline", "plain", "--candidate", "crop"]
     found = xai_json(capsys, *words)
     assert found["counted"].endswith("crop: 1 of 2 seeds; seed 1 is damaged.")
     assert (found["arms"][0]["runs"], found["arms"][0]["damaged"]) == (["crop-seed0"], ["crop-seed1"])
     assert found["baseline_damaged"] == []
-    (arm,) = [arm for arm in all_arms(Study.open(copied)) if arm.name == "crop"]
-    assert replace(arm, damaged=("crop-seed10", "crop-seed2")).missing == (
+    (problem,) = found["problems"]
+    assert f"crop-seed1/{file}" in problem
+    (arm,) = [arm for arm in all_arms(readable_runs(Study.open(copied))) if arm.name == "crop"]
+    why = arm.damaged["crop-seed1"]
+    assert replace(arm, damaged={"crop-seed10": why, "crop-seed2": why}).missing == (
         "crop: 1 of 3 seeds; seeds 2 and 10 are damaged."
     )
     xai(*words)
-    assert "crop: 1 of 2 seeds; seed 1 is damaged." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "crop: 1 of 2 seeds; seed 1 is damaged." in said
+    assert problem in said
     opened = Study.open(copied)
-    page = beside(opened, opened.run("plain-seed0"), "test")
+    page = beside(readable_runs(opened), opened.run("plain-seed0"), "test")
     assert page is not None
     assert page.counted.endswith("crop: 1 of 2 seeds; seed 1 is damaged.")
 

@@ -15,10 +15,13 @@ import pytest
 from PIL import Image
 
 from tests.core.dataset_trees import TREES
+from tests.core.segmentation_trees import SEGMENTED
 from xai_core.datasets import DATASETS, Dataset, dataset_of
-from xai_core.datasets.base import SAMPLE_COLUMNS
+from xai_core.datasets.base import SAMPLE_COLUMNS, HasLabelMaps
 from xai_core.errors import BadParameter, NotFound
+from xai_core.label_maps import IGNORE, dominant, has_background, objects
 from xai_core.params import build, specs
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 from xai_core.types import SPLITS
 
 
@@ -65,6 +68,7 @@ SMALL: dict[str, Callable[[Path], dict[str, object]]] = {
     "image-folder": _class_folders,
     "table": _listed,
     **TREES,
+    **SEGMENTED,
 }
 """By key: fills a folder with a few samples and returns the parameters to read it with. A new dataset adds its own."""
 
@@ -88,7 +92,7 @@ def test_cards_are_complete(key: str) -> None:
     assert all(spec.help for spec in specs(DATASETS[key].params))
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if key != "garments"])
+@pytest.mark.parametrize("key", [key for key in KEYS if not key.startswith("garments")])
 def test_nobody_has_to_name_the_dataset(key: str, tmp_path: Path) -> None:
     """Its data are recognised as its own, and by no other dataset."""
     SMALL[key](tmp_path)
@@ -120,10 +124,13 @@ def test_the_table_has_its_columns_and_types(small: Callable[[], Dataset]) -> No
 
 
 def test_ids_splits_and_labels_make_sense(small: Callable[[], Dataset]) -> None:
-    found = small().scan(0)
+    made = small()
+    found = made.scan(0)
     assert found.samples["id"].is_unique
     assert set(found.samples["split"]) == set(SPLITS)
-    assert set(found.samples["label"]) == set(range(len(found.class_names)))
+    assert found.samples["label"].isin(range(len(found.class_names))).all()
+    if not isinstance(made, HasLabelMaps):  # there a picture of many classes has the label of the largest object
+        assert set(found.samples["label"]) == set(range(len(found.class_names)))
     assert not found.samples["path"].str.startswith("/").any()
 
 
@@ -144,6 +151,30 @@ def test_pictures_and_masks_are_as_the_table_says(small: Callable[[], Dataset]) 
         if mask is not None:
             assert mask.dtype == bool
             assert mask.shape == (row["height"], row["width"])
+
+
+def test_label_maps_are_as_the_table_says(small: Callable[[], Dataset]) -> None:
+    """Read by a new object, too."""
+    made, data = small(), small()
+    found = made.scan(0)
+    assert isinstance(data, HasLabelMaps) == isinstance(made, HasLabelMaps)
+    if not isinstance(data, HasLabelMaps):
+        return
+    background = has_background(found.class_names)
+    for row in found.samples.to_dict("records"):
+        label_map, mask = data.label_map(row), data.mask(row)
+        assert label_map.dtype == np.uint8
+        assert label_map.shape == (row["height"], row["width"])
+        assert set(np.unique(label_map)) <= {*range(len(found.class_names)), IGNORE}
+        assert row["label"] == dominant(label_map, background)
+        seen = objects(label_map, background)
+        assert (mask is None) == (not seen.any())
+        assert mask is None or (mask == seen).all()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_dataset_of_segmentation_has_label_maps(key: str) -> None:
+    assert DATASETS[key].task == (SEGMENTATION if hasattr(DATASETS[key].make, "label_map") else CLASSIFICATION)
 
 
 def test_the_table_survives_parquet(small: Callable[[], Dataset], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from tests.run_info import rewrite
 from tests.tiny_study import xai, xai_json
 from xai_core.answers.compare import comparison
 from xai_core.answers.many_runs import many_runs, single_runs
+from xai_core.store.readable import readable_runs
 from xai_core.store.study import Study
 
 
@@ -41,7 +42,8 @@ def test_each_is_compared_as_two_runs_are_and_more_strictly(study: Study) -> Non
 
 
 def test_arms_of_seeds_stand_elsewhere(study: Study) -> None:
-    assert set(single_runs(study.run("base"))) == {"good", "same", "worse"}
+    found = single_runs(readable_runs(study), study.run("base"))
+    assert {run.name for run in found} == {"good", "same", "worse"}
 
 
 def test_the_command_says_it_of_runs_by_themselves(study: Study, capsys: pytest.CaptureFixture[str]) -> None:

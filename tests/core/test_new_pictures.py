@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.tiny_study import fails, unlearned, xai, xai_json
 from xai_core.cli.main import CANCELLED, main
-from xai_core.pipeline import new_pictures, predict
+from xai_core.pipeline import new_pictures, predict_work
 from xai_core.store.study import Study
 from xai_core.types import Cancelled
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_read_is_named_and_costs_no_other(study: Path, images: Pa
 def test_a_model_that_fails_on_one_picture_costs_no_other(
     study: Path, images: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = predict.probabilities_of
+    plain = predict_work.probabilities_of
 
     def failing(task: Any, classifier: Any, pixels: list[Any]) -> Any:
         if any(each.max() == 0 for each in pixels):

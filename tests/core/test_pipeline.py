@@ -31,7 +31,7 @@ from xai_core.models.weights import read_weights, save_weights
 from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
 from xai_core.pipeline import predict as predicting
-from xai_core.pipeline import steps
+from xai_core.pipeline import predict_work, steps
 from xai_core.pipeline import train as training
 from xai_core.pipeline.asked import Given
 from xai_core.pipeline.explain import Request, explain_steps
@@ -234,14 +234,14 @@ def test_two_predictions_at_once_agree(study: Study, monkeypatch: pytest.MonkeyP
     expected = run.predictions
     assert expected is not None
     (run.path / "predictions.parquet").unlink()
-    plain = predicting.probabilities_of
+    plain = predict_work.probabilities_of
 
     def with_another(*given: Any) -> NDArray[np.float32]:
-        monkeypatch.setattr(predicting, "probabilities_of", plain)
+        monkeypatch.setattr(predict_work, "probabilities_of", plain)
         predicting.predict(Study.open(study.path).run("baseline"), classifier, ["test"])
         return plain(*given)
 
-    monkeypatch.setattr(predicting, "probabilities_of", with_another)
+    monkeypatch.setattr(predict_work, "probabilities_of", with_another)
     predicting.predict(run, classifier, ["test", "validation", "train"])
     found = run.predictions
     assert found is not None

@@ -51,9 +51,10 @@ def add_run(
     wrong_every: int = 4,
     predictions: bool = True,
     fingerprint: str = "f" * 64,
+    arm: str = "",
 ) -> Run:
     """A run that is wrong on every `wrong_every`-th sample, where it takes a class for the next one."""
-    info = RunInfo("fake", PREPROCESS, "layer", fingerprint) if model else RunInfo()
+    info = RunInfo("fake", PREPROCESS, "layer", fingerprint, arm=arm) if model else RunInfo()
     run = study.add_run(name, info)
     if not predictions:
         return run

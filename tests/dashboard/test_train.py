@@ -16,7 +16,7 @@ from dashboard.frame.context import Services, Studies, services, use_services
 from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words
 from tests.tiny_study import write_pictures, xai
-from xai_core.answers.repairing import ERRORS, RepairPlan, groups_told, ways_to_group
+from xai_core.answers.repairing import ERRORS, RepairPlan, groups_told, methods_in_order, ways_to_group
 from xai_core.jobs import manage, record
 from xai_core.jobs.record import Standing, StoredJob, What
 from xai_core.jobs.values import record as record_of
@@ -204,15 +204,43 @@ def test_a_repair_of_the_last_layer_is_begun(started: list[tuple[str, dict[str, 
     next(button for button in app.button if button.key == "job.begin.repair").click()
     app.run()
     assert not app.exception
-    wanted = {"run": "base", "into": "base-dfr", "method": "dfr", "groups": "errors", "split": "validation"}
-    assert started == [("repair", wanted)]
+    ((operation, arguments),) = started
+    assert operation == "repair"
+    assert arguments.pop("params") == {"refits": 20, "c": 0.0}
+    wanted = {"run": "base", "into": "base-dfr", "method": "dfr", "groups": "errors", "split": "validation", "seed": 0}
+    assert arguments == wanted
+
+
+def test_what_a_repair_is_made_by_is_chosen(started: list[tuple[str, dict[str, Any]]]) -> None:
+    app = opened("train", run="base")
+    method = choice(app, "Method")
+    assert method.value == "retrain", "the control first"
+    assert method.options == [REPAIRS[key].card.title for key in ("retrain", "jtt", "dfr", "groupdro")]
+    choice(app, "Learned from").set_value("train")
+    next(box for box in app.number_input if box.key.startswith("repair.retrain.steps")).set_value(5)
+    next(box for box in app.number_input if box.key.startswith("repair.seed")).set_value(3)
+    app.run()
+    assert "--into base-retrain --split train --seed 3 --set retrain.steps=5 --background" in words(app)
+    next(button for button in app.button if button.key == "job.begin.repair").click().run()
+    ((_, arguments),) = started
+    assert (arguments["split"], arguments["seed"], arguments["params"]["steps"]) == ("train", 3, 5)
+
+
+def test_a_repair_that_goes_on_is_shown(started: list[Any], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = RepairPlan(Study.open(path).run("base"), "jtt")
+    what = What("repair", "Repair of base", plan.arguments, {}, record.now())
+    job = StoredJob("repair-1", path / "jobs" / "repair-1", what, "running", Standing("running", done=1, total=9))
+    monkeypatch.setattr(manage.Jobs, "all", lambda _: [job])
+    shown = words(opened("train", run="base"))
+    assert "Last layer being repaired: base-jtt" in shown
+    assert "Curves come" not in shown
 
 
 def test_what_the_page_begins_is_a_repair(path: Path) -> None:
     """The same arguments, done here."""
     study = Study.open(path)
     for method in REPAIRS.keys():  # noqa: SIM118 (a registry)
-        plan = RepairPlan(study.run("base"), method, ERRORS if REPAIRS[method].grouped else "")
+        plan = RepairPlan(study.run("base"), method, groups=ERRORS if REPAIRS[method].grouped else "")
         check_repair(study, record_of(RepairWanted, plan.arguments))
 
 
@@ -225,5 +253,6 @@ def test_groups_of_the_study_are_told(path: Path, tmp_path: Path) -> None:
     xai("groups", copied, "--by", "tag:odd")
     study = Study.open(copied)
     assert next(iter(ways_to_group(study).items())) == ("", "the study's groups, by tag:odd")
-    assert "(3)" in groups_told(study, "dfr")
-    assert groups_told(study, "jtt") == ""
+    assert "(3)" in groups_told(study, "dfr", "validation")
+    assert groups_told(study, "jtt", "validation") == ""
+    assert methods_in_order(study) == ["retrain", "dfr", "groupdro", "jtt"]

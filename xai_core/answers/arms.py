@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from xai_core.answers.compare import HEADS, outcome_name
 from xai_core.answers.scope import Rows, Scope, where_words
 from xai_core.errors import BadInput, NotFound
 from xai_core.store.facts import Condition
+from xai_core.store.readable import Readable, readable_runs
 from xai_core.store.run import BASELINE, Run
 from xai_core.store.study import Study
 from xai_core.text import comma_list, joined
@@ -42,20 +43,20 @@ class Arm:
     Attributes:
         name: of the arm; of the run, where it is one by itself.
         runs: in the order of their seeds.
-        damaged: names of its runs that cannot be read: they are in no number.
+        damaged: why others of its runs cannot be read, by their names: they are in no number.
     """
 
     name: str
     runs: tuple[Run, ...]
-    damaged: tuple[str, ...] = ()
+    damaged: Mapping[str, BadInput] = field(default_factory=dict)
 
     @property
     def missing(self) -> str:
         """`crop: 5 of 6 seeds; seed 3 is damaged.`, or "" where nothing is."""
         if not self.damaged:
             return ""
-        seeds = sorted(int(name.rpartition(_OF_SEED)[2]) for name in self.damaged)
-        which = f"seed {seeds[0]} is" if len(seeds) == 1 else f"seeds {joined([str(seed) for seed in seeds])} are"
+        seeds = sorted((name.rpartition(_OF_SEED)[2] for name in self.damaged), key=lambda seed: (len(seed), seed))
+        which = f"seed {seeds[0]} is" if len(seeds) == 1 else f"seeds {joined(seeds)} are"
         return f"{self.name}: {len(self.runs)} of {len(self.runs) + len(seeds)} seeds; {which} damaged."
 
     def only(self, runs: Iterable[Run]) -> Arm:
@@ -63,26 +64,27 @@ class Arm:
         return replace(self, runs=tuple(runs))
 
 
-def all_arms(study: Study) -> list[Arm]:
+def all_arms(known: Readable) -> list[Arm]:
     """Every arm of a study, newest first; a run that belongs to none is one by itself.
 
-    A damaged run does not say which arm it is of: its name does, where an arm of this name has other runs.
+    A damaged run does not always say which arm it is of: its name does, where an arm of this name has other runs.
+
+    Args:
+        known: the study's runs, as `readable_runs` gives them.
     """
-    found, damaged = dict[str, list[Run]](), list[str]()
-    for name in study.runs():
-        try:
-            run = study.run(name)
-            found.setdefault(run.info.arm or name, []).append(run)
-        except BadInput:
-            damaged.append(name)
-    arms = [Arm(name, tuple(sorted(runs, key=_seed)), _of_arm(name, damaged)) for name, runs in found.items()]
+    found = dict[str, list[Run]]()
+    for run in known.runs:
+        found.setdefault(run.info.arm or run.name, []).append(run)
+    arms = [Arm(name, tuple(sorted(runs, key=_seed)), _of_arm(name, known.damaged)) for name, runs in found.items()]
     return sorted(arms, key=lambda arm: max(run.info.created for run in arm.runs), reverse=True)
 
 
-def _of_arm(arm: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Those of the names that runs of this arm have, as `xai train --seeds` gives them."""
+def _of_arm(arm: str, damaged: Mapping[str, BadInput]) -> dict[str, BadInput]:
+    """Those whose names are of runs of this arm, as `xai train --seeds` gives them."""
     begin = f"{arm}{_OF_SEED}"
-    return tuple(name for name in names if name.startswith(begin) and name.removeprefix(begin).isdecimal())
+    return {
+        name: why for name, why in damaged.items() if name.startswith(begin) and name.removeprefix(begin).isdecimal()
+    }
 
 
 def _seed(run: Run) -> tuple[int, str]:
@@ -95,11 +97,15 @@ def arm_of(study: Study, text: str) -> Arm:
 
     Raises:
         NotFound: there is neither an arm nor a run of this name.
+        BadInput: a run that is named is damaged, or every run of the arm.
     """
-    arms = {arm.name: arm for arm in all_arms(study)}
+    known = readable_runs(study)
+    arms = {arm.name: arm for arm in all_arms(known)}
     if text in arms:
         return arms[text]
     names = comma_list(text)
+    if damaged := known.damaged.keys() & names or _of_arm(text, known.damaged).keys():
+        raise known.damaged[min(damaged)]
     if not names or (len(names) == 1 and names[0] not in study.runs()):
         raise NotFound.among("run or arm", text, [*arms, *study.runs()])
     return Arm(text, tuple(study.run(name) for name in names))
@@ -209,6 +215,11 @@ class Arms:
         return " ".join([words, *filter(None, (arm.missing for arm in (self.baseline, *self.candidates)))])
 
     @property
+    def problems(self) -> list[str]:
+        """Of each seed that is left out for damage, why, and what to do about it."""
+        return [str(why) for arm in (self.baseline, *self.candidates) for why in arm.damaged.values()]
+
+    @property
     def tried(self) -> str:
         """What several candidates do to intervals; "" for one."""
         count = len(self.candidates)
@@ -239,6 +250,7 @@ class Arms:
             "n": len(self.rows),
             "left_out": self.left_out,
             "counted": self.counted,
+            "problems": self.problems,
             "cell": None if cell is None else [self.study.class_names[index] for index in cell],
             "chosen_for_you": chosen,
             "arms": lines,
@@ -267,12 +279,13 @@ def compare_arms(
     return Arms(study, baseline, tuple(candidates), split, rows, study.labels[rows], said, left_out, where)
 
 
-def beside(study: Study, baseline: Run, split: str, where: tuple[Condition, ...] = ()) -> Arms | None:
+def beside(known: Readable, baseline: Run, split: str, where: tuple[Condition, ...] = ()) -> Arms | None:
     """All arms of several seeds against the one that a run belongs to, else against the oldest of them.
 
     None where fewer than two arms have predictions of several seeds.
     """
-    ready = [arm.only(run for run in arm.runs if run.predictions is not None) for arm in all_arms(study)]
+    study = baseline.study
+    ready = [arm.only(run for run in arm.runs if run.predictions is not None) for arm in all_arms(known)]
     several = [arm for arm in reversed(ready) if arm.runs and len(arm.runs) + len(arm.damaged) > 1]
     if len(several) < 2:
         return None
@@ -282,7 +295,7 @@ def beside(study: Study, baseline: Run, split: str, where: tuple[Condition, ...]
 
 def text(result: Mapping[str, Any]) -> str:
     """The answer's JSON form as lines for people."""
-    lines = [result["counted"], *([result["tried"]] if result["tried"] else [])]
+    lines = [result["counted"], *result["problems"], *([result["tried"]] if result["tried"] else [])]
     for arm in result["arms"]:
         runs = f"{_runs(result['baseline_runs'])} and {_runs(arm['runs'])}"
         lines += ["", f"{result['baseline']} → {arm['candidate']} ({runs})"]

@@ -11,8 +11,8 @@ import numpy as np
 from xai_core.answers.arms import all_arms
 from xai_core.answers.compare import HEADS, Comparison, comparison
 from xai_core.answers.lines import table
-from xai_core.errors import XaiError
 from xai_core.store.facts import Condition
+from xai_core.store.readable import Readable
 from xai_core.store.run import Run
 from xai_core.triage.compare import PairedChange, Verdict, accuracy_change, cell_change, verdict
 from xai_core.triage.confusion import Cell
@@ -115,17 +115,10 @@ def many_runs(
     return ManyRuns(baseline, tuple(against), cell, name)
 
 
-def single_runs(baseline: Run) -> list[str]:
-    """Names of the study's newest runs that are no arm of several seeds; MOST of them, without the baseline."""
-    arms = [arm.runs[0] for arm in all_arms(baseline.study) if len(arm.runs) == 1]
-    return [run.name for run in arms if run.name != baseline.name and _predicted(run)][:MOST]
-
-
-def _predicted(run: Run) -> bool:
-    try:
-        return run.predictions is not None
-    except XaiError:  # damage is told where the run itself is looked at
-        return False
+def single_runs(known: Readable, baseline: Run) -> list[Run]:
+    """The study's newest runs with predictions that are no arm of several seeds; MOST of them, without the baseline."""
+    alone = [arm.runs[0] for arm in all_arms(known) if len(arm.runs) + len(arm.damaged) == 1]
+    return [run for run in alone if run.name != baseline.name and run.predictions is not None][:MOST]
 
 
 def text(result: Mapping[str, Any]) -> str:

@@ -15,9 +15,10 @@ from xai_core.answers.data_card import DataCard, data_card
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
 from xai_core.answers.runs import Runs, all_runs, measured
-from xai_core.answers.scope import Scope, best_split, newest_run, where_words
+from xai_core.answers.scope import Scope, best_split, where_words
 from xai_core.answers.worst_group import GroupAnswer, group_answer
 from xai_core.store.facts import Condition
+from xai_core.store.readable import newest_run
 from xai_core.triage.quality import Quality, reliability
 from xai_core.words import SPLIT_WORDS, percent, percent_range
 
@@ -113,7 +114,8 @@ class OverviewAnswer:
 
     def text(self) -> str:
         """For people."""
-        runs = paragraphs(f"Runs\n{self.seen}", self.runs.text()) if len(self.runs.table) else "No run yet."
+        any_run = len(self.runs.table) or self.runs.problems
+        runs = paragraphs(f"Runs\n{self.seen}", self.runs.text()) if any_run else "No run yet."
         return paragraphs(self.card.text(), runs, self.run.text() if self.run else "")
 
 
@@ -142,7 +144,7 @@ def run_answer(scope: Scope, quality: Quality | None = None) -> RunAnswer:
 
 def answer(asked: Asked) -> OverviewAnswer:
     """Of the study, on the split that is asked for."""
-    study, run = asked.study, asked.run or newest_run(asked.study)
+    study, run = asked.study, asked.run or newest_run(asked.study)[0]
     split = asked.split or best_split(study, run)
     chosen = run_answer(Scope(run, split, asked.where)) if run else None
     runs = all_runs(study, split, where=asked.where)

@@ -11,9 +11,10 @@ from typing import Any, Literal, Protocol
 from xai_core import answers
 from xai_core.answers.maps import Column, columns
 from xai_core.answers.methods import DEFAULT_METHODS
-from xai_core.answers.scope import Scope, best_split, newest_run
+from xai_core.answers.scope import Scope, best_split
 from xai_core.errors import BadParameter, NotFound
 from xai_core.store.facts import Condition
+from xai_core.store.readable import newest_run
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.confusion import Cell
@@ -82,10 +83,12 @@ class Asked:
 
         Raises:
             NotFound: the study has no run.
+            BadInput: none of its runs can be read.
         """
-        run = self.run or newest_run(self.study)
+        run, damaged = (self.run, []) if self.run else newest_run(self.study)
         if run is None:
-            raise NotFound("the study has no run yet", value=self.study.name, remedy="xai train makes one.")
+            none = NotFound("the study has no run yet", value=self.study.name, remedy="xai train makes one.")
+            raise damaged[0] if damaged else none
         return Scope(run, self.split or best_split(self.study, run), self.where)
 
     def columns(self, run: Run) -> list[Column]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xai_core.errors import BadInput
 from xai_core.store.facts import Condition
 from xai_core.store.predictions import Predictions
+from xai_core.store.readable import damage
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage.ordering import SORTS, order_by, sort_scores
@@ -141,21 +142,9 @@ def in_order(scope: Scope, rows: Rows, by: str) -> Rows:
     return rows[order_by(sort_scores(known, said), descending=known not in _RISING)]
 
 
-def newest_run(study: Study, opened: Callable[[str], Run] | None = None) -> Run | None:
-    """The newest run with predictions; the newest of all where none has any; None where there are no runs.
-
-    Args:
-        opened: opens a run by its name, for who keeps them open.
-    """
-    opened, names = opened or study.run, study.runs()
-    runs = (opened(name) for name in reversed(names))
-    with_predictions = (run for run in runs if run.predictions is not None)
-    return next(with_predictions, None) or (opened(names[-1]) if names else None)
-
-
 def best_split(study: Study, run: Run | None) -> str:
-    """The split to begin with: the first of test, validation, train that has predictions, or samples."""
-    predictions = run.predictions if run else None
+    """The split to begin with: the first of test, validation, train with predictions that can be read, or samples."""
+    predictions = run.predictions if run and not damage(run) else None
     rows = predictions.rows if predictions is not None else study.rows(None)
     for split in _PREFERRED_SPLITS:
         if np.isin(study.rows(split), rows).any():

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from xai_core.answers.maps import Column
 from xai_core.store.maps import FORWARD, SECONDS, MapStore
+from xai_core.store.readable import tried
+from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.text import counted
 from xai_core.words import duration
@@ -40,8 +42,8 @@ def seconds_per_map(study: Study, column: Column) -> float | None:
 
     None where none are stored, or nobody took the time.
     """
-    runs = (study.run(name) for name in reversed(study.runs()))
-    stores = (run.maps(column.card.key, column.params) for run in runs if run.info.fingerprint)
+    others = (run for _, run in tried(study, reversed(study.runs()), predictions=False) if isinstance(run, Run))
+    stores = (run.maps(column.card.key, column.params) for run in others)
     return next((known for store in (column.maps, *stores) if (known := _noted(store, SECONDS)) is not None), None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,14 @@ from xai_core.answers.scope import Scope
 from xai_core.errors import BadInput, BadParameter
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.params import as_dict, build, specs
+from xai_core.store.readable import readable_runs
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.text import counted
-from xai_core.training.augmentations import AUGMENTATIONS
+from xai_core.training.augmentations import AUGMENTATIONS, Augmentation
 from xai_core.training.config import TrainConfig, TrainParams
 from xai_core.training.history import frame
-from xai_core.training.losses import LOSSES
+from xai_core.training.losses import LOSSES, Loss
 from xai_core.training.standing import read_history
 from xai_core.triage.confusion import Cell
 from xai_core.words import cell_name, duration
@@ -133,17 +134,17 @@ def _flags(config: TrainConfig, before: Values) -> list[str]:
             words += [f"--{spec.name.replace('_', '-')}", _text(after[spec.name])]
     same = config.loss == before["loss"]
     words += [] if same else ["--loss", config.loss]
-    words += _sets(config.loss, LOSSES[config.loss].params, config.loss_params, before["loss_params"] if same else {})
+    words += sets(config.loss, LOSSES[config.loss].params, config.loss_params, before["loss_params"] if same else {})
     there = before["augmentations"]
     same = set(there) == set(config.augmentations)
     words += [] if same else ["--augment", ",".join(["none", *config.augmentations])]
     for key, values in config.augmentations.items():
-        words += _sets(key, AUGMENTATIONS[key].params, values, there[key] if same else {})
+        words += sets(key, AUGMENTATIONS[key].params, values, there[key] if same else {})
     return words
 
 
-def _sets(key: str, params: type, values: Values, before: Values) -> list[str]:
-    """`--set` for what differs."""
+def sets(key: str, params: type, values: Values, before: Values) -> list[str]:
+    """`--set` for what differs of a member's parameters."""
     known, wanted = (as_dict(build(params, each)) for each in (before, values))
     changed = [f"{key}.{name}={_text(value)}" for name, value in wanted.items() if value != known[name]]
     return [word for each in changed for word in ("--set", each)]
@@ -187,7 +188,7 @@ def suggestion(run: Run, cell: Cell | None) -> Suggestion:
 
 def free_name(study: Study, wished: str) -> str:
     """A name that no run and no arm of the study has: as wished, or with a number."""
-    taken = {*study.runs(), *(arm.name for arm in all_arms(study))}
+    taken = {*study.runs(), *(arm.name for arm in all_arms(readable_runs(study, predictions=False)))}
     names = [wished[:50], *(f"{wished[:50]}-{number}" for number in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)
 
@@ -198,10 +199,14 @@ def masked(study: Study) -> bool:
 
 
 def usable_members(study: Study) -> tuple[list[str], list[str]]:
-    """Keys of the losses and augmentations that the study's data can provide for."""
+    """Keys of the losses and augmentations that are for the study's task, and that its data can provide for."""
     lacking = set() if masked(study) else {"mask"}
-    losses = [member.card.key for member in LOSSES if not member.card.needs & lacking]
-    return losses, [member.card.key for member in AUGMENTATIONS if not member.card.needs & lacking]
+
+    def usable(family: Iterable[Loss | Augmentation]) -> list[str]:
+        fitting = [member for member in family if study.task.key in member.tasks]
+        return [member.card.key for member in fitting if not member.card.needs & lacking]
+
+    return usable(LOSSES), usable(AUGMENTATIONS)
 
 
 def curves_of(study: Study, name: str) -> pd.DataFrame:

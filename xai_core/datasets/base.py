@@ -14,6 +14,7 @@ from xai_core.errors import BadParameter, NotFound
 from xai_core.params import NoParams
 from xai_core.registry import Registry
 from xai_core.splits import stratified, stratified_groups
+from xai_core.task import CLASSIFICATION, TaskKey
 from xai_core.text import counted
 from xai_core.types import Card, Progress, Split, silent
 
@@ -100,6 +101,19 @@ class HasMaskFiles(Protocol):
         ...
 
 
+@runtime_checkable
+class HasLabelMaps(Protocol):
+    """A dataset of segmentation: it says of every pixel what it is.
+
+    In its sample table `label` is the object class with most pixels (`label_maps.dominant`), `has_mask` whether there
+    is an object at all, and `mask` where objects are. Label maps are asked for once, when a study is made.
+    """
+
+    def label_map(self, row: Mapping[str, Any]) -> NDArray[np.uint8]:
+        """`(height, width)` class indices on the picture's pixels, 255 to ignore. Raises BadInput where unreadable."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Parts:
     """What a picture is made of, and the same picture without each part.
@@ -137,21 +151,22 @@ class RecognisesData(Protocol):
 
 @dataclass(frozen=True)
 class DatasetMember:
-    """A registered dataset: `make(root, params)` gives a Dataset. `classes` are fixed names, or () when found."""
+    """A registered dataset: `make(root, params)` gives a Dataset, of segmentation one that `HasLabelMaps`."""
 
     card: Card
     params: type
     make: Callable[[Path, Any], Dataset]
+    task: TaskKey = CLASSIFICATION
 
 
 DATASETS: Registry[DatasetMember] = Registry("dataset", "xai_core.datasets")
 
 
-def dataset(card: Card, params: type = NoParams) -> Callable[[type], type]:
+def dataset(card: Card, params: type = NoParams, *, task: TaskKey = CLASSIFICATION) -> Callable[[type], type]:
     """Class decorator that registers a Dataset."""
 
     def register(cls: type) -> type:
-        DATASETS.add(DatasetMember(card, params, cls))
+        DATASETS.add(DatasetMember(card, params, cls, task))
         return cls
 
     return register

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from xai_core.jobs.values import record
 from xai_core.pipeline.repair import REPAIR, RepairWanted, check_repair
 from xai_core.training.repairs import REPAIRS
 
@@ -11,6 +13,11 @@ if TYPE_CHECKING:
     from xai_core.jobs.operations import Work
     from xai_core.store.run import Run
     from xai_core.store.study import Study
+
+
+def run_made(study: Study, arguments: Mapping[str, Any]) -> str:  # noqa: ARG001  (as of a training)
+    """Of a job with these arguments, the run that it makes. Raises XaiError where they are none."""
+    return record(RepairWanted, arguments).into
 
 
 def title(wanted: RepairWanted) -> str:

@@ -12,6 +12,7 @@ from xai_core.jobs.checking import CheckArguments
 from xai_core.jobs.values import record
 from xai_core.pipeline.asked import Given, existing
 from xai_core.store.files import checked_name
+from xai_core.store.readable import readable_runs
 from xai_core.text import counted
 from xai_core.types import Progress
 
@@ -92,7 +93,8 @@ def check_arm(study: Study, name: str, seeds: int) -> None:
     if seeds > 1:
         taken = name in study.runs()
     else:
-        taken = any(arm.name == name and len(arm.runs) > 1 for arm in all_arms(study))
+        arms = all_arms(readable_runs(study, predictions=False))
+        taken = any(arm.name == name and len(arm.runs) > 1 for arm in arms)
     if taken:
         other = "a run" if seeds > 1 else "an arm"
         raise BadInput(f"{other} has this name", value=name, remedy="Choose another name.")

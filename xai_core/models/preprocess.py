@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 from xai_core.errors import BadInput, BadParameter
+from xai_core.label_maps import LabelMap
+from xai_core.label_maps import resized as resized_labels
 from xai_core.models.resample import ALSO_WITHOUT_ANTIALIAS, Interpolation, resized
 from xai_core.types import Array
 
@@ -178,6 +180,14 @@ class Preprocess:
         elif picture.size != (self.width, self.height):
             picture = picture.resize((self.width, self.height), nearest, box=self._centre(*picture.size))
         return np.asarray(picture) > 0
+
+    def label_map(self, label_map: LabelMap, background: bool) -> LabelMap:
+        """A picture's label map as `(height, width)`, on the pixels that `pixels` gives: see `label_maps.resized`.
+
+        What is filled around a picture is to be ignored.
+        """
+        high, wide = label_map.shape
+        return resized_labels(label_map, self.box(wide, high), self.height, self.width, background)
 
     def _placed(self, width: int, height: int) -> Placed | None:
         """How a picture of this size is placed; None where a part of it is resized to the input at once."""

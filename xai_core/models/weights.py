@@ -287,7 +287,7 @@ def _beginning(
 
 
 def _part(name: str, prefix: str) -> str:
-    """What a name lies in: its first part, and the one behind it where all before that is a beginning, or part of it."""
+    """What a name lies in, for people: the parts that it shares with the beginning, and the next one."""
     parts = name.split(".")
     shared = 0
     for ours, theirs in zip(parts[:-1], prefix.split(".")[:-1], strict=False):

@@ -5,7 +5,7 @@ larger than `largest_side`: models look at a few hundred pixels, and the dashboa
 """
 
 from xai_core.pictures.greys import WHITES, GreyRange, fixed_range, full_range, own_range
-from xai_core.pictures.masks import Belongs, few_levels, read_mask, read_numbers
+from xai_core.pictures.masks import Belongs, few_levels, read_mask, read_numbers, same_shape
 from xai_core.pictures.opening import FORMATS, MAX_MEGAPIXELS, SUFFIXES, open_picture, shown
 from xai_core.pictures.reading import (
     LARGEST_SIDE,
@@ -40,5 +40,6 @@ __all__ = [
     "read_mask",
     "read_numbers",
     "read_picture",
+    "same_shape",
     "shown",
 ]

@@ -39,7 +39,7 @@ def read_mask(
             with room_for(picture):
                 lossy = picture.format in ("JPEG", "MPO")
                 found = Image.fromarray(_object_pixels(upright(picture), lossy).astype(np.uint8))
-    if not _same_shape(found.size, size):
+    if not same_shape(found.size, size):
         raise BadInput(
             "the mask has another aspect ratio than its picture",
             value=f"{name}, {found.width}×{found.height} for {size[0]}×{size[1]}",
@@ -93,7 +93,7 @@ def _object_pixels(picture: Image.Image, lossy: bool) -> NDArray[np.bool_]:
     return seen
 
 
-def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Equal aspect ratios, up to a pixel of rounding or 2 %, whichever side shows it more clearly."""
     wide = abs(one[0] * other[1] / one[1] - other[0]) <= 1 + 0.02 * other[0]
     high = abs(one[1] * other[0] / one[0] - other[1]) <= 1 + 0.02 * other[1]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from xai_core.datasets import DATASETS, dataset_of
+from xai_core.datasets.base import HasLabelMaps, Scan
+from xai_core.label_maps import LabelMap
 from xai_core.params import as_dict, build
 from xai_core.store.files import check_new
 from xai_core.store.study import Study
@@ -48,4 +50,22 @@ def make_study(
         token.check()
 
     scan = member.make(data.resolve(), params).scan(seed, look)
-    return Study.create(path, dataset=key, params=as_dict(params), data=data.resolve(), seed=seed, scan=scan)
+    read = member.make(scan.data or data.resolve(), build(member.params, {**as_dict(params), **scan.params}))
+    return Study.create(
+        path,
+        dataset=key,
+        params=as_dict(params),
+        data=data.resolve(),
+        seed=seed,
+        scan=scan,
+        task=member.task,
+        label_maps=_label_maps(read, scan, look) if isinstance(read, HasLabelMaps) else (),
+    )
+
+
+def _label_maps(dataset: HasLabelMaps, scan: Scan, look: Progress) -> Iterator[LabelMap]:
+    """Of each sample, in order."""
+    samples = scan.samples.to_dict("records")
+    for done, sample in enumerate(samples, 1):
+        yield dataset.label_map({str(name): value for name, value in sample.items()})
+        look(done, len(samples), "label maps")

@@ -28,7 +28,7 @@ from xai_core.params import build
 from xai_core.pictures import LARGEST_SIDE, decode_picture, fixed_range, full_range, own_range
 from xai_core.pipeline.explain import Request, check_methods
 from xai_core.pipeline.load import Bench, as_input
-from xai_core.pipeline.predict import probabilities_of
+from xai_core.pipeline.predict_work import probabilities_of
 from xai_core.store.identity import sample_seed
 from xai_core.store.run import Run
 from xai_core.store.study import Study

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from xai_core.models.preprocess import LATER, Preprocess
 from xai_core.params import digest
 from xai_core.store.files import read_json, write_json
 from xai_core.store.study import Study
+from xai_core.task import SEGMENTATION
 from xai_core.text import counted
 from xai_core.training.data import PictureArrays, TrainingData, batches
 from xai_core.training.rows import FileRows, Rows, in_order, write_rows
@@ -44,7 +45,7 @@ class Plane:
 
     Attributes:
         split: which samples.
-        what: `pictures` or `masks`.
+        what: `pictures`, `masks` or `label maps`.
         shape: of one sample.
         fit: how it is brought to that shape.
         make: the row of a sample as `shape` uint8; None where a sample has none.
@@ -81,6 +82,8 @@ def training_data(
         Cancelled: asked to stop.
     """
     planes = [_pictures(study, split, preprocess) for split in ("train", "validation")]
+    if study.task.key == SEGMENTATION:
+        planes += [_label_maps(study, split, preprocess) for split in ("train", "validation")]
     if masks:
         planes.append(_masks(study, preprocess))
     needed = sum(len(study.rows(plane.split)) * int(np.prod(plane.shape)) for plane in planes)
@@ -90,12 +93,14 @@ def training_data(
         PictureArrays(one.rows, study.labels[study.rows(plane.split)])
         for plane, one in zip(planes[:2], found[:2], strict=True)
     ]
+    if study.task.key == SEGMENTATION:
+        splits = [replace(split, label_maps=one.rows) for split, one in zip(splits, found[2:4], strict=True)]
     if masks:
-        (mask,) = found[2:]
+        mask = found[-1]
         if not mask.present.any():
             remedy = "Make the study with masks (xai new --masks), or train without what needs them."
             raise BadInput("no picture of the training split has a mask", value=study.name, remedy=remedy)
-        splits[0] = PictureArrays(splits[0].pixels, splits[0].labels, mask.rows, mask.present)
+        splits[0] = replace(splits[0], masks=mask.rows, has_mask=mask.present)
     return TrainingData(splits[0], splits[1], study.class_names, preprocess, study.task)
 
 
@@ -151,6 +156,13 @@ def _masks(study: Study, preprocess: Preprocess) -> Plane:
     return Plane("train", "masks", (preprocess.height, preprocess.width), _fit(preprocess), make)
 
 
+def _label_maps(study: Study, split: str, preprocess: Preprocess) -> Plane:
+    def make(row: int) -> NDArray[np.uint8]:
+        return preprocess.label_map(study.label_map(row), study.has_background)
+
+    return Plane(split, "label maps", (preprocess.height, preprocess.width), _fit(preprocess), make)
+
+
 def _fit(preprocess: Preprocess) -> list[Any]:
     """Everything but the size and what normalises; at the defaults what it was before there were any other."""
     later = {name: value for name, value in preprocess.as_dict().items() if name in LATER and name != "resize"}
@@ -174,10 +186,10 @@ def _on_disk(study: Study, plane: Plane, progress: Progress, cancel: CancelToken
     Pictures are known by name, size and time of change of their files; masks by their digest.
     """
     samples = study.rows(plane.split)
-    masks = plane.what == "masks"
-    state = study.digest_masks(progress, cancel) if masks else _stamps(study, plane.split)
+    pictures = plane.what == "pictures"
+    state = _stamps(study, plane.split) if pictures else study.digest_masks(progress, cancel)
     about = _about(study, plane, state)
-    folder = study.path / CACHE / f"{plane.what}-{plane.split}-{digest(about['identity'])[:8]}"
+    folder = study.path / CACHE / f"{plane.what.replace(' ', '-')}-{plane.split}-{digest(about['identity'])[:8]}"
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder, cancel):

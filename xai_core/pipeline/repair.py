@@ -21,13 +21,12 @@ from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.store.subgroups import UNKNOWN, Grouping
-from xai_core.training.repairs import REPAIRS, RepairInput, RepairOutput
+from xai_core.training.repairs import REPAIRS, SPLITS_TO_LEARN_FROM, RepairInput, RepairOutput
 from xai_core.types import Array, CancelToken, Progress, silent
 
 if TYPE_CHECKING:
     from xai_core.models.head import Head
 
-SPLITS_TO_LEARN_FROM = ("validation", "train")
 REPAIR, GROUPS_DIGEST = "repair", "groups_digest"
 """Where a run's provenance keeps how its last layer was learned, and in there what the groups were."""
 
@@ -40,7 +39,7 @@ class RepairWanted:
         run: name of the run whose last layer is learned again; `into` of the one that comes of it.
         method: key of a repair, with its parameters.
         groups: as `pipeline.grouping` reads it; "" for those of the study.
-        split: what is learned from. Validation is new to the network; what it learned from before tells it little.
+        split: what is learned from, one of SPLITS_TO_LEARN_FROM.
         seed: of every draw.
     """
 
@@ -49,7 +48,7 @@ class RepairWanted:
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
     groups: str = ""
-    split: str = "validation"
+    split: str = SPLITS_TO_LEARN_FROM[0]
     seed: int = 0
 
     def as_dict(self, by: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xai_core import __version__
 from xai_core.errors import BadInput
 from xai_core.files import locked, storage_errors
-from xai_core.models.architectures import ARCHITECTURES, check_task
+from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.architectures.base import IMAGENET_MEAN, IMAGENET_STD
 from xai_core.models.build import pick_device
 from xai_core.models.preprocess import Preprocess, check_scale
@@ -58,7 +58,7 @@ def train_run(
     checked_name(name, "run")
     given = given or Given()
     config = config.resolved()
-    check_task(config.architecture, study.task.key)
+    config.check_task(study.task.key)
     if run := existing(study, name, config, given):
         return run
     folder = study.path / "training" / name

@@ -23,6 +23,7 @@ from xai_core.params import digest
 from xai_core.store import files
 from xai_core.store.history import HISTORY_FILE, read_history, write_history
 from xai_core.store.identity import Origin, identity, metric_identity
+from xai_core.store.label_maps import LabelMapStore
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
 from xai_core.store.scores import ScorePlace, ScoreStore
@@ -122,7 +123,12 @@ class Run:
     @property
     def predictions(self) -> Predictions | None:
         """The stored predictions, or None. Raises BadInput when they are damaged or of other samples."""
-        return self._predictions.get()
+        try:
+            return self._predictions.get()
+        except BadInput as error:
+            again = f"delete it and run: {self._line('predict')}" if self.has_model else "make this run again"
+            remedy = f"Restore the file from a copy, or {again}."
+            raise BadInput(f"the predictions of {self.name} are damaged", value=error.value, remedy=remedy) from None
 
     def write_predictions(
         self, rows: Sequence[int] | NDArray[np.int64], probabilities: Array, losses: Array | None = None
@@ -163,6 +169,14 @@ class Run:
         """
         self._predictions.add(np.asarray(rows, np.int64), np.asarray(probabilities, np.float32), losses)
 
+    def label_maps(self, *, create: bool = False) -> LabelMapStore | None:
+        """Of segmentation, what the model said of each pixel, with how that compares; None where there is nothing.
+
+        Raises BadInput where they are damaged or another model's, StorageFull where one is made and there is no room.
+        """
+        about = {"fingerprint": self.info.fingerprint, "annotation": self.study.masks_digest}
+        return LabelMapStore.at(self.path / "label_maps", about, create=create)
+
     def settle_predictions(self) -> None:
         """Bring what was added into one file, which is read faster. Raises as `add_predictions`; nothing is lost."""
         self._predictions.settle()
@@ -180,8 +194,7 @@ class Run:
         """
         wanted, predictions = np.asarray(rows, np.int64), self.predictions
         if predictions is None or not predictions.have(wanted).all():
-            line = shlex.join(["xai", "predict", str(self.study.path), "--run", self.name])
-            remedy = f"Run this first: {line}."
+            remedy = f"Run this first: {self._line('predict')}."
             raise BadInput("this run has no predictions for all of these samples", value=self.name, remedy=remedy)
         classes = len(self.study.class_names)
         if spec not in TARGET_SPECS and not (spec.isdecimal() and int(spec[:9]) < classes):
@@ -275,6 +288,9 @@ class Run:
             study.masks_digest if "mask" in method.card_for(params).needs else None,
         )
         return identity(origin, method, params)
+
+    def _line(self, command: str) -> str:
+        return shlex.join(["xai", command, str(self.study.path), "--run", self.name])
 
     def _without_a_model(self, wanted: bool) -> bool:
         """Whether there is none. Raises NotApplicable where something of it is wanted all the same."""

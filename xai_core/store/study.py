@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from xai_core.datasets.base import DATASETS, Dataset, HasParts, Parts, Scan
 from xai_core.errors import BadInput, BadParameter, NotFound, XaiError
 from xai_core.files import damaged
+from xai_core.label_maps import LabelMap, has_background, objects
 from xai_core.params import build, digest
-from xai_core.store import data_folder, facts, files, samples, study_info, subgroups, twins
+from xai_core.store import annotated, data_folder, facts, files, samples, study_info, subgroups, twins
 from xai_core.store.annotations import Annotations
 from xai_core.store.identity import background_rows
 from xai_core.store.masks import MaskDigest, stamp
 from xai_core.store.run import INFO_FILE, Run, RunInfo
 from xai_core.store.study_info import SCHEMA, STUDY_FILE, StudyInfo
-from xai_core.task import CLASSIFICATION, Task, TaskKey
+from xai_core.task import CLASSIFICATION, SEGMENTATION, Task, TaskKey
 from xai_core.task import task as task_of
 from xai_core.types import SPLITS, CancelToken, Progress, silent
 
@@ -64,12 +65,16 @@ class Study:
         seed: int,
         scan: Scan,
         task: TaskKey = CLASSIFICATION,
+        label_maps: Iterable[LabelMap] = (),
     ) -> Study:
         """Write a new study; it appears as a whole or not at all.
 
+        Args:
+            label_maps: of segmentation, one for each sample, in order.
+
         Raises:
             BadParameter: something is there already.
-            BadInput: the scan's table breaks its contract.
+            BadInput: the scan's table breaks its contract, or a label map cannot be read or does not fit its picture.
             StorageFull: no room; nothing is left behind.
         """
         path = Path(os.path.abspath(path))
@@ -95,6 +100,8 @@ class Study:
                 facts.write(folder, scan.facts, info.samples_digest, len(table))
             if scan.near is not None:
                 twins.write(folder, scan.near, info.samples_digest)
+            if task == SEGMENTATION:
+                annotated.write(folder, label_maps, table, info)
             study_info.write(folder, info)
         return cls.open(path)
 
@@ -221,9 +228,26 @@ class Study:
         with self._pictures_there():
             return self._dataset.picture(sample)
 
+    def label_map(self, row: int) -> LabelMap:
+        """Of segmentation, the class of each pixel of a sample, `(height, width)` uint8, 255 to ignore.
+
+        Raises:
+            NotApplicable: the study is not of segmentation.
+            BadInput: it is gone or damaged; BadParameter for an unknown row.
+        """
+        self.records([row])
+        return annotated.read(self.path, self.info, row)
+
+    @property
+    def has_background(self) -> bool:
+        """Of segmentation, whether class 0 is what is no object."""
+        return has_background(self.class_names)
+
     def mask(self, row: int) -> NDArray[np.bool_] | None:
         """A sample's object mask `(height, width)`, or None where it has none."""
         (sample,) = self.records([row])
+        if self.info.task == SEGMENTATION:
+            return objects(self.label_map(row), self.has_background) if sample["has_mask"] else None
         with self._pictures_there():
             return self._dataset.mask(sample) if sample["has_mask"] else None
 
@@ -272,6 +296,8 @@ class Study:
 
     def digest_masks(self, progress: Progress = silent, cancel: CancelToken | None = None) -> str:
         """`masks_digest`, by somebody who waits for it; what is finished is kept when it is cancelled."""
+        if self.info.task == SEGMENTATION:
+            return annotated.digest(self.path, self.info)
         with self._pictures_there():
             return self._masks.get(progress, cancel)
 
@@ -337,14 +363,6 @@ class Study:
             if not name.startswith("."):
                 found.append((_created(Run(self, name)), name))
         return [name for _, name in sorted(found)]
-
-    def readable_runs(self) -> list[Run]:
-        """The runs without those that are damaged, oldest first."""
-        found = []
-        for name in self.runs():
-            with suppress(BadInput):
-                found.append(self.run(name))
-        return found
 
     def run(self, name: str) -> Run:
         """The run of this name.

@@ -17,6 +17,7 @@ class Batch:
     Attributes:
         x: `(N, C, H, W)` float32 on the 0…1 scale.
         targets: `(N, K)` float32, each row ≥ 0 with sum 1: all of it at the label, until an augmentation mixes samples.
+            Of segmentation `(N, H, W)` int64 class indices on the same pixels, 255 to ignore.
         masks: `(N, H, W)` bool, the object on the same pixels; None where neither the loss nor an augmentation needs
             masks, so that nobody read them.
         has_mask: `(N,)` bool: whether a sample has a mask at all. One without has an all-false plane in `masks`, and so

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from xai_core.errors import BadInput, BadParameter, NotFound
-from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures import ARCHITECTURES, check_task
 from xai_core.needs import NEEDS
 from xai_core.params import build, param, specs
+from xai_core.task import SEGMENTATION, TaskKey
 from xai_core.training.augmentations import chosen
 from xai_core.training.losses import LOSSES
 from xai_core.types import Card
@@ -24,7 +25,9 @@ class TrainParams:
     """The numbers of a training run, as a form or flags ask for them."""
 
     epochs: int = param(4, help="passes over the training split", low=1, high=1000)
-    batch_size: int = param(0, help="pictures per step; 0 chooses: 128 from scratch, 32 fine-tuning", low=0, high=4096)
+    batch_size: int = param(
+        0, help="pictures per step; 0 chooses: 128 from scratch, 32 fine-tuning, 8 of a segmenter", low=0, high=4096
+    )
     learning_rate: float = param(
         0.0, help="peak rate; 0 chooses: the architecture's from scratch, 0.0003 fine-tuning", low=0.0, high=1.0
     )
@@ -90,7 +93,7 @@ class TrainConfig(TrainParams):
                     raise BadParameter("training does not provide what this needs", value=need, remedy=remedy)
         values = asdict(scalars) | {
             "architecture": architecture.card.key,
-            "batch_size": scalars.batch_size or (32 if tuned else 128),
+            "batch_size": scalars.batch_size or _batch_size(architecture.task, tuned),
             "learning_rate": scalars.learning_rate or (FINE_TUNING if tuned else architecture.learning_rate),
             "head_epochs": scalars.head_epochs if tuned else 0,
             "head_learning_rate": scalars.head_learning_rate if tuned and scalars.head_epochs else 0.0,
@@ -98,6 +101,16 @@ class TrainConfig(TrainParams):
             "augmentations": {member.card.key: asdict(params) for member, params in chosen(self.augmentations)},
         }
         return replace(self, **values)
+
+    def check_task(self, task: TaskKey) -> None:
+        """Raise BadParameter where the architecture, the loss or an augmentation is of another task than the study."""
+        check_task(self.architecture, task)
+        parts = [("loss", self.loss, LOSSES[self.loss].tasks)]
+        parts += [("augmentation", one.card.key, one.tasks) for one, _ in chosen(self.augmentations)]
+        for what, key, tasks in parts:
+            if task not in tasks:
+                remedy = f"Choose another: xai list {'losses' if what == 'loss' else what + 's'}."
+                raise BadParameter(f"this {what} is not for {task}", value=key, remedy=remedy)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -124,3 +137,10 @@ class TrainConfig(TrainParams):
             remedy = "Restore run.json from a copy, or give the whole configuration by flags."
             raise BadInput("not a training configuration", value=dict(values), remedy=remedy)
         return made
+
+
+def _batch_size(task: TaskKey, tuned: bool) -> int:
+    """A segmenter keeps its grids large to the end: 8 pictures take the room of some hundred."""
+    if task == SEGMENTATION:
+        return 8
+    return 32 if tuned else 128

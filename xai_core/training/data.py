@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xai_core.errors import BadInput
+from xai_core.errors import BadInput, NotApplicable
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
 from xai_core.task import CLASSIFICATION, TASKS, Task
@@ -31,6 +31,7 @@ class PictureArrays:
     Attributes:
         pixels: `(n, H, W, C)` uint8.
         labels: `(n,)` int64 class indices.
+        label_maps: of segmentation, `(n, H, W)` uint8 on the same pixels, 255 to ignore; else None.
         masks: `(n, H, W)` uint8, 1 on the object, on the same pixels; or None where nobody asks for masks.
         has_mask: `(n,)` bool: which samples have one at all; None where `masks` is.
         evidence: by the key of the augmentation that asked for it, `(n, h, w)` float32 in 0…1, or `(1, h, w)` where it
@@ -42,6 +43,7 @@ class PictureArrays:
     masks: Rows | None = None
     has_mask: NDArray[np.bool_] | None = None
     evidence: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    label_maps: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,14 +53,22 @@ class PictureArrays:
         content = [digest(checksums(self.pixels).tolist()), digest(self.labels.tolist())]
         if self.masks is not None and self.has_mask is not None:
             content += [digest(checksums(self.masks).tolist()), digest(self.has_mask.tolist())]
+        if self.label_maps is not None:
+            content.append(digest(checksums(self.label_maps).tolist()))
         for key, planes in sorted(self.evidence.items()):
             content += [key, digest([list(planes.shape), hashlib.sha256(planes.tobytes()).hexdigest()])]
         return digest([list(self.pixels.shape), content])
 
+    def targets(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
+        """Labels of some samples, `(N,)` int64, or of segmentation of their pixels, `(N, H, W)`."""
+        labels = self.labels if self.label_maps is None else self.label_maps
+        return torch.from_numpy(labels[rows]).to(device).long()
+
     def batch(self, rows: NDArray[np.int64], classes: int, device: torch.device) -> Batch:
         """Some samples, before augmentation."""
-        labels = torch.from_numpy(self.labels[rows]).to(device)
-        targets = torch.nn.functional.one_hot(labels, classes).float()
+        targets = self.targets(rows, device)
+        if self.label_maps is None:
+            targets = torch.nn.functional.one_hot(targets, classes).float()
         has_mask, masks = torch.zeros(len(rows), dtype=torch.bool, device=device), None
         if self.masks is not None and self.has_mask is not None:
             masks = torch.from_numpy(self.masks[rows]).to(device) > 0
@@ -130,7 +140,14 @@ def on_random_labels(data: TrainingData, seed: int) -> TrainingData:
 
     What chooses the best epoch is then how much is memorised, on these very pictures: on others there is nothing to
     be right about.
+
+    Raises:
+        NotApplicable: labels of pixels cannot be shuffled among pictures of other sizes.
     """
+    if data.training.label_maps is not None:
+        raise NotApplicable(
+            "random labels are of whole pictures", value=data.task.key, remedy="Leave random_labels out."
+        )
     labels = np.random.default_rng(seed).permutation(data.training.labels)
     training = replace(data.training, labels=labels)
     return replace(data, training=training, validation=replace(training, masks=None, has_mask=None, evidence={}))
@@ -160,6 +177,26 @@ def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32
     counts = np.bincount(labels, minlength=classes)
     inverse = np.divide(1.0, counts, out=np.zeros(classes), where=counts > 0)
     weights: Any = inverse / inverse[counts > 0].mean()
+    return weights.astype(np.float32)
+
+
+def pixel_counts(label_maps: Rows, classes: int) -> NDArray[np.int64]:
+    """`(K,)`: how many pixels of all label maps are of each class."""
+    counts = np.zeros(classes, np.int64)
+    for rows in batches(np.arange(len(label_maps)), 256):
+        counts += np.bincount(label_maps[rows].ravel(), minlength=256)[:classes]
+    return counts
+
+
+def pixel_weights(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """`(K,)`: one over the root of each class's share of the pixels, with mean 1 over the classes that occur.
+
+    The inverse itself, as of samples, would give a thin object a thousand times the weight of its background, and the
+    network would see it everywhere.
+    """
+    roots = np.sqrt(counts)
+    inverse = np.divide(1.0, roots, out=np.zeros(len(counts)), where=counts > 0)
+    weights: Any = inverse / inverse[counts > 0].mean() if counts.any() else inverse
     return weights.astype(np.float32)
 
 

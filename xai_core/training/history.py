@@ -8,7 +8,8 @@ import pandas as pd
 
 COLUMNS = ("epoch", "split", "measure", "value")
 MEASURES = ("loss", "accuracy", "seconds", "learning_rate")
-"""What every training has of both splits; of the training split also what its loss reports.
+"""What every training has of both splits; of the training split also what its loss reports, and of segmentation's
+validation `mean_iou`, the mean over classes of intersection over union.
 
 `loss` is plain cross-entropy in nats whatever the training loss, so that runs compare; of `train`, over the augmented
 batches as they came. `accuracy` is a share, of `train` by the largest of each target. `seconds` are those of the whole

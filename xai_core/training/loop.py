@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xai_core.errors import XaiError
 from xai_core.files import storage_errors
+from xai_core.label_maps import IGNORE, iou
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
@@ -27,7 +29,16 @@ from xai_core.params import build, digest, identifying
 from xai_core.training import checkpoint
 from xai_core.training.augmentations import augment, chosen
 from xai_core.training.config import TrainConfig
-from xai_core.training.data import TrainingData, batches, class_shares, class_weights, normaliser, scaled
+from xai_core.training.data import (
+    TrainingData,
+    batches,
+    class_shares,
+    class_weights,
+    normaliser,
+    pixel_counts,
+    pixel_weights,
+    scaled,
+)
 from xai_core.training.history import entries, frame, values
 from xai_core.training.losses import LOSSES
 from xai_core.training.losses.base import LossInput, LossOutput
@@ -119,11 +130,17 @@ class _Session:
         self.augmentations = chosen(config.augmentations)
         self.loss = LOSSES[config.loss]
         self.loss_params: Any = build(self.loss.params, config.loss_params)
-        weights = class_weights(self.training.labels, len(data.class_names)) if config.class_weights else None
+        weights = self._weights(len(data.class_names)) if config.class_weights else None
         self.class_weights = None if weights is None else torch.from_numpy(weights).to(device)
         self.class_shares = class_shares(self.training.labels, len(data.class_names)).to(device)
         self.optimiser = _optimiser(module, config.weight_decay)
         self.steps = len(list(batches(np.arange(len(self.training)), config.batch_size, training=True)))
+
+    def _weights(self, classes: int) -> NDArray[np.float32]:
+        maps = self.training.label_maps
+        return (
+            class_weights(self.training.labels, classes) if maps is None else pixel_weights(pixel_counts(maps, classes))
+        )
 
     def run(self, folder: Path, progress: Progress, cancel: CancelToken) -> Standing:
         """All epochs that are left."""
@@ -149,8 +166,8 @@ class _Session:
         both = {"seconds": time.perf_counter() - start, "learning_rate": rate}
         standing.history += entries(epoch, "train", learned | both) + entries(epoch, "validation", checked | both)
         standing.epoch = epoch
-        if checked["accuracy"] > standing.best_accuracy:
-            standing.best_epoch, standing.best_accuracy = epoch, checked["accuracy"]
+        if checked[self.data.task.chosen_by] > standing.best_accuracy:
+            standing.best_epoch, standing.best_accuracy = epoch, checked[self.data.task.chosen_by]
 
     def _pass(
         self, epoch: int, stage: Stage, progress: Progress, cancel: CancelToken
@@ -169,7 +186,9 @@ class _Session:
             batch = self._batch(rows, generator)
             output = self._step(batch, rate, epoch)
             logits = output.logits.detach()
-            self._compare(means, logits, batch.targets, self.data.task.says(batch.targets))
+            soft = batch.targets.is_floating_point()
+            labels = self.data.task.says(batch.targets) if soft else batch.targets
+            self._compare(means, logits, batch.targets, labels)
             for name, part in output.parts.items():
                 means.add(name, float(part.detach()) * len(rows), len(rows))
             progress(before + step + 1, self.config.epochs * self.steps, "batches")
@@ -202,15 +221,19 @@ class _Session:
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        """Cross-entropy and accuracy on the validation split."""
+        """Cross-entropy and accuracy on the validation split; of segmentation also the mean IoU."""
         self.module.eval()
         split, means = self.data.validation, _Means()
-        for rows in batches(np.arange(len(split)), EVALUATION_BATCH):
+        of_pixels, classes = split.label_maps is not None, len(self.data.class_names)
+        pixels = np.zeros((classes, classes), np.int64)
+        for rows in batches(np.arange(len(split)), self.config.batch_size if of_pixels else EVALUATION_BATCH):
             x = self.normalise(scaled(split.pixels, rows, self.device))
-            labels = torch.from_numpy(split.labels[rows]).to(self.device)
+            labels = split.targets(rows, self.device)
             logits = self.module(x.contiguous(memory_format=torch.channels_last))
             self._compare(means, logits, labels, labels)
-        return means.by_name()
+            if of_pixels:
+                pixels += _confused(labels, self.data.task.says(logits), classes)
+        return means.by_name() | ({"mean_iou": float(np.nanmean(iou(pixels)))} if of_pixels else {})
 
     def _compare(self, means: _Means, logits: Tensor, targets: Tensor, labels: Tensor) -> None:
         """Add what every run is compared by, whatever it minimises; `targets` may be soft."""
@@ -235,6 +258,14 @@ class _Means:
 
     def by_name(self) -> dict[str, float]:
         return {name: total / self._counts[name] for name, total in self._sums.items()}
+
+
+def _confused(labels: Tensor, said: Tensor, classes: int) -> NDArray[np.int64]:
+    """`(K, K)` pixels of each class, in rows, that each class was said of, in columns; those to ignore left out."""
+    known = labels != IGNORE
+    pairs = torch.bincount(labels[known] * classes + said[known], minlength=classes * classes)
+    found: NDArray[np.int64] = pairs.reshape(classes, classes).cpu().numpy()
+    return found
 
 
 def _optimiser(module: nn.Module, weight_decay: float) -> torch.optim.AdamW:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadParameter, XaiError
 from xai_core.registry import Registry
-from xai_core.task import CLASSIFICATION, TaskKey
+from xai_core.task import CLASSIFICATION, SEGMENTATION, TaskKey
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def torchvision_segmenter(name: str, spec: ModelSpec) -> nn.Module:
 
 
 def check_rgb(name: str, channels: int, task: TaskKey) -> None:
-    """Raise BadParameter for another number of channels than three, naming the architectures that take grey pictures."""
+    """Raise BadParameter for another number of channels than three, naming architectures that take grey pictures."""
     if channels != 3:
         others = " or ".join(member.card.key for member in architectures_for(task) if member.grey)
         remedy = f"Use channels=3: grey pictures are converted to RGB. Or take {others}."

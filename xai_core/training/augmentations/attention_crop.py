@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
+from xai_core.task import CLASSIFICATION
 from xai_core.training.augmentations.base import Window, augmentation, draw, moved, sometimes
 from xai_core.training.augmentations.evidence import CellEvidenceParams
 from xai_core.types import Card
@@ -50,6 +51,7 @@ class AttentionCropParams(CellEvidenceParams):
         needs=frozenset({"cell_evidence"}),
     ),
     AttentionCropParams,
+    tasks=(CLASSIFICATION,),
 )
 def attention_crop(batch: Batch, params: AttentionCropParams, generator: torch.Generator) -> Batch:
     """A window of the picture's aspect ratio, at one of PLACES × PLACES places, by how much evidence each holds."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
+from xai_core.task import CLASSIFICATION
 from xai_core.training.augmentations.base import MIXING, augmentation, sometimes
 from xai_core.training.augmentations.mixing import partners
 from xai_core.types import Card
@@ -35,6 +36,7 @@ class BackgroundSwapParams:
     ),
     BackgroundSwapParams,
     order=MIXING,
+    tasks=(CLASSIFICATION,),
 )
 def background_swap(batch: Batch, params: BackgroundSwapParams, generator: torch.Generator) -> Batch:
     """Labels and masks stay. A sample stays as it is where it, or its partner, has no mask, or its own is empty."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xai_core.params import NoParams, build
 from xai_core.registry import Registry
+from xai_core.task import TASKS, TaskKey
 from xai_core.training.batch import Batch
 from xai_core.types import Card
 
@@ -30,23 +31,26 @@ class Augmentation:
     sample, so that a seed gives the same training run. `params` have a `probability` per sample. `order` says where it
     stands when several are chosen: GEOMETRY moves pixels (and the masks with them, see `moved`), COLOUR and ERASING
     change them in place, MIXING puts samples together. A card that `needs` masks has them read; samples that have none
-    (`has_mask`) are left as they are.
+    (`has_mask`) are left as they are. `tasks` are those for whose targets it knows what becomes of them.
     """
 
     card: Card
     params: type
     apply: Callable[[Batch, Any, torch.Generator], Batch]
     order: int = GEOMETRY
+    tasks: frozenset[TaskKey] = frozenset(TASKS)
 
 
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", "xai_core.training.augmentations")
 
 
-def augmentation(card: Card, params: type = NoParams, *, order: int = GEOMETRY) -> Callable[..., Any]:
+def augmentation(
+    card: Card, params: type = NoParams, *, order: int = GEOMETRY, tasks: Iterable[TaskKey] = tuple(TASKS)
+) -> Callable[..., Any]:
     """Register an augmentation."""
 
     def register(apply: Any) -> Any:
-        AUGMENTATIONS.add(Augmentation(card, params, apply, order))
+        AUGMENTATIONS.add(Augmentation(card, params, apply, order, frozenset(tasks)))
         return apply
 
     return register
@@ -99,15 +103,25 @@ def sometimes(batch: Batch, changed: Batch, probability: float, generator: torch
 
 
 def moved(batch: Batch, move: Callable[[Tensor], Tensor]) -> Batch:
-    """Pictures, masks and evidence moved alike.
+    """Pictures, label maps, masks and evidence moved alike.
 
     Args:
         move: gets `(N, channels, H, W)` float32, the pictures and then the masks as one channel of 0 and 1, which are
-            cut at one half again, and each plane of evidence on its own grid; it treats all channels alike.
+            cut at one half again, each plane of evidence on its own grid, and of label maps a channel for each class
+            that occurs, of which the largest is taken; it treats all channels alike.
     """
+    targets = batch.targets if batch.targets.is_floating_point() else _moved_labels(batch.targets, move, batch.x.dtype)
     masks = None if batch.masks is None else move(batch.masks[:, None].to(batch.x.dtype))[:, 0] > 0.5
     evidence = {key: move(planes[:, None])[:, 0] for key, planes in batch.evidence.items()}
-    return replace(batch, x=move(batch.x), masks=masks, evidence=evidence)
+    return replace(batch, x=move(batch.x), targets=targets, masks=masks, evidence=evidence)
+
+
+def _moved_labels(labels: Tensor, move: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
+    """`(N, H, W)` class indices: numbers between two classes would be a third, so each class moves by itself."""
+    classes: Tensor = labels.unique()  # type: ignore[no-untyped-call]
+    planes = (labels[:, None] == classes[None, :, None, None]).to(dtype)
+    moved_labels: Tensor = classes[move(planes).argmax(1)]
+    return moved_labels
 
 
 @dataclass(frozen=True)

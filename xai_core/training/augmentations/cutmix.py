@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
+from xai_core.task import CLASSIFICATION
 from xai_core.training.augmentations.base import MIXING, augmentation, draw, sometimes
 from xai_core.training.augmentations.mixing import partners, shares, together
 from xai_core.types import Card
@@ -35,6 +36,7 @@ class CutMixParams:
     ),
     CutMixParams,
     order=MIXING,
+    tasks=(CLASSIFICATION,),
 )
 def cutmix(batch: Batch, params: CutMixParams, generator: torch.Generator) -> Batch:
     """A rectangle of the picture's own aspect ratio, its centre anywhere, cut to the picture; targets by its area."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
+from xai_core.task import CLASSIFICATION
 from xai_core.training.augmentations.base import MIXING, augmentation, sometimes
 from xai_core.training.augmentations.mixing import partners, shares, together
 from xai_core.types import Card
@@ -34,6 +35,7 @@ class MixupParams:
     ),
     MixupParams,
     order=MIXING,
+    tasks=(CLASSIFICATION,),
 )
 def mixup(batch: Batch, params: MixupParams, generator: torch.Generator) -> Batch:
     """λ·x + (1 − λ)·x', and the same of the targets; the masks of both objects."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from xai_core.params import param
+from xai_core.task import CLASSIFICATION
 from xai_core.training.augmentations.base import ERASING, augmentation, draw, sometimes
 from xai_core.training.augmentations.evidence import EvidenceParams
 from xai_core.types import Card
@@ -47,6 +48,7 @@ class SaliencyMaskingParams(EvidenceParams):
     ),
     SaliencyMaskingParams,
     order=ERASING,
+    tasks=(CLASSIFICATION,),
 )
 def saliency_masking(batch: Batch, params: SaliencyMaskingParams, generator: torch.Generator) -> Batch:
     """A drawn share of the tiles, in the order of their evidence; ties in a drawn order. Whole tiles, at least one.

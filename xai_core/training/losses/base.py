@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from xai_core.label_maps import IGNORE
 from xai_core.params import NoParams
 from xai_core.registry import Registry
+from xai_core.task import CLASSIFICATION, TaskKey
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -23,8 +25,9 @@ class LossInput:
     Attributes:
         model: the model in training; `model(x)` is the forward pass (a loss may need several).
         x: `(N, C, H, W)` augmented, normalised.
-        targets: `(N, K)` float32, each row ≥ 0 with sum 1: all of it at the label, but for mixed samples.
-        class_weights: `(K,)` float32, inverse class frequency with mean 1, or None.
+        targets: `(N, K)` float32, each row ≥ 0 with sum 1: all of it at the label, but for mixed samples. Of
+            segmentation `(N, H, W)` int64 class indices, 255 to ignore.
+        class_weights: `(K,)` float32, inverse class frequency with mean 1 (of pixels, of its root), or None.
         masks: `(N, H, W)` bool on the pixels of `x`, moved along with them; None unless the loss or an augmentation
             needs masks.
         has_mask: `(N,)` bool: whether a sample has a mask. Its plane is all false without one, and also where it is
@@ -54,7 +57,7 @@ class LossOutput:
 
     Attributes:
         value: the scalar that is minimised.
-        logits: `(N, K)` of the pictures as given, for the accuracy in the history.
+        logits: `(N, K, *P)` of the pictures as given, for the accuracy in the history.
         parts: named scalars, means over the batch, that the history keeps as measures of the training split. One that
             cannot be told of this batch is left out of it.
     """
@@ -69,22 +72,24 @@ class Loss:
     """A registered loss.
 
     Its card's `needs`: `mask` has masks read; `cam_layer` and `gradients` are always there, also while the head alone
-    is trained, when weights below it are frozen but nothing keeps a gradient from passing.
+    is trained, when weights below it are frozen but nothing keeps a gradient from passing. `tasks` are those whose
+    targets it understands.
     """
 
     card: Card
     params: type
     compute: Callable[[LossInput, Any], LossOutput]
+    tasks: frozenset[TaskKey] = frozenset({CLASSIFICATION})
 
 
 LOSSES: Registry[Loss] = Registry("loss", "xai_core.training.losses")
 
 
-def loss(card: Card, params: type = NoParams) -> Callable[..., Any]:
+def loss(card: Card, params: type = NoParams, *, tasks: Iterable[TaskKey] = (CLASSIFICATION,)) -> Callable[..., Any]:
     """Register a loss."""
 
     def register(compute: Any) -> Any:
-        LOSSES.add(Loss(card, params, compute))
+        LOSSES.add(Loss(card, params, compute, frozenset(tasks)))
         return compute
 
     return register
@@ -104,12 +109,19 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None
     """Mean cross-entropy in nats with soft targets; to the bit torch's with indices where every target is one class.
 
     Args:
-        logits, targets: `(N, K)`.
+        logits, targets: `(N, K)`; or `(N, K, H, W)` and class indices `(N, H, W)`, of which 255 are left out.
         weights: `(K,)` of the classes, or None. The mean is weighted by the classes of the targets.
         smoothing: share of each target that is spread evenly over all classes.
     """
     from torch.nn import functional
 
+    if not targets.is_floating_point():
+        total = functional.cross_entropy(
+            logits, targets, weights, label_smoothing=smoothing, ignore_index=IGNORE, reduction="sum"
+        )
+        known = targets[targets != IGNORE]
+        weight = logits.new_tensor(float(len(known))) if weights is None else weights[known].sum()
+        return total / weight.clamp(min=1e-12)  # where every pixel is to be ignored, 0
     labels = targets.argmax(1)
     if bool((targets.gather(1, labels[:, None]) == 1).all()):
         return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)

@@ -14,6 +14,9 @@ from xai_core.params import NoParams
 from xai_core.registry import Registry
 from xai_core.types import Card, Progress, silent
 
+SPLITS_TO_LEARN_FROM = ("validation", "train")
+"""The first is new to the network; what it learned from before tells it little. The test is for judging."""
+
 Values = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
@@ -61,22 +64,28 @@ class RepairOutput:
 
 @dataclass(frozen=True)
 class Repair:
-    """A registered repair; `grouped` where it can do nothing without groups."""
+    """A registered repair.
+
+    Attributes:
+        grouped: it can do nothing without groups.
+        control: what does not beat it repaired nothing.
+    """
 
     card: Card
     params: type
     compute: Callable[[RepairInput, Any], RepairOutput]
     grouped: bool
+    control: bool
 
 
 REPAIRS: Registry[Repair] = Registry("repair", "xai_core.training.repairs")
 
 
-def repair(card: Card, params: type = NoParams, *, grouped: bool = False) -> Callable[..., Any]:
+def repair(card: Card, params: type = NoParams, *, grouped: bool = False, control: bool = False) -> Callable[..., Any]:
     """Register a repair."""
 
     def register(compute: Any) -> Any:
-        REPAIRS.add(Repair(card, params, compute, grouped))
+        REPAIRS.add(Repair(card, params, compute, grouped, control))
         return compute
 
     return register

@@ -30,6 +30,7 @@ class RetrainParams:
         cost=0.1,
     ),
     RetrainParams,
+    control=True,
 )
 def retrain(given: RepairInput, params: RetrainParams) -> RepairOutput:
     """Every sample weighs the same."""

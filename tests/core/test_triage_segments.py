@@ -1,0 +1,96 @@
+"""Measures of segmenters against scikit-learn, and their intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score, jaccard_score
+
+from xai_core.label_maps import IGNORE, dense, iou, sparse_confusion
+from xai_core.triage.segments import changed, pixel_sums, segmented
+
+CLASSES = 4
+
+
+def drawn(seed: int, pictures: int = 5, wrong: float = 0.3) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Label maps of several sizes with pixels to ignore, and predictions that are right but for some pixels."""
+    draw = np.random.default_rng(seed)
+    truths, said = [], []
+    for at in range(pictures):
+        truth = draw.choice([0, 1, 2, IGNORE], (6 + at, 9), p=[0.5, 0.3, 0.1, 0.1]).astype(np.uint8)
+        other = draw.integers(0, 3, truth.shape).astype(np.uint8)
+        truths.append(truth)
+        said.append(np.where((draw.random(truth.shape) < wrong) | (truth == IGNORE), other, truth).astype(np.uint8))
+    return truths, said
+
+
+def counts(truths: list[np.ndarray], said: list[np.ndarray]) -> list[np.ndarray]:
+    return [sparse_confusion(one, other, CLASSES) for one, other in zip(truths, said, strict=True)]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_they_are_scikit_learns(seed: int) -> None:
+    truths, said = drawn(seed)
+    found = segmented(pixel_sums(counts(truths, said), CLASSES), seed=0)
+    flat = np.concatenate([each.ravel() for each in truths]), np.concatenate([each.ravel() for each in said])
+    known = flat[0] != IGNORE
+    truth, predicted = flat[0][known], flat[1][known]
+    there = sorted(set(truth) | set(predicted))
+    options = {"labels": there, "average": None, "zero_division": 0}
+    np.testing.assert_allclose(found.iou.value[there], jaccard_score(truth, predicted, **options))
+    np.testing.assert_allclose(found.dice.value[there], f1_score(truth, predicted, **options))
+    assert found.accuracy.value == pytest.approx(accuracy_score(truth, predicted))
+    assert found.mean_iou.value == pytest.approx(found.iou.value[there].mean())
+    assert np.isnan(np.delete(found.iou.value, there)).all()
+    assert found.counted == len(there)
+    matrix = sum(dense(each, CLASSES) for each in counts(truths, said))
+    np.testing.assert_allclose(iou(matrix), found.iou.value)
+
+
+def test_a_class_that_is_neither_there_nor_said_is_not_counted() -> None:
+    truth, said = np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)
+    said[0] = 2  # said where it is not: counted, and 0
+    found = segmented(pixel_sums(counts([truth] * 3, [said] * 3), CLASSES), seed=0)
+    np.testing.assert_allclose(found.iou.value, [0.75, np.nan, 0.0, np.nan])
+    assert found.pictures.tolist() == [3, 0, 3, 0]
+    assert found.counted == 2
+    assert found.mean_iou.value == pytest.approx(0.375)
+
+
+def test_few_pictures_have_no_interval_and_none_at_all_no_value() -> None:
+    found = segmented(pixel_sums(counts(*drawn(0, pictures=2)), CLASSES), seed=0)
+    assert np.isfinite(found.mean_iou.value)
+    assert np.isnan(found.mean_iou.low)
+    nothing = segmented(pixel_sums([], CLASSES), seed=0)
+    assert np.isnan(nothing.mean_iou.value)
+    assert nothing.counted == 0
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """Pictures of one population, whose mean IoU is known from very many of them."""
+    truths, said = drawn(1, pictures=4000)
+    whole = counts(truths, said)
+    known = segmented(pixel_sums(whole, CLASSES), seed=0).iou.value
+    draw, held = np.random.default_rng(3), np.zeros(CLASSES)
+    for trial in range(60):
+        some = [whole[at] for at in draw.choice(len(whole), 25, replace=False)]
+        found = segmented(pixel_sums(some, CLASSES), seed=trial).iou
+        held += (found.low <= known) & (known <= found.high)
+    assert (held[:3] / 60 >= 0.85).all()
+
+
+def test_a_change_is_judged_on_the_same_pictures() -> None:
+    truths, worse = drawn(5, pictures=30, wrong=0.4)
+    _, better = drawn(5, pictures=30, wrong=0.2)
+    before, after = (pixel_sums(counts(truths, said), CLASSES) for said in (worse, better))
+    found = changed(before, after, seed=0)
+    assert found.mean_iou.low > 0
+    assert found.mean_iou.value == pytest.approx(
+        float(segmented(after, 0).mean_iou.value - segmented(before, 0).mean_iou.value)
+    )
+    same = changed(before, before, seed=0)
+    assert same.mean_iou.low == same.mean_iou.high == 0
+    with pytest.raises(ValueError, match="same pictures"):
+        changed(before, pixel_sums(counts(*drawn(6, pictures=30)), CLASSES), seed=0)

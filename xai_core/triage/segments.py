@@ -1,0 +1,146 @@
+"""How good a segmenter is, from its confusion in pixels, picture by picture.
+
+Everything is a ratio of sums over pictures (as Pascal VOC counts it, Everingham et al. 2010), so that a small picture
+weighs little and an object that is missing from most pictures is judged where it is. Intervals are over pictures:
+pixels of one picture are no independent samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xai_core.label_maps import dense
+from xai_core.triage.intervals import MIN_BOOTSTRAP, Estimate, expanded_bounds, resample_weights
+
+RESAMPLES = 4000
+Whole = NDArray[np.int64]
+Values = NDArray[np.float64]
+Triples = NDArray[np.int64]
+"""`(m, 3)` of a picture: true class, predicted class, pixels."""
+
+
+@dataclass(frozen=True)
+class PixelSums:
+    """Of n pictures, the pixels of each of K classes.
+
+    Attributes:
+        hit: `(n, K)` of the class, and said to be.
+        truth, said: `(n, K)` of the class; said to be.
+    """
+
+    hit: Whole
+    truth: Whole
+    said: Whole
+
+    def __len__(self) -> int:
+        return len(self.hit)
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """How good a segmenter is on n pictures.
+
+    Attributes:
+        iou, dice: of each class, `(K,)`, 0…1; NaN, and not counted, where a class is neither there nor said to be.
+        mean_iou, mean_dice: over the classes that are counted.
+        accuracy: share of pixels that are right.
+        pictures: `(K,)` in how many a class is there or said to be.
+        counted: how many classes are.
+    """
+
+    iou: Estimate
+    dice: Estimate
+    mean_iou: Estimate
+    mean_dice: Estimate
+    accuracy: Estimate
+    pictures: Whole
+    counted: int
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A second segmenter minus a first, on the same n pictures.
+
+    Attributes:
+        iou: of each class, `(K,)`; NaN where either does not count it.
+        mean_iou: over the classes that both count.
+    """
+
+    iou: Estimate
+    mean_iou: Estimate
+
+
+def pixel_sums(counts: Sequence[Triples], classes: int) -> PixelSums:
+    """From the sparse confusion of each picture."""
+    hit, truth, said = np.zeros((3, len(counts), classes), np.int64)
+    for place, triples in enumerate(counts):
+        matrix = dense(triples, classes)
+        hit[place], truth[place], said[place] = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
+    return PixelSums(hit, truth, said)
+
+
+def segmented(sums: PixelSums, seed: int) -> Segmented:
+    """Values, and 95 % bootstrap intervals over pictures; bounds are NaN below three of them."""
+    values, draws = _of_all(sums), _drawn(sums, seed)
+    found = {name: _estimate(values[name], draws[name], len(sums)) for name in values}
+    pictures = ((sums.truth + sums.said) > 0).sum(0)
+    return Segmented(**found, pictures=pictures, counted=int(np.isfinite(values["iou"]).sum()))
+
+
+def changed(before: PixelSums, after: PixelSums, seed: int) -> Changed:
+    """The difference, with intervals over pictures, drawn alike for both. Raises ValueError for other pictures."""
+    if len(before) != len(after) or (before.truth != after.truth).any():
+        raise ValueError("two segmenters are compared on the same pictures")
+    first, second = _of_all(before)["iou"], _of_all(after)["iou"]
+    both = np.isfinite(first) & np.isfinite(second)
+    moved = np.where(both, second - first, np.nan)
+    draws = np.where(both, _drawn(after, seed)["iou"] - _drawn(before, seed)["iou"], np.nan)
+    return Changed(_estimate(moved, draws, len(before)), _estimate(_mean(moved), _mean(draws), len(before)))
+
+
+def _of_all(sums: PixelSums) -> dict[str, Values]:
+    return _measures(*(each.sum(0) for each in (sums.hit, sums.truth, sums.said)))
+
+
+def _drawn(sums: PixelSums, seed: int) -> dict[str, Values]:
+    """The measures of RESAMPLES draws of the pictures; the same draws for the same seed and number of pictures."""
+    if len(sums) < MIN_BOOTSTRAP:
+        return _measures(*np.zeros((3, 0, sums.hit.shape[1])))
+    weights = resample_weights(len(sums), RESAMPLES, np.random.default_rng(seed))
+    return _measures(*(weights @ each for each in (sums.hit, sums.truth, sums.said)))
+
+
+def _measures(hit: NDArray[Any], truth: NDArray[Any], said: NDArray[Any]) -> dict[str, Values]:
+    """Of `(…, K)` pixels."""
+    iou = _ratio(hit, truth + said - hit)
+    dice = _ratio(2 * hit, truth + said)
+    accuracy = _ratio(hit.sum(-1), truth.sum(-1))
+    return {"iou": iou, "dice": dice, "mean_iou": _mean(iou), "mean_dice": _mean(dice), "accuracy": accuracy}
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Values:
+    """NaN where there is nothing to have a share of."""
+    part, whole = np.asarray(part, float), np.asarray(whole, float)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def _mean(values: Values) -> Values:
+    """Over the classes that are counted."""
+    known = np.isfinite(values)
+    return _ratio(np.where(known, values, 0.0).sum(-1), known.sum(-1))
+
+
+def _estimate(value: Values, draws: Values, n: int) -> Estimate:
+    """A draw in which a class is not there at all says nothing of it, and is left out of its interval."""
+    low, high = (np.full(np.shape(value), np.nan) for _ in range(2))
+    for place in np.ndindex(np.shape(value)):
+        column = draws[(slice(None), *place)]
+        known = column[np.isfinite(column)]
+        if len(known) and np.isfinite(value[place]):
+            low[place], high[place] = expanded_bounds(known, n)
+    return Estimate(value, low, high, n)
