@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.frame import session
 from dashboard.frame.context import Context
-from dashboard.text import escaped
+from dashboard.text import escaped, plain
 from dashboard.widgets.jobs import begin_button
 from xai_core.store.run import Run
 from xai_core.task import SEGMENTATION
@@ -67,7 +67,7 @@ def another_task(task: str) -> None:
     """For pages whose question a study of this task cannot be asked."""
     where = "segmentation" if task == SEGMENTATION else "overview"
     empty("This page asks another kind of study", f"Models of this study do {task}. Another page is about that.")
-    if session.has_page(where) and st.button(f"Open {where.capitalize()}", key="another-task"):
+    if session.has_page(where) and st.button(plain(f"Open {where.capitalize()}"), key="another-task"):
         session.go(where)
 
 
