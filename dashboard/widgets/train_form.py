@@ -23,7 +23,7 @@ from xai_core.answers.training import (
 )
 from xai_core.errors import XaiError
 from xai_core.jobs.training import MOST_SEEDS
-from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures import ARCHITECTURES, architectures_for
 from xai_core.store.run import Run
 from xai_core.training.augmentations import AUGMENTATIONS
 from xai_core.training.config import TrainConfig, TrainParams
@@ -100,7 +100,7 @@ def _what(context: Context, values: Mapping[str, Any], found: Suggestion, *, key
     defaults = TrainConfig(**values).as_dict() if values else TrainConfig().as_dict()
     left, right = st.columns(2, gap="medium")
     with left:
-        keys = ARCHITECTURES.keys()
+        keys = [member.card.key for member in architectures_for(context.study.task.key)]
         place = keys.index(defaults["architecture"]) if defaults["architecture"] in keys else 0
         architecture = st.selectbox(
             "Architecture", keys, place, format_func=lambda one: ARCHITECTURES[one].card.title, key=f"{key}.arch"

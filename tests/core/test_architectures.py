@@ -13,14 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from xai_core.errors import BadInput, BadParameter, NotFound, UnsafeFile, XaiError
-from xai_core.models.architectures import ARCHITECTURES, Architecture
+from xai_core.models.architectures import ARCHITECTURES, Architecture, architectures_for
 from xai_core.models.build import classifier, fresh_module, imported, make_preprocess, pick_device
 from xai_core.models.grids import layout_of
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.weights import load_into, save_weights
+from xai_core.task import CLASSIFICATION
 
 HEAVY = {"vgg16", "vgg16_bn", "vit_b_16", "convnext_tiny"}
-MEMBERS = [pytest.param(a, id=a.card.key, marks=[pytest.mark.slow] * (a.card.key in HEAVY)) for a in ARCHITECTURES]
+MEMBERS = [
+    pytest.param(a, id=a.card.key, marks=[pytest.mark.slow] * (a.card.key in HEAVY))
+    for a in architectures_for(CLASSIFICATION)
+]
 SMALL = ("small_cnn", "small_resnet")
 
 
@@ -53,7 +57,7 @@ def test_contract(member: Architecture) -> None:
     assert member.sizes[0] <= member.size <= member.sizes[1]
     assert dict(module.named_modules())[member.head].weight.shape[0] == 5
     other = fresh_module(member.card.key, 3, prep(size))
-    assert load_into(other, module.state_dict(), member.head, allow_new_head=True) == [
+    assert load_into(other, module.state_dict(), member.heads) == [
         f"Layer {member.head} starts fresh: the file has 5 classes, the data 3."
     ]
     assert member.card.summary.endswith(".")

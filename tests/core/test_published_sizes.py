@@ -15,10 +15,11 @@ from tests.oracles.table import TABLE
 from xai_core.errors import NotApplicable
 from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.engine.plan import explain
-from xai_core.models.architectures import ARCHITECTURES, Architecture
+from xai_core.models.architectures import Architecture, architectures_for
 from xai_core.models.build import fresh_module
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
+from xai_core.task import CLASSIFICATION
 from xai_core.types import Target
 
 AFFORDED = 500
@@ -62,7 +63,7 @@ def problem(classifier: Classifier, key: str, name: str) -> str | None:
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("member", list(ARCHITECTURES), ids=lambda member: member.card.key)
+@pytest.mark.parametrize("member", architectures_for(CLASSIFICATION), ids=lambda member: member.card.key)
 def test_every_method_that_can_be_afforded_gives_a_map_or_says_why_not(member: Architecture) -> None:
     classifier, name = published(member), member.card.key
     found = {key: problem(classifier, key, name) for key in afforded(member)}

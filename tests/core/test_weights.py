@@ -276,11 +276,11 @@ def test_numbers_that_are_none_are_refused_before_they_take_memory(tmp_path: Pat
 def test_other_classes_keep_a_fresh_head_only_where_allowed() -> None:
     target = small(5)
     fresh = target.head.weight.clone()
-    notes = load_into(target, small(3).state_dict(), "head", allow_new_head=True)
+    notes = load_into(target, small(3).state_dict(), ("head",))
     assert notes == ["Layer head starts fresh: the file has 3 classes, the data 5."]
     assert torch.equal(target.head.weight, fresh)
     with pytest.raises(BadInput, match=r"head.weight is \(3, 128\) in the file, \(5, 128\) in the model"):
-        load_into(target, small(3).state_dict(), "head")
+        load_into(target, small(3).state_dict())
 
 
 def test_layers_that_do_not_belong_are_named() -> None:
@@ -346,5 +346,5 @@ def test_real_half_precision_weights_load(data_dir: Path, key: str) -> None:
     state = read_weights(data_dir / "weights" / f"{key}_imagenet_fp16.pth")
     rgb = Preprocess(64, 64, 3, (0.5,) * 3, (0.5,) * 3)
     assert load_into(fresh_module(key, 1000, rgb), state) == []
-    notes = load_into(fresh_module(key, 5, rgb), state, "classifier.1", allow_new_head=True)
+    notes = load_into(fresh_module(key, 5, rgb), state, ("classifier.1",))
     assert notes == ["Layer classifier.1 starts fresh: the file has 1000 classes, the data 5."]

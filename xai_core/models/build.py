@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from xai_core.errors import BadParameter, UnsafeFile
 from xai_core.models import hugging_face
 from xai_core.models.answer import Answer
-from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures import ARCHITECTURES, check_task
 from xai_core.models.architectures.base import ModelSpec
 from xai_core.models.builder import built
 from xai_core.models.classifier import Classifier
@@ -23,12 +23,13 @@ from xai_core.models.grids import NO_GRID, SEVERAL, layout_of
 from xai_core.models.layers import other_layer
 from xai_core.models.own_code import load_code
 from xai_core.models.preprocess import Fit, Preprocess, check_scale
-from xai_core.models.probe import check_logits, logits_place
+from xai_core.models.probe import check_logits, located
 from xai_core.models.resample import Interpolation
 from xai_core.models.user_code import user_code
 from xai_core.models.weights import fingerprint, load_into, plain_state, read_weights
 from xai_core.models.wrappers import Answering, buffers_kept, device_of, placed
 from xai_core.models.zoo import HUGGING_FACE, in_zoo, is_own_code, token_layer, zoo_module
+from xai_core.task import CLASSIFICATION, SEGMENTATION, TaskKey
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -150,9 +151,9 @@ def _registered(
 ) -> Classifier:
     member = ARCHITECTURES[architecture]
     module = fresh_module(architecture, answer.outputs, preprocess)
-    notes = load_into(module, state, member.head) if state is not None else []
+    notes = load_into(module, state) if state is not None else []
     layer = cam_layer or member.cam_layer
-    made = _assembled(module, answer, preprocess, architecture, layer, device)
+    made = _assembled(module, answer, preprocess, architecture, layer, device, member.task)
     return replace(made, restore_grid=member.restore_grid, notes=tuple(notes))
 
 
@@ -169,6 +170,7 @@ def imported(
     folder: Path | None = None,
     known: Mapping[str, str] | None = None,
     device: torch.device | str = "cpu",
+    task: TaskKey = CLASSIFICATION,
 ) -> Classifier:
     """A model from elsewhere: an architecture's key, a library's, or the user's own `package.module:function`.
 
@@ -183,6 +185,7 @@ def imported(
         config: what transformers builds the network from.
         trusted: the person at the keyboard named this function. A study from elsewhere must not make us run code.
         known: digests of the files that the code was loaded from before, by name of the module.
+        task: what the study is for. A segmenter that answers at another resolution is resized, which a note says.
 
     Raises:
         UnsafeFile: own code, and not `trusted`.
@@ -193,7 +196,8 @@ def imported(
         if not trusted:
             remedy = "Import the model again yourself if you know where this code comes from."
             raise UnsafeFile("this model is built by Python code of the user's own", value=spec, remedy=remedy)
-        made = _of_own_code(spec, weights, answer, preprocess, cam_layer, folder or Path.cwd(), known or {}, device)
+        place = folder or Path.cwd()
+        made = _of_own_code(spec, weights, answer, preprocess, cam_layer, place, known or {}, device, task)
     elif weights is None:
         raise BadParameter("the model needs --weights", value=spec, remedy="Give the file with its weights.")
     elif in_zoo(spec):
@@ -201,9 +205,10 @@ def imported(
         load = hugging_face.load if spec.startswith(HUGGING_FACE) else load_into
         notes = load(module, read_weights(weights), name=spec)
         _, restore = token_layer(module, preprocess)
-        made = _assembled(module, answer, preprocess, spec, cam_layer, device)
+        made = _assembled(module, answer, preprocess, spec, cam_layer, device, task)
         made = replace(made, restore_grid=restore, notes=tuple(notes))
     else:
+        check_task(spec, task)
         made = _registered(spec, answer, preprocess, read_weights(weights), cam_layer, device)
     made = _asked(made, answer, class_names, config)
     with buffers_kept(made.module):
@@ -222,6 +227,7 @@ def _of_own_code(
     folder: Path,
     known: Mapping[str, str],
     device: torch.device | str,
+    task: TaskKey,
 ) -> Classifier:
     code = load_code(folder, spec)
     code.check(known, so_far=True)
@@ -231,7 +237,7 @@ def _of_own_code(
     else:
         plain_state(module)  # raises where a layer gets its weights with the first picture
         notes = [f"Weights as {spec} returns them."]
-    made = _assembled(module, answer, preprocess, spec, cam_layer, device)
+    made = _assembled(module, answer, preprocess, spec, cam_layer, device, task)
     return replace(made, code=code, notes=tuple(notes))
 
 
@@ -251,16 +257,17 @@ def held(
     *,
     answer: Answer | None = None,
     device: torch.device | str = "cpu",
+    task: TaskKey = CLASSIFICATION,
 ) -> Classifier:
     """A copy of a module as it is now, in eval mode; the name of its class stands for its architecture.
 
     Args:
-        answer: as of `imported`.
+        answer, task: as of `imported`.
 
-    Raises BadInput where it does not answer with logits `(N, K)`, each picture for itself.
+    Raises BadInput where it does not answer with logits of this task, each picture for itself.
     """
     answer, where = answer or Answer(len(class_names)), pick_device(str(device))
-    made = _assembled(copy.deepcopy(module), answer, preprocess, type(module).__name__, "", where)
+    made = _assembled(copy.deepcopy(module), answer, preprocess, type(module).__name__, "", where, task)
     return _asked(made, answer, class_names)
 
 
@@ -271,10 +278,13 @@ def _assembled(
     architecture: str,
     cam_layer: str,
     device: torch.device | str,
+    task: TaskKey,
 ) -> Classifier:
     """The model with all its outputs, each called by its number; it has no identity yet."""
     placed(module, device)
     made = Classifier(module, tuple(map(str, range(answer.outputs))), preprocess, architecture, cam_layer, "")
+    if task == SEGMENTATION:
+        made = replace(made, output_size=(preprocess.height, preprocess.width))
     if cam_layer and isinstance(module, torch.jit.ScriptModule):
         remedy = "Give --cam-layer none, for pixel methods only, or let the function return the Python module."
         raise BadParameter("no layer inside TorchScript can be watched", value=cam_layer, remedy=remedy)
@@ -288,10 +298,8 @@ def _asked(
 ) -> Classifier:
     """The model for these classes, once all its outputs are known to be logits; they are looked for."""
     with buffers_kept(made.module):
-        if answer.logits is None:
-            place, note = logits_place(made)
-            answer = replace(answer, logits=place)
-            made = replace(made, notes=(*made.notes, note) if note else made.notes)
+        answer, notes = located(made, answer)
+        made = replace(made, notes=(*made.notes, *notes))
         # All outputs: those that are picked of probabilities no longer add up to 1.
         check_logits(replace(made, module=_answering(made.module, replace(answer, picked=()))))
     return _for_study(made, answer, class_names, config)

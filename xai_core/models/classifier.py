@@ -13,6 +13,7 @@ from xai_core.models.layers import hidden_layers, unknown_layer
 from xai_core.models.own_code import OwnCode
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.wrappers import Answering, device_of, dtype_of, hides_layers, is_scripted, layer_named
+from xai_core.task import CLASSIFICATION, SEGMENTATION, TaskKey
 
 Restore = Callable[[Tensor], Tensor]
 """Brings a layer's output to `(N, C, h, w)`; for a ViT it drops the class token and restores the grid."""
@@ -66,6 +67,11 @@ class Classifier:
     def output_shape(self) -> tuple[int, ...]:
         """Of one sample: `(K,)`, or `(K, h, w)` of a segmenter."""
         return len(self.class_names), *self.output_size
+
+    @property
+    def task(self) -> TaskKey:
+        """What it answers."""
+        return SEGMENTATION if self.output_size else CLASSIFICATION
 
     @property
     def answer(self) -> Answer:

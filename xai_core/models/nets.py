@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-def _conv(before: int, after: int, stride: int = 1, side: int = 3) -> list[nn.Module]:
+def conv_and_norm(before: int, after: int, stride: int = 1, side: int = 3) -> list[nn.Module]:
     """Convolution and batch norm; the bias is left to the norm."""
     return [
         nn.Conv2d(before, after, side, stride=stride, padding=side // 2, bias=False),
@@ -26,9 +26,9 @@ class SmallCnn(nn.Module):
     def __init__(self, classes: int, channels: int) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *_conv(channels, 32), nn.ReLU(), nn.MaxPool2d(2),
-            *_conv(32, 64), nn.ReLU(), nn.MaxPool2d(2),
-            *_conv(64, 128), nn.ReLU(),
+            *conv_and_norm(channels, 32), nn.ReLU(), nn.MaxPool2d(2),
+            *conv_and_norm(32, 64), nn.ReLU(), nn.MaxPool2d(2),
+            *conv_and_norm(64, 128), nn.ReLU(),
         )  # fmt: skip
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(128, classes)
@@ -46,9 +46,9 @@ class Residual(nn.Module):
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(*_conv(before, after, stride), nn.ReLU(), *_conv(after, after))
+        self.body = nn.Sequential(*conv_and_norm(before, after, stride), nn.ReLU(), *conv_and_norm(after, after))
         changes = stride != 1 or before != after
-        self.shortcut = nn.Sequential(*_conv(before, after, stride, side=1)) if changes else None
+        self.shortcut = nn.Sequential(*conv_and_norm(before, after, stride, side=1)) if changes else None
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class SmallResnet(nn.Module):
 
     def __init__(self, classes: int, channels: int, stem_stride: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*_conv(channels, 32, stem_stride), nn.ReLU())
+        self.stem = nn.Sequential(*conv_and_norm(channels, 32, stem_stride), nn.ReLU())
         self.block1 = Residual(32, 32, stride=1)
         self.block2 = Residual(32, 64, stride=2)
         self.block3 = Residual(64, 128, stride=2)

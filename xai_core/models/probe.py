@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -10,11 +11,15 @@ import torch
 from torch import Tensor
 
 from xai_core.errors import BadInput
+from xai_core.models.answer import Answer
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.user_code import MEMORY, user_code
-from xai_core.models.wrappers import buffers_kept
+from xai_core.models.wrappers import buffers_kept, logits_in
 from xai_core.text import listed
+
+NAMED = ("logits", "out")
+"""What logits are called, by habit of transformers and of torchvision."""
 
 SHOWN = 6
 """Of what a model returns, so many parts are told."""
@@ -60,6 +65,7 @@ def probe_pictures(preprocess: Preprocess) -> Tensor:
 def check_logits(made: Classifier) -> None:
     """Raise BadInput where the model's answers are not logits, or depend on a picture's neighbours or on chance."""
     x = probe_pictures(made.preprocess).to(made.device)
+    x = x[:KEPT] if made.output_size else x  # a segmenter's forward is dear, and answers at many places
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the same verdict each time, also on a model that draws at random
         alone = torch.cat([_answers(made, one) for one in x[:, None]])
@@ -153,27 +159,61 @@ def _saturates(made: Classifier, x: Tensor) -> bool:
     return bool((low | high).all() and low.any() and high.any() and found.min() >= 0)
 
 
-def logits_place(made: Classifier) -> tuple[int | str | None, str]:
-    """Where the logits lie in what the model returns (see `Answer.logits`), and a sentence on that.
+def located(made: Classifier, answer: Answer) -> tuple[Answer, list[str]]:
+    """Where a model's logits lie in what it returns, and at which size they come, with a sentence on each that is odd.
 
-    They are what is called `logits`, else what alone has the shape of logits; of a tuple the first that has it. None
-    and "" where the model returns a tensor.
+    The place is looked for where `answer` does not tell it: they are what is called `logits` or `out`, else what alone
+    has the shape of logits; of a tuple the first that has it. A segmenter's may come at any resolution.
 
     Raises BadInput where nothing of what it returns has that shape, or several have.
     """
-    out, wanted = _returned(made, probe_pictures(made.preprocess)[:1].to(made.device)), (1, *made.output_shape)
-    if isinstance(out, Tensor):
-        return None, ""
-    parts, kind = _parts(out), type(out).__name__
-    fitting = [name for name, part in parts.items() if isinstance(part, Tensor) and tuple(part.shape) == wanted]
-    place = "logits" if "logits" in fitting else next(iter(fitting), None)
-    if place is None or (place != "logits" and len(fitting) > 1 and not isinstance(out, tuple | list)):
+    out, notes = _returned(made, probe_pictures(made.preprocess)[:1].to(made.device)), []
+    if answer.logits is None and not isinstance(out, Tensor):
+        place, note = _place(made, out)
+        answer, notes = replace(answer, logits=place), [note]
+    logits = logits_in(out, answer.logits)
+    if made.output_size and _fits(made, logits) and tuple(logits.shape[2:]) != made.output_size:
+        answer = replace(answer, size=made.output_size)
+        got, wanted = (" × ".join(map(str, size)) for size in (logits.shape[2:], made.output_size))
+        notes.append(f"The model answers at {got} places: its logits are resized to {wanted}, bilinearly.")
+    return answer, notes
+
+
+def _fits(made: Classifier, part: object) -> bool:
+    """Whether a part of an answer to one picture has the shape of logits; those of a segmenter in any resolution."""
+    if not isinstance(part, Tensor):
+        return False
+    shape, wanted = tuple(part.shape), (1, *made.output_shape)
+    if not made.output_size or shape == wanted:
+        return shape == wanted
+    return len(shape) == 4 and shape[:2] == wanted[:2] and 0 not in shape and not _classes_last(made, shape)
+
+
+def _classes_last(made: Classifier, shape: tuple[int, ...]) -> bool:
+    """Whether a segmenter's answer is `(N, h, w, K)`."""
+    classes = made.output_shape[0]
+    last = len(shape) == 4 and shape[3] == classes
+    return last and (shape[1] != classes or shape[1:3] == made.output_size != shape[2:])
+
+
+def _place(made: Classifier, out: object) -> tuple[int | str, str]:
+    parts, kind, wanted = _parts(out), type(out).__name__, _written(made)
+    fitting = [name for name, part in parts.items() if _fits(made, part)]
+    named = next((name for name in NAMED if name in fitting), None)
+    place = named if named is not None else next(iter(fitting), None)
+    if place is None or (named is None and len(fitting) > 1 and not isinstance(out, tuple | list)):
         several = f"several of shape {wanted} and none called logits" if fitting else f"nothing of shape {wanted}"
         remedy = "Wrap it in a module that returns one tensor of logits, and name one class per logit."
         raise BadInput(f"{made.architecture} returns {several}", value=f"{kind} of {_shapes(parts)}", remedy=remedy)
-    first = f", the first of {len(fitting)} of this shape" if place != "logits" and len(fitting) > 1 else ""
+    first = f", the first of {len(fitting)} of this shape" if named is None and len(fitting) > 1 else ""
     taken = "its logits are taken" if place == "logits" else f"part {place} is taken for the logits"
     return place, f"The model returns a {kind} ({_shapes(parts)}): {taken}{first}."
+
+
+def _written(made: Classifier) -> str:
+    """The shape of logits, of one picture."""
+    classes = made.output_shape[0]
+    return f"(1, {classes}, height, width)" if made.output_size else f"(1, {classes})"
 
 
 def _parts(out: object) -> Mapping[int | str, object]:
@@ -207,11 +247,25 @@ def _answers(made: Classifier, x: Tensor) -> Tensor:
         axes = "(pictures, classes, height, width)" if made.output_size else "(pictures, classes)"
         remedy = f"Wrap it in a module that returns one tensor of logits, {axes}."
         raise BadInput(f"{made.architecture} returns no tensor", value=type(out).__name__, remedy=remedy)
-    got, wanted = tuple(out.shape), (len(x), *made.output_shape)
-    if got != wanted:
-        remedy = "The model must give one logit per class, and --classes one name per logit."
-        raise BadInput(f"the output has shape {got} instead of {wanted}", value=made.architecture, remedy=remedy)
+    if tuple(out.shape) != (len(x), *made.output_shape):
+        raise _misshapen(made, tuple(out.shape), (len(x), *made.output_shape))
     if not out.is_floating_point():
         remedy = "Return the logits themselves, as floating point numbers."
         raise BadInput(f"the output is {str(out.dtype).removeprefix('torch.')}", value=made.architecture, remedy=remedy)
     return out.float().cpu()
+
+
+def _misshapen(made: Classifier, got: tuple[int, ...], wanted: tuple[int, ...]) -> BadInput:
+    """The error for an output of another shape, by what it probably is."""
+    problem = f"the output has shape {got} instead of {wanted}"
+    remedy = "The model must give one logit per class, and --classes one name per logit."
+    if made.output_size and len(got) == 2:
+        problem = f"the study is for segmentation, and the model tells the class of whole pictures: {got}"
+        remedy = "Give one that returns (pictures, classes, height, width), or a study for classification."
+    elif made.output_size and _classes_last(made, got):
+        problem = f"the classes come last in the output: {got} instead of {wanted}"
+        remedy = "Let the model end in .permute(0, 3, 1, 2)."
+    elif not made.output_size and len(got) == 4 and got[2] * got[3] > 1:
+        problem = f"the study is for classification, and the model tells the class of each place: {got}"
+        remedy = "Give one that returns (pictures, classes), or a study for segmentation."
+    return BadInput(problem, value=made.architecture, remedy=remedy)

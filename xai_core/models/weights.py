@@ -7,7 +7,7 @@ import pickle
 import re
 import warnings
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from xai_core.params import digest
 State = dict[str, Tensor]
 
 BESIDE = {"n_averaged", "num_updates", "decay", "criterion", "criteria", "loss", "losses", "loss_fn", "loss_func"}
+BESIDE |= {"aux_classifier"}  # of a segmenter: a second head on a middle layer, for a loss of its own
 BESIDE |= {"optimizer", "optimiser", "scheduler", "metric", "metrics", "train_metrics", "val_metrics", "test_metrics"}
 """First parts of names that belong to training, and to no layer."""
 
@@ -67,9 +68,9 @@ def read_weights(path: Path) -> State:
 def load_into(
     module: nn.Module,
     state: Mapping[str, Tensor],
-    head: str = "",
+    heads: Sequence[str] = (),
     *,
-    allow_new_head: bool = False,
+    partly: bool = False,
     name: str = "the model",
 ) -> list[str]:
     """Copy weights into a module, name by name.
@@ -78,8 +79,9 @@ def load_into(
     the beginning is taken under which all of the model's layers are found, and what lies elsewhere is left aside.
 
     Args:
-        head: dotted name of the class-specific layer.
-        allow_new_head: where the file's head is missing or has another shape, the module keeps its fresh one.
+        heads: dotted names of the layers that the module keeps as they are where the file's is missing or has another
+            shape: its class-specific ones.
+        partly: the module is a part of what the file is of: layers that only the file has are left aside.
         name: what the model is called in messages.
 
     Returns:
@@ -90,12 +92,14 @@ def load_into(
     """
     module = _inside(asked(module))
     wanted = plain_state(module)
-    prefix, notes = _beginning(state, wanted, head if allow_new_head else "")
+    prefix, notes = _beginning(state, wanted, heads, partly)
     given = _named_as_wanted(state, wanted, prefix)
-    ours = {name for name in wanted if head and name.startswith(f"{head}.")}
-    if allow_new_head and any(n not in given or given[n].shape != wanted[n].shape for n in ours):
-        notes.append(_new_head_note(head, given, wanted))
-        given = {n: t for n, t in given.items() if not n.startswith(f"{head}.")} | {n: wanted[n] for n in ours}
+    given = {n: t for n, t in given.items() if n in wanted or not partly}
+    for head in heads:
+        ours = {name for name in wanted if name.startswith(f"{head}.")}
+        if any(n not in given or given[n].shape != wanted[n].shape for n in ours):
+            notes.append(_new_head_note(head, given, wanted))
+            given = {n: t for n, t in given.items() if not n.startswith(f"{head}.")} | {n: wanted[n] for n in ours}
     # Files from before PyTorch 0.4.1 lack this counter, which nothing reads in eval mode.
     given |= {n: wanted[n] for n in wanted if n.endswith("num_batches_tracked") and n not in given}
     _check_names(given, wanted)
@@ -245,16 +249,23 @@ def _inside(module: nn.Module) -> nn.Module:
     return module
 
 
-def _beginning(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], new: str) -> tuple[str, list[str]]:
+def _beginning(
+    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], new: Sequence[str], partly: bool
+) -> tuple[str, list[str]]:
     """The beginning of names under which most of the model's layers lie, and what a person should know of the choice.
 
     Of several with as many, the one whose shapes fit is taken, then one that is not an average, then the first.
     """
+
+    def left(name: str) -> bool:
+        return _beside(name, wanted) or (partly and not _wanted_name(name, wanted))
+
+    beginnings = tuple(f"{head}." for head in new)
     fitting: Counter[str] = Counter()
     found: Counter[str] = Counter()
     for name, tensor in state.items():
         for prefix, rest in _splits(name):
-            if (ours := _wanted_name(rest, wanted)) and not (new and ours.startswith(f"{new}.")):
+            if (ours := _wanted_name(rest, wanted)) and not ours.startswith(beginnings):
                 found[prefix] += 1
                 fitting[prefix] += tensor.shape == wanted[ours].shape
     if not found:
@@ -263,16 +274,33 @@ def _beginning(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], new: s
     best = [prefix for prefix in found if found[prefix] == most]
     chosen = max(best, key=lambda prefix: (fitting[prefix], not AVERAGED.search(prefix)))
     others = [prefix for prefix in best if prefix != chosen and fitting[prefix] == fitting[chosen]]
-    aside = [name for name in state if not name.startswith(chosen) or _beside(name.removeprefix(chosen), wanted)]
+    aside = [name for name in state if not name.startswith(chosen) or left(name.removeprefix(chosen))]
     notes = []
     if others:
         copies = " and ".join(prefix or "names without a beginning" for prefix in others)
         notes.append(f"The file holds the model several times: {chosen or 'the bare names'} is taken, not {copies}.")
     if aside:
-        parts = Counter(name.partition(".")[0] for name in aside)
+        parts = Counter(_part(name, chosen) for name in aside)
         described = ", ".join(f"{part} ({count})" if count > 1 else part for part, count in parts.items())
         notes.append(f"Left aside, not part of the model: {described}.")
     return chosen, notes
+
+
+def _part(name: str, prefix: str) -> str:
+    """What a name lies in, for people: the parts that it shares with the beginning, and the next one."""
+    parts = name.split(".")
+    shared = 0
+    for ours, theirs in zip(parts[:-1], prefix.split(".")[:-1], strict=False):
+        if ours != theirs:
+            break
+        shared += 1
+    return ".".join(parts[: shared + 1])
+
+
+def names_any(state: Mapping[str, Tensor], wanted: Sequence[str]) -> bool:
+    """Whether a file has one of these layers, whatever its names begin with."""
+    known = frozenset(wanted)
+    return any(rest in known for name in state for _, rest in _splits(name))
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:

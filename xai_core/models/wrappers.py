@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 
 from xai_core.models.answer import Answer
 
@@ -19,7 +20,8 @@ PREFIXES = ("module.", "_orig_mod.", "asked.")
 
 
 class Answering(nn.Module):
-    """Gives the study's logits `(N, K, …)` of a model that returns more: other classes, or a tuple or table.
+    """Gives the study's logits `(N, K, …)` of a model that returns more (other classes, or a tuple or table), or at
+    another resolution.
 
     Names of layers and weights are those of `asked`, the model within; what a method computes is this module's.
     """
@@ -35,7 +37,13 @@ class Answering(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
         logits = logits_in(self.asked(x), self.answer.logits)
-        return logits if self.picked is None else logits[:, self.picked]
+        logits = logits if self.picked is None else logits[:, self.picked]
+        return resized(logits, self.answer.size) if self.answer.size else logits
+
+
+def resized(values: Tensor, size: Sequence[int]) -> Tensor:
+    """`(N, D, h, w)` resized to a height and a width: bilinear, corners not aligned."""
+    return functional.interpolate(values, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def logits_in(returned: Any, where: int | str | None) -> Any:

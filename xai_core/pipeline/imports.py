@@ -11,7 +11,7 @@ import torch
 
 from xai_core import trust
 from xai_core.errors import BadParameter, NotFound
-from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures import ARCHITECTURES, architectures_for
 from xai_core.models.build import check_trained, imported, make_preprocess
 from xai_core.models.classifier import Classifier
 from xai_core.models.grids import layout_of
@@ -29,6 +29,7 @@ from xai_core.pipeline.trials import TRIED, fit_of
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
+from xai_core.task import TaskKey
 from xai_core.types import CancelToken, Progress, silent
 
 NO_LAYER = "none"
@@ -88,7 +89,7 @@ def import_model(
     checked_name(name, "run")
     asked = model
     model, said = as_the_library_says(study, model)
-    _check_known(model)
+    _check_known(model, study.task.key)
     answer, matched = answer_for(study, model.classes or ())
     preprocess = preprocess_of(model)
     layer = "" if model.cam_layer in (None, NO_LAYER) else str(model.cam_layer)
@@ -103,6 +104,7 @@ def import_model(
         config=model.config,
         trusted=True,
         folder=place,
+        task=study.task.key,
     )
     if model.weights is None:
         check_trained(made)
@@ -162,9 +164,9 @@ def _seen(preprocess: Preprocess) -> str:
     return preprocess.described() + other
 
 
-def _check_known(model: Model) -> None:
+def _check_known(model: Model, task: TaskKey) -> None:
     if model.spec not in ARCHITECTURES and ":" not in model.spec:
-        raise NotFound.among("architecture", model.spec, ARCHITECTURES.keys())
+        raise NotFound.among("architecture", model.spec, [each.card.key for each in architectures_for(task)])
     needed: dict[str, Any] = {"size": model.size, "mean": model.mean, "std": model.std, "classes": model.classes}
     missing = [f"--{name}" for name, value in needed.items() if value is None]
     if missing:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from xai_core.errors import XaiError
-from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures import architectures_for
 from xai_core.models.architectures.base import Architecture, ModelSpec
 from xai_core.models.build import held
 from xai_core.models.classifier import Classifier
@@ -54,7 +54,9 @@ def add_live(
     checked_name(name, "run")
     classes = model.classes or study.class_names
     answer, notes = answer_for(study, classes)
-    live = held(module, study.class_names, preprocess_of(model), answer=answer, device=bench.device)
+    live = held(
+        module, study.class_names, preprocess_of(model), answer=answer, device=bench.device, task=study.task.key
+    )
     specs = [model.spec] if model.spec else list(_specs(live))
     with tempfile.TemporaryDirectory() as scratch:
         weights = Path(scratch) / "weights.safetensors"
@@ -73,7 +75,7 @@ def _specs(live: Classifier) -> Iterator[str]:
     """What may build it again: architectures with the very same weights by name and shape, and its own class."""
     module = asked(live.module)
     shapes = {key: tensor.shape for key, tensor in module.state_dict().items()}
-    for member in ARCHITECTURES:
+    for member in architectures_for(live.task):
         if _shapes(member, live.preprocess, live.answer.outputs) == shapes:
             yield member.card.key
     kind = type(module)

@@ -74,6 +74,7 @@ def load_classifier(run: Run, *, device: str = "auto") -> Classifier:
             folder=folder,
             known=run.info.code,
             device=where,
+            task=run.study.task.key,
         )
     # What is stored would be mixed with another model's.
     if made.fingerprint != run.info.fingerprint:

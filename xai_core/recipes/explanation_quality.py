@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xai_core.errors import BadParameter, NotFound
 from xai_core.params import param
 from xai_core.recipes.base import RECIPES, Asked, Recipe, Step, test_share
+from xai_core.task import CLASSIFICATION
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ def _steps(asked: Asked) -> Sequence[Step]:
 def _check(params: QualityParams) -> None:
     """What cannot be is told before anything begins."""
     from xai_core.datasets import DATASETS
-    from xai_core.models.architectures import ARCHITECTURES
+    from xai_core.models.architectures import check_task
     from xai_core.recipes.making import quality
 
     quality.check(f"{params.methods},{params.checked}", params.metrics)
-    _ = ARCHITECTURES[params.architecture]
+    check_task(params.architecture, CLASSIFICATION)
     if params.dataset:
         _ = DATASETS[params.dataset]
     if params.init and not Path(params.init).is_file():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xai_core.errors import BadParameter, NotFound
 from xai_core.params import param
 from xai_core.recipes.base import RECIPES, Asked, Recipe, Step, test_share
+from xai_core.task import CLASSIFICATION
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def _steps(asked: Asked) -> Sequence[Step]:
 
 def _check(params: FashionParams) -> None:
     """What cannot be is told before anything begins."""
-    from xai_core.models.architectures import ARCHITECTURES
+    from xai_core.models.architectures import check_task
 
-    _ = ARCHITECTURES[params.architecture]
+    check_task(params.architecture, CLASSIFICATION)
     if params.init and not Path(params.init).is_file():
         raise NotFound("no such file of weights", value=params.init, remedy="Check the path.")
     if params.true == params.predicted:

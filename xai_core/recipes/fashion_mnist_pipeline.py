@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xai_core.errors import BadParameter
 from xai_core.params import param
 from xai_core.recipes.base import RECIPES, Asked, Recipe, Step
+from xai_core.task import CLASSIFICATION
 from xai_core.text import comma_list
 from xai_core.types import Card
 
@@ -63,13 +64,13 @@ def _steps(asked: Asked) -> Sequence[Step]:
 
 def _check(params: PipelineParams) -> None:
     """What cannot be is told before anything begins."""
-    from xai_core.models.architectures import ARCHITECTURES
+    from xai_core.models.architectures import check_task
     from xai_core.training.baselines import BASELINES
 
     for key in comma_list(params.baselines):
         _ = BASELINES[key]
     for key in comma_list(params.networks):
-        _ = ARCHITECTURES[key]
+        check_task(key, CLASSIFICATION)
     for what, given in (("--baselines", params.baselines), ("--networks", params.networks)):
         if not comma_list(given):
             raise BadParameter("nothing to compare", value=given, remedy=f"Give {what} one key at least.")

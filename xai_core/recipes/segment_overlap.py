@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xai_core.errors import BadParameter, NotFound
 from xai_core.params import param
 from xai_core.recipes.base import RECIPES, Asked, Recipe, Step
+from xai_core.task import CLASSIFICATION
 from xai_core.text import comma_list
 from xai_core.types import Card
 
@@ -84,11 +85,11 @@ def _steps(asked: Asked) -> Sequence[Step]:
 
 def _check(params: OverlapParams) -> None:
     """What cannot be is told before anything begins."""
-    from xai_core.models.architectures import ARCHITECTURES
+    from xai_core.models.architectures import check_task
 
     networks, weights = comma_list(params.architectures), comma_list(params.init)
     for key in networks:
-        _ = ARCHITECTURES[key]
+        check_task(key, CLASSIFICATION)
     if not networks:
         raise BadParameter("nothing to train", value=params.architectures, remedy="Give one architecture at least.")
     if weights and len(weights) != len(networks):

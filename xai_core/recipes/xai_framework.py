@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xai_core.errors import BadParameter, NotFound
 from xai_core.params import param
 from xai_core.recipes.base import RECIPES, Asked, Recipe, Step
+from xai_core.task import CLASSIFICATION
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -96,12 +97,12 @@ def _report(asked: Asked) -> Report:
 
 def _check(params: FrameworkParams) -> None:
     """What cannot be is told before anything begins."""
-    from xai_core.models.architectures import ARCHITECTURES
+    from xai_core.models.architectures import check_task
     from xai_core.recipes.making import imagenet, quality
 
     quality.check(params.methods, params.metrics)
     if params.architecture:
-        _ = ARCHITECTURES[params.architecture]
+        check_task(params.architecture, CLASSIFICATION)
     if params.imagenet and not params.weights:
         remedy = "Give --weights FILE, or leave --imagenet out."
         raise BadParameter("the ImageNet pictures need a model", value=params.imagenet, remedy=remedy)

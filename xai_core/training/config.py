@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from xai_core.errors import BadInput, BadParameter, NotFound
-from xai_core.models.architectures import ARCHITECTURES
+from xai_core.models.architectures import ARCHITECTURES, check_task
 from xai_core.needs import NEEDS
 from xai_core.params import build, param, specs
 from xai_core.task import SEGMENTATION, TaskKey
@@ -104,8 +104,8 @@ class TrainConfig(TrainParams):
 
     def check_task(self, task: TaskKey) -> None:
         """Raise BadParameter where the architecture, the loss or an augmentation is of another task than the study."""
-        architecture, loss = ARCHITECTURES[self.architecture], LOSSES[self.loss]
-        parts = [("architecture", architecture.card.key, {architecture.task}), ("loss", loss.card.key, loss.tasks)]
+        check_task(self.architecture, task)
+        parts = [("loss", self.loss, LOSSES[self.loss].tasks)]
         parts += [("augmentation", one.card.key, one.tasks) for one, _ in chosen(self.augmentations)]
         for what, key, tasks in parts:
             if task not in tasks:

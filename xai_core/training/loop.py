@@ -24,6 +24,7 @@ from xai_core.label_maps import IGNORE, iou
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
+from xai_core.models.start import start_from
 from xai_core.models.weights import load_into, read_weights, save_weights
 from xai_core.params import as_dict, build, digest, identifying
 from xai_core.training import checkpoint
@@ -79,8 +80,7 @@ def starting_module(config: TrainConfig, classes: int, preprocess: Preprocess) -
     module = fresh_module(config.architecture, classes, preprocess, seed=config.seed)
     if not config.init:
         return module, []
-    head = ARCHITECTURES[config.architecture].head
-    return module, load_into(module, read_weights(Path(config.init)), head, allow_new_head=True)
+    return module, start_from(module, read_weights(Path(config.init)), ARCHITECTURES[config.architecture])
 
 
 def train(
@@ -196,8 +196,8 @@ class _Session:
 
     def _learning(self, epoch: int) -> AbstractContextManager[None]:
         """The module as it learns in this epoch."""
-        head = self.module.get_submodule(self.architecture.head) if self._stage(epoch).head_only else None
-        return _trainable(self.module, head)
+        alone = self.architecture.trained_first if self._stage(epoch).head_only else ()
+        return _trainable(self.module, [self.module.get_submodule(name) for name in alone])
 
     def _epoch(self, epoch: int, standing: Standing, progress: Progress, cancel: CancelToken) -> None:
         start = time.perf_counter()
@@ -333,14 +333,15 @@ def _digest(data: TrainingData, config: TrainConfig, content: Sequence[object]) 
 
 
 @contextmanager
-def _trainable(module: nn.Module, head: nn.Module | None) -> Iterator[None]:
-    """Training mode; with `head` given, the rest is frozen, its batch norms' statistics included."""
+def _trainable(module: nn.Module, alone: Sequence[nn.Module]) -> Iterator[None]:
+    """Training mode; with layers to be trained `alone`, the rest is frozen, its batch norms' statistics included."""
     flags = {parameter: parameter.requires_grad for parameter in module.parameters()}
-    module.train(head is None)
+    module.train(not alone)
     try:
-        if head is not None:
+        if alone:
             module.requires_grad_(False)
-            head.requires_grad_(True).train()
+        for layer in alone:
+            layer.requires_grad_(True).train()
         yield
     finally:
         for parameter, flag in flags.items():

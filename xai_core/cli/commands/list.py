@@ -43,6 +43,7 @@ def _described(member: Any) -> dict[str, Any]:
         "cost": card.cost,
         "agreement": card.agreement,
         "reading": reading(card.unit, card.direction),
+        "task": getattr(member, "task", None),
         "learning_rate": getattr(member, "learning_rate", None),
         "params": [
             {"name": p.name, "default": p.default, "help": p.help, "choices": list(p.choices or ())}
@@ -59,19 +60,21 @@ def _show(result: dict[str, Any]) -> str:
 
 
 def _as_text(name: str, members: list[dict[str, Any]]) -> str:
-    lines = [name]
+    lines, width = [name], max((len(member["key"]) for member in members), default=0)
     for member in members:
-        lines.append(f"  {member['key']:<18} {_summary(member)}")
+        lines.append(f"  {member['key']:<{width}} {_summary(member)}")
         for p in member["params"]:
-            lines.append(f"  {'':<18}   {p['name']} = {p['default']!r}: {p['help']}")
+            lines.append(f"  {'':<{width}}   {p['name']} = {p['default']!r}: {p['help']}")
             if p["choices"]:
-                lines.append(f"  {'':<18}     one of {', '.join(map(str, p['choices']))}")
+                lines.append(f"  {'':<{width}}     one of {', '.join(map(str, p['choices']))}")
     return "\n".join(lines)
 
 
 def _summary(member: Mapping[str, Any]) -> str:
     said = f"{member['summary']} ({member['reading']})" if member["reading"] else str(member["summary"])
-    return f"{said} From scratch at a rate of {member['learning_rate']:g}." if member["learning_rate"] else said
+    task = f" For {member['task']}." if member["task"] else ""
+    rate = f" From scratch at a rate of {member['learning_rate']:g}." if member["learning_rate"] else ""
+    return f"{said}{task}{rate}"
 
 
 def _as_markdown(name: str, members: list[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadParameter, XaiError
 from xai_core.registry import Registry
-from xai_core.task import CLASSIFICATION, TaskKey
+from xai_core.task import CLASSIFICATION, SEGMENTATION, TaskKey
 from xai_core.types import Card
 
 if TYPE_CHECKING:
@@ -32,10 +32,15 @@ class Architecture:
 
     Attributes:
         card: its `cost` is billions of multiplications for one picture at the default size.
-        build: a module with fresh weights; raises BadParameter for a size that cannot work.
+        build: a module with fresh weights; raises BadParameter for a size that cannot work. It maps `(N, C, H, W)` to
+            logits `(N, K)`, of a segmenter `(N, K, H, W)`.
         cam_layer: dotted name of the layer for class activation maps.
         head: dotted name of the last, class-specific layer: replaced when classes differ, trained first.
         task: what it is for.
+        more_layers: further layers of use for class activation maps, whose output is `(N, C, h, w)`.
+        more_heads: further class-specific layers, whose outputs are added to the head's.
+        backbone, decoder: of a segmenter on a classifier's network the dotted names of that network, which a
+            classifier's weights fill, and of all behind it, which then is trained first; "" where it has no such parts.
         size: default input side in pixels; `sizes` the inclusive range it works in.
         learning_rate: peak rate of a training from fresh weights that nobody says more about.
         grey: whether it can be built for one channel; else grey pictures are converted to RGB.
@@ -50,12 +55,40 @@ class Architecture:
     size: int
     sizes: tuple[int, int]
     task: TaskKey = CLASSIFICATION
+    more_layers: tuple[str, ...] = ()
+    more_heads: tuple[str, ...] = ()
+    backbone: str = ""
+    decoder: str = ""
     learning_rate: float = 6e-3
     grey: bool = False
     restore_grid: Callable[[Tensor], Tensor] | None = None
 
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """All class-specific layers."""
+        return (self.head, *self.more_heads)
+
+    @property
+    def trained_first(self) -> tuple[str, ...]:
+        """The layers that are trained alone while the rest is still as the weights to start from have it."""
+        return (self.decoder,) if self.decoder else self.heads
+
 
 ARCHITECTURES: Registry[Architecture] = Registry("architecture", "xai_core.models.architectures")
+
+
+def architectures_for(task: TaskKey) -> list[Architecture]:
+    """Those that do this task, cheap ones first: what a study of it may choose from."""
+    return [member for member in ARCHITECTURES if member.task == task]
+
+
+def check_task(key: str, task: TaskKey) -> None:
+    """Raise BadParameter where this architecture does another task, NotFound where there is none of this key."""
+    member = ARCHITECTURES[key]
+    if member.task != task:
+        fitting = ", ".join(each.card.key for each in architectures_for(task))
+        problem = f"the study is for {task}, and {key} is an architecture for {member.task}"
+        raise BadParameter(problem, remedy=f"Choose one of {fitting}.")
 
 
 def torchvision_net(name: str, channels: int, **options: Any) -> nn.Module:
@@ -65,15 +98,43 @@ def torchvision_net(name: str, channels: int, **options: Any) -> nn.Module:
         BadParameter: `channels` is not 3.
         XaiError: torchvision does not load beside the installed torch.
     """
-    if channels != 3:
-        remedy = "Use channels=3: grey pictures are converted to RGB. Or take small_cnn or small_resnet."
-        raise BadParameter(f"{name} takes RGB input only", value=f"channels={channels}", remedy=remedy)
+    check_rgb(name, channels, CLASSIFICATION)
     return _torchvision_models().get_model(name, weights=None, **options)
+
+
+def torchvision_segmenter(name: str, spec: ModelSpec) -> nn.Module:
+    """A segmenter of torchvision with fresh weights, which answers with one tensor: see `segmenters.OneOutput`.
+
+    Without the auxiliary head, which only training with its loss would need; one in a file is left aside.
+
+    Raises as `torchvision_net`.
+    """
+    from xai_core.models.segmenters import OneOutput
+
+    check_rgb(name, spec.channels, SEGMENTATION)
+    options = {"weights": None, "weights_backbone": None, "num_classes": spec.classes}
+    net = _torchvision_models().get_model(name, **options)
+    return OneOutput(net.backbone, net.classifier, whole=name.startswith("lraspp"))
+
+
+def check_rgb(name: str, channels: int, task: TaskKey) -> None:
+    """Raise BadParameter for another number of channels than three, naming architectures that take grey pictures."""
+    if channels != 3:
+        others = " or ".join(member.card.key for member in architectures_for(task) if member.grey)
+        remedy = f"Use channels=3: grey pictures are converted to RGB. Or take {others}."
+        raise BadParameter(f"{name} takes RGB input only", value=f"channels={channels}", remedy=remedy)
 
 
 def torchvision_class(name: str) -> Any:
     """A class of torchvision's models. Raises XaiError where torchvision does not load beside the installed torch."""
     return getattr(_torchvision_models(), name)
+
+
+def torchvision_submodule(name: str) -> Any:
+    """A module below torchvision's models. Raises XaiError as `torchvision_class`."""
+    from importlib import import_module
+
+    return import_module(f"{_torchvision_models().__name__}.{name}")
 
 
 def _torchvision_models() -> Any:
