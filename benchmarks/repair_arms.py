@@ -13,28 +13,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
-
 from xai_core.answers.training import going_on
 from xai_core.pipeline.asked import Given
 from xai_core.pipeline.load import load_classifier
-from xai_core.pipeline.pictures import training_data
 from xai_core.pipeline.predict import predict
 from xai_core.pipeline.repair import RepairWanted, repair_run
 from xai_core.pipeline.train import train_run
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.training.config import TrainConfig
-from xai_core.training.data import normaliser
-from xai_core.training.losses import LOSSES, LossInput
-from xai_core.training.model import TrainingModel
 
 MORE = 0.5
 """Epochs that a trained arm has, in those of the network that it begins from."""
-
-CALIBRATED_ON = 512
-"""Training pictures that the weight of RRR is found on."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +88,6 @@ def after_swap(method: str, trial: Trial) -> Run:
     return repair_run(trial.study, wanted, device="cpu")
 
 
-def right_reasons(trial: Trial) -> Run:
-    """RRR, its weight by the paper's rule: on the network that the arm begins from both parts are as large."""
-    classifier = load_classifier(trial.base, device="cpu")
-    data = training_data(trial.study, classifier.preprocess, masks=True).training
-    batch = data.batch(np.arange(min(len(data), CALIBRATED_ON)), len(trial.study.class_names), torch.device("cpu"))
-    module = classifier.module.requires_grad_(True)
-    model = TrainingModel(module, classifier.cam_layer, classifier.restore_grid)
-    x = normaliser(classifier.preprocess, torch.device("cpu"))(batch.x)
-    member = LOSSES["rrr"]
-    output = member.compute(
-        LossInput(model, x, batch.targets, masks=batch.masks, has_mask=batch.has_mask), member.params(weight=0.0)
-    )
-    weight = float(output.parts["cross_entropy"].detach() / output.parts["gradients_outside"].detach())
-    return more("rrr", trial, loss="rrr", loss_params={"weight": weight})
-
-
 Arm = Callable[[Trial], Run]
 
 AUGMENTED: Mapping[str, Mapping[str, Any]] = {
@@ -132,7 +106,7 @@ ARMS: Mapping[str, Arm] = {
     "unplanted": unplanted,
     "longer": partial(more, "longer"),
     **{name: partial(more, name, augmentations=AUGMENTED[name]) for name in ("saliency_masking", "random_masking")},
-    "rrr": right_reasons,
+    "rrr": partial(more, "rrr", loss="rrr"),  # its weight by the paper's rule
     "energy": partial(more, "energy", loss="energy"),
     "so": partial(more, "so", loss="so", loss_params={"views": 1}),  # eight cost eight times the budget
 }

@@ -48,7 +48,7 @@ CLASSES, BATCH, VALIDATION = 10, 32, 2
 STEPS = {64: 8, 224: 3}
 """Of one epoch; a step of a small network at 224 px takes a second or two on two cores."""
 VIEWS, WAYS = (1, 2, 4, 8), ("closed_form", "double_backward", "detached")
-PEERS: Mapping[str, Mapping[str, Any]] = {"energy": {}, "energy-input": {"at": "input"}, "rrr": {}}
+PEERS: Mapping[str, Mapping[str, Any]] = {"energy": {}, "energy-input": {"at": "input"}, "rrr": {"weight": 1.0}}
 GUIDED_BATCH = {64: 16, 224: 4}
 """Pictures of a step that is timed."""
 

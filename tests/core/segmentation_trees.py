@@ -83,11 +83,15 @@ def mask_folder(root: Path) -> dict[str, object]:
 
 
 def drawn(root: Path) -> dict[str, object]:
-    """The project's own pictures, two of each class and split; they are drawn when they are asked for."""
-    return {f"{split}_per_class": 2 for split in SPLITS}
+    """The project's own pictures, one of each class and split; they are drawn when they are asked for."""
+    return {f"{split}_per_class": 1 for split in SPLITS}
 
 
-SEGMENTED: dict[str, Callable[[Path], dict[str, object]]] = {"coco": coco}
+SEGMENTED: dict[str, Callable[[Path], dict[str, object]]] = {
+    "coco": coco,
+    "garments-parts": drawn,
+    "mask-folder": mask_folder,
+}
 """By key of the dataset: fills a folder and returns the parameters to read it with."""
 
 

@@ -362,7 +362,7 @@ def after_training(key: str, **values: object) -> float:
 def test_training_by_it_moves_what_it_asks_for() -> None:
     assert after_training("so", views=2) > 0.8 > 0.7 > after_training("so", beta=1.0, views=1)
     assert after_training("energy") > 0.8 > 0.5 > after_training("energy", weight=0.0)
-    assert after_training("rrr") < 0.1 * after_training("rrr", weight=0.0)
+    assert after_training("rrr", weight=10.0) < 0.1 * after_training("rrr", weight=0.0)
 
 
 # Beside them: of classes and of hard samples

@@ -181,6 +181,18 @@ def test_training_goes_on_from_the_parents_weights(study: Study, capsys: pytest.
     assert 0 < change < 0.01, "two steps of 3e-4, not other weights"
 
 
+def test_a_weight_that_was_found_is_kept_and_told(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    config = replace(CONFIG, loss="rrr", epochs=1, augmentations={})
+    run = train_run(study, "found", config, ON_CPU)
+    assert train_run(study, "found", config, ON_CPU).info == run.info, "it was trained just so"
+    weight = run.info.provenance["loss_found"]["weight"]
+    assert run.info.training["loss_params"] == {"weight": 0.0}
+    assert f"Found on the first batches: rrr.weight {weight:.3g}" in " ".join(run.info.provenance["notes"])
+    named = train_run(study, "named", replace(config, loss_params={"weight": weight}), ON_CPU)
+    assert named.info.fingerprint == run.info.fingerprint
+    assert "loss_found" not in named.info.provenance
+
+
 def redraw(study: Study, mask: Callable[[np.ndarray], np.ndarray]) -> None:
     for path in study.data.rglob("*_mask.png"):
         Image.fromarray(mask(np.asarray(Image.open(path)))).save(path)

@@ -13,8 +13,8 @@ from xai_core.errors import BadInput
 from xai_core.text import counted, listed, plain_name
 from xai_core.types import SPLITS, Split
 
-_PICTURES_WORD = re.compile(rf"(?:{SET_WORD}|image|img|picture|photos?|scans?|originals?|raw)", re.IGNORECASE)
-_UNLABELLED = re.compile(rf"{_PICTURES_WORD.pattern}|all|none|unknown|un-?labell?ed|test(?:ing)?", re.IGNORECASE)
+PICTURES_WORD = re.compile(rf"(?:{SET_WORD}|image|img|picture|photos?|scans?|originals?|raw)", re.IGNORECASE)
+_UNLABELLED = re.compile(rf"{PICTURES_WORD.pattern}|all|none|unknown|un-?labell?ed|test(?:ing)?", re.IGNORECASE)
 MASK_WORDS = r"(?:masks?|seg|segm|segmentations?|gt|ground[ _-]?truths?|labels?|annotations?|rois?|trimaps?)"
 MASK_FOLDER = re.compile(rf"{MASK_WORDS}|.+[ _.-](?:masks?|segmentations?|gt)", re.IGNORECASE)
 """How folders of masks are called."""
@@ -114,7 +114,7 @@ def _inner(folder: Folder, layout: Layout, left: LeftOut) -> Folder:
     full = folder.full()
     beside = [other for other in full if MASK_FOLDER.fullmatch(other.name)]
     inner = [other for other in full if other not in beside]
-    if len(inner) != 1 or (beside and not _PICTURES_WORD.fullmatch(inner[0].name)):
+    if len(inner) != 1 or (beside and not PICTURES_WORD.fullmatch(inner[0].name)):
         return folder
     below = inner[0].full()
     if all(said(other.name) and not other.folders for other in below):  # none at all, or splits without classes
@@ -188,7 +188,7 @@ def _take(layout: Layout, split: Split, folder: Folder, inner: bool) -> None:
 def _innermost(folder: Folder) -> Iterator[tuple[str, str, list[str]]]:
     """Name, path and files of each folder that holds files; one called `images` or `masks` belongs to that above it."""
     of_it = [
-        inner for inner in folder.folders if _PICTURES_WORD.fullmatch(inner.name) or MASK_FOLDER.fullmatch(inner.name)
+        inner for inner in folder.folders if PICTURES_WORD.fullmatch(inner.name) or MASK_FOLDER.fullmatch(inner.name)
     ]
     files = [*folder.files, *(path for inner in of_it for path in inner.below())]
     if files:

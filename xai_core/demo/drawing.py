@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,13 +106,12 @@ def cue_facts(seed: int, split: Split, class_index: int, number: int, params: Ga
     return {"framing": framing, "background": place or None, "cue holds": holds}
 
 
-def parts(
-    seed: int, split: Split, class_index: int, number: int, params: GarmentParams
-) -> tuple[Drawing, dict[str, list[Image.Image]]]:
-    """One picture as drawn, and by part the pictures without it, as they are read from files; none without the body."""
+def without_each(
+    seed: int, split: Split, class_index: int, number: int, params: GarmentParams, names: Sequence[str]
+) -> dict[str, list[Image.Image]]:
+    """By part the pictures without it, as they are read from files; none without the body."""
     where = (seed, split, class_index, number, params)
-    whole = drawing(*where)
-    return whole, {name: [as_read(drawing(*where, change)) for change in _without(name)] for name in whole.parts}
+    return {name: [as_read(drawing(*where, change)) for change in _without(name)] for name in names}
 
 
 def _without(name: str) -> list[Change]:

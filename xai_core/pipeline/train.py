@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def train_run(
             parent=given.parent,
             arm=given.arm,
             training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
-            provenance={"trained_by": f"second-look {__version__}", "notes": notes},
+            provenance=_provenance(config, result.found, notes),
             seconds=result.seconds,
         )
         with study.new_run(name, info) as run:
@@ -91,6 +92,14 @@ def train_run(
             run.write_history(result.history)
         shutil.rmtree(folder, ignore_errors=True)
         return study.run(name)
+
+
+def _provenance(config: TrainConfig, found: Mapping[str, float], notes: Sequence[str]) -> dict[str, Any]:
+    """Where the weights came from; what the loss found for itself is kept, and told."""
+    named = ", ".join(f"{config.loss}.{name} {value:.3g}" for name, value in found.items())
+    told = [f"Found on the first batches: {named}; --set gives another."] if found else []
+    about = {"trained_by": f"second-look {__version__}", "notes": [*notes, *told]}
+    return about | ({"loss_found": dict(found)} if found else {})
 
 
 @contextlib.contextmanager

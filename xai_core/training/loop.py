@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.start import start_from
 from xai_core.models.weights import load_into, read_weights, save_weights
-from xai_core.params import build, digest, identifying
+from xai_core.params import as_dict, build, digest, identifying
 from xai_core.training import checkpoint
 from xai_core.training.augmentations import augment, chosen
 from xai_core.training.config import TrainConfig
@@ -49,6 +50,8 @@ from xai_core.types import CancelToken, Progress, silent
 
 WEIGHTS = "weights.safetensors"
 EVALUATION_BATCH = 256
+SETTLED_ON = 512
+"""Samples, in whole batches, from which a loss may find what nobody gave."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,14 @@ class TrainResult:
         history: see `training.history`; epochs from 1, splits `train` and `validation`.
         best_epoch, best_accuracy: by validation accuracy, 0…1; the first of equals.
         seconds: over all epochs, those before an interruption included.
+        found: parameters of the loss that nobody gave and that were found at the start.
     """
 
     history: pd.DataFrame
     best_epoch: int
     best_accuracy: float
     seconds: float
+    found: Mapping[str, float]
 
 
 def starting_module(config: TrainConfig, classes: int, preprocess: Preprocess) -> tuple[nn.Module, list[str]]:
@@ -114,7 +119,7 @@ def train(
     load_into(module, read_weights(folder / WEIGHTS))
     history = frame(standing.history)
     seconds = float(values(history, "train", "seconds").sum())
-    return TrainResult(history, standing.best_epoch, standing.best_accuracy, seconds)
+    return TrainResult(history, standing.best_epoch, standing.best_accuracy, seconds, standing.found)
 
 
 class _Session:
@@ -146,6 +151,9 @@ class _Session:
         """All epochs that are left."""
         names = _identity(self.data, self.config), _former_identity(self.data, self.config)
         standing = checkpoint.restore(folder, *names, self.module, self.optimiser)
+        if not standing.epoch:
+            standing.found = self._found()
+        self.loss_params = replace(self.loss_params, **standing.found)
         if standing.epoch and standing.best_epoch == standing.epoch:
             save_weights(self.module, folder / WEIGHTS)  # killed between the two files
         for epoch in range(standing.epoch + 1, self.config.epochs + 1):
@@ -155,12 +163,46 @@ class _Session:
                 save_weights(self.module, folder / WEIGHTS)
         return standing
 
+    def _found(self) -> dict[str, float]:
+        """Parameters of the loss as the first batches have them; nothing else is changed by looking."""
+        if self.loss.settle is None:
+            return {}
+        given, kept = as_dict(self.loss_params), {name: b.clone() for name, b in self.module.named_buffers()}
+        with self._learning(1), self._autocast():
+            settled = as_dict(self.loss.settle(self._first_batches(), self.loss_params))
+        for name, buffer in self.module.named_buffers():
+            buffer.copy_(kept[name])
+        return {name: value for name, value in settled.items() if value != given[name]}
+
+    def _first_batches(self) -> Iterator[LossInput]:
+        """The batches that the first epoch begins with."""
+        order, generator = self._drawn(1)
+        count = -(-SETTLED_ON // self.config.batch_size)
+        for rows in islice(batches(order, self.config.batch_size, training=True), count):
+            yield self._batch(rows, generator)
+
+    def _drawn(self, epoch: int) -> tuple[NDArray[np.int64], torch.Generator]:
+        """The order of an epoch's samples, and what draws for it; global draws begin anew as well.
+
+        Seeded by epoch, so that a resumed training draws what an uninterrupted one would have drawn.
+        """
+        seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randperm(len(self.training), generator=generator).numpy(), generator
+
+    def _stage(self, epoch: int) -> Stage:
+        return next(s for s in stages(self.config) if s.first <= epoch < s.first + s.epochs)
+
+    def _learning(self, epoch: int) -> AbstractContextManager[None]:
+        """The module as it learns in this epoch."""
+        alone = self.architecture.trained_first if self._stage(epoch).head_only else ()
+        return _trainable(self.module, [self.module.get_submodule(name) for name in alone])
+
     def _epoch(self, epoch: int, standing: Standing, progress: Progress, cancel: CancelToken) -> None:
         start = time.perf_counter()
-        stage = next(s for s in stages(self.config) if s.first <= epoch < s.first + s.epochs)
-        alone = self.architecture.trained_first if stage.head_only else ()
-        with _trainable(self.module, [self.module.get_submodule(name) for name in alone]):
-            learned, rate = self._pass(epoch, stage, progress, cancel)
+        with self._learning(epoch):
+            learned, rate = self._pass(epoch, self._stage(epoch), progress, cancel)
         checked = self._evaluate()
         self._require_finite(checked["loss"], epoch)  # the last step of an epoch may have been the one too many
         both = {"seconds": time.perf_counter() - start, "learning_rate": rate}
@@ -173,11 +215,7 @@ class _Session:
         self, epoch: int, stage: Stage, progress: Progress, cancel: CancelToken
     ) -> tuple[dict[str, float], float]:
         """One epoch of steps: what was measured, and the last learning rate."""
-        # Seeded by epoch, so that a resumed training draws what an uninterrupted one would have drawn.
-        seed = int(np.random.SeedSequence([self.config.seed, epoch]).generate_state(1)[0])
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(self.training), generator=generator).numpy()
+        order, generator = self._drawn(epoch)
         means, rate = _Means(), 0.0
         before = (epoch - 1) * self.steps
         for step, rows in enumerate(batches(order, self.config.batch_size, training=True)):

@@ -20,6 +20,7 @@ class Standing:
         identity: digest of everything that decides the outcome; only the same training may go on from here.
         epoch: the last finished epoch, from 1; 0 before the first.
         best_epoch, best_accuracy: of the checkpoint that is kept; 0 and −1 before the first.
+        found: parameters of the loss that were found at the start, see `Loss.settle`.
         history: one line for each epoch, split and measure, see `training.history`.
     """
 
@@ -28,6 +29,7 @@ class Standing:
     best_epoch: int = 0
     best_accuracy: float = -1.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    found: dict[str, float] = field(default_factory=dict)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

@@ -67,6 +67,9 @@ class LossOutput:
     parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+Settle = Callable[[Iterable[LossInput], Any], Any]
+
+
 @dataclass(frozen=True)
 class Loss:
     """A registered loss.
@@ -74,22 +77,32 @@ class Loss:
     Its card's `needs`: `mask` has masks read; `cam_layer` and `gradients` are always there, also while the head alone
     is trained, when weights below it are frozen but nothing keeps a gradient from passing. `tasks` are those whose
     targets it understands.
+
+    `settle`, where there is one, gives the parameters with what nobody gave found from the first batches, before
+    anything is learned; it raises XaiError where that cannot be. What it found is kept with the run.
     """
 
     card: Card
     params: type
     compute: Callable[[LossInput, Any], LossOutput]
     tasks: frozenset[TaskKey] = frozenset({CLASSIFICATION})
+    settle: Settle | None = None
 
 
 LOSSES: Registry[Loss] = Registry("loss", "xai_core.training.losses")
 
 
-def loss(card: Card, params: type = NoParams, *, tasks: Iterable[TaskKey] = (CLASSIFICATION,)) -> Callable[..., Any]:
+def loss(
+    card: Card,
+    params: type = NoParams,
+    *,
+    tasks: Iterable[TaskKey] = (CLASSIFICATION,),
+    settle: Settle | None = None,
+) -> Callable[..., Any]:
     """Register a loss."""
 
     def register(compute: Any) -> Any:
-        LOSSES.add(Loss(card, params, compute, frozenset(tasks)))
+        LOSSES.add(Loss(card, params, compute, frozenset(tasks), settle))
         return compute
 
     return register
