@@ -17,7 +17,7 @@ from pycocotools.coco import COCO
 from tests.core.segmentation_trees import HEIGHT, SQUARE, WIDTH, map_of, read, square, write_coco
 from xai_core.datasets import dataset_of, runs
 from xai_core.datasets.twins import source_of
-from xai_core.errors import NotFound
+from xai_core.errors import BadInput, NotFound
 from xai_core.label_maps import IGNORE
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -256,6 +256,45 @@ def test_copies_that_roboflow_made_stay_on_one_side(tmp_path: Path) -> None:
     assert sources.nunique() == 8
     assert (scan.samples.groupby(sources)["split"].nunique() == 1).all()
     assert any("24 are such copies" in note for note in scan.notes)
+
+
+def test_too_few_pictures_to_split_are_told_and_may_be_the_test(tmp_path: Path) -> None:
+    write_coco(tmp_path / FILE, pictures=1)
+    with pytest.raises(BadInput, match=r"too few different pictures to split: 1\. Add pictures, or test alone"):
+        read("coco", tmp_path)
+    assert splits(read("coco", tmp_path, test_only=True)[1]) == {"test": 1}
+
+
+def test_only_a_test_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    write_coco(tmp_path / "test" / "_annotations.coco.json", pictures=3)
+    _, scan = read("coco", tmp_path)
+    assert splits(scan) == {"test": 3}
+    assert any("Nothing is trained here" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize(("file", "folder"), [("labels.json", "data"), ("result.json", "images")])
+def test_plain_names_are_told_by_the_folder_beside_them(file: str, folder: str, tmp_path: Path) -> None:
+    write_coco(tmp_path / file, folder=folder)
+    assert dataset_of(tmp_path) == "coco"
+    assert len(read("coco", tmp_path)[1].samples) == 8
+    (tmp_path / folder).rename(tmp_path / "cats")
+    assert dataset_of(tmp_path) == "image-folder"
+
+
+def test_a_picture_annotated_as_it_lies_in_its_file(tmp_path: Path) -> None:
+    """EXIF turns it: its annotations fit where it is not turned."""
+    write_coco(tmp_path / FILE)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(tmp_path / "0.png") as picture:
+        picture.convert("RGB").save(tmp_path / "0.png", "JPEG", exif=exif)
+    _, scan = read("coco", tmp_path)
+    ((path, reason),) = scan.unreadable
+    assert path == "0.png"
+    assert "set coco.turn=false" in reason
+    made, scan = read("coco", tmp_path, turn=False)
+    assert (map_of(made, scan, "0.png") == square(1)).all()
 
 
 @pytest.mark.data

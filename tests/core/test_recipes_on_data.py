@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.core.dataset_trees import TREES
 from tests.tiny_study import fails, write_pictures, xai_json
-from xai_core.answers.scope import Scope
+from xai_core.answers.scope import Rows, Scope
 from xai_core.answers.scored import scored
+from xai_core.recipes.making import guided
+from xai_core.store.run import Run
 from xai_core.store.study import Study
 
 Capture = pytest.CaptureFixture[str]
@@ -122,7 +126,22 @@ def test_baselines_and_networks_in_one_table(data: Path, tmp_path: Path, capsys:
     assert "another" in fails(capsys, *words, "--samples", "20")
 
 
-def test_losses_that_see_masks_as_arms(tmp_path: Path, capsys: Capture) -> None:
+def _maps_that_another_arm_lacks(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arm without any map leaves nothing to be said of itself, and changes nothing for the others."""
+
+    def energy(runs: Sequence[Run], rows: Rows) -> NDArray[np.float64]:
+        lacking = {"small_cnn-ce": 1, "small_cnn-so": 2, "small_cnn-so-blur": len(rows)}[runs[0].name.rsplit("-", 1)[0]]
+        return np.where(np.arange(len(rows)) < lacking, np.nan, np.linspace(0.2, 0.4, len(runs))[:, None])
+
+    monkeypatch.setattr(guided, "_energy", energy)
+    part = guided.arms_part(study, "small_cnn-ce", ["small_cnn-so", "small_cnn-so-blur"], "")
+    count = len(study.rows("test"))
+    assert [row[-1] for row in part.rows] == [str(count - 1), str(count - 2), "0"]
+    assert part.rows[1][4] == part.rows[1][5] == part.rows[0][4] != ""
+    assert part.rows[2][4:6] == ("", "")
+
+
+def test_losses_that_see_masks_as_arms(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = write_pictures(tmp_path / "pictures", per_class=8)
     masks = tmp_path / "masks"
     for path in pictures.rglob("*.png"):
@@ -148,12 +167,13 @@ def test_losses_that_see_masks_as_arms(tmp_path: Path, capsys: Capture) -> None:
     metric = ("energy-pointing-game", {})
     runs = [study.run(f"small_cnn-{end}-seed{seed}") for end in ends for seed in (0, 1)]
     values = [scored(run, study.rows("test"), "true", [("gradcam", {})], [metric])[0].values for run in runs]
-    there = np.isfinite(values).all(0)
+    there = np.isfinite(values[:4]).all(0)
     (energy,) = [one["outcomes"][1] for one in table["values"] if one["arm"] == "small_cnn-so"]
     assert energy["n"] == there.sum() > 0
     assert energy["after"] == pytest.approx([each[there].mean() for each in values[2:4]])
     assert "fewer than the 6" in " ".join(table["said"])
     assert all(step["was_done"] for step in xai_json(capsys, *words, "--ablations", "false")["steps"])
+    _maps_that_another_arm_lacks(study, monkeypatch)
     more = [step["step"] for step in xai_json(capsys, *words, "--dry-run")["plan"] if not step["done"]]
     assert {name.split("-")[1] for name in more if name.startswith("train")} == {"beta", "views"}
 

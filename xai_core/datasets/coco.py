@@ -31,10 +31,11 @@ from xai_core.types import Card, Split
 
 _KEY = "coco"
 _KNOWN = re.compile(r".*\.coco\.json|instances.*\.json", re.IGNORECASE)
-_ANY = re.compile(
-    rf"{_KNOWN.pattern}|_?annotations?.*\.json|(?:.*[_-])?coco.*\.json|labels\.json|result\.json", re.IGNORECASE
-)
-"""How files of COCO are called that may be told by their names: by Roboflow, CVAT, FiftyOne, Label Studio and COCO."""
+_ANY = re.compile(rf"{_KNOWN.pattern}|_?annotations?.*\.json|(?:.*[_-])?coco.*\.json", re.IGNORECASE)
+"""How files of COCO are called that may be told by their names: by Roboflow, CVAT and COCO."""
+
+_BESIDE = {"labels.json": "data", "result.json": "images"}
+"""Plainer names, by FiftyOne and Label Studio, with the folder that lies beside the file then."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ class Coco(SegmentedPictures):
         if not data.is_dir():
             return data.suffix.lower() == ".json"
         folders = [data, *(path for path in data.iterdir() if path.is_dir() and _may_hold_files(path.name))]
-        return any(_ANY.fullmatch(path.name) for folder in folders for path in folder.glob("*.json"))
+        plain = any((data / file).is_file() and (data / folder).is_dir() for file, folder in _BESIDE.items())
+        return plain or any(_ANY.fullmatch(path.name) for folder in folders for path in folder.glob("*.json"))
 
     def listing(self) -> Listing:
         """What the files say of the pictures that are there."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from xai_core.datasets.base import NO_TRAINING, take_split_together
@@ -72,15 +73,13 @@ def make_splits(samples: pd.DataFrame, notes: list[str], seed: int, *, test: flo
 
 def _taken(samples: pd.DataFrame, split: Split, part: int, seed: int, sources: Mapping[str, str]) -> pd.DataFrame:
     """By class; where one has too few pictures for that, without regard to classes."""
-    try:
+    with suppress(BadInput, BadParameter):
         return take_split_together(samples, split, part, seed, sources)
-    except BadInput:
-        pass
     try:
         one = take_split_together(samples.assign(label=0), split, part, seed, sources)
-    except (BadInput, BadParameter) as error:
+    except (BadInput, BadParameter):
         remedy = "Add pictures, or test alone: --test-only."
-        raise BadInput("too few different pictures to split", value=len(samples), remedy=remedy) from error
+        raise BadInput("too few different pictures to split", value=len(samples), remedy=remedy) from None
     return one.assign(label=samples["label"])
 
 

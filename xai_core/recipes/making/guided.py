@@ -17,38 +17,56 @@ from xai_core.types import Array
 
 METHOD, METRIC, TARGET = "gradcam", "energy-pointing-game", "true"
 ENERGY = "Evidence on the object"
+HEADS = (
+    "arm",
+    "seeds",
+    "accuracy",
+    "change, points",
+    "evidence on the object",
+    "the first arm's, same samples",
+    "change, points",
+    "n",
+)
+COUNTED = (
+    f"{ENERGY}: the share of Grad-CAM's positive evidence for the true class, on the n samples whose mask shows "
+    "something and whose map all seeds of the two arms have. Where no gradient of the true class reaches the layer, or "
+    "all evidence is against it, there is no map, and the sample is left out. Large objects score high by chance."
+)
 
 
 def arms_part(study: Study, baseline: str, candidates: Sequence[str], title: str) -> Part:
-    """Accuracy and energy-based pointing game of each arm, with what may be said of both changes."""
+    """Accuracy and energy-based pointing game of each arm, with what may be said of both changes.
+
+    Evidence is compared on samples whose map all seeds of the two arms have: what another arm lacks is no reason to
+    leave a sample out.
+    """
     found = compare_arms(study, arm_of(study, baseline), [arm_of(study, name) for name in candidates], "test")
-    energy = {name: _energy(arm_of(study, name).runs, found.rows) for name in (baseline, *candidates)}
-    there = np.all([np.isfinite(values).all(0) for values in energy.values()], axis=0)
+    before = _energy(found.baseline.runs, found.rows)
     rows, said, kept = [], [found.counted, *filter(None, [found.tried])], []
     for arm in (found.baseline, *found.candidates):
-        accuracy = found.accuracy(arm)
-        change = arm_change(energy[baseline][:, there], energy[arm.name][:, there], tried=len(candidates))
-        moved = ArmOutcome(ENERGY, change, arm_verdict(change, ENERGY))
-        cells = [arm.name, str(len(arm.runs))]
-        for outcome in (accuracy, moved):
-            values = outcome.change.after
-            cells += [spread_words(values) if values else "", "" if arm is found.baseline else outcome.short]
-        rows.append(tuple(cells))
-        kept.append({"arm": arm.name, "outcomes": [accuracy.as_json(), moved.as_json()]})
-        if arm is not found.baseline:
+        accuracy, moved = found.accuracy(arm), _moved(before, _energy(arm.runs, found.rows), len(candidates))
+        of, there = accuracy.change.after, moved.change
+        if arm is found.baseline:
+            held = ["", _spread(there.after), "", ""]
+        else:
+            held = [accuracy.short, _spread(there.after), _spread(there.before), moved.short]
             said += [f"{arm.name}. {outcome.verdict.sentence}" for outcome in (accuracy, moved)]
-    said += [_counted(there), CAVEATS[0]]
-    heads = ("arm", "seeds", "accuracy", "change, points", "evidence on the object", "change, points")
-    return Part(title, heads, tuple(rows), tuple(said), kept)
+        rows.append((arm.name, str(len(arm.runs)), _spread(of), *held, f"{there.n:,}"))
+        kept.append({"arm": arm.name, "outcomes": [accuracy.as_json(), moved.as_json()]})
+    return Part(title, HEADS, tuple(rows), (*said, COUNTED, CAVEATS[0]), kept)
+
+
+def _moved(before: Array, after: Array, tried: int) -> ArmOutcome:
+    """Of the evidence on the object, on samples that all runs of both have a map of."""
+    there = np.isfinite(before).all(0) & np.isfinite(after).all(0)
+    change = arm_change(before[:, there], after[:, there], tried=tried)
+    return ArmOutcome(ENERGY, change, arm_verdict(change, ENERGY))
+
+
+def _spread(values: tuple[float, ...]) -> str:
+    return spread_words(values) if values else ""
 
 
 def _energy(runs: Sequence[Run], rows: Rows) -> Array:
     """`(S, n)` scores 0…1 of the true class's maps under each seed's model; NaN where there is none."""
     return np.stack([scored(run, rows, TARGET, [(METHOD, {})], [(METRIC, {})])[0].values for run in runs])
-
-
-def _counted(there: Array) -> str:
-    return (
-        f"{ENERGY}: the share of Grad-CAM's positive evidence for the true class, on {there.sum():,} samples whose "
-        "mask shows something and whose map every model has. Large objects score high by chance."
-    )
