@@ -16,7 +16,7 @@ from dashboard.figures.theme import theme_of
 from dashboard.frame import session
 from dashboard.frame.context import Context, Services, View, resolve, services, wanted
 from dashboard.text import plain, visible
-from dashboard.widgets.empty import empty
+from dashboard.widgets.empty import another_task, empty
 from dashboard.widgets.fact_filter import fact_filter
 from dashboard.widgets.pending import newest_first, shown_jobs
 from dashboard.widgets.problem import guarded, problem_box
@@ -24,6 +24,7 @@ from dashboard.widgets.status import status_line
 from xai_core.errors import XaiError
 from xai_core.files import ASSETS
 from xai_core.jobs.manage import Jobs
+from xai_core.task import CLASSIFICATION
 from xai_core.types import ALL_SPLITS
 from xai_core.words import SPLIT_WORDS
 
@@ -34,6 +35,11 @@ def found_views() -> tuple[View, ...]:
     names = [module.name for module in pkgutil.iter_modules(views.__path__)]
     modules = [cast(View, importlib.import_module(f"dashboard.views.{name}")) for name in names]
     return tuple(sorted(modules, key=lambda view: view.ORDER))
+
+
+def tasks_of(view: View) -> tuple[str, ...]:
+    """Those whose studies a page can be asked about; a page that does not say is about classifiers."""
+    return getattr(view, "TASKS", (CLASSIFICATION,))
 
 
 def main(first: str | None = None) -> None:
@@ -67,7 +73,10 @@ def _framed(view: View) -> None:
             return
         context = _context(view, shared)
         with st.container(key=view.URL), newest_first(shared, view.URL):
-            guarded(lambda: view.render(context))
+            if context.study.info.task in tasks_of(view):
+                guarded(lambda: view.render(context))
+            else:
+                another_task(context.study.info.task)
         with st.sidebar:
             status_line(shared.worker, Jobs(context.study.path), shown_jobs())
     except XaiError as error:

@@ -56,6 +56,11 @@ def points(share: float) -> str:
     return shown.replace("-", "−")
 
 
+def points_range(low: float, high: float) -> str:
+    """An interval of a difference of shares in percentage points: `−0.4 to +1.2`."""
+    return f"{points(low)} to {points(high)}"
+
+
 def duration(seconds: float) -> str:
     """A time in the unit that a person would use: `40 s`, `3 min`, `2 h`."""
     if round(seconds) < 90:

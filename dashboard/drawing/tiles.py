@@ -20,13 +20,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.drawing.outline import outline
+from xai_core.drawing import label_maps
 from xai_core.drawing.seen import LARGEST_SIDE, fitted, map_layer, seen_picture
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
@@ -41,6 +42,7 @@ from xai_core.types import Array
 LARGE_SIDE = 512
 SMALL_SIDE = 96
 ROUTE = "/tiles/"
+LabelLayer = Literal["truth", "said", "compared", "cell"]
 _BYTES_KEPT = 24 * 2**20
 _SEAL = 16
 
@@ -85,6 +87,33 @@ class _Outlines:
 
 
 @dataclass(frozen=True)
+class _Labels:
+    """The label maps of a study and of a run, as layers on what the run's model sees of the pictures."""
+
+    run: Run
+
+    def identity(self) -> str:
+        return json.dumps(["labels", str(self.run.path), self.run.info.fingerprint, self.run.info.preprocess])
+
+    def draw(self, row: int, kind: str, true: int, predicted: int) -> Tile | None:
+        store, study = self.run.label_maps(), self.run.study
+        truth = study.label_map(row)
+        stored = store.get(row) if store is not None else None
+        if stored is None and kind != "truth":
+            return None
+        said = truth if stored is None else stored.label_map
+        if kind == "truth":
+            layer = label_maps.painted(truth, study.has_background)
+        elif kind == "said":
+            layer = label_maps.painted(said, study.has_background)
+        elif kind == "compared":
+            layer = label_maps.compared(truth, said, study.has_background)
+        else:
+            layer = label_maps.of_cell(truth, said, (true, predicted))
+        return draw_labels(layer, self.run.info.preprocess)
+
+
+@dataclass(frozen=True)
 class _Heat:
     """The maps of one method."""
 
@@ -126,7 +155,7 @@ class _Dropped:
             return draw_picture(picture, self.pictures.run.info.preprocess, side=side)
 
 
-Source = _Seen | _Outlines | _Heat | _Dropped
+Source = _Seen | _Outlines | _Labels | _Heat | _Dropped
 
 
 class Tiles:
@@ -246,6 +275,26 @@ def heat_tile(
         look: as what it is drawn.
     """
     return tiles.address(_Heat(maps), int(row), target, bool(signed), float(scale), *map(float, seen), look)
+
+
+def label_tile(tiles: Tiles, run: Run, row: int, kind: LabelLayer, cell: tuple[int, int] = (0, 0)) -> str:
+    """The address of a layer of a picture's label maps: the annotation, what the run said, how that compares, or the
+    pixels of a cell of the confusion."""
+    return tiles.address(_Labels(run), int(row), kind, *map(int, cell))
+
+
+def draw_labels(layer: NDArray[np.uint8], preprocess: Mapping[str, Any] | None) -> Tile:
+    """`(H, W, 4)` RGBA on a picture's pixels, in the shape of what the model sees of it.
+
+    Where it becomes smaller colours are averaged: what is thin grows faint, and stays.
+    """
+    high, wide = layer.shape[:2]
+    box = Preprocess.from_dict(preprocess).box(wide, high) if preprocess else (0.0, 0.0, float(wide), float(high))
+    left, top, right, bottom = map(round, box)
+    size = fitted(box[2] - box[0], box[3] - box[1], LARGE_SIDE, enlarge=True)
+    cut = Image.fromarray(layer).crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    how = Image.Resampling.BOX if cut.width > size[0] else Image.Resampling.NEAREST
+    return Tile(_encoded(cut.resize(size, how), "WEBP", lossless=True, method=2), "image/webp")
 
 
 def draw_picture(picture: Image.Image, preprocess: Mapping[str, Any] | None, *, side: int) -> Tile:

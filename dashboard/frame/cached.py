@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.frame.context import Context
-from xai_core.answers import aggregate, badge, data_card, groups, method_quality, on_object, runs
+from xai_core.answers import aggregate, badge, data_card, groups, method_quality, on_object, runs, segments
 from xai_core.answers.compare import Comparison
 from xai_core.answers.maps import Column
 from xai_core.answers.quality_choice import SPEC
@@ -40,6 +40,17 @@ def runs_of(context: Context) -> runs.Runs:
     split, studies = context.selection.split, context.services.studies
     opened = lambda name: studies.run(context.study, name)  # noqa: E731
     return runs.all_runs(context.study, split, where=context.where, opened=opened, measure=measured)
+
+
+def segments_of(run: Run, split: str) -> segments.SegmentsAnswer:
+    """As `segments.segments`; anew where pictures were predicted."""
+    store = run.label_maps()
+    return _segments((str(run.path), run.info.fingerprint, split, store and str(store.signature)), run, split)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _segments(key: tuple[object, ...], _run: Run, split: str) -> segments.SegmentsAnswer:  # noqa: ARG001 (the cache's key)
+    return segments.segments(_run, split)
 
 
 def measured(scope: Scope) -> Quality:

@@ -129,7 +129,7 @@ def use_services(replacement: Services | None) -> None:
 
 
 class View(Protocol):
-    """A module under `views/`."""
+    """A module under `views/`. One that is not about classifiers says in `TASKS` whose studies it is about."""
 
     TITLE: str
     QUESTION: str

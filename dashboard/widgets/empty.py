@@ -6,10 +6,12 @@ import shlex
 
 import streamlit as st
 
+from dashboard.frame import session
 from dashboard.frame.context import Context
-from dashboard.text import escaped
+from dashboard.text import escaped, plain
 from dashboard.widgets.jobs import begin_button
 from xai_core.store.run import Run
+from xai_core.task import SEGMENTATION
 
 FIRST = """\
 xai open %(study)s --arch torchvision:NAME --weights FILE --classes A,B,…
@@ -47,6 +49,26 @@ def no_predictions(context: Context) -> None:
         )
         if run.has_model:
             _predict(context, run)
+
+
+def no_label_maps(context: Context) -> None:
+    """The same for pages about pixels."""
+    study, run = shlex.quote(str(context.study.path)), context.run
+    if run is None:
+        line = f"xai train {study} --run first --arch small_unet --predict"
+        empty("No run yet", "Train a segmenter, or bring one with its weights.", command=line)
+    else:
+        empty("No predictions in this split", "Let the model say of every pixel what it is.")
+        if run.has_model:
+            _predict(context, run)
+
+
+def another_task(task: str) -> None:
+    """For pages whose question a study of this task cannot be asked."""
+    where = "segmentation" if task == SEGMENTATION else "overview"
+    empty("This page asks another kind of study", f"Models of this study do {task}. Another page is about that.")
+    if session.has_page(where) and st.button(plain(f"Open {where.capitalize()}"), key="another-task"):
+        session.go(where)
 
 
 def _predict(context: Context, run: Run) -> None:

@@ -22,6 +22,7 @@ class Gallery {
 
   update(data) {
     this.box.style.setProperty("--columns", data.columns.length + 1);
+    if (data.opacity) this.box.querySelector(".of").textContent = data.opacity;
     this.box.querySelector(".bar").hidden = !data.columns.length;
     this.box.classList.toggle("alone", !data.columns.length);
     this.box.classList.toggle("many", data.columns.length > 7);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -28,7 +28,7 @@ from xai_core.words import percent
 _HTML = """
 <div class="gallery">
   <div class="bar">
-    <label class="opacity">Heatmap opacity
+    <label class="opacity"><span class="of">Heatmap opacity</span>
       <input type="range" min="0" max="1" step="0.01" value="0.75"><output>75 %</output></label>
     <div class="scales" style="display:contents"></div>
     <p class="said"></p>
@@ -105,6 +105,11 @@ def gallery(
         "openable": session.has_page("sample"),
         "chosen": context.selection.sample,
     }
+    return draw(data, key=key)
+
+
+def draw(data: Mapping[str, Any], *, key: str) -> int | None:
+    """The component itself. `data` is as `gallery` makes it; returns the row of a sample that was opened just now."""
     opened = _component()(key=key, data=data, on_open_change=lambda: None).open
     return None if opened is None else int(opened)
 

@@ -13,7 +13,7 @@ from xai_core.triage.compare import PairedChange
 from xai_core.words import points
 
 
-def verdict_card(outcome: Outcome) -> None:
+def verdict_card(outcome: Outcome[PairedChange]) -> None:
     """Draw one outcome: the verdict, the change with its interval around zero, the sentence with all numbers."""
     sentence = escaped(outcome.verdict.sentence).replace(" %", "&nbsp;%")
     drawn = _change(outcome.change, outcome.lower_is_better) if outcome.change.n else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 
 from tests.browser.serving import Watch, dashboard, ready
 from tests.tiny_study import write_pictures, xai
@@ -37,6 +37,19 @@ def opened(browser: Browser, address: str) -> tuple[Page, Watch]:
 def seen(what: Locator) -> None:
     """Wait until it is there: while a page is drawn again, what was and what comes may stand there together."""
     expect(what.first).to_be_visible(timeout=PATIENCE)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose an option. A list that was open while the page was drawn again is closed by it: it is opened anew."""
+    entry = page.get_by_role("option", name=option)
+    for _ in range(10):
+        page.get_by_role("combobox", name=label).first.click(timeout=PATIENCE)
+        try:
+            entry.wait_for(timeout=3000)
+        except TimeoutError:
+            continue
+        break
+    entry.click(timeout=PATIENCE)
 
 
 def test_a_training_is_begun_followed_stopped_and_resumed_and_outlives_the_server(
@@ -81,10 +94,7 @@ def test_a_repair_is_chosen_begun_and_followed_to_its_end_and_compared(study: Pa
     xai("train", study, "--run", "base", *words)
     with dashboard([study]) as address:
         page, watch = opened(browser, address)
-        method = page.get_by_role("combobox", name="Method").first
-        seen(method)
-        method.click()
-        page.get_by_role("option", name="Just train twice").click()
+        choose(page, "Method", "Just train twice")
         seen(page.locator("code", has_text="--method jtt --into base-jtt"))
         page.get_by_role("button", name="Repair the last layer").click()
         seen(page.get_by_text("base-jtt, which varies base."))

@@ -97,7 +97,7 @@ CANDIDATES = "Layers with a map: body (4×15×15), body.0 (4×15×15)."
         ),
         ("several", "none", "returns several of shape (1, 3) and none called logits: dict of a: (1, 3), b: (1, 3)."),
         ("half", "none", "the output has shape (1, 2) instead of (1, 3)"),
-        ("maps", "none", "for classification, and the model tells the class of each place: (1, 3, 32, 32)"),
+        ("maps", "none", "the study is for classification, and the model tells the class of each place"),
         ("grey", "none", "own_nets:grey does not take this input: Given groups=1, weight of size [4, 1, 3, 3]"),
         ("flat", "none", "mat1 and mat2 shapes cannot be multiplied (1x3072 and 12288x3). Check --size"),
         (

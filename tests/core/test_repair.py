@@ -318,7 +318,7 @@ def test_what_cannot_be_repaired_is_told_in_one_line(study: Study, capsys: Captu
     assert "the test is not for learning" in fails(capsys, *words, "jtt", "--split", "test")
     assert "Did you mean dfr?" in fails(capsys, *words, "dfrr")
     assert "Did you mean camera?" in fails(capsys, *words, "dfr", "--groups", "camra")
-    assert "--set for a method not asked for" in fails(capsys, *words, "jtt", "--set", "dfr.c=1")
+    assert "--set for something not chosen" in fails(capsys, *words, "jtt", "--set", "dfr.c=1")
     assert "not a name for a run" in fails(capsys, *words, "jtt", "--into", "../x")
     assert not any(name.startswith("base-j") for name in study.runs())
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.answers.compare import HEADS, outcome_name
+from xai_core.answers.compare import Outcome, outcome_name
 from xai_core.answers.scope import Rows, Scope, where_words
 from xai_core.errors import BadInput, NotFound
 from xai_core.store.facts import Condition
@@ -20,9 +20,8 @@ from xai_core.store.run import BASELINE, Run
 from xai_core.store.study import Study
 from xai_core.text import comma_list, joined
 from xai_core.triage.arms import ENOUGH_SEEDS, ArmChange, arm_change, arm_verdict, spread_words
-from xai_core.triage.compare import Verdict
 from xai_core.triage.confusion import Cell, confusion_counts, worst_pairs
-from xai_core.words import of_split, points
+from xai_core.words import of_split, points, points_range
 
 CAVEATS = (
     "Intervals are over seeds and samples: of models trained anew in these ways, and of samples like these.",
@@ -112,29 +111,19 @@ def arm_of(study: Study, text: str) -> Arm:
 
 
 @dataclass(frozen=True)
-class ArmOutcome:
-    """One yes-or-no outcome under baseline and candidate: its name, the numbers, and what may be said of them."""
-
-    name: str
-    change: ArmChange
-    verdict: Verdict
-    lower_is_better: bool = False
-
-    @property
-    def head(self) -> str:
-        """The verdict in a few words."""
-        return HEADS[self.verdict.kind]
+class ArmOutcome(Outcome[ArmChange]):
+    """An outcome under all seeds of two arms."""
 
     @property
     def short(self) -> str:
         """The change in points, its interval, and the verdict."""
         change = self.change
-        span = f"({points(change.low)} to {points(change.high)})" if math.isfinite(change.low) else ""
+        span = f"({points_range(change.low, change.high)})" if math.isfinite(change.low) else ""
         return f"{points(change.difference)} {span}: {self.head[0].lower()}{self.head[1:]}"
 
     def as_json(self) -> dict[str, Any]:
-        """The numbers, `verdict` for a program and `head` for people."""
-        return asdict(self.change) | {"name": self.name, "verdict": self.verdict.kind, "head": self.head}
+        """As of two runs, with its name."""
+        return super().as_json() | {"name": self.name}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from xai_core.store.predictions import Predictions
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.triage import compare
+from xai_core.triage.arms import ArmChange
 from xai_core.triage.compare import CAVEATS, TRANSITIONS, PairedChange, Verdict
 from xai_core.triage.confusion import Cell, Per, confusion_counts, rates, worst_pairs
 from xai_core.triage.subgroups import worst_change
@@ -48,12 +49,15 @@ _LISTED = 15
 _PLACE = np.array([list(MEANING).index(name) for name in TRANSITIONS])
 
 
+Change = TypeVar("Change", PairedChange, ArmChange)
+
+
 @dataclass(frozen=True)
-class Outcome:
-    """A yes-or-no outcome under both runs: its name, the numbers, and what may be said of them."""
+class Outcome(Generic[Change]):
+    """A yes-or-no outcome before and after: its name, the numbers, and what may be said of them."""
 
     name: str
-    change: PairedChange
+    change: Change
     verdict: Verdict
     lower_is_better: bool = False
 
@@ -190,7 +194,7 @@ class Comparison:
         return words
 
     @cached_property
-    def accuracy(self) -> Outcome:
+    def accuracy(self) -> Outcome[PairedChange]:
         """Being right."""
         change = compare.accuracy_change(self.labels, self.before, self.after)
         return Outcome("Accuracy", change, compare.verdict(change, "Accuracy"))
@@ -209,7 +213,7 @@ class Comparison:
         """Both runs on parts of the samples: classes, tags, facts, sizes of the object, groups."""
         return scenarios(self.study, self.rows, self.before, self.after)
 
-    def cell(self, cell: Cell) -> Outcome:
+    def cell(self, cell: Cell) -> Outcome[PairedChange]:
         """Being taken for the cell's second class, of samples of its first."""
         change, wrong = compare.cell_change(self.labels, self.before, self.after, cell), cell[0] != cell[1]
         name = outcome_name(*(self.names[index] for index in cell))

@@ -17,7 +17,7 @@ from xai_core.store.run import Run
 from xai_core.triage.compare import PairedChange, Verdict, accuracy_change, cell_change, verdict
 from xai_core.triage.confusion import Cell
 from xai_core.triage.scenarios import corrected
-from xai_core.words import percent, points
+from xai_core.words import percent, points, points_range
 
 MOST = 12
 """Runs beside the baseline that a page compares with it, the newest."""
@@ -37,7 +37,7 @@ class Against:
     def line(self) -> tuple[str, ...]:
         """As HEADS_OF_RUNS name it."""
         change = self.accuracy
-        span = f"{points(change.low)} to {points(change.high)}"
+        span = points_range(change.low, change.high)
         head = HEADS[self.verdict.kind].lower()
         share = percent(change.after / change.n)
         return self.run.name, f"{change.n:,}", share, points(change.difference), span, f"{change.p:.2g}", head

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xai_core.answers import segments
 from xai_core.answers.confusion import ConfusionAnswer, confusion, pairs_text
 from xai_core.answers.data_card import DataCard, data_card
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
 from xai_core.answers.runs import Runs, all_runs, measured
 from xai_core.answers.scope import Scope, best_split, where_words
+from xai_core.answers.segments import SegmentsAnswer, newest_segmenter
 from xai_core.answers.worst_group import GroupAnswer, group_answer
 from xai_core.store.facts import Condition
 from xai_core.store.readable import newest_run
+from xai_core.task import SEGMENTATION
 from xai_core.triage.quality import Quality, reliability
 from xai_core.words import SPLIT_WORDS, percent, percent_range
 
@@ -142,8 +145,28 @@ def run_answer(scope: Scope, quality: Quality | None = None) -> RunAnswer:
     return RunAnswer(scope.run.name, good, matrix, bins, scope.run.history, scope.lacks, groups)
 
 
-def answer(asked: Asked) -> OverviewAnswer:
+@dataclass(frozen=True)
+class PixelOverview:
+    """Of a study of segmentation: its data, and the run that is asked for; `run` is None for a study without runs."""
+
+    study: str
+    card: DataCard
+    run: SegmentsAnswer | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"study": self.study, **self.card.as_json(), "run": self.run.as_json() if self.run else None}
+
+    def text(self) -> str:
+        """For people."""
+        return paragraphs(self.card.text(), self.run.text() if self.run else "No run yet.")
+
+
+def answer(asked: Asked) -> OverviewAnswer | PixelOverview:
     """Of the study, on the split that is asked for."""
+    if asked.study.info.task == SEGMENTATION:
+        any_run = asked.run or newest_segmenter(asked.study)
+        return PixelOverview(asked.study.name, data_card(asked.study), segments.answer(asked) if any_run else None)
     study, run = asked.study, asked.run or newest_run(asked.study)[0]
     split = asked.split or best_split(study, run)
     chosen = run_answer(Scope(run, split, asked.where)) if run else None

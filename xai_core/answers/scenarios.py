@@ -19,7 +19,7 @@ from xai_core.store.study import Study
 from xai_core.store.subgroups import TAG, UNKNOWN, Grouping
 from xai_core.triage.scenarios import PartChange, part_changes
 from xai_core.triage.subgroups import LEAST
-from xai_core.words import percent, percent_range, points
+from xai_core.words import percent, percent_range, points, points_range
 
 SHOWN = 15
 """Parts listed in a terminal and on a page."""
@@ -55,7 +55,7 @@ class Part:
         after = f"{percent(change.after / change.n)} ({percent_range(*found.after)})"
         if not found.counted:
             return self.name, f"{change.n:,}", before, after, f"fewer than {LEAST}", "", ""
-        interval = f"{points(change.low)} to {points(change.high)}"
+        interval = points_range(change.low, change.high)
         return self.name, f"{change.n:,}", before, after, points(change.difference), interval, f"{change.p:.2g}"
 
 

@@ -8,10 +8,8 @@ from typing import Any
 
 from xai_core.cli.background import begun
 from xai_core.cli.command import in_force, long_work, open_study
-from xai_core.cli.flags import given_parameters
+from xai_core.cli.flags import given_parameters, parameters_of
 from xai_core.errors import BadParameter
-from xai_core.params import assignments
-from xai_core.words import percent, percent_range
 
 PREFIX = "sklearn:"
 _OF_NETWORKS = ("init", "from_parent", "parent", "loss", "augment", "mean", "std", "check")
@@ -64,13 +62,10 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
         flag = f"--{foreign[0].replace('_', '-')}"
         remedy = f"Leave it out; what {args.arch} takes is given by --set {key}.NAME=VALUE."
         raise BadParameter("this is for networks", value=flag, remedy=remedy)
-    given = assignments(args.set)
-    if unknown := set(given) - {key}:
-        raise BadParameter("--set for something not chosen", value=unknown.pop(), remedy=f"Write {key}.NAME=VALUE.")
     return {
         "run": args.run_name,
         "baseline": key,
-        "params": given.get(key, {}),
+        "params": parameters_of(key, args.set),
         "size": args.size,
         "features_of": args.features_of or "",
         "seed": seed,
@@ -80,6 +75,8 @@ def _arguments(args: argparse.Namespace) -> dict[str, Any]:
 
 def show_baseline(result: dict[str, Any]) -> str:
     """For people."""
+    from xai_core.answers.runs import by_split_lines
+
     about = result["baseline"]
     of = f"features of {result['parent']}" if result["parent"] else f"pixels at {about['size']} × {about['size']}"
     learned = f"{about['samples']:,} training samples, {about['numbers']:,} numbers each ({of})"
@@ -88,7 +85,4 @@ def show_baseline(result: dict[str, Any]) -> str:
         lines = [f"{result['run']} is there already, made just so ({result['architecture']} on {learned})"]
     times = f"fit {about['fit_seconds']:.1f} s, predictions of {about['predicted']:,} samples"
     lines.append(f"  {times} {about['predict_seconds']:.1f} s; the estimator is not kept")
-    for split, one in result["splits"].items():
-        share = f"{percent(one['accuracy'])} ({percent_range(one['low'], one['high'])}) of {one['n']:,}"
-        lines.append(f"  {split:<11} accuracy {share}")
-    return "\n".join([*lines, *(f"  {note}" for note in result["notes"])])
+    return "\n".join([*lines, *by_split_lines(result["splits"]), *(f"  {note}" for note in result["notes"])])

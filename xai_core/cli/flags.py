@@ -6,7 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from xai_core.params import ParamSpec, build, specs
+from xai_core.errors import BadParameter
+from xai_core.params import ParamSpec, assignments, build, specs
 
 
 def parameter_flags(parser: argparse.ArgumentParser, params_type: type) -> None:
@@ -25,6 +26,14 @@ def given_parameters(args: argparse.Namespace, params_type: type) -> dict[str, A
     names = [spec.name for spec in specs(params_type)]
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return {name: value for name, value in asdict(build(params_type, given)).items() if name in given}
+
+
+def parameters_of(key: str, pairs: list[str]) -> dict[str, str]:
+    """What `--set KEY.NAME=VALUE` says of the one member that is chosen. Raises BadParameter for another's."""
+    given = assignments(pairs)
+    if unknown := set(given) - {key}:
+        raise BadParameter("--set for something not chosen", value=min(unknown), remedy=f"Write {key}.NAME=VALUE.")
+    return given.get(key, {})
 
 
 def _metavar(spec: ParamSpec) -> str:

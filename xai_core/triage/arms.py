@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xai_core.triage.compare import Verdict
 from xai_core.triage.intervals import LEVEL
-from xai_core.words import percent, points
+from xai_core.words import percent, points, points_range
 
 ENOUGH_SEEDS = 6
 """Of each arm, before anything is claimed."""
@@ -132,7 +132,7 @@ def arm_verdict(change: ArmChange, what: str, *, lower_is_better: bool = False) 
         claim = f"{what}: nothing can be claimed of this way of training, because {why}."
         return Verdict("undecided", f"{claim} {_cap(numbers)}.")
     span = f"{points(change.difference)} percentage points, {percent(change.level)} interval"
-    numbers += f"; {span} {points(change.low)} to {points(change.high)} over seeds and samples; p {_p(change.p)}"
+    numbers += f"; {span} {points_range(change.low, change.high)} over seeds and samples; p {_p(change.p)}"
     if change.sure:
         better = (change.difference > 0) != lower_is_better
         return Verdict("better" if better else "worse", f"{what} {'improved' if better else 'got worse'}: {numbers}.")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xai_core.triage.compare import PairedChange, Verdict, paired_change
 from xai_core.triage.intervals import LEVEL, wilson
-from xai_core.words import percent, points
+from xai_core.words import percent, points, points_range
 
 Whole = NDArray[np.int64]
 
@@ -180,7 +180,7 @@ def _too_small() -> str:
 
 def _verdict(before: WorstGroup, after: WorstGroup, difference: float, low: float, high: float) -> Verdict:
     shares = f"{percent(before.accuracy)} before, {percent(after.accuracy)} after"
-    interval = f"{points(difference)} percentage points, 95 % interval {points(low)} to {points(high)}"
+    interval = f"{points(difference)} percentage points, 95 % interval {points_range(low, high)}"
     numbers = f"{shares}; {interval}, which allows for choosing the worst of {len(before.counted)} groups."
     if low > 0 or high < 0:
         word: tuple[str, str] = ("better", "improved") if low > 0 else ("worse", "got worse")

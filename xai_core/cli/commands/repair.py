@@ -17,9 +17,7 @@ from xai_core.cli.command import (
     seed,
     study_argument,
 )
-from xai_core.errors import BadParameter
-from xai_core.params import assignments
-from xai_core.words import percent, percent_range
+from xai_core.cli.flags import parameters_of
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -57,14 +55,11 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _arguments(args: argparse.Namespace) -> dict[str, Any]:
-    given = assignments(args.set)
-    if unknown := set(given) - {args.method}:
-        raise BadParameter("--set for a method not asked for", value=unknown.pop(), remedy="Ask for it as well.")
     return {
         "run": args.run_name,
         "into": f"{args.run_name}-{args.method}" if args.into is None else args.into,
         "method": args.method,
-        "params": given.get(args.method, {}),
+        "params": parameters_of(args.method, args.set),
         "groups": args.groups or "",
         "split": args.split,
         "seed": args.seed,
@@ -87,6 +82,8 @@ def _by_split(study: Any, name: str) -> dict[str, Any]:
 
 
 def _show(result: dict[str, Any]) -> str:
+    from xai_core.answers.runs import by_split_lines
+
     about, seconds = result["repair"], f"{result['seconds']:.1f} s"
     by = f", groups by {about['groups']}" if about["groups"] else ""
     lines = [f"{result['run']}: {about['method']} on the last layer of {result['parent']}{by}, {seconds}"]
@@ -94,8 +91,8 @@ def _show(result: dict[str, Any]) -> str:
         lines = [f"{result['run']} is there already, made just so ({about['method']} of {result['parent']}{by})"]
     for split, one in result["splits"].items():
         seen = "  ← learned from" if split == about["split"] else ""
-        share = f"{percent(one['accuracy'])} ({percent_range(one['low'], one['high'])}) of {one['n']:,}"
-        lines.append(f"  {split:<11} accuracy {share}{seen}")
+        (line,) = by_split_lines({split: one})
+        lines.append(f"{line}{seen}")
         if "worst_group" in one and not seen:
             lines.append(f"    {one['worst_group']}")
     lines += [f"  {note}" for note in result["notes"]]

@@ -26,6 +26,7 @@ from xai_core.cli.command import (
 from xai_core.cli.flags import given_parameters, parameter_flags
 from xai_core.errors import BadParameter
 from xai_core.params import assignments
+from xai_core.task import SEGMENTATION
 from xai_core.text import comma_list
 from xai_core.words import percent
 
@@ -140,7 +141,8 @@ def _several(args: argparse.Namespace, study: Study, arguments: dict[str, Any]) 
 def _look_line(args: argparse.Namespace, run: str) -> str:
     """What to ask next: without a parent there is nothing to compare with, and `run` is looked at."""
     if not args.parent:
-        return shlex.join(["xai", "show", str(args.study), "confusion", "--run", run])
+        question = "segments" if open_study(args).info.task == SEGMENTATION else "confusion"
+        return shlex.join(["xai", "show", str(args.study), question, "--run", run])
     return shlex.join(["xai", "compare", str(args.study), "--baseline", args.parent, "--candidate", args.run_name])
 
 
@@ -256,7 +258,9 @@ def _show(result: dict[str, Any]) -> str:
     for row in result["history"]:
         if row["split"] == "validation":
             best = "  ← kept" if row["epoch"] == result["best_epoch"] else ""
-            lines.append(f"  epoch {row['epoch']:>3}  validation accuracy {percent(row['accuracy'], 2)}{best}")
+            overlap = f", mean IoU {percent(row['mean_iou'], 2)}" if "mean_iou" in row else ""
+            accuracy = f"validation accuracy {percent(row['accuracy'], 2)}"
+            lines.append(f"  epoch {row['epoch']:>3}  {accuracy}{overlap}{best}")
     lines += [f"  {note}" for note in result["notes"]]
     if size := result["cache_bytes"]:
         lines.append(f"Resized pictures take {size / 2**30:.2g} GiB in the study's folder cache, which you may delete.")

@@ -1,0 +1,104 @@
+"""The page of a segmenter: its numbers, the cells of its confusion, and pictures by how many pixels are wrong."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dashboard.app import found_views, tasks_of
+from dashboard.drawing.tiles import Tiles, label_tile
+from dashboard.frame.context import Services, Studies, use_services
+from tests.core.segmentation_trees import write_coco
+from tests.dashboard.fakes import FakeWorker
+from tests.dashboard.pages import opened, words
+from xai_core.drawing.label_maps import INVENTED, MISSED, compared, of_cell, painted
+from xai_core.label_maps import IGNORE, sparse_confusion
+from xai_core.pipeline.make import make_study
+from xai_core.store.run import RunInfo
+from xai_core.store.study import Study
+from xai_core.task import SEGMENTATION
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A run that takes every green square for red, and a row of background for green; and one that said nothing."""
+    root = tmp_path_factory.mktemp("pixels")
+    write_coco(root / "data" / "instances_default.json", pictures=30, folder="images")
+    made = make_study(root / "squares", root / "data")
+    run = made.add_run("unet", RunInfo(architecture="small_unet", fingerprint="f" * 64))
+    made.add_run("silent", RunInfo(architecture="small_unet", fingerprint="e" * 64))
+    store = run.label_maps(create=True)
+    assert store is not None
+    for row in range(len(made.labels)):
+        truth = made.label_map(row)
+        said = np.where(truth == 2, 1, truth).astype(np.uint8)
+        said[0, : row + 1] = 2
+        store.put([row], [said], [sparse_confusion(truth, said, 3)])
+    return made
+
+
+@pytest.fixture(autouse=True)
+def served(study: Study) -> Iterator[Services]:
+    services = Services(Studies([study.path]), FakeWorker())
+    use_services(services)
+    yield services
+    use_services(None)
+
+
+def test_numbers_and_pictures_are_there(study: Study) -> None:
+    app = opened("segmentation", run="unet", split="test")
+    said = words(app)
+    assert "Mean IoU" in said
+    assert "green" in said
+    assert "Most wrong pixels first" in said
+
+
+def test_a_cell_lists_the_pictures_with_its_pixels(study: Study) -> None:
+    said = words(opened("segmentation", run="unet", split="test", true="2", predicted="1"))
+    assert "green taken for red" in said
+    assert "Pictures of this cell" in said
+    empty = words(opened("segmentation", run="unet", split="test", true="1", predicted="2"))
+    assert "This cell is empty" in empty
+
+
+def test_a_run_that_said_nothing_says_how_to_ask_it(study: Study) -> None:
+    app = opened("segmentation", run="silent", split="test")
+    assert "No predictions in this split" in words(app)
+
+
+@pytest.mark.parametrize("page", [view.URL for view in found_views() if SEGMENTATION not in tasks_of(view)])
+def test_pages_of_classifiers_lead_here(study: Study, page: str) -> None:
+    app = opened(page, run="unet", split="test")
+    assert "Models of this study do segmentation" in words(app)
+    assert [button.label for button in app.button if button.key == "another-task"] == ["Open Segmentation"]
+
+
+def test_layers_show_what_they_say(study: Study) -> None:
+    tiles, run = Tiles(), study.run("unet")
+    row = int(np.flatnonzero(study.labels == 2)[0])
+    for kind in ("truth", "said", "compared", "cell"):
+        tile = tiles.draw(label_tile(tiles, run, row, kind, (2, 1)).rpartition("/")[2])  # type: ignore[arg-type]
+        assert tile is not None
+        with Image.open(io.BytesIO(tile.content)) as drawn:
+            assert drawn.mode == "RGBA"
+            assert np.asarray(drawn)[..., 3].any()
+
+
+def rgb(colour: str) -> list[int]:
+    return list(bytes.fromhex(colour[1:]))
+
+
+def test_differences_are_told_by_colour() -> None:
+    truth = np.array([[0, 0, 1, 1, 2, IGNORE]], np.uint8)
+    said = np.array([[0, 1, 1, 0, 1, 1]], np.uint8)
+    layer = compared(truth, said, background=True)
+    assert layer[0, :, 3].astype(bool).tolist() == [False, True, True, True, True, False]
+    assert layer[0, 1, :3].tolist() == rgb(INVENTED)
+    assert layer[0, 3, :3].tolist() == rgb(MISSED)
+    assert layer[0, 2, 3] < layer[0, 3, 3]
+    assert painted(truth, background=True)[0, :, 3].astype(bool).tolist() == [False, False, True, True, True, False]
+    assert of_cell(truth, said, (2, 1))[0, :, 3].astype(bool).tolist() == [False] * 4 + [True, False]
