@@ -109,13 +109,19 @@ def loss(
 
 
 def weighted_mean(terms: Tensor, batch: LossInput) -> Tensor:
-    """The mean over samples, weighted by the classes of their targets.
+    """The mean over samples, of segmentation over their known pixels, weighted by the classes of their targets.
 
     Args:
-        terms: `(N, K)`, of each class as if it were the label; those of the targets count.
+        terms: `(N, K)` or `(N, K, H, W)`, of each class as if it were the label; those of the targets count.
     """
-    shares = batch.targets if batch.class_weights is None else batch.targets * batch.class_weights
-    return (shares * terms).sum() / shares.sum()
+    if batch.targets.is_floating_point():
+        shares = batch.targets if batch.class_weights is None else batch.targets * batch.class_weights
+        return (shares * terms).sum() / shares.sum()
+    known = batch.targets != IGNORE
+    labels = batch.targets[known]
+    weights = terms.new_ones(len(labels)) if batch.class_weights is None else batch.class_weights[labels]
+    of_label = terms.movedim(1, -1)[known].gather(1, labels[:, None])[:, 0]
+    return (weights * of_label).sum() / weights.sum().clamp(min=1e-12)  # where every pixel is to be ignored, 0
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None, *, smoothing: float = 0.0) -> Tensor:

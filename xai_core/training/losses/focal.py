@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xai_core.params import param
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 from xai_core.training.losses.base import LossInput, LossOutput, loss, weighted_mean
 from xai_core.types import Card
 
@@ -29,6 +30,7 @@ class FocalParams:
         cost=1.0,
     ),
     FocalParams,
+    tasks=(CLASSIFICATION, SEGMENTATION),
 )
 def focal(batch: LossInput, params: FocalParams) -> LossOutput:
     """Mean of −(1 − p)^γ log p of the target, weighted by the classes of the targets."""
