@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import BadInput, NotFound
+from xai_core.errors import BadInput, NotApplicable, NotFound
 from xai_core.label_maps import IGNORE
 from xai_core.types import Array
 
@@ -112,6 +112,13 @@ TASKS: Mapping[TaskKey, Task] = {
     CLASSIFICATION: Task(CLASSIFICATION, 0, "accuracy"),
     SEGMENTATION: Task(SEGMENTATION, 2, "mean_iou"),
 }
+
+
+def need_samples(key: str, study: str) -> None:
+    """Raise NotApplicable where models say something of every pixel, and no one thing of a picture."""
+    if key == SEGMENTATION:
+        remedy = "xai show STUDY segments says how good it is, and the page Segmentation where it is wrong."
+        raise NotApplicable("this is asked of classifiers, not of segmenters", value=study, remedy=remedy)
 
 
 def task(key: str) -> Task:

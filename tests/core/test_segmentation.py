@@ -121,6 +121,19 @@ def test_commands_from_new_to_show(study: Study, run: Run, capsys: pytest.Captur
     assert {each["name"] for each in told["run"]["classes"]} == set(study.class_names)
 
 
+def test_predicting_ends_with_how_good_it_is(study: Study, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    xai("predict", study.path, "--run", "unet", "--splits", "test")
+    said = capsys.readouterr().out
+    assert "0 new predictions" in said
+    assert "Mean IoU" in said
+
+
+def test_one_picture_at_a_time_is_refused_where_it_cannot_be_learned_from(study: Study) -> None:
+    config = TrainConfig(**{**vars(CONFIG), "architecture": "deeplabv3_mobilenet_v2", "batch_size": 1})
+    with pytest.raises(BadParameter, match="one picture at a time"):
+        train_run(study, "alone", config, QUICK)
+
+
 @pytest.mark.parametrize("question", sorted(set(questions()) - {"segments", "overview"}))
 def test_what_is_asked_of_classifiers_is_refused_in_one_line(study: Study, run: Run, question: str) -> None:
     asked = Asked(study, run=run, cell=(0, 1), sample=0)
@@ -136,13 +149,18 @@ def test_what_is_asked_of_classifiers_is_refused_in_one_line(study: Study, run: 
         ["sanity", "--methods", "gradcam"],
         ["aggregate", "--method", "gradcam", "--cell", "red:green"],
         ["repair", "--method", "dfr", "--name", "again"],
+        ["check"],
+        ["agreement", "--methods", "gradcam,lrp"],
+        ["groups", "--by", "errors:unet"],
+        ["train", "--arch", "small_unet", "--check"],
     ],
 )
 def test_so_are_commands(study: Study, run: Run, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([words[0], str(study.path), "--run", "unet", *words[1:]]) != 0
-    said = capsys.readouterr()
-    assert len(said.err.strip().splitlines()) == 1
-    assert "Traceback" not in said.err
+    named = [] if words[0] == "groups" else ["--run", "unet"]
+    assert main([words[0], str(study.path), *named, *words[1:]]) != 0
+    said = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()
+    assert [line for line in said if line.startswith("xai: ")] == said[-1:]
+    assert "xai predict" not in said[-1]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import BadInput, NotApplicable
+from xai_core.errors import BadInput
 from xai_core.store.facts import Condition
 from xai_core.store.predictions import Predictions
 from xai_core.store.readable import damage
 from xai_core.store.run import Run
 from xai_core.store.study import Study
-from xai_core.task import SEGMENTATION
+from xai_core.task import need_samples
 from xai_core.triage.ordering import SORTS, order_by, sort_scores
 from xai_core.words import of_split
 
@@ -96,7 +96,7 @@ class Scope:
     @property
     def predictions(self) -> Predictions:
         """Of the run. Raises BadInput where there are none, NotApplicable where they are of pixels."""
-        need_samples(self.study)
+        need_samples(self.study.info.task, self.study.name)
         if self.run.predictions is None:
             raise BadInput("this run has no predictions yet", value=self.run.name, remedy="xai predict makes them.")
         return self.run.predictions
@@ -112,20 +112,13 @@ class Scope:
 
         Raises NotApplicable where predictions are of pixels.
         """
-        need_samples(self.study)
+        need_samples(self.study.info.task, self.study.name)
         predictions = self.run.predictions
         if predictions is None:
             return NOBODY
         inside = np.isin(predictions.rows, self.rows)
         rows = predictions.rows[inside]
         return Members(rows, self.study.labels[rows], predictions.predicted[inside])
-
-
-def need_samples(study: Study) -> None:
-    """Raise NotApplicable where models say something of every pixel, and nothing of a picture."""
-    if study.info.task == SEGMENTATION:
-        remedy = "xai show STUDY segments says how good it is, and the page Segmentation where it is wrong."
-        raise NotApplicable("this is asked of classifiers, not of segmenters", value=study.name, remedy=remedy)
 
 
 def where_words(where: Sequence[Condition]) -> str:

@@ -73,6 +73,12 @@ class SegmentsAnswer:
         )
 
     @property
+    def right(self) -> dict[str, float]:
+        """The share of pixels that are right, with its interval, and how many pictures there are."""
+        one = self.found.accuracy
+        return {"accuracy": float(one.value), "low": float(one.low), "high": float(one.high), "n": len(self.rows)}
+
+    @property
     def notes(self) -> list[str]:
         """What must be known before the numbers are read."""
         found = [PER_PICTURE] if len(self.rows) else []

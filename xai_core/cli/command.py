@@ -23,6 +23,7 @@ from xai_core.errors import BadInput, BadParameter, NotFound, one_line, printabl
 from xai_core.params import assignments
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
+from xai_core.task import need_samples
 from xai_core.text import comma_list, plain_name
 from xai_core.types import CancelToken, Progress
 
@@ -126,7 +127,9 @@ def predictions_of(run: Run, study: Path) -> Predictions:
 
     Raises:
         BadInput: there are none yet.
+        NotApplicable: the study is of segmentation.
     """
+    need_samples(run.study.info.task, run.study.name)
     if run.predictions is None:
         line = shlex.join(["xai", "predict", str(study), "--run", run.name])
         raise BadInput("this run has no predictions yet", value=run.name, remedy=f"Run this first: {line}.")

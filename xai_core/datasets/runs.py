@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core.errors import XaiError
+
 Runs = NDArray[np.int64]
 """Lengths of runs down the columns of a picture, one column after the other: outside, inside, outside, …; they add up
 to its pixels."""
@@ -40,8 +42,10 @@ def of_polygons(polygons: Sequence[Any], height: int, width: int) -> Runs:
         BadShape: no polygon, or one of an odd length, of fewer than three points, with what is no number or is beyond
             10⁹, or with an outline of more than four million pixels.
     """
-    from pycocotools import mask
-
+    try:
+        from pycocotools import mask
+    except ImportError:
+        raise XaiError("pycocotools is not installed", remedy="Run: pip install pycocotools.") from None
     if not polygons:
         raise BadShape("no outline")
     found = [_clipped(_points(polygon), height, width) for polygon in polygons]

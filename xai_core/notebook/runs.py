@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadParameter, NotFound
 from xai_core.notebook.inline import run_html
+from xai_core.task import SEGMENTATION
 from xai_core.types import SPLITS, TARGET_SPECS
 
 if TYPE_CHECKING:
@@ -121,8 +122,12 @@ class Run:
         return in_order(scope, scope.members.mistakes, "confidence")
 
     def predict(self, *splits: str) -> dict[str, dict[str, float]]:
-        """Predict what is not predicted yet; accuracy with its 95 % interval and n per split."""
+        """Predict what is not predicted yet; accuracy with its 95 % interval and n per split.
+
+        Of a segmenter the accuracy is that of pixels, its interval and n of pictures.
+        """
         from xai_core.answers.runs import by_split, doubts
+        from xai_core.answers.segments import segments
         from xai_core.pipeline.predict import predict
 
         wanted = splits or SPLITS
@@ -130,6 +135,8 @@ class Run:
             if split not in SPLITS:
                 raise BadParameter("not a split", value=split, remedy=f"Choose from {', '.join(SPLITS)}.")
         _left_out(predict(self.stored, self.study.bench.classifier(self.stored), wanted).left_out)
+        if self.study.stored.info.task == SEGMENTATION:
+            return {split: segments(self.stored, split).right for split in wanted}
         found = by_split(self.stored)
         for doubt in doubts(found, len(self.study.classes)):
             LOG.warning("%s", doubt)

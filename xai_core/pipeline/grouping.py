@@ -20,6 +20,7 @@ from xai_core.store.features import Features
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.store.subgroups import TAG, UNKNOWN, Grouping
+from xai_core.task import need_samples
 
 ERRORS, CLUSTERS = "errors", "clusters"
 CLUSTERS_OF_A_CLASS = 2
@@ -84,6 +85,7 @@ def _tags(study: Study) -> Sequence[str]:
 
 
 def _errors(run: Run) -> Grouping:
+    need_samples(run.study.info.task, run.study.name)
     if run.predictions is None:
         raise BadInput("this run has no predictions yet", value=run.name, remedy="xai predict makes them.")
     rows, codes = run.predictions.rows, np.full(len(run.study.labels), UNKNOWN, np.int64)

@@ -27,7 +27,7 @@ from xai_core.store.label_maps import LabelMapStore
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
 from xai_core.store.scores import ScorePlace, ScoreStore
-from xai_core.task import SEGMENTATION
+from xai_core.task import need_samples
 from xai_core.types import TARGET_SPECS, Array, Target, resolve_target
 
 if TYPE_CHECKING:
@@ -194,9 +194,7 @@ class Run:
             NotApplicable: the study is of segmentation.
             NotFound: `spec` is neither.
         """
-        if self.study.info.task == SEGMENTATION:
-            remedy = "Explanations of regions are asked for in Python so far: ExplainerInput(regions=…)."
-            raise NotApplicable("a picture of a segmenter has no one class", value=self.study.name, remedy=remedy)
+        need_samples(self.study.info.task, self.study.name)
         wanted, predictions = np.asarray(rows, np.int64), self.predictions
         if predictions is None or not predictions.have(wanted).all():
             remedy = f"Run this first: {self._line('predict')}."

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xai_core.errors import XaiError
+from xai_core.errors import BadParameter, XaiError
 from xai_core.files import storage_errors
 from xai_core.label_maps import IGNORE, iou
 from xai_core.models.architectures import ARCHITECTURES
@@ -244,7 +244,7 @@ class _Session:
         """One update; what the loss said before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with self._autocast():
+        with self._autocast(), _several_pictures(len(batch.x)):
             output = self.loss.compute(batch, self.loss_params)
         self._require_finite(float(output.value.detach()), epoch)
         self.optimiser.zero_grad()
@@ -330,6 +330,18 @@ def _former_identity(data: TrainingData, config: TrainConfig) -> str:
 def _digest(data: TrainingData, config: TrainConfig, content: Sequence[object]) -> str:
     about = {"config": identifying(config), "classes": list(data.class_names), "preprocess": data.preprocess.as_dict()}
     return digest(about | {"data": content})
+
+
+@contextmanager
+def _several_pictures(count: int) -> Iterator[None]:
+    """Batch norm after pooling has no spread within one picture."""
+    try:
+        yield
+    except ValueError as error:
+        if count > 1 or "more than 1 value per channel" not in str(error):
+            raise
+        remedy = "Give --batch-size 2 or more."
+        raise BadParameter("this network cannot learn from one picture at a time", value=count, remedy=remedy) from None
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from xai_core.cli.command import (
 )
 from xai_core.cli.new_pictures import check_words, pictures_arguments, predict_pictures, show_pictures
 from xai_core.errors import BadParameter
+from xai_core.task import SEGMENTATION
 from xai_core.types import SPLITS
 
 ORDER = ("test", "validation", "train")
@@ -54,6 +55,7 @@ def _samples(args: argparse.Namespace) -> dict[str, Any]:
     if args.background:
         return begun(args, "predict", {"run": args.run_name, "splits": splits, "limit": args.limit})
     from xai_core.answers.runs import by_split, doubts
+    from xai_core.answers.segments import segments
     from xai_core.pipeline.load import load_classifier
     from xai_core.pipeline.predict import predict
 
@@ -70,15 +72,11 @@ def _samples(args: argparse.Namespace) -> dict[str, Any]:
             progress=progress,
             cancel=cancel,
         )
+    told = {"study": run.study.name, "run": run.name, "new": made.new, "left_out": left_out.as_json(made.left_out)}
+    if run.study.info.task == SEGMENTATION:
+        return told | {"segments": {split: segments(run, split).as_json() for split in splits}}
     found = by_split(run)
-    return {
-        "study": run.study.name,
-        "run": run.name,
-        "new": made.new,
-        "left_out": left_out.as_json(made.left_out),
-        "splits": found,
-        "doubts": doubts(found, len(run.study.class_names)),
-    }
+    return told | {"splits": found, "doubts": doubts(found, len(run.study.class_names))}
 
 
 def _show(result: dict[str, Any]) -> str:
@@ -86,7 +84,11 @@ def _show(result: dict[str, Any]) -> str:
         return show_pictures(result)
     from xai_core.answers.runs import by_split_lines
 
-    lines = [f"{result['run']}: {result['new']} new predictions", *by_split_lines(result["splits"]), *result["doubts"]]
+    lines = [f"{result['run']}: {result['new']} new predictions"]
+    if "segments" in result:
+        lines += [f"  {split:<11} {one['sentence']}" for split, one in result["segments"].items()]
+    else:
+        lines += [*by_split_lines(result["splits"]), *result["doubts"]]
     lines += left_out.lines(result["left_out"], "in no count; predict asks them again next time")
     return "\n".join(lines)
 

@@ -26,7 +26,7 @@ from xai_core.cli.command import (
 from xai_core.cli.flags import given_parameters, parameter_flags
 from xai_core.errors import BadParameter
 from xai_core.params import assignments
-from xai_core.task import SEGMENTATION
+from xai_core.task import SEGMENTATION, need_samples
 from xai_core.text import comma_list
 from xai_core.words import percent
 
@@ -87,6 +87,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     config = configuration(args, parent)
     if args.preview:
         return _preview(args, study, config, parent)
+    if args.check:
+        need_samples(study.info.task, study.name)
     if args.background:
         return begun(args, "train", _arguments(args, config, parent))
     if args.seeds > 1 or args.predict:
