@@ -15,6 +15,7 @@ from tests.core.segmentation_trees import write_coco
 from tests.tiny_study import xai
 from xai_core.answers.question import Asked, questions
 from xai_core.answers.segments import segments
+from xai_core.answers.segments_change import segments_change
 from xai_core.cli.main import main
 from xai_core.errors import BadInput, BadParameter, NotApplicable
 from xai_core.label_maps import IGNORE, dense, objects
@@ -119,6 +120,27 @@ def test_commands_from_new_to_show(study: Study, run: Run, capsys: pytest.Captur
     told = json.loads(capsys.readouterr().out)
     assert told["run"]["n"] == len(study.rows("test"))
     assert {each["name"] for each in told["run"]["classes"]} == set(study.class_names)
+
+
+def test_two_runs_are_compared_picture_by_picture(study: Study, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    other = train_run(study, "other", TrainConfig(**{**vars(CONFIG), "seed": 1}), QUICK)
+    predict(other, load_classifier(other, device="cpu"), ["test"])
+    found = segments_change(run, other, "test")
+    before, after = segments(run, "test"), segments(other, "test")
+    wrong = [dict(one.pictures()) for one in (before, after)]
+    assert dict(found.most) == {
+        row: wrong[0][row] - wrong[1][row] for row in wrong[0] if wrong[0][row] != wrong[1][row]
+    }
+    np.testing.assert_allclose(
+        found.found.mean_iou.value, after.found.mean_iou.value - before.found.mean_iou.value, atol=1e-12
+    )
+    assert segments_change(run, run, "test").verdict == "no change can be claimed"
+    xai("compare", study.path, "--baseline", "unet", "--candidate", "other")
+    assert found.sentence in capsys.readouterr().out
+    xai("compare", study.path, "--baseline", "unet", "--candidate", "other", "--json")
+    assert json.loads(capsys.readouterr().out)["segments"]["n"] == len(study.rows("test"))
+    with pytest.raises(BadInput, match="both runs predicted"):
+        segments_change(run, other, "validation")
 
 
 def test_predicting_ends_with_how_good_it_is(study: Study, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

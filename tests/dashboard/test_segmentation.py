@@ -31,10 +31,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     made = make_study(root / "squares", root / "data")
     run = made.add_run("unet", RunInfo(architecture="small_unet", fingerprint="f" * 64))
     made.add_run("silent", RunInfo(architecture="small_unet", fingerprint="e" * 64))
+    better = made.add_run("better", RunInfo(architecture="small_unet", fingerprint="d" * 64)).label_maps(create=True)
     store = run.label_maps(create=True)
     assert store is not None
+    assert better is not None
     for row in range(len(made.labels)):
         truth = made.label_map(row)
+        better.put([row], [truth], [sparse_confusion(truth, truth, 3)])
         said = np.where(truth == 2, 1, truth).astype(np.uint8)
         said[0, : row + 1] = 2
         store.put([row], [said], [sparse_confusion(truth, said, 3)])
@@ -63,6 +66,15 @@ def test_a_cell_lists_the_pictures_with_its_pixels(study: Study) -> None:
     assert "Pictures of this cell" in said
     empty = words(opened("segmentation", run="unet", split="test", true="1", predicted="2"))
     assert "This cell is empty" in empty
+
+
+def test_two_runs_are_compared_on_the_same_pictures(study: Study) -> None:
+    said = words(opened("segmentation", run="unet", split="test", other="better"))
+    assert "Mean IoU: got worse" in said
+    assert "The interval of each class stands by itself" in said
+    assert "no pictures that both runs predicted" in words(
+        opened("segmentation", run="unet", split="test", other="silent")
+    )
 
 
 def test_a_run_that_said_nothing_says_how_to_ask_it(study: Study) -> None:

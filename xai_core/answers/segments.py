@@ -22,7 +22,7 @@ from xai_core.task import SEGMENTATION
 from xai_core.text import counted
 from xai_core.triage.confusion import Cell, Per, rates
 from xai_core.triage.intervals import Estimate
-from xai_core.triage.segments import Segmented, pixel_sums, segmented
+from xai_core.triage.segments import Segmented, segmented, sums_of
 from xai_core.words import COUNTED_AS, cell_name, of_split, percent, percent_range
 
 HEADS = ("class", "IoU", "95 % interval", "Dice", "pictures", "pixels")
@@ -183,7 +183,7 @@ def segments(run: Run, split: str, per: Per = "true") -> SegmentsAnswer:
     counts = [None] * len(rows) if store is None else store.counts(rows)
     known = [(row, each) for row, each in zip(rows.tolist(), counts, strict=True) if each is not None]
     matrices = np.array([dense(each, classes) for _, each in known], np.int64).reshape(-1, classes, classes)
-    found = segmented(pixel_sums([each for _, each in known], classes), study.info.seed)
+    found = segmented(sums_of(matrices), study.info.seed)
     predicted = np.array([row for row, _ in known], np.int64)
     names = study.class_names
     return SegmentsAnswer(str(study.path), run.name, split, names, predicted, len(rows), matrices, found, per)

@@ -77,11 +77,12 @@ class Changed:
 
 def pixel_sums(counts: Sequence[Triples], classes: int) -> PixelSums:
     """From the sparse confusion of each picture."""
-    hit, truth, said = np.zeros((3, len(counts), classes), np.int64)
-    for place, triples in enumerate(counts):
-        matrix = dense(triples, classes)
-        hit[place], truth[place], said[place] = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
-    return PixelSums(hit, truth, said)
+    return sums_of(np.array([dense(each, classes) for each in counts], np.int64).reshape(-1, classes, classes))
+
+
+def sums_of(matrices: Whole) -> PixelSums:
+    """From `(n, K, K)` pixels of each picture, truth in rows."""
+    return PixelSums(np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(2), matrices.sum(1))
 
 
 def segmented(sums: PixelSums, seed: int) -> Segmented:

@@ -19,6 +19,7 @@ from xai_core.cli.command import (
 from xai_core.cli.filling import Wanted, columns_of, fill
 from xai_core.cli.samples import scope_of
 from xai_core.errors import BadInput, BadParameter
+from xai_core.task import SEGMENTATION
 
 if TYPE_CHECKING:
     from xai_core.answers.arms import Arm
@@ -61,6 +62,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.answers.compare import comparison
 
     study = open_study(args)
+    if study.info.task == SEGMENTATION:
+        return _segmenters(study, args)
     named = cell(study, args)
     if arms := _arms(study, args):
         return _compared(args, arms, named)
@@ -69,6 +72,17 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     if not len(found.rows):
         raise BadInput("no samples that both runs predicted", value=args.split, remedy="Choose another split.")
     return found.as_json(named) | (_moved(args, found, named or found.largest()) if args.method else {})
+
+
+def _segmenters(study: Study, args: argparse.Namespace) -> dict[str, Any]:
+    from xai_core.answers.segments_change import segments_change
+
+    asked = (args.method, args.cell, args.true_class, args.predicted_class, args.transition, args.where)
+    if any(asked) or len(args.candidate) > 1:
+        remedy = "Name one baseline and one candidate, and no more than --split."
+        raise BadParameter("segmenters are compared as they are", value=study.name, remedy=remedy)
+    baseline, candidate = study.run(args.baseline), study.run(args.candidate[0])
+    return {"segments": segments_change(baseline, candidate, args.split).as_json()}
 
 
 def _arms(study: Study, args: argparse.Namespace) -> list[Arm]:
@@ -120,6 +134,8 @@ def _moved(args: argparse.Namespace, found: Comparison, chosen: Cell | None) -> 
 def _show(result: dict[str, Any]) -> str:
     from xai_core.answers import arms, compare, many_runs, movement
 
+    if "segments" in result:
+        return "\n".join(result["segments"]["lines"])
     if "models" in result:
         return "\n\n".join([result["counted"], many_runs.text(result["models"])])
     if "arms" in result:
