@@ -21,6 +21,7 @@ from xai_core.answers.scored import Named, stamp
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import as_dict
+from xai_core.store.facts import Condition
 from xai_core.store.files import signature
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -42,15 +43,16 @@ def runs_of(context: Context) -> runs.Runs:
     return runs.all_runs(context.study, split, where=context.where, opened=opened, measure=measured)
 
 
-def segments_of(run: Run, split: str) -> segments.SegmentsAnswer:
+def segments_of(run: Run, split: str, where: tuple[Condition, ...] = ()) -> segments.SegmentsAnswer:
     """As `segments.segments`; anew where pictures were predicted."""
     store = run.label_maps()
-    return _segments((str(run.path), run.info.fingerprint, split, store and str(store.signature)), run, split)
+    key = (str(run.path), run.info.fingerprint, split, str(where), store and str(store.signature))
+    return _segments(key, run, split, where)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _segments(key: tuple[object, ...], _run: Run, split: str) -> segments.SegmentsAnswer:  # noqa: ARG001 (the cache's key)
-    return segments.segments(_run, split)
+def _segments(key: tuple[object, ...], _run: Run, split: str, _where: tuple[Condition, ...]) -> segments.SegmentsAnswer:  # noqa: ARG001 (the cache's key)
+    return segments.segments(_run, split, where=_where)
 
 
 def measured(scope: Scope) -> Quality:

@@ -37,7 +37,7 @@ ON_A_PAGE = 12
 def render(context: Context) -> None:
     """Draw the page."""
     run = context.run
-    found = segments_of(run, context.selection.split) if run is not None else None
+    found = segments_of(run, context.selection.split, context.where) if run is not None else None
     if run is None or found is None or not len(found.rows):
         no_label_maps(context)
     else:
@@ -69,18 +69,23 @@ def _against(context: Context, run: Run) -> None:
         index=None,
         placeholder="Compare with a run",
         help="Another run of the study that predicted the same pictures.",
-        **session.bound("other", context.other.name if context.other else None),
+        **(session.bound("other", context.other.name if context.other else None) | {"on_change": _before, "args": ()}),
     )
     if context.other is None:
         return
     try:
-        change = segments_change(context.other, run, context.selection.split)
+        change = segments_change(context.other, run, context.selection.split, context.where)
     except XaiError as error:  # the rest of the page stands without it
         st.caption(plain(str(error)))
         return
     st.markdown(plain(change.sentence))
     table(CHANGE_HEADS, change.lines)
     st.caption(plain(EACH))
+
+
+def _before() -> None:
+    """Also none again: the choice can be cleared."""
+    session.update(other=st.session_state["select.other"] or "")
 
 
 def _matrix(context: Context, found: SegmentsAnswer) -> None:

@@ -143,6 +143,24 @@ def test_two_runs_are_compared_picture_by_picture(study: Study, run: Run, capsys
         segments_change(run, other, "validation")
 
 
+def test_facts_choose_the_pictures(study: Study, run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    import pyarrow as pa
+
+    from xai_core.store import facts
+
+    shutil.copytree(study.path, tmp_path / "copy")
+    table = pa.table({"site": ["A" if row % 2 else "B" for row in range(len(study.labels))]})
+    facts.write(tmp_path / "copy", table, study.info.samples_digest, len(table))
+    copy = Study.open(tmp_path / "copy")
+    where = (copy.facts.condition("site=A"),)
+    found = segments(copy.run("unet"), "all", where=where)
+    assert found.rows.tolist() == list(range(1, len(study.labels), 2))
+    assert "where site = A" in found.sentence
+    assert segments_change(copy.run("unet"), copy.run("unet"), "all", where).rows.tolist() == found.rows.tolist()
+
+
 def test_predicting_ends_with_how_good_it_is(study: Study, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     xai("predict", study.path, "--run", "unet", "--splits", "test")
     said = capsys.readouterr().out

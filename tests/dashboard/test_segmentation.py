@@ -77,6 +77,13 @@ def test_two_runs_are_compared_on_the_same_pictures(study: Study) -> None:
     )
 
 
+def test_the_run_before_can_be_cleared(study: Study) -> None:
+    app = opened("segmentation", run="unet", split="test", other="better")
+    app.selectbox(key="select.other").set_value(None).run()
+    assert not app.exception
+    assert "Mean IoU: got worse" not in words(app)
+
+
 def test_a_run_that_said_nothing_says_how_to_ask_it(study: Study) -> None:
     app = opened("segmentation", run="silent", split="test")
     assert "No predictions in this split" in words(app)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
-from xai_core.answers.scope import Rows
+from xai_core.answers.scope import Rows, Scope, where_words
 from xai_core.errors import NotApplicable, NotFound
 from xai_core.label_maps import dense
+from xai_core.store.facts import Condition
 from xai_core.store.readable import readable_runs
 from xai_core.store.run import Run
 from xai_core.store.study import Study
@@ -42,6 +43,7 @@ class SegmentsAnswer:
         matrices: `(n, K, K)` pixels of each picture: truth in rows, what was said in columns.
         found: how good it is.
         per: what cells of the matrix show as text.
+        where: facts that hold of the pictures.
     """
 
     study: str
@@ -53,6 +55,7 @@ class SegmentsAnswer:
     matrices: NDArray[np.int64]
     found: Segmented
     per: Per = "true"
+    where: tuple[Condition, ...] = ()
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
@@ -69,7 +72,7 @@ class SegmentsAnswer:
         classes = counted(self.found.counted, "class", "classes")
         return (
             f"Mean IoU {_with_interval(mean)} over {classes}, {_with_interval(right)} of all pixels right, "
-            f"on {len(self.rows):,} {of_split(self.split, 'pictures')}."
+            f"on {len(self.rows):,} {of_split(self.split, 'pictures')}{where_words(self.where)}."
         )
 
     @property
@@ -169,8 +172,8 @@ class SegmentsAnswer:
         return f"{head}\n{table([['true ↓ predicted →', *self.names], *rows], right=range(1, len(self.names) + 1))}"
 
 
-def segments(run: Run, split: str, per: Per = "true") -> SegmentsAnswer:
-    """Of a run on a split.
+def segments(run: Run, split: str, per: Per = "true", where: tuple[Condition, ...] = ()) -> SegmentsAnswer:
+    """Of a run on a split, or on those of its pictures of which some facts hold.
 
     Raises:
         NotApplicable: the study is not of segmentation.
@@ -178,7 +181,7 @@ def segments(run: Run, split: str, per: Per = "true") -> SegmentsAnswer:
     """
     study = run.study
     need_segmentation(study)
-    rows = study.rows(None if split == "all" else split)
+    rows = Scope(run, split, where).rows
     store, classes = run.label_maps(), len(study.class_names)
     counts = [None] * len(rows) if store is None else store.counts(rows)
     known = [(row, each) for row, each in zip(rows.tolist(), counts, strict=True) if each is not None]
@@ -186,7 +189,7 @@ def segments(run: Run, split: str, per: Per = "true") -> SegmentsAnswer:
     found = segmented(sums_of(matrices), study.info.seed)
     predicted = np.array([row for row, _ in known], np.int64)
     names = study.class_names
-    return SegmentsAnswer(str(study.path), run.name, split, names, predicted, len(rows), matrices, found, per)
+    return SegmentsAnswer(str(study.path), run.name, split, names, predicted, len(rows), matrices, found, per, where)
 
 
 def need_segmentation(study: Study) -> None:

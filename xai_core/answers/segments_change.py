@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.answers.lines import paragraphs, table
+from xai_core.answers.scope import where_words
 from xai_core.answers.segments import SegmentsAnswer, segments
 from xai_core.errors import BadInput
+from xai_core.store.facts import Condition
 from xai_core.store.run import Run
 from xai_core.triage.segments import Changed, Segmented, changed, segmented, sums_of
 from xai_core.words import of_split, percent, points
@@ -31,6 +33,7 @@ class SegmentsChange:
         found: the difference.
         gained: `(n,)` by how many pixels more of each picture are right.
         ids: of the pictures.
+        where: facts that hold of them.
     """
 
     baseline: str
@@ -43,6 +46,7 @@ class SegmentsChange:
     found: Changed
     gained: NDArray[np.int64]
     ids: list[str] = field(default_factory=list)
+    where: tuple[Condition, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -58,7 +62,7 @@ class SegmentsChange:
         mean, low, high = (float(each) for each in (self.found.mean_iou.value, *self._bounds))
         both = f"{percent(float(self.before.mean_iou.value))} before, {percent(float(self.after.mean_iou.value))} after"
         interval = f", 95 % interval {points(low)} to {points(high)} over pictures" if np.isfinite(low) else ""
-        on = f"{len(self.rows):,} {of_split(self.split, 'pictures')}"
+        on = f"{len(self.rows):,} {of_split(self.split, 'pictures')}{where_words(self.where)}"
         return f"Mean IoU: {self.verdict}. {both}; {points(mean)} percentage points{interval}, on {on}."
 
     @property
@@ -120,14 +124,14 @@ class SegmentsChange:
         return paragraphs(f"{self.candidate} against {self.baseline}", self.sentence, lines, EACH, pictures)
 
 
-def segments_change(baseline: Run, candidate: Run, split: str) -> SegmentsChange:
-    """Of two runs of one study on the pictures that both predicted.
+def segments_change(baseline: Run, candidate: Run, split: str, where: tuple[Condition, ...] = ()) -> SegmentsChange:
+    """Of two runs of one study on the pictures that both predicted, those of which some facts hold.
 
     Raises:
         NotApplicable: the study is not of segmentation.
         BadInput: there is no such picture, the models see other parts of them, or label maps are damaged.
     """
-    before, after = segments(baseline, split), segments(candidate, split)
+    before, after = (segments(run, split, where=where) for run in (baseline, candidate))
     rows = np.intersect1d(before.rows, after.rows)
     if not len(rows):
         remedy = "Let both predict this split: xai predict."
@@ -149,6 +153,7 @@ def segments_change(baseline: Run, candidate: Run, split: str) -> SegmentsChange
         changed(sums_of(first), sums_of(second), seed),
         right[1] - right[0],
         baseline.study.ids(rows).to_pylist(),
+        where,
     )
 
 
