@@ -55,10 +55,15 @@ def digest(study: Path, info: StudyInfo) -> str:
     return _store(study, info).digest()
 
 
-def _store(study: Path, info: StudyInfo) -> LabelMapStore:
+def need(study: Path, info: StudyInfo) -> None:
+    """Raise NotApplicable where the study is not of segmentation."""
     if info.task != SEGMENTATION:
         remedy = "Take a study of segmentation."
         raise NotApplicable("only pictures with label maps say what each pixel is", value=study.name, remedy=remedy)
+
+
+def _store(study: Path, info: StudyInfo) -> LabelMapStore:
+    need(study, info)
     store = LabelMapStore.at(study / FOLDER / ORIGINAL, _identity(info), create=False)
     if store is None:
         raise damaged(study / FOLDER / ORIGINAL, "it is gone")
