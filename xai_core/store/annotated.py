@@ -12,15 +12,12 @@ import pyarrow as pa
 
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.files import damaged
-from xai_core.label_maps import IGNORE, LabelMap
+from xai_core.label_maps import IGNORE, ORIGINAL, LabelMap
 from xai_core.store.label_maps import LabelMapStore
 from xai_core.store.study_info import StudyInfo
 from xai_core.task import SEGMENTATION
 
 FOLDER = "label_maps"
-ORIGINAL = "original"
-"""The annotation as the data has it."""
-
 _AT_ONCE = 32
 """Label maps that are in memory together."""
 

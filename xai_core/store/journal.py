@@ -166,7 +166,7 @@ class Journal:
             return (), 0
         if file.execute("SELECT identity FROM about").fetchall() != [(self._identity,)]:
             raise damaged(self.path, "it is about another annotation")
-        found, last = [], 0
+        found, last = list[Change](), 0
         for line in file.execute(f"SELECT {', '.join(_COLUMNS)} FROM changes ORDER BY number"):
             if not all(type(value) is kind for value, kind in zip(line, _TYPES, strict=True)) or line[4] not in WHATS:
                 raise damaged(self.path, "a line that is none")

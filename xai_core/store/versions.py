@@ -14,18 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadParameter, NotFound
 from xai_core.files import damaged
-from xai_core.label_maps import LabelMap
+from xai_core.label_maps import IGNORE, ORIGINAL, LabelMap
 from xai_core.params import digest
 from xai_core.store import annotated, journal
 from xai_core.store.files import checked_name
 from xai_core.store.journal import Change, Entry, Journal
-from xai_core.text import plain_name
+from xai_core.text import counted, plain_name
 from xai_core.types import SPLITS
 
 if TYPE_CHECKING:
+    from xai_core.store.run import Run
     from xai_core.store.study import Study
 
 FILE = "journal.sqlite"
+ANNOTATION = "annotation"
+"""Where the provenance of a run keeps which annotation it learned from, unless that is the original."""
+
 LONGEST_NAME = 100
 CHANGED = tuple(split for split in SPLITS if split != "test")
 """The splits whose pictures a version may change."""
@@ -42,7 +46,7 @@ class Version:
     def __init__(self, study: Study, name: str) -> None:
         """Raises BadParameter for what is no name, NotApplicable where the study is not of segmentation."""
         checked_name(name, "version of the annotation")
-        if name.casefold() == annotated.ORIGINAL:
+        if name.casefold() == ORIGINAL:
             remedy = "Choose another name: a version lies beside it."
             raise BadParameter("the original annotation is not changed", value=name, remedy=remedy)
         annotated.need(study.path, study.info)
@@ -76,7 +80,7 @@ class Version:
                 label_map = patch.onto(label_map)
         except ValueError as error:
             raise damaged(self.path, error) from None
-        known = label_map[label_map != annotated.IGNORE]
+        known = label_map[label_map != IGNORE]
         if known.size and known.max() >= len(self.study.class_names):
             raise damaged(self.path, "a class that has no name")
         return label_map
@@ -149,7 +153,7 @@ def version(study: Study, name: str) -> Version:
     """The version of this name. Raises NotFound, and BadParameter for what is no name."""
     made = Version(study, name)
     if not journal.exists(made.path):
-        raise NotFound.among("version of the annotation", name, [annotated.ORIGINAL, *versions(study)])
+        raise NotFound.among("version of the annotation", name, [ORIGINAL, *versions(study)])
     return made
 
 
@@ -163,9 +167,33 @@ def digest_of(study: Study, name: str, rows: Iterable[int] | None = None) -> str
     return study.masks_digest if is_original(name) else version(study, name).digest(rows)
 
 
+def learned_from(study: Study, name: str) -> dict[str, Any]:
+    """What a run keeps in its provenance of the version that it learned from; {} of the original. Raises as `version`.
+
+    It tells the training pictures as they were then: a version may change later.
+    """
+    if is_original(name):
+        return {}
+    rows = study.rows("train")
+    found, trained = version(study, name), set(rows.tolist())
+    painted = [change.row for change in found.standing if change.pixels and change.row in trained]
+    about = {"changes": len(painted), "pictures": len(set(painted))}
+    return {ANNOTATION: {"version": name, "digest": found.digest(trained), **about}}
+
+
+def annotation_of(run: Run) -> str:
+    """For people: which annotation a run learned from."""
+    kept = run.info.provenance.get(ANNOTATION)
+    if not isinstance(kept, dict):
+        return f"the {ORIGINAL} annotation"
+    changes, pictures = (int(kept.get(name, 0)) for name in ("changes", "pictures"))
+    many = f"{counted(changes, 'change')} in {counted(pictures, 'training picture')}"
+    return f"the annotation {plain_name(str(kept.get('version')))} ({many})"
+
+
 def is_original(name: str) -> bool:
     """Whether the annotation is meant that the data has."""
-    return name in ("", annotated.ORIGINAL)
+    return name in ("", ORIGINAL)
 
 
 def checked_person(by: str) -> str:
