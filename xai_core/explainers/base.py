@@ -62,8 +62,8 @@ Run = Callable[[ExplainerInput, Any], Explanation]
 """`(given, params) -> Explanation`."""
 
 Formula = Callable[..., "Tensor"]
-"""`(activations (N,C,h,w), gradients (N,C,h,w)) -> maps (N,h,w)`, raw and signed: a CAM of the gradient family. One with
-parameters of its own takes them as `params`."""
+"""`(activations (N,C,h,w), gradients (N,C,h,w)) -> maps (N,h,w)`, raw and signed: a CAM of the gradient family. One
+with parameters of its own takes them as `params`."""
 
 
 BACKGROUND = 32

@@ -6,9 +6,8 @@ The planner owns the forward and backward pass that these share.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from xai_core.explainers.base import CamParams, cam_method
 from xai_core.params import param
@@ -56,7 +55,7 @@ def gradcam(activations: Tensor, gradients: Tensor, params: GradCamParams = Grad
     """Σ_k (mean_ij G_k) · A_k: equations 1 and 2 before the rectifier.
 
     In windows: each place has the mean gradient of its own window, Σ_k U(P(G_k)) ⊙ A_k (Hasany, Petitjean, Meriaudeau
-    2023, Seg-XRes-CAM, eq. 4; P averages, U repeats). Windows begin at the upper left; those that the border cuts
+    2023, Seg-XRes-CAM; P averages, U repeats). Windows begin at the upper left; those that the border cuts
     average over the places they have, where the authors' code counts zeros beyond it.
     """
     import torch.nn.functional as F

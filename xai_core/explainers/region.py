@@ -16,7 +16,7 @@ NO_PLACES = "a classifier's output has no places, so its target has no region"
     Card(
         key="region",
         title="Region (control)",
-        summary="The region of a segmenter's output that is explained, such as what it says is the class: a method that "
+        summary="The region of a segmenter's output that is explained, such as what it calls a class: a method that "
         "resembles this one may repeat the prediction rather than show its reasons.",
         blind_spot="Says nothing of the model's reasons: it never runs it.",
         needs=frozenset({"region"}),
