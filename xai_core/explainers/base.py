@@ -96,8 +96,8 @@ class Explainer:
     background: Callable[[Any], int] | None = None
 
     def bound(self, params: Any) -> Explainer:
-        """The same, its formula with these parameters; itself where the formula takes none."""
-        if self.formula is None or self.params is CamParams:
+        """The same, its formula with these parameters; itself where they name no more than a layer."""
+        if self.formula is None or type(params) is CamParams:
             return self
         return replace(self, formula=partial(self.formula, params=params))
 
