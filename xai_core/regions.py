@@ -45,6 +45,11 @@ class Place:
     kind: str
     at: tuple[int, ...]
 
+    @property
+    def region(self) -> str:
+        """As a target has it."""
+        return f"{self.kind}={','.join(map(str, self.at))}"
+
 
 def place_of(region: str) -> Place | None:
     """The numbers of a region; None for one with a name, and for no region."""
@@ -114,6 +119,14 @@ def _part(place: Place, positive: int, truth: LabelMap, said: LabelMap) -> Mask:
                 whole: Mask = parts == parts[y, x]
                 return whole
     return np.zeros(said.shape, bool)
+
+
+def of_cell(true: int, predicted: int) -> Target:
+    """What maps of a cell of the confusion explain: the one class rather than the other where it was taken for it; of
+    the diagonal the class where it is predicted."""
+    if true == predicted:
+        return Target(predicted, region="predicted")
+    return Target(predicted, true, CONFUSED)
 
 
 def region_words(target: Target) -> str:
