@@ -52,7 +52,8 @@ def _region_choice(context: Context, picture: Picture) -> None:
     chosen = context.selection.target
     words = {MAIN: _MAIN} | {one.key: f"{one.words} ({counted(one.pixels, 'pixel')})" for one in picture.offered}
     current = MAIN if chosen in TARGET_SPECS else chosen
-    words.setdefault(current, _own(picture, current))
+    if current not in words:
+        words[current] = _own(picture, current)
     st.selectbox(
         "Evidence for",
         list(words),

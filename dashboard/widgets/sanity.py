@@ -164,7 +164,5 @@ def _row(context: Context, first: Column, second: Column, rows: NDArray[np.int64
 def _about(context: Context, row: int) -> str:
     (target,) = context.scope.run.targets([row], SPEC)
     names = context.study.class_names
-    said = f"evidence for {names[target.positive]}, which the trained model predicted"
-    return (
-        f"{names[int(context.study.labels[row])]}; {said}." if not target.region else f"{said[:1].upper()}{said[1:]}."
-    )
+    said = f"vidence for {names[target.positive]}, which the trained model predicted."
+    return f"E{said}" if target.region else f"{names[int(context.study.labels[row])]}; e{said}"

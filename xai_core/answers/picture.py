@@ -1,4 +1,4 @@
-"""Why this picture? Of a segmenter: how good it is in one picture, and what maps say of each region that is asked about.
+"""Why this picture? Of a segmenter: how good it is in one picture, and what maps say of a region that is asked about.
 
 Regions are those with a name (predicted, annotated, missed, invented, confused), a part that somebody points at, or a
 box that somebody draws.
