@@ -21,6 +21,7 @@ ORDERS = ("given", "similar")
 SORTS = ("confidence", "margin", "loss", "disagreement", "data")
 NORMALISE = ("each", "shared")
 TARGETS = TARGET_SPECS
+PLACES = ("object", "picture")
 LOOK_KEYS: tuple[str, ...] = tuple(LOOKS)
 AMONG = ("cell", "class", "all")
 
@@ -144,6 +145,7 @@ class Selection:
         seed: of the randomised model that the sanity check compares with.
         among: which samples a comparison of two runs lists: of the `cell`, of its true `class`, or `all`.
         transition: what became of them between the runs, one of TRANSITIONS; "" for any.
+        place: of a segmenter, mean heatmaps around the `object` that is explained, or as they lie in the `picture`.
         metrics: keys of those that judge heatmaps; () for all that apply.
         count: how many samples they judge at most.
     """
@@ -170,6 +172,7 @@ class Selection:
     seed: int = _entry(0, _whole(0), "seed")
     among: str = _entry("cell", _one_of(*AMONG), "group of samples")
     transition: str = _entry("", _one_of(*TRANSITIONS), "transition")
+    place: str = _entry(PLACES[0], _one_of(*PLACES), "place of mean heatmaps")
     metrics: tuple[str, ...] = _entry((), _keys, "list of metrics", _write_keys)
     count: int = _entry(LIMIT, _whole(1), "number of samples")
 

@@ -64,6 +64,16 @@ def pixels_of(run: Run, rows: Rows, cell: tuple[int, int] | None) -> NDArray[np.
     return found
 
 
+def pictures_by_cell(run: Run, rows: Rows) -> NDArray[np.int64]:
+    """`(K, K)` of a segmenter, in how many of the pictures a cell of the confusion has a pixel."""
+    classes = len(run.study.class_names)
+    found = np.zeros((classes, classes), np.int64)
+    for each in _counts(run, rows):
+        if each is not None:
+            found[each[:, 0], each[:, 1]] += each[:, 2] > 0
+    return found
+
+
 def confusion_of(run: Run, row: int) -> NDArray[np.int64] | None:
     """`(K, K)` pixels of a picture, truth in rows; None where nothing was said of it."""
     (found,) = _counts(run, [row])
