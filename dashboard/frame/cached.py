@@ -18,6 +18,7 @@ from xai_core.answers.quality_choice import SPEC
 from xai_core.answers.scenarios import MOST_MASKS, Scenarios
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named, stamp
+from xai_core.drawing.seen import pixels_around
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import as_dict
@@ -26,11 +27,7 @@ from xai_core.store.files import signature
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.store.subgroups import TABLE as SUBGROUPS
-from xai_core.triage.around import cut
 from xai_core.triage.quality import Quality
-
-_SIDE = 224
-"""Pixels of a mean picture around what is explained."""
 
 _cached = st.cache_data(max_entries=64, show_spinner=False)
 
@@ -176,13 +173,7 @@ def _mean_pixels(
 ) -> NDArray[np.uint8]:
     preprocess = Preprocess.from_dict(_context.scope.run.info.preprocess or {})
     seen = (preprocess.pixels(_context.study.picture(row)) for row in rows.tolist())
-    cuts = seen if boxes is None else (_around(pixels, box) for pixels, box in zip(seen, boxes, strict=True))
+    cuts = seen if boxes is None else (pixels_around(pixels, box) for pixels, box in zip(seen, boxes, strict=True))
     total = sum(pixels.astype(np.float64) for pixels in cuts)
     mean = np.round(np.asarray(total) / len(rows)).clip(0, 255).astype(np.uint8)
     return mean[..., 0] if mean.shape[-1] == 1 else mean
-
-
-def _around(pixels: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.float32]:
-    left, top, right, bottom = box.tolist()
-    planes = [cut(plane.astype(np.float32), (left, top, right, bottom), _SIDE) for plane in np.moveaxis(pixels, -1, 0)]
-    return np.stack(planes, axis=-1)

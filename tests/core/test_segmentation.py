@@ -184,7 +184,6 @@ def test_what_is_asked_of_classifiers_is_refused_in_one_line(study: Study, run: 
 @pytest.mark.parametrize(
     "words",
     [
-        ["aggregate", "--method", "gradcam", "--cell", "red:green"],
         ["repair", "--method", "dfr", "--name", "again"],
         ["groups", "--by", "errors:unet"],
         ["train", "--arch", "small_unet", "--check"],
