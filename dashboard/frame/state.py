@@ -133,6 +133,7 @@ class Selection:
         transition: what became of them between the runs, one of TRANSITIONS; "" for any.
         metrics: keys of those that judge heatmaps; () for all that apply.
         count: how many samples they judge at most.
+        version: of the annotation, that decisions about proposals are part of; "" for the usual one.
     """
 
     study: str = _entry("", _text, "study")
@@ -159,6 +160,7 @@ class Selection:
     transition: str = _entry("", _one_of(*TRANSITIONS), "transition")
     metrics: tuple[str, ...] = _entry((), _keys, "list of metrics", _write_keys)
     count: int = _entry(LIMIT, _whole(1), "number of samples")
+    version: str = _entry("", _matching(_RUN), "version of the annotation")
 
     def __post_init__(self) -> None:
         if (self.true is None) != (self.predicted is None):

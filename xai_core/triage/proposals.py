@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.label_maps import IGNORE, LabelMap, enlarged, mean_width, thin_up_to
+from xai_core.label_maps import IGNORE, LabelMap, mean_width, thin_up_to
 from xai_core.types import Array
 
 Kind = Literal["enlarge", "perplexed", "missing"]
@@ -97,7 +98,7 @@ def proposals(
         )
         wider = _enlargement(scene, truth) if background else 0
         if wider:
-            ring = (enlarged(truth, [label], wider) == label) & ~scene.there
+            ring = (truth == 0) & (scene.distance <= wider)
             found.append(scene.proposal("enlarge", label, ring, wider))
         found += _regions(scene, free, truth, label, wider)
     return sorted(found, key=lambda one: (-one.score, -int(one.region.sum())))
@@ -120,6 +121,27 @@ class _Scene:
     probability: Array
     evidence: Array
 
+    @cached_property
+    def _nearest(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        from scipy.ndimage import distance_transform_edt
+
+        if not self.there.any():
+            return np.full(self.there.shape, np.inf), np.indices(self.there.shape, np.int32)
+        distance, nearest = distance_transform_edt(~self.there, return_indices=True)
+        return distance, nearest
+
+    @property
+    def distance(self) -> NDArray[np.float64]:
+        """`(H, W)`: pixels to the nearest one that is annotated so; infinite where none is."""
+        return self._nearest[0]
+
+    @property
+    def told_nearest(self) -> NDArray[np.bool_]:
+        """`(H, W)`: whether the nearest pixel that is annotated so is predicted, too."""
+        rows, columns = self._nearest[1]
+        found: NDArray[np.bool_] = self.told[rows, columns]
+        return found
+
     def proposal(self, kind: Kind, label: int, region: NDArray[np.bool_], pixels: int = 0) -> Proposal:
         probability, evidence = (float(plane[region].mean()) for plane in (self.probability, self.evidence))
         return Proposal(kind, label, region, pixels, probability, evidence)
@@ -131,12 +153,10 @@ def _enlargement(scene: _Scene, truth: LabelMap) -> int:
 
     Only where the object's nearest pixel is predicted as well: what is missed as a whole says nothing of its width.
     """
-    from scipy.ndimage import distance_transform_edt
-
     if not scene.there.any() or mean_width(scene.there) > thin_up_to(*truth.shape):
         return 0
-    distance, (rows, columns) = distance_transform_edt(~scene.there, return_indices=True)
-    around = (truth == 0) & scene.told[rows, columns] & (distance <= FARTHEST)
+    distance = scene.distance
+    around = (truth == 0) & scene.told_nearest & (distance <= FARTHEST)
     wide = scene.told & (scene.evidence >= SOME)
     for pixels in range(1, FARTHEST + 1):
         ring = around & (distance > pixels - 1) & (distance <= pixels)
@@ -158,7 +178,7 @@ def _regions(scene: _Scene, free: NDArray[np.bool_], truth: LabelMap, label: int
     parts, count = connected(asked, _AROUND)
     if not count:
         return
-    near = _grown(scene.there, wider + 1)
+    near = scene.distance <= wider + 1
     least = max(12, round(LEAST * truth.size))
     found = []
     for number, box in enumerate(find_objects(parts), 1):
@@ -178,12 +198,3 @@ def _within(parts: NDArray[np.int32], box: tuple[slice, ...], number: int) -> ND
     region = np.zeros(parts.shape, bool)
     region[box] = parts[box] == number
     return region
-
-
-def _grown(there: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    from scipy.ndimage import distance_transform_edt
-
-    if not there.any():
-        return there
-    near: NDArray[np.bool_] = distance_transform_edt(~there) <= pixels
-    return near
