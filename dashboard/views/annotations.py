@@ -77,7 +77,8 @@ def _who(context: Context, answer: AnnotationsAnswer) -> None:
     )
     if error := st.session_state.pop(_FAILED, None):
         st.error(plain(error))
-    st.caption(plain(st.session_state.pop(_DONE, "") or answer.standing))
+    nobody = "" if said.strip() else "Give your name to decide: it is kept with each decision. "
+    st.caption(plain(nobody + (st.session_state.pop(_DONE, "") or answer.standing)))
 
 
 def _cards(context: Context, answer: AnnotationsAnswer) -> None:

@@ -57,14 +57,14 @@ class Question:
         name = names[self.proposal.label]
         if self.proposal.kind == "enlarge":
             return f"{name}: {counted(self.proposal.pixels, 'pixel')} wider at each edge?"
-        return f"{name}, not annotated?" if self.proposal.kind == "missing" else f"Taken for {name}?"
+        return f"{name}, not annotated?" if self.proposal.kind == "missing" else f"A look-alike of {name}?"
 
     @property
     def facts(self) -> str:
         """What speaks for it."""
         one = self.proposal
         about = f"{counted(one.area, 'pixel')}, probability {percent(one.probability)}"
-        return f"{about}, {percent(one.evidence)} of the evidence that what is right draws"
+        return f"{about}, evidence {one.evidence:.1f} times that where it is right"
 
     @property
     def decided(self) -> str:
