@@ -37,15 +37,24 @@ def said_of(truth: LabelMap) -> LabelMap:
 def with_proposals(study: Study, name: str = "unet") -> Run:
     """A run that predicts `said_of` every training picture, with the proposals that follow from it."""
     run = study.add_run(name, RunInfo(architecture="small_unet", fingerprint="f" * 64))
-    params: Any = build(EXPLAINERS[METHOD].params, {})
-    store, label_maps = place_of(run, METHOD, params, create=True), run.label_maps(create=True)
-    assert store is not None
+    label_maps = run.label_maps(create=True)
     assert label_maps is not None
     for row in study.rows("train").tolist():
         truth = study.label_map(row)
         said = said_of(truth)
         label_maps.put([row], [said], [sparse_confusion(truth, said, len(study.class_names))])
+    plant(run)
+    return run
+
+
+def plant(run: Run) -> None:
+    """Store the proposals that follow from `said_of` every training picture."""
+    params: Any = build(EXPLAINERS[METHOD].params, {})
+    store = place_of(run, METHOD, params, create=True)
+    assert store is not None
+    for row in run.study.rows("train").tolist():
+        truth = run.study.label_map(row)
+        said = said_of(truth)
         plane = np.where(said == 1, 0.9 - row / 1000, 0.0).astype(np.float32)
         found = proposals(truth, said, {1: plane}, {1: plane}, background=True)
         store.put([row], [[StoredProposal.of(row, one) for one in found]])
-    return run

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.core.annotation_scenes import METHOD, squares, with_proposals
+from tests.conftest import ROOT
+from tests.core.annotation_scenes import METHOD, plant, squares, with_proposals
+from tests.test_docs import commands_in
 from tests.tiny_study import xai
 from xai_core.answers.annotations import decided, proposed
 from xai_core.cli.main import main
@@ -166,9 +170,9 @@ def test_a_damaged_proposal_counts_as_not_looked_at(run: Run) -> None:
     assert answer.looked_at == answer.of - 1
 
 
-def trained(study: Study) -> Run:
-    config = TrainConfig(architecture="small_unet", epochs=2, augmentations={})
-    made = train_run(study, "real", config, Given(size=32, device="cpu"))
+def trained(study: Study, name: str = "real") -> Run:
+    config = TrainConfig(architecture="small_unet", epochs=1, augmentations={})
+    made = train_run(study, name, config, Given(size=32, device="cpu"))
     predict(made, load_classifier(made, device="cpu"), ["train"])
     return made
 
@@ -190,3 +194,24 @@ def test_a_real_run_is_looked_through_picture_by_picture_and_goes_on(tmp_path: P
         assert one.proposal.region(20, 24).sum() == one.proposal.area
     with pytest.raises(BadInput, match="no training picture is predicted"):
         list(propose_steps(bench, study.add_run("silent", real.info), METHOD, {}))
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As printed, but for the ids and the class of what is relabelled; serving is not tested here."""
+    monkeypatch.chdir(tmp_path)
+    study = squares(tmp_path)
+    study.path.rename("wires")
+    study = Study.open(tmp_path / "wires")
+    plant(trained(study, "unet"))
+    page = (ROOT / "docs" / "annotations.md").read_text(encoding="utf-8")
+    ids = iter([one["id"] for one in listed(capsys, study.run("unet"))["proposals"]])
+    for line in [each for each in commands_in(page) if " serve " not in each]:
+        words = re.sub(r"\b[epm][0-9]{10}\b", lambda _: next(ids), line).replace("=wire ", "=red ")
+        if "edited.json" in words:
+            (tmp_path / "reviewed.json").rename("edited.json")
+        assert main(shlex.split(words)[1:]) == 0, words
+    assert {"reviewed", "wider-seed2", "elsewhere-seed0"} <= set(study.runs())
+    assert len(version(study, "reviewed").changes) == 6

@@ -126,7 +126,8 @@ def _proposals(args: argparse.Namespace, study: Study, *, decides: bool) -> dict
     written: tuple[Change, ...] = ()
     if decides:
         entries = _decisions(args, found, Version(study, args.version))
-        written = Version(study, args.version).record(entries, _person(args))
+        if entries:
+            written = Version(study, args.version).record(entries, _person(args))
         found = proposed(run, method, args.version, dict(values))
     told = {"decided": [_written(study, one) for one in written], "left_out": left_out.as_json(unread)}
     return found.as_json() | told | {"next": _train_line(args)}
