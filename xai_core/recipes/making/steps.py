@@ -85,7 +85,7 @@ def train(folder: Path, run: str, arguments: Callable[[Study], TrainArguments]) 
             raise BadInput(error.problem, value=error.value, remedy=_OTHERWISE) from None
         if wanted.seeds == 1 and not wanted.predict:
             return all(made)
-        return all(made) and all(_predicted(study, PredictArguments(name)) for name, _ in wanted.runs())
+        return all(made) and all(_predicted(study, PredictArguments(name, wanted.splits)) for name, _ in wanted.runs())
 
     return _step(f"train {run}", f"train {run}", folder, TRAIN, arguments, stored)
 
