@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from xai_core.pipeline.asked import Given
 from xai_core.pipeline.evidence import with_evidence
 from xai_core.pipeline.train import chosen_preprocess
 from xai_core.store.study import Study
-from xai_core.training.augmentations import augment, chosen
+from xai_core.store.versions import reader
+from xai_core.task import SEGMENTATION
+from xai_core.training.augmentations import augment, chosen, settled
 from xai_core.training.augmentations.base import DRAWS, PREVIEWED
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import PictureArrays, TrainingData, load_pictures
@@ -76,10 +78,14 @@ def preview(
     ]
     there = np.array([mask is not None for mask in masks], bool)
     arrays = PictureArrays(pixels, study.labels[rows], np.stack(planes) if planes else None, there if planes else None)
-    data = TrainingData(arrays, arrays, study.class_names, preprocess)
+    if study.task.key == SEGMENTATION:
+        read = reader(study, config.annotations)
+        maps = [preprocess.label_map(read(int(row)), study.has_background) for row in rows]
+        arrays = replace(arrays, label_maps=np.stack(maps))
+    data = TrainingData(arrays, arrays, study.class_names, preprocess, study.task)
     data = with_evidence(data, study, config, given, rows=rows, progress=progress, cancel=cancel)
     batch = data.training.batch(np.arange(len(rows)), len(study.class_names), torch.device("cpu"))
-    steps = chosen(config.augmentations)
+    steps = settled(chosen(config.augmentations), data)
     made = [augment(batch, steps, torch.Generator().manual_seed(seed)).x for seed in range(DRAWS)]
     after = (torch.stack(made).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 1, 3, 4, 2).numpy()
     return Preview(rows.tolist(), pixels, after)
