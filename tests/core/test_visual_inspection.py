@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.core.segmentation_trees import coco, write_coco
+from tests.core.segmentation_trees import mask_folder, write_coco
 from tests.tiny_study import fails, write_pictures, xai_json
 from xai_core.answers.arms import arm_of
 from xai_core.answers.segments import segments
@@ -71,7 +71,7 @@ def test_from_the_data_to_both_tables(words: list[str | Path], tmp_path: Path, c
     again = xai_json(capsys, *words)
     assert all(step["was_done"] for step in again["steps"])
     assert again["report"] == found["report"]
-    _what_was_learned_from(Study.open(words[5]))
+    _what_was_learned_from(Study.open(Path(words[5])))
     other = xai_json(capsys, *words, "--region", "true", "--category", "Block", "--dry-run")["plan"]
     assert [step["step"] for step in other if not step["done"]][:1] == [f"score {BASELINE}-seed0"]
 
@@ -140,7 +140,8 @@ def test_mistakes_are_one_line_before_anything_is_done(
 def test_the_thinnest_class_and_one_of_each_original(tmp_path: Path) -> None:
     study = make_study(tmp_path / "study", write_scenes(tmp_path / "data"))
     widths = widths_of(study)
-    assert widths[2] == pytest.approx(2 / 20, abs=0.02) < widths[1]
+    assert widths[2] == pytest.approx(2 / 20, abs=0.02)
+    assert widths[2] < widths[1]
     assert (category_of(study, ""), category_of(study, "BLOCK")) == (2, 1)
     rows = study.rows(None)
     assert len(np.unique(originals(study, rows))) == len(one_of_each(study, rows)) == 20
@@ -192,11 +193,9 @@ def test_real_data(name: str, tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_label_pngs(tmp_path: Path, capsys: Capture) -> None:
-    from tests.core.segmentation_trees import mask_folder
-
     mask_folder(tmp_path / "data")
-    words = ["recipe", "visual-inspection", "--data", tmp_path / "data", "--into", tmp_path / "study", *QUICK]
+    words: list[str | Path] = ["recipe", "visual-inspection", "--data", tmp_path / "data"]
+    words += ["--into", tmp_path / "study", *QUICK]
     found = xai_json(capsys, *words, "--masks", tmp_path / "data" / "masks")
     assert Study.open(tmp_path / "study").info.dataset == "mask-folder"
     assert len(found["steps"]) == 5
-    coco(tmp_path / "other")

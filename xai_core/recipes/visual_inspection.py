@@ -65,6 +65,8 @@ class InspectionParams:
     std: str = param("", help="the same")
     size: int = param(128, help="input side; the paper's is 500", low=32, high=1024, unit="px")
     epochs: int = param(8, help="passes over the training split", low=1, high=1000)
+    head_epochs: int = param(1, help="with --init: epochs in which only the new head is trained", low=0, high=1000)
+    batch_size: int = param(0, help="pictures per step; 0 chooses, as xai train does", low=0, high=4096)
     learning_rate: float = param(0.0, help="peak rate; 0 chooses, as xai train does", low=0.0, high=1.0)
     loss: str = param("dice_cross_entropy", help="xai list losses; the paper's: dice")
     seeds: int = param(3, help="runs of each arm; a claim needs 6, the paper has 1", low=2, high=50)
@@ -170,6 +172,8 @@ def _training(asked: Asked, arm: str, study: Study) -> TrainArguments:
         architecture=params.architecture,
         init=str(Path(params.init).resolve()) if params.init else "",
         epochs=params.epochs,
+        head_epochs=params.head_epochs,
+        batch_size=params.batch_size,
         learning_rate=params.learning_rate,
         loss=params.loss,
         augmentations=augmentations,
