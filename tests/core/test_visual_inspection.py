@@ -72,8 +72,10 @@ def test_from_the_data_to_both_tables(words: list[str | Path], tmp_path: Path, c
     assert all(step["was_done"] for step in again["steps"])
     assert again["report"] == found["report"]
     _what_was_learned_from(Study.open(Path(words[5])))
-    other = xai_json(capsys, *words, "--region", "true", "--category", "Block", "--dry-run")["plan"]
-    assert [step["step"] for step in other if not step["done"]][:1] == [f"score {BASELINE}-seed0"]
+    other = xai_json(capsys, *words, "--region", "true", "--dry-run")["plan"]
+    assert [step["step"] for step in other if not step["done"]] == [f"score {BASELINE}-seed0"]
+    assert "Choose another --into" in fails(capsys, *words, "--category", "Block")
+    assert "no class of objects" in fails(capsys, *words, "--category", "tower")
 
 
 def _what_was_learned_from(study: Study) -> None:

@@ -245,7 +245,7 @@ def _table_2() -> Part:
     from xai_core.recipes.making.report import Part
 
     rows = tuple(
-        (name, f"{before:.2f}", f"{after:.2f}", f"{after - before:+.2f}") for name, (before, after) in TABLE_2.items()
+        (name, f"{before:g}", f"{after:g}", f"{after - before:+.2f}") for name, (before, after) in TABLE_2.items()
     )
     heads = ("class", "IoU before, %", "after, %", "points")
     said = (

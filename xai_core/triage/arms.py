@@ -136,7 +136,8 @@ def arm_verdict(change: ArmChange, what: str, *, lower_is_better: bool = False) 
         return Verdict("empty", f"{what}: there is nothing to compare.")
     numbers = f"{spread_words(change.before)} before, {spread_words(change.after)} after ({change.n:,} samples)"
     if math.isnan(change.low):
-        why = "one seed says nothing of how much seeds differ"
+        few = change.seeds < 2
+        why = "one seed says nothing of how much seeds differ" if few else "so few samples say nothing of others"
         claim = f"{what}: nothing can be claimed of this way of training, because {why}."
         return Verdict("undecided", f"{claim} {_cap(numbers)}.")
     span = f"{points(change.difference)} percentage points, {percent(change.level)} interval"
