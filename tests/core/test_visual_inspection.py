@@ -49,7 +49,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
 
 def test_from_the_data_to_both_tables(words: list[str | Path], tmp_path: Path, capsys: Capture) -> None:
     found = xai_json(capsys, *words, "--markdown", tmp_path / "page.md")
-    names = ["new", f"train {BASELINE}", f"score {BASELINE}-seed0", f"train {RULE}", f"train {TWIN}"]
+    names = ["new", f"train {BASELINE}", f"score {BASELINE}", f"train {RULE}", f"train {TWIN}"]
     assert [step["step"] for step in found["steps"]] == names
     assert not any(step["was_done"] for step in found["steps"])
     report = {part["title"]: part for part in found["report"]}
@@ -73,7 +73,7 @@ def test_from_the_data_to_both_tables(words: list[str | Path], tmp_path: Path, c
     assert again["report"] == found["report"]
     _what_was_learned_from(Study.open(Path(words[5])))
     other = xai_json(capsys, *words, "--region", "true", "--dry-run")["plan"]
-    assert [step["step"] for step in other if not step["done"]] == [f"score {BASELINE}-seed0"]
+    assert [step["step"] for step in other if not step["done"]] == [f"score {BASELINE}"]
     assert "Choose another --into" in fails(capsys, *words, "--category", "Block")
     assert "no class of objects" in fails(capsys, *words, "--category", "tower")
 

@@ -18,6 +18,7 @@ from xai_core.label_maps import mean_width
 from xai_core.recipes.making.quality import methods_of, metrics_of, tables
 from xai_core.recipes.making.report import Part
 from xai_core.regions import region_words, spec_name
+from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.text import counted, plain_name
 from xai_core.triage.intervals import MIN_BOOTSTRAP
@@ -88,10 +89,24 @@ def methods_part(
     return tables(found, about, title=title, timed=True)
 
 
-def goodness_part(study: Study, arm: str, category: int) -> Part:
-    """IoU of each class, of the first seed's model with its interval, and under every seed; and what is missed."""
-    answers = [segments(run, "test") for run in arm_of(study, arm).runs]
-    first, groups = answers[0], originals(study, answers[0].rows)
+def best_of(study: Study, runs: Sequence[str]) -> Run:
+    """The run of the best mean IoU on the validation pictures, of equals the first."""
+    return max((study.run(name) for name in runs), key=_validated)
+
+
+def _validated(run: Run) -> float:
+    history = run.history
+    if history is None:
+        return float("-inf")
+    there = (history["measure"] == "mean_iou") & (history["split"] == "validation")
+    return float(history.loc[there, "value"].max())
+
+
+def goodness_part(run: Run, runs: Sequence[str], category: int) -> Part:
+    """IoU of each class, of a run with its interval, and of all runs beside it; and what the run misses."""
+    study, first = run.study, segments(run, "test")
+    answers = [segments(study.run(name), "test") for name in runs]
+    groups = originals(study, first.rows)
     found = segmented(sums_of(together(first.matrices, groups)), study.info.seed)
     every = np.array([answer.found.iou.value for answer in answers])
     widths, truth = widths_of(study), first.counts.sum(1)
@@ -116,6 +131,7 @@ def goodness_part(study: Study, arm: str, category: int) -> Part:
         f"Mean IoU {percent(float(mean.value))} ({percent_range(float(mean.low), float(mean.high))}), "
         f"{percent(float(right.value))} of all pixels right, on {counted(len(first.rows), 'test picture')}"
         f"{_copies(groups)}. Pixels of one picture are no independent samples, and intervals are over pictures.",
+        f"{run.name} is the seed of the best mean IoU on the validation pictures, and the one that is explained.",
         "Missed: of the pixels that are annotated so, the share that is said to be something else. Width: of objects, "
         f"as a share of the picture's shorter side, on {MEASURED_ON} training pictures.",
         f"What is looked at below is {study.class_names[category]}.",
