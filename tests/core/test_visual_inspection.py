@@ -19,7 +19,10 @@ from tests.tiny_study import fails, write_pictures, xai_json
 from xai_core.answers.arms import arm_of
 from xai_core.answers.segments import segments
 from xai_core.answers.segments_arms import one_of_each, originals, segments_arms, together
+from xai_core.jobs.operations import Work
+from xai_core.params import build
 from xai_core.pipeline.make import make_study
+from xai_core.recipes import RECIPES, Asked
 from xai_core.recipes.making.segments import category_of, widths_of
 from xai_core.recipes.visual_inspection import BASELINE, PAIRS, RULE, TWIN
 from xai_core.store.study import Study
@@ -112,11 +115,17 @@ def test_a_killed_inspection_goes_on(words: list[str | Path], tmp_path: Path, ca
         time.sleep(0.05)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    before = (into / "runs" / f"{BASELINE}-seed0" / "run.json").read_bytes()
-    done = {step["step"]: step["was_done"] for step in xai_json(capsys, *mine)["steps"]}
-    assert done["new"]
-    assert not any(made for name, made in done.items() if name != "new")
-    assert (into / "runs" / f"{BASELINE}-seed0" / "run.json").read_bytes() == before
+    first = into / "runs" / f"{BASELINE}-seed0" / "run.json"
+    before = first.read_bytes()
+    plan = xai_json(capsys, *mine, "--dry-run")["plan"]
+    assert [step["done"] for step in plan] == [True, False, False, False, False]
+    settings = {name.removeprefix("--"): value for name, value in zip(QUICK[::2], QUICK[1::2], strict=True)}
+    recipe = RECIPES["visual-inspection"]
+    asked = Asked(Path(words[3]), into, build(recipe.params, settings | {"epochs": "3"}), "cpu")
+    training = recipe.steps(asked)[1]
+    training.run(Work())
+    assert training.done()
+    assert first.read_bytes() == before, "what was finished is not done again"
 
 
 def test_mistakes_are_one_line_before_anything_is_done(
