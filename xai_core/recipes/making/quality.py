@@ -156,7 +156,9 @@ def _behind(found: MethodQuality) -> Part:
     untold = sum(not np.isfinite(one.low) for one in found.against if one.method.key in shown_methods)
     if untold:
         said.append(f"Of {counted(untold, 'pair')} of a method and a control nothing is said: too few samples differ.")
-    return Part(title, said=tuple(said or ["Every method is better than every control by every metric."]))
+    better = "Every method is better than every control by every metric."
+    nothing = "No sample is scored for a method and a control: nothing is said."
+    return Part(title, said=tuple(said or [better if found.against else nothing]))
 
 
 def _conflicts(found: MethodQuality) -> Part:
