@@ -245,9 +245,7 @@ def _stand_in(params: InspectionParams) -> str:
     )
 
 
-NOT_STATED = (
-    "The paper's own figures, on TTPLA: no interval, no n, no null, one run. They are beside ours, not like them."
-)
+NOT_STATED = "The paper's own figures, on TTPLA, of one run, without interval, n or null: a source, set beside ours."
 
 
 def _table_1() -> Part:
