@@ -24,6 +24,7 @@ from xai_core.store.study import Study
 from xai_core.task import SEGMENTATION
 from xai_core.text import counted
 from xai_core.training.data import PictureArrays, TrainingData, batches
+from xai_core.training.tiles import Tiles
 from xai_core.training.rows import FileRows, Rows, in_order, write_rows
 from xai_core.types import CancelToken, Progress, silent
 from xai_core.words import percent
@@ -81,11 +82,12 @@ def training_data(
         StorageFull: they fit neither in memory nor on the study's disk.
         Cancelled: asked to stop.
     """
-    planes = [_pictures(study, split, preprocess) for split in ("train", "validation")]
+    kept = preprocess.canvas
+    planes = [_pictures(study, split, kept) for split in ("train", "validation")]
     if study.task.key == SEGMENTATION:
-        planes += [_label_maps(study, split, preprocess) for split in ("train", "validation")]
+        planes += [_label_maps(study, split, kept) for split in ("train", "validation")]
     if masks:
-        planes.append(_masks(study, preprocess))
+        planes.append(_masks(study, kept))
     needed = sum(len(study.rows(plane.split)) * int(np.prod(plane.shape)) for plane in planes)
     fill = partial(_in_memory if needed <= most_in_memory() else _on_disk, study, progress=progress, cancel=cancel)
     found = [fill(plane) for plane in planes]
@@ -95,6 +97,8 @@ def training_data(
     ]
     if study.task.key == SEGMENTATION:
         splits = [replace(split, label_maps=one.rows) for split, one in zip(splits, found[2:4], strict=True)]
+    if preprocess.tiled:
+        splits = [replace(split, tiles=_tiles(study, plane.split, preprocess)) for split, plane in zip(splits, planes)]
     if masks:
         mask = found[-1]
         if not mask.present.any():
@@ -161,6 +165,13 @@ def _label_maps(study: Study, split: str, preprocess: Preprocess) -> Plane:
         return preprocess.label_map(study.label_map(row), study.has_background)
 
     return Plane(split, "label maps", (preprocess.height, preprocess.width), _fit(preprocess), make)
+
+
+def _tiles(study: Study, split: str, preprocess: Preprocess) -> Tiles:
+    canvas, rows = preprocess.canvas, study.rows(split)
+    sizes = study.samples[["width", "height"]].to_numpy()[rows].tolist()
+    inside = np.array([canvas.inside(*size) for size in sizes], np.int64).reshape(-1, 4)
+    return Tiles(preprocess.height, preprocess.width, inside, study.has_background)
 
 
 def _fit(preprocess: Preprocess) -> list[Any]:
