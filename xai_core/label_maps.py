@@ -89,6 +89,15 @@ def resized(label_map: LabelMap, box: Box, height: int, width: int, background: 
     return np.where(ignored >= 0.5, IGNORE, found).astype(np.uint8)
 
 
+def share_in(there: NDArray[np.bool_], box: Box, height: int, width: int) -> NDArray[np.float32]:
+    """What lies in a box of a mask, as `(height, width)` 0…1: how much of the area of each new pixel is there.
+
+    What is beyond the picture is not. However thin a region is, it keeps its area.
+    """
+    inside, part = _with_border(there.astype(np.uint8), box)
+    return np.array(_share(inside == 1, part, height, width))
+
+
 def _share(there: NDArray[np.bool_], part: Box, height: int, width: int) -> NDArray[np.float32]:
     """`(height, width)` 0…1: how much of the area of each new pixel is there. To a larger size, the nearest pixel."""
     picture = Image.fromarray(there.astype(np.float32))

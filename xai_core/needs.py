@@ -45,7 +45,7 @@ NEEDS: Mapping[str, Need] = {
     "mask": Need(
         "the object's mask on the model's input grid; samples without one are refused, in training named",
         {
-            "explainers": "xai_core.pipeline.explain:masks_of",
+            "explainers": "xai_core.pipeline.places:masks_of",
             "metrics": "xai_core.pipeline.metric_inputs:Samples.given",
             "losses": "xai_core.pipeline.pictures:training_data",
             "augmentations": "xai_core.pipeline.pictures:training_data",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,10 +17,11 @@ from tests.oracles.models import wrap
 from xai_core.explainers.engine.output import weights_of
 from xai_core.metrics import METRICS, MetricInput, ModelInput, score
 from xai_core.metrics.grids import ranked, spread_order
+from xai_core.metrics.hiding import probability
 from xai_core.metrics.imputation import imputed
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
-from xai_core.types import Array, Card, Explanation, Scores, Target
+from xai_core.types import Array, Card, Explanation, Scores, Target, target_weights
 
 SIDE, PATCH = 16, (slice(4, 8), slice(8, 12))
 """The planted patch holds a sixteenth of the picture."""
@@ -234,10 +236,18 @@ def test_a_map_without_evidence_for_is_never_a_hit(key: str) -> None:
     assert found.reasons == ("no positive evidence", None)
 
 
-@pytest.mark.parametrize("key", ["average-drop", "increase", "insertion", "deletion", "road"])
-def test_a_segmenter_has_no_one_probability(key: str) -> None:
-    of = given([patch()])
-    places = replace(of.model, weights=torch.ones(1, 5, 4, 4))
-    (reason,) = asked(key, replace(of, asked=places)).reasons
-    assert reason is not None
-    assert "has no one probability" in reason
+@pytest.mark.parametrize("negative", [None, 1])
+def test_the_probability_of_a_region_is_the_mean_over_it(negative: int | None) -> None:
+    """Each place counts by its share; of a difference the probability is among its two classes."""
+    drawn = torch.Generator().manual_seed(5)
+    output, region = torch.randn(2, 5, 3, 4, generator=drawn), torch.rand(2, 3, 4, generator=drawn)
+    region[0, 0] = 0
+    classes = torch.from_numpy(target_weights([Target(3, negative)] * 2, 5))
+    found = probability(output, classes[:, :, None, None] * region[:, None])
+    for row in range(2):
+        total = 0.0
+        for y, x in np.ndindex(3, 4):
+            among = [3, negative] if negative is not None else list(range(5))
+            powers = {each: math.exp(float(output[row, each, y, x])) for each in among if each is not None}
+            total += float(region[row, y, x]) * powers[3] / sum(powers.values())
+        assert float(found[row]) == pytest.approx(total / float(region[row].sum()), rel=1e-5)

@@ -25,8 +25,9 @@ from xai_core.metrics import METRICS
 from xai_core.models.preprocess import Preprocess
 from xai_core.needs import NEEDS
 from xai_core.params import NoParams, build, specs
-from xai_core.pipeline.explain import NO_MASK, Request, explain_steps
+from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench
+from xai_core.pipeline.places import NO_MASK
 from xai_core.registry import FAMILIES, family
 from xai_core.store.maps import MISSING, REFUSED, STORED
 from xai_core.store.obstacles import obstacle, out_of_reach

@@ -184,13 +184,8 @@ def test_what_is_asked_of_classifiers_is_refused_in_one_line(study: Study, run: 
 @pytest.mark.parametrize(
     "words",
     [
-        ["explain", "--methods", "gradcam"],
-        ["score", "--methods", "gradcam"],
-        ["sanity", "--methods", "gradcam"],
         ["aggregate", "--method", "gradcam", "--cell", "red:green"],
         ["repair", "--method", "dfr", "--name", "again"],
-        ["check"],
-        ["agreement", "--methods", "gradcam,lrp"],
         ["groups", "--by", "errors:unet"],
         ["train", "--arch", "small_unet", "--check"],
     ],

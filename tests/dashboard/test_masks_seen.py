@@ -15,7 +15,7 @@ from dashboard.drawing.tiles import Tiles, draw_outline, outline_tile
 from tests.core.test_image_folder import draw
 from xai_core.answers.aggregate import aggregate, text
 from xai_core.answers.maps import Column
-from xai_core.answers.on_object import METRIC, on_object, on_objects, seen_mask
+from xai_core.answers.on_object import METRIC, on_object, on_objects, seen_masks
 from xai_core.answers.scope import Scope
 from xai_core.explainers import EXPLAINERS
 from xai_core.metrics import METRICS, MetricInput, score
@@ -54,11 +54,11 @@ def test_the_share_is_what_the_metric_says(run: Run) -> None:
     assert maps is not None
     heat = np.arange(12, dtype=np.float32).reshape(3, 4) - 2
     maps.put([row], ["1"], heat[None], {}, [None])
-    mask = seen_mask(run, row)
+    (mask,) = seen_masks(run, row, ["1"])
     assert mask is not None
     assert mask[:, :6].all(), "the model sees the middle of the picture"
     assert not mask[:, 6:].any()
-    found, missing = on_object(explainer.card, maps, row, ["1", "0"], mask)
+    found, missing = on_object(explainer.card, maps, row, ["1", "0"], [mask, mask])
     given = MetricInput(
         heat[None], explainer.card, [Target(1)], np.zeros(1, np.int64), mask[None], np.ones(1, dtype=bool)
     )
@@ -75,11 +75,11 @@ def test_without_an_object_there_is_a_reason(run: Run) -> None:
     maps = run.maps("gradcam", explainer.params(), create=True)
     assert maps is not None
     maps.put([row], ["1"], np.eye(3, dtype=np.float32)[None], {}, [None])
-    (found,) = on_object(explainer.card, maps, row, ["1"], seen_mask(run, row))
+    (found,) = on_object(explainer.card, maps, row, ["1"], seen_masks(run, row, ["1"]))
     assert found is not None
     assert (found.share, found.reason) == (None, "the mask is empty where the model looks")
     assert "not scored" in found.note.text
-    assert seen_mask(run, row_of(run, "test/a/2.png")) is None
+    assert seen_masks(run, row_of(run, "test/a/2.png"), ["1"]) == [None]
 
 
 def test_an_outline_lies_on_the_border_of_the_object_alone() -> None:
@@ -129,7 +129,7 @@ def test_the_mean_of_a_cell_is_that_of_its_samples(run: Run) -> None:
     assert maps is not None
     keys = ["1"] * 8
     maps.put(rows.tolist(), keys, np.random.default_rng(0).random((8, 3, 4), np.float32), {}, [None] * 8)
-    single = [on_object(explainer.card, maps, row, ["1"], seen_mask(run, row))[0] for row in range(8)]
+    single = [on_object(explainer.card, maps, row, ["1"], seen_masks(run, row, ["1"]))[0] for row in range(8)]
     scored = [one for one in single if one is not None and one.share is not None and one.area is not None]
     found = on_objects(run, explainer.card, maps, rows, keys)
     assert (found.n, found.masked) == (len(scored), 2)

@@ -130,7 +130,7 @@ def check_line(run: Run, columns: Sequence[Column]) -> str:
 
 def check_estimate(run: Run, columns: Sequence[Column]) -> str:
     """How much both checks are, and how long the longer one takes."""
-    of = len(checked_scope(run).members.rows)
+    of = len(checked_scope(run).predicted)
     scores = f"{counted(len(metrics_of(run)), 'metric')} on {counted(min(of, LIMIT), 'sample')}"
     return f"Random weights: {sanity.estimate(run.study, columns, min(of, SAMPLES))} Controls: {scores}."
 
@@ -146,7 +146,7 @@ def stamps(run: Run, methods: Sequence[Named]) -> list[tuple[object, ...]]:
 def checked_scope(run: Run) -> Scope:
     """The run and the split that its checks are about."""
     scopes = (Scope(run, split) for split in ("test", *SPLITS))
-    return next((scope for scope in scopes if len(scope.members.rows)), Scope(run, "test"))
+    return next((scope for scope in scopes if len(scope.predicted)), Scope(run, "test"))
 
 
 def metrics_of(run: Run) -> list[Named]:

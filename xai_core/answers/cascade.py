@@ -19,6 +19,7 @@ from xai_core.store import cascade
 from xai_core.store.likenesses import Likenesses
 from xai_core.store.maps import STORED
 from xai_core.store.run import Run
+from xai_core.store.targets import predicted_rows
 from xai_core.types import Array
 
 Rows = NDArray[np.int64]
@@ -195,11 +196,7 @@ class _Grid:
 
 def _of_target(run: Run, lines: Likenesses, places: Sequence[int]) -> list[int]:
     """Those about the class that the run predicts now."""
-    predictions = run.predictions
-    if predictions is None:
-        return []
-    known = np.unique(lines.rows)
-    known = known[predictions.have(known)]
+    known = predicted_rows(run, np.unique(lines.rows))
     keys = dict(zip(known.tolist(), target_keys(run, known, SPEC), strict=True))
     return [at for at in places if keys.get(int(lines.rows[at])) == lines.targets[at]]
 

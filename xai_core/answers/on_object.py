@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from xai_core.metrics import METRICS, MetricInput, score
 from xai_core.models.preprocess import Preprocess
 from xai_core.store.maps import STORED, MapStore
 from xai_core.store.run import Run
+from xai_core.store.targets import mask_of
+from xai_core.task import SEGMENTATION
 from xai_core.triage.intervals import bootstrap_mean
 from xai_core.types import Array, Card, Scores, Target
 from xai_core.words import percent
@@ -50,30 +53,39 @@ class OnObject:
         return {"share": self.share, "mask_area": self.area, "reason": self.reason}
 
 
-def seen_mask(run: Run, row: int) -> NDArray[np.bool_] | None:
-    """The sample's mask on the grid of the model's input; None where there is none, or it cannot be read."""
+def seen_masks(run: Run, row: int, keys: Sequence[str]) -> list[NDArray[np.bool_] | None]:
+    """What maps of the sample ought to be on, target by target, on the grid of the model's input.
+
+    None where there is no mask, or it cannot be read. Of a classifier it is the same for each.
+    """
+    by_class = run.study.info.task == SEGMENTATION
+    read = cache(lambda number: _seen(run, row, Target(number)))
+    return [read(Target.parse(key).positive if by_class else 0) for key in keys]
+
+
+def _seen(run: Run, row: int, target: Target) -> NDArray[np.bool_] | None:
     if run.info.preprocess is None or not run.study.samples["has_mask"].iat[row]:
         return None
     try:
-        mask = run.study.mask(row)
+        mask = mask_of(run, row, target)
         return None if mask is None else Preprocess.from_dict(run.info.preprocess).mask(mask)
     except XaiError:
         return None
 
 
 def on_object(
-    card: Card, maps: MapStore | None, row: int, keys: Sequence[str], mask: NDArray[np.bool_] | None
+    card: Card, maps: MapStore | None, row: int, keys: Sequence[str], masks: Sequence[NDArray[np.bool_] | None]
 ) -> list[OnObject | None]:
-    """Of one method's stored maps of a sample, for each target; None where there is no map or no mask."""
-    if maps is None or mask is None:
-        return [None] * len(keys)
-    stored = maps.get([row] * len(keys), list(keys))
-    there = np.flatnonzero(stored.state == STORED)
+    """Of one method's stored maps of a sample, for each target with its mask; None where there is no map or no mask."""
     found: list[OnObject | None] = [None] * len(keys)
-    if not len(there):
+    if maps is None:
         return found
-    masks = np.broadcast_to(mask, (len(there), *mask.shape))
-    made = _scores(card, stored.maps[there], [keys[place] for place in there.tolist()], masks)
+    stored = maps.get([row] * len(keys), list(keys))
+    seen = {place: mask for place, mask in enumerate(masks) if mask is not None and stored.state[place] == STORED}
+    if not seen:
+        return found
+    there = np.array(list(seen))
+    made = _scores(card, stored.maps[there], [keys[place] for place in seen], np.stack(list(seen.values())))
     areas = made.beside.get("mask_area", made.values)
     for place, share, area, reason in zip(there.tolist(), made.values, areas, made.reasons, strict=True):
         found[place] = OnObject(reason=reason) if reason else OnObject(float(share), float(area))
@@ -132,7 +144,7 @@ def shares_on_objects(
     found = np.full((2, len(rows)), np.nan)
     stored = maps.get(rows, list(keys)) if maps is not None and len(rows) else None
     for place in [] if stored is None else np.flatnonzero(stored.state == STORED).tolist():
-        mask = seen_mask(run, int(rows[place]))
+        (mask,) = seen_masks(run, int(rows[place]), [keys[place]])
         if mask is not None and stored is not None:
             made = _scores(card, stored.maps[place : place + 1], [keys[place]], mask[None])
             areas = made.beside.get("mask_area", made.values)

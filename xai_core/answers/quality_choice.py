@@ -66,7 +66,7 @@ class Samples:
 
 def samples(scope: Scope, cell: Cell | None = None, limit: int = LIMIT) -> Samples:
     """At most `limit` samples of the split, or of a cell of it, drawn by the study's seed."""
-    rows = scope.members.cell(*cell) if cell else scope.members.rows
+    rows = scope.cell(*cell) if cell else scope.predicted
     what = scope.samples
     if cell:
         what += f" ({cell_name(scope.names[cell[0]], scope.names[cell[1]])})"

@@ -22,7 +22,7 @@ from xai_core.answers.maps import (
     same_for_every_class,
     scale_note,
 )
-from xai_core.answers.on_object import on_object, seen_mask
+from xai_core.answers.on_object import on_object, seen_masks
 from xai_core.answers.provenance import Provenance, provenance
 from xai_core.answers.question import Asked, Choice, Question
 from xai_core.answers.scope import AS_GIVEN, Rows, Scope, in_order, order_in_force, where_words
@@ -222,8 +222,9 @@ def on_mask(
     facts: Sequence[Sequence[MapFacts]],
 ) -> list[list[MapFacts]]:
     """The same, with how much of the evidence lies on the sample's mask, where it has one."""
-    keys, mask = [one.target.key for one in wanted], seen_mask(run, sample.row)
-    shares = [on_object(column.card, column.maps, sample.row, keys, mask) for column in columns]
+    keys = [one.target.key for one in wanted]
+    masks = seen_masks(run, sample.row, keys)
+    shares = [on_object(column.card, column.maps, sample.row, keys, masks) for column in columns]
     return [
         [replace(one, on_object=share) for one, share in zip(of_method, of_shares, strict=True)]
         for of_method, of_shares in zip(facts, shares, strict=True)

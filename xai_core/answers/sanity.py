@@ -255,7 +255,7 @@ class Chosen:
 
 def samples(scope: Scope, cell: Cell | None = None, count: int = COUNT) -> Chosen:
     """At most `count` samples of the split, or of a cell of it, drawn by the study's seed."""
-    rows = scope.members.cell(*cell) if cell else scope.members.rows
+    rows = scope.cell(*cell) if cell else scope.predicted
     words = f"of the {'chosen cell' if cell else 'split'}, drawn by the study's seed"
     return Chosen(drawn(rows, count, scope.study.info.seed), words)
 

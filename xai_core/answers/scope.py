@@ -15,6 +15,7 @@ from xai_core.store.predictions import Predictions
 from xai_core.store.readable import damage
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.store.targets import cell_rows, predicted_rows
 from xai_core.task import need_samples
 from xai_core.triage.ordering import SORTS, order_by, sort_scores
 from xai_core.words import of_split
@@ -93,6 +94,15 @@ class Scope:
         """The same of another noun, such as `mistakes`."""
         return f"{of_split(self.split, noun)}{where_words(self.where)}"
 
+    @cached_property
+    def predicted(self) -> Rows:
+        """Row numbers of those of which the run said something: a class, or one for every pixel."""
+        return predicted_rows(self.run, self.rows)
+
+    def cell(self, true: int, predicted: int) -> Rows:
+        """Row numbers of a cell of the confusion matrix; of a segmenter of the pictures with a pixel in it."""
+        return cell_rows(self.run, self.rows, true, predicted)
+
     @property
     def predictions(self) -> Predictions:
         """Of the run. Raises BadInput where there are none, NotApplicable where they are of pixels."""
@@ -150,9 +160,9 @@ def in_order(scope: Scope, rows: Rows, by: str) -> Rows:
 
 def best_split(study: Study, run: Run | None) -> str:
     """The split to begin with: the first of test, validation, train with predictions that can be read, or samples."""
-    predictions = run.predictions if run and not damage(run) else None
-    rows = predictions.rows if predictions is not None else study.rows(None)
+    every = study.rows(None)
+    rows = predicted_rows(run, every) if run and not damage(run) else every
     for split in _PREFERRED_SPLITS:
-        if np.isin(study.rows(split), rows).any():
+        if np.isin(study.rows(split), rows if len(rows) else every).any():
             return split
     return "all"

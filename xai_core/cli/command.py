@@ -23,13 +23,11 @@ from xai_core.errors import BadInput, BadParameter, NotFound, one_line, printabl
 from xai_core.params import assignments
 from xai_core.settings import Settings
 from xai_core.settings import load as load_settings
-from xai_core.task import need_samples
 from xai_core.text import comma_list, plain_name
 from xai_core.types import CancelToken, Progress
 
 if TYPE_CHECKING:
     from xai_core.store.facts import Condition
-    from xai_core.store.predictions import Predictions
     from xai_core.store.run import Run
     from xai_core.store.study import Study
 
@@ -122,18 +120,11 @@ def next_command(name: str, args: argparse.Namespace) -> str:
     return shlex.join(["xai", name, str(args.study), "--run", args.run_name])
 
 
-def predictions_of(run: Run, study: Path) -> Predictions:
-    """The run's predictions; `study` is its folder as the command line names it.
-
-    Raises:
-        BadInput: there are none yet.
-        NotApplicable: the study is of segmentation.
-    """
-    need_samples(run.study.info.task, run.study.name)
-    if run.predictions is None:
+def need_predictions(run: Run, study: Path) -> None:
+    """Raise BadInput where the run said nothing yet; `study` is its folder as the command line names it."""
+    if not run.has_predictions:
         line = shlex.join(["xai", "predict", str(study), "--run", run.name])
         raise BadInput("this run has no predictions yet", value=run.name, remedy=f"Run this first: {line}.")
-    return run.predictions
 
 
 def some(text: str) -> list[str]:

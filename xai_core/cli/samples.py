@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xai_core.cli.command import cell, cell_arguments, class_index, conditions, count, predictions_of
+from xai_core.cli.command import cell, cell_arguments, conditions, count, need_predictions
+from xai_core.cli.targets import target_of
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.text import comma_list, counted, nfc, places
 from xai_core.triage.ordering import at_most
-from xai_core.types import TARGET_SPECS
 from xai_core.words import SPLIT_WORDS
 
 if TYPE_CHECKING:
     from xai_core.answers.scope import Rows, Scope
     from xai_core.store.run import Run
-    from xai_core.store.study import Study
     from xai_core.triage.confusion import Cell
 
 LOG = logging.getLogger("xai")
@@ -37,16 +36,6 @@ def ids_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ids", metavar="A,B", help="samples by id instead of a cell or a whole split")
 
 
-def target_argument(parser: argparse.ArgumentParser) -> None:
-    """Add what is explained."""
-    parser.add_argument("--target", default="predicted", help="predicted (default), true, difference or a class")
-
-
-def target_of(study: Study, args: argparse.Namespace) -> str:
-    """One of TARGET_SPECS, or the index of the class that the command line names. Raises NotFound."""
-    return args.target if args.target in TARGET_SPECS else str(class_index(study, args.target))
-
-
 def scope_of(run: Run, args: argparse.Namespace) -> Scope:
     """The run on the split that the command line names.
 
@@ -58,7 +47,7 @@ def scope_of(run: Run, args: argparse.Namespace) -> Scope:
 
     if args.split not in SPLIT_WORDS:
         raise BadParameter("not a split", value=args.split, remedy=f"Choose from {', '.join(SPLIT_WORDS)}.")
-    predictions_of(run, args.study)
+    need_predictions(run, args.study)
     return Scope(run, args.split, conditions(run.study, args))
 
 
@@ -69,7 +58,7 @@ def every_sample(scope: Scope, args: argparse.Namespace) -> Rows:
             raise BadParameter("samples by id and by a fact", value=args.ids, remedy="Give --ids or --where.")
         return _with_predictions(scope, by_id(scope.run, args.ids))
     chosen = cell(scope.study, args)
-    return scope.members.cell(*chosen) if chosen else _with_predictions(scope, scope.rows)
+    return scope.cell(*chosen) if chosen else _with_predictions(scope, scope.rows)
 
 
 def limited(scope: Scope, args: argparse.Namespace) -> Rows:
@@ -136,9 +125,11 @@ def by_id(run: Run, text: str) -> Rows:
 
 
 def _with_predictions(scope: Scope, rows: Rows) -> Rows:
-    have = scope.predictions.have(rows)
-    if not have.all():
-        missing = rows[~have]
+    from xai_core.store.targets import predicted_rows
+
+    known = predicted_rows(scope.run, rows)
+    if len(known) < len(rows):
+        missing = rows[~np.isin(rows, known)]
         first = scope.study.samples["id"].iat[missing[0]]
         LOG.warning("%d of %d samples have no prediction and are left out, such as %s", len(missing), len(rows), first)
-    return rows[have]
+    return known

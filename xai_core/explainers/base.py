@@ -34,7 +34,7 @@ class ExplainerInput:
         seeds: `(N,)` int64; random numbers come from these alone.
         regions: `(N, h, w)` on the grid of a segmenter's output, what each place counts, from 0 to 1; None for all of
             them.
-        masks: `(N, H, W)` bool on the input's pixels, for cards that need `mask`; else None.
+        masks: `(N, H, W)` bool on the input's pixels, a target's each, for cards that need `mask`; else None.
         background: `(B, C, H, W)` inputs from the training split, for cards that need `background`; else None.
     """
 

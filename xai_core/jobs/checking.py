@@ -47,7 +47,7 @@ def check(study: Study, wanted: CheckArguments) -> None:
         raise NotApplicable("a run without a model", value=run.name, remedy="Choose a run that has a model.")
     for key, values in wanted.methods:
         build(EXPLAINERS[key].params, values)
-    if run.predictions is not None:
+    if run.has_predictions:
         for operation, arguments in _parts(run, wanted):
             operation.check(study, arguments)
 
@@ -58,7 +58,7 @@ def work(study: Study, wanted: CheckArguments, work: Work) -> dict[str, Any]:
     from xai_core.jobs.operations import PREDICT, PredictArguments
 
     run = study.run(wanted.run)
-    if run.predictions is None:
+    if not run.has_predictions:
         PREDICT.run(study, PredictArguments(wanted.run), work)
         run = study.run(wanted.run)
     parts = _parts(run, wanted)

@@ -21,6 +21,7 @@ from xai_core.pipeline.baseline import BaselineWanted
 from xai_core.pipeline.repair import RepairWanted
 from xai_core.sanity.orders import DEFAULT, ORDERS, SEEDS, SPEC
 from xai_core.settings import Settings
+from xai_core.store.targets import predicted_rows
 from xai_core.text import counted
 from xai_core.triage.ordering import at_most
 from xai_core.types import SPLITS, CancelToken, Progress, silent
@@ -141,15 +142,15 @@ def rows_of(run: Run, wanted: ExplainArguments) -> NDArray[np.int64]:
         if not 0 <= index < len(scope.names):
             raise NotFound.among("class", str(index), map(str, range(len(scope.names))))
     if not wanted.rows:
-        _ = scope.predictions  # there have to be some
-        members = scope.members
-        found = members.cell(*wanted.cell) if wanted.cell else members.rows
+        if not run.has_predictions:
+            raise BadInput("this run has no predictions yet", value=run.name, remedy="xai predict makes them.")
+        found = scope.cell(*wanted.cell) if wanted.cell else scope.predicted
         return at_most(found, wanted.limit, run.study.info.seed)
     rows = np.array(wanted.rows, np.int64)
     if rows.min() < 0 or rows.max() >= len(run.study.labels):
         remedy = f"Rows go from 0 to {len(run.study.labels) - 1}."
         raise BadParameter("no such row", value=int(rows.max()), remedy=remedy)
-    return at_most(rows[scope.predictions.have(rows)], wanted.limit, run.study.info.seed)
+    return at_most(predicted_rows(run, rows), wanted.limit, run.study.info.seed)
 
 
 def _run_with_model(study: Study, name: str) -> Run:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import NotApplicable
 from xai_core.params import param
 from xai_core.types import Array
 
@@ -50,7 +49,7 @@ def filled(model: ModelInput, kind: str) -> Tensor:
 
 
 def whole(model: ModelInput, of: str) -> Float:
-    """`(N,)` what the model gives the pictures as they are; raises as `scores`."""
+    """`(N,)` what the model gives the pictures as they are; see `scores`."""
     return model.memo.get(("whole", of), lambda: _of_each(model, model.x, of))
 
 
@@ -73,17 +72,11 @@ def scores(
         rows: `(P,)` whose target each picture is asked about.
         pictures: `(p,)` of the numbers 0 … P−1 -> `(p, C, H, W)`.
         of: one of `SCORES`.
-
-    Raises:
-        NotApplicable: the probability of a segmenter, whose output has one at each place.
     """
     import torch
 
     from xai_core.explainers.engine.batches import in_batches
     from xai_core.explainers.engine.output import logits_of, weighted
-
-    if of == "probability" and model.weights.ndim != 2:
-        raise NotApplicable("a model whose output has places has no one probability", remedy="Choose score=logit.")
 
     def compute(at: slice) -> Tensor:
         numbers = np.arange(len(rows))[at]
@@ -98,9 +91,16 @@ def scores(
 
 
 def probability(output: Tensor, weights: Tensor) -> Tensor:
-    """`(N,)` of the class among all, of a difference among its two classes: logits and weights `(N, K)`."""
+    """`(N,)` of the class among all, of a difference among its two classes: logits and weights `(N, K, *P)`.
+
+    Of a segmenter the mean over the places of the region, each counting as much as it is in it.
+    """
     among = (weights != 0) | (weights >= 0).all(1, keepdim=True)
-    return (output.masked_fill(~among, -float("inf")).softmax(1) * (weights > 0)).sum(1)
+    at_each = (output.masked_fill(~among, -float("inf")).softmax(1) * (weights > 0)).sum(1)
+    if output.ndim == 2:
+        return at_each
+    region = weights.clamp(min=0).amax(1)
+    return (at_each * region).flatten(1).sum(1) / region.flatten(1).sum(1)
 
 
 def seen_through(model: ModelInput, evidence: Array, fill: str) -> Float:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from xai_core.errors import BadInput, BadParameter
-from xai_core.label_maps import LabelMap
+from xai_core.label_maps import LabelMap, share_in
 from xai_core.label_maps import resized as resized_labels
 from xai_core.models.resample import ALSO_WITHOUT_ANTIALIAS, Interpolation, resized
 from xai_core.types import Array
@@ -222,6 +222,11 @@ class Preprocess:
         placed = self._placed(width, height)
         assert placed is not None and self.fit == "pad"
         return -placed.left, -placed.top, placed.wide - placed.left, placed.high - placed.top
+
+    def share(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Array:
+        """A picture's mask as `(height, width)` 0…1, on the pixels that `pixels` gives: how much of each is in it."""
+        high, wide = mask.shape
+        return share_in(mask, self.box(wide, high), self.height, self.width)
 
     def _placed(self, width: int, height: int) -> Placed | None:
         """How a picture of this size is placed; None where a part of it is resized to the input at once."""

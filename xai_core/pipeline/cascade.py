@@ -21,7 +21,7 @@ from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.engine.plan import groups
 from xai_core.models.build import pick_device
 from xai_core.params import build
-from xai_core.pipeline.cascade_maps import Asked, Compared, Samples, no_map, small
+from xai_core.pipeline.cascade_maps import Asked, Compared, Samples, small
 from xai_core.sanity.orders import DEFAULT, SPEC, Order, ranges
 from xai_core.sanity.randomise import Randomiser, Statistics
 from xai_core.sanity.stages import stages
@@ -35,6 +35,7 @@ from xai_core.types import Explanation
 if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
     from xai_core.pipeline.load import Bench
+from xai_core.pipeline.places import refused
 
 SHOWN = 3
 """Samples of which small maps are kept, under the first seed and from the output down."""
@@ -252,7 +253,7 @@ def _maps(work: _Work, samples: Samples, state: State, asked: Asked) -> list[Exp
         other = work.others[state.about]
         return samples.seen_by(other, work.bench.classifier(other)).explain(work.bench.classifier(other), asked)
     except (NotApplicable, NotFound) as problem:
-        return [no_map(len(samples.rows), str(problem))] * len(asked)
+        return [refused([str(problem)] * len(samples.rows))] * len(asked)
 
 
 def _shifted(made: Explanation) -> Explanation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,12 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.engine.plan import explain
-from xai_core.pipeline.explain import NO_MASK, masks_of
-from xai_core.pipeline.load import as_input, read, seeds_of
+from xai_core.pipeline.load import as_input, note, read, seeds_of
+from xai_core.pipeline.places import NOWHERE, Places, among, masks_of, planes, refused, regions_of, together
 from xai_core.sanity.orders import SPEC
 from xai_core.sanity.verdict import MEASURES
 from xai_core.similarities import SIMILARITIES
+from xai_core.store.data_folder import MissingData
 from xai_core.store.run import Run
 from xai_core.types import Array, Explanation, Target
 
@@ -63,8 +65,19 @@ class Samples:
         return Samples(self._bench, run, classifier, self.rows, self._left_out, self.targets)
 
     @cached_property
-    def _masks(self) -> dict[int, NDArray[np.bool_]]:
-        return masks_of(self._run.study, self._classifier, self.rows.tolist(), self._left_out)[0]
+    def _masks(self) -> Places:
+        return self._noted(masks_of(self._run, self.rows, self.targets))
+
+    @cached_property
+    def _regions(self) -> Places:
+        return self._noted(regions_of(self._run, self.rows, self.targets)) if self._classifier.output_size else NOWHERE
+
+    def _noted(self, found: Places) -> Places:
+        for place, error in found.unread.items():
+            if isinstance(error, MissingData):
+                raise error
+            note(self._left_out, self._run.study, int(self.rows[place]), error)
+        return found
 
     def explain(self, classifier: Classifier, methods: Asked, seed: int | None = None) -> list[Explanation]:
         """Maps of all N samples by the model in some state; refused where a sample lacks what a method needs.
@@ -79,42 +92,27 @@ class Samples:
         """
         assert self._x is not None, "asked for samples that were read"
         needs = frozenset[str]().union(*(EXPLAINERS[key].card_for(params).needs for key, params in methods))
-        fit = np.arange(len(self.rows))
-        if "mask" in needs:
-            fit = np.flatnonzero(np.isin(self.rows, list(self._masks)))
+        masks, regions = self._masks if "mask" in needs else NOWHERE, self._regions
+        short = together(masks, regions)
+        reasons = dict(short.lacking) | {place: str(error) for place, error in short.unread.items()}
+        fit = np.setdiff1d(np.arange(len(self.rows)), list(reasons))
         if not len(fit):
-            return [no_map(len(self.rows), NO_MASK)] * len(methods)
-        masks = np.stack([self._masks[row] for row in self.rows[fit].tolist()]) if "mask" in needs else None
+            return [refused([reasons[place] for place in range(len(self.rows))])] * len(methods)
         given = ExplainerInput(
             classifier,
             self._x[torch.from_numpy(fit).to(self._x.device)],
             [self.targets[place] for place in fit.tolist()],
             seeds_of(self._run.study, self.rows[fit], seed),
-            masks=None if masks is None else torch.from_numpy(masks),
+            regions=planes(regions, fit, classifier),
+            masks=planes(masks, fit, classifier),
             background=self._background(methods) if "background" in needs else None,
         )
-        return [_spread(each, fit, len(self.rows)) for each in explain(given, methods)]
+        return [replace(among(each, fit, reasons), diagnostics={}) for each in explain(given, methods)]
 
     def _background(self, methods: Asked) -> torch.Tensor:
         count = max(EXPLAINERS[key].background_count(params) for key, params in methods)
         study = self._run.study
         return self._bench.background(study, self._classifier, study.background(count).tolist())
-
-
-def no_map(count: int, reason: str) -> Explanation:
-    """Nothing for any of `count` samples."""
-    return Explanation(np.full((count, 1, 1), np.nan, np.float32), {}, (reason,) * count)
-
-
-def _spread(made: Explanation, places: NDArray[np.int64], count: int) -> Explanation:
-    if len(places) == count:
-        return made
-    maps = np.full((count, *made.maps.shape[1:]), np.nan, np.float32)
-    maps[places] = made.maps
-    reasons: list[str | None] = [NO_MASK] * count
-    for place, reason in zip(places.tolist(), made.refusals, strict=True):
-        reasons[place] = reason
-    return Explanation(maps, {}, tuple(reasons))
 
 
 class Compared:

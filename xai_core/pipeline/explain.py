@@ -14,7 +14,6 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, as_input, note, read, seed_of, seeds_of
+from xai_core.pipeline.places import NOWHERE, among, masks_of, planes, refused, regions_of, together
 from xai_core.pipeline.steps import first_size, next_size, seconds_of_a_forward
 from xai_core.store.data_folder import MissingData
 from xai_core.store.maps import FORWARD, MISSING, SECONDS, MapStore
@@ -34,8 +34,6 @@ from xai_core.store.obstacles import lacking
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.types import Card, Explanation, Specs, Target, several
-
-NO_MASK = "this sample has no mask, which the method needs"
 
 
 @dataclass(frozen=True)
@@ -241,53 +239,39 @@ def _compute(
     left_out: dict[str, str],
 ) -> tuple[NDArray[np.int64], list[Explanation]]:
     """The places, among N targets, of those whose samples can be read; and what each method makes of these."""
-    study, every = request.run.study, np.unique(rows).tolist()
-    classifier = bench.classifier(request.run, request.weights)
+    run, study = request.run, request.run.study
+    classifier = bench.classifier(run, request.weights)
     needs = frozenset[str]().union(*(wanted.card.needs for wanted in group))
     background = background_of(bench, study, classifier, group) if "background" in needs else None
-    masks, without = masks_of(study, classifier, every, left_out) if "mask" in needs else ({}, [])
-    pictures = read(study, classifier.preprocess, list(masks) if "mask" in needs else every, left_out)
-    places = np.flatnonzero(np.isin(rows, [*pictures, *without]))
-    fit = np.flatnonzero(np.isin(rows[places], list(pictures)))
+    masks = masks_of(run, rows, targets) if "mask" in needs else NOWHERE
+    regions = regions_of(run, rows, targets) if classifier.output_size else NOWHERE
+    short = together(masks, regions)
+    for place, error in short.unread.items():
+        if isinstance(error, MissingData):
+            raise error
+        note(left_out, study, int(rows[place]), error)
+    asked = np.setdiff1d(np.arange(len(rows)), [*short.lacking, *short.unread])
+    pictures = read(study, classifier.preprocess, np.unique(rows[asked]).tolist(), left_out)
+    fit = asked[np.isin(rows[asked], list(pictures))]
+    stored = np.union1d(fit, np.setdiff1d(list(short.lacking), list(short.unread))).astype(np.int64)
+    reasons = {at: short.lacking[place] for at, place in enumerate(stored.tolist()) if place in short.lacking}
     if not len(fit):
-        return places, [_refused(len(places), NO_MASK)] * len(group)
+        return stored, [refused(list(reasons.values()))] * len(group)
     given = ExplainerInput(
         classifier,
         as_input(classifier, list(pictures.values())),
-        [targets[i] for i in places[fit]],
-        seeds_of(study, rows[places[fit]]),
-        masks=torch.from_numpy(np.stack([masks[row] for row in pictures])).to(classifier.device) if masks else None,
+        [targets[place] for place in fit],
+        seeds_of(study, rows[fit]),
+        regions=planes(regions, fit, classifier),
+        masks=planes(masks, fit, classifier),
         background=background,
     )
     methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]
     try:
-        found = explain(given, methods, np.searchsorted(list(pictures), rows[places[fit]]))
+        found = explain(given, methods, np.searchsorted(list(pictures), rows[fit]))
     except NotApplicable as refusal:
-        found = [_refused(len(fit), str(refusal))] * len(group)
-    return places, [each if len(fit) == len(places) else _among(each, fit, len(places), NO_MASK) for each in found]
-
-
-def masks_of(
-    study: Study, classifier: Classifier, rows: Sequence[int], left_out: dict[str, str]
-) -> tuple[dict[int, NDArray[np.bool_]], list[int]]:
-    """By row the masks `(H, W)` on the model's input grid, and the rows of samples without one.
-
-    One that cannot be read costs no other: why is noted in `left_out`. Raises MissingData where all are gone.
-    """
-    found, without = dict[int, NDArray[np.bool_]](), list[int]()
-    for row in rows:
-        try:
-            mask = study.mask(row)
-        except MissingData:
-            raise
-        except XaiError as error:
-            note(left_out, study, row, error)
-            continue
-        if mask is None:
-            without.append(row)
-        else:
-            found[row] = classifier.preprocess.mask(mask)
-    return found, without
+        found = [refused([str(refusal)] * len(fit))] * len(group)
+    return stored, [among(each, np.searchsorted(stored, fit), reasons) for each in found]
 
 
 def background_of(bench: Bench, study: Study, classifier: Classifier, group: Sequence[Wanted]) -> Tensor:
@@ -303,23 +287,3 @@ def background_of(bench: Bench, study: Study, classifier: Classifier, group: Seq
     except BadInput as error:
         remedy = f"{error.remedy} {group[0].card.title} compares with it."
         raise NotApplicable("a training picture cannot be read", value=error.value, remedy=remedy) from None
-
-
-def _refused(count: int, reason: str) -> Explanation:
-    return Explanation(np.full((count, 1, 1), np.nan, np.float32), {}, (reason,) * count)
-
-
-def _among(made: Explanation, places: NDArray[np.int64], count: int, reason: str) -> Explanation:
-    """Maps of some of `count` samples, the others refused for a reason."""
-
-    def spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = np.full((count, *values.shape[1:]), np.nan, np.float32)
-        found[places] = values
-        return found
-
-    refusals: list[str | None] = [reason] * count
-    for place, refusal in zip(places, made.refusals, strict=True):
-        refusals[place] = refusal
-    return Explanation(
-        spread(made.maps), {name: spread(values) for name, values in made.diagnostics.items()}, tuple(refusals)
-    )

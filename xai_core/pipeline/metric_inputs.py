@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import XaiError
 from xai_core.explainers.base import ExplainerInput
 from xai_core.metrics import MetricInput, ModelInput
 from xai_core.metrics.memo import Memo, shared
-from xai_core.models.preprocess import Preprocess
 from xai_core.pipeline.load import seeds_of
 from xai_core.pipeline.parts import PartsFound, parts_of
+from xai_core.pipeline.places import masks_of, preprocess_of, regions_of
 from xai_core.store.maps import StoredMaps
 from xai_core.types import Card, Explanation, Target
 
@@ -89,25 +88,36 @@ class Samples:
     def masks(self) -> Masks:
         """Of all samples. One that cannot be read costs no other."""
         pixels = np.zeros((len(self.rows), *self.size), dtype=bool)
-        there, unread = np.zeros(len(self.rows), dtype=bool), {}
-        preprocess = preprocess_of(self.run)
-        for place, row in enumerate(self.rows.tolist()):
-            try:
-                mask = self.run.study.mask(row)
-            except XaiError as error:
-                unread[place] = str(error)
-                continue
-            if mask is not None:
-                pixels[place], there[place] = preprocess.mask(mask), True
-        return Masks(pixels, there, unread)
+        there, found = np.zeros(len(self.rows), dtype=bool), masks_of(self.run, self.rows, self.targets)
+        for place, mask in found.there.items():
+            pixels[place], there[place] = mask, True
+        return Masks(pixels, there, {place: str(error) for place, error in found.unread.items()})
+
+    @cached_property
+    def weights_of_output(self) -> Tensor:
+        """`(N, *output)` what each number of the model's output counts in the targets; 0 where a region is empty."""
+        from xai_core.explainers.engine.output import weights_of
+
+        return weights_of(self.model[0], self.targets, self.regions)
+
+    @cached_property
+    def regions(self) -> Tensor | None:
+        """`(N, H, W)` of a segmenter, on the grid of its output; an empty one is 0 everywhere."""
+        import torch
+
+        classifier, _ = self.model
+        if not classifier.output_size:
+            return None
+        shares = np.zeros((len(self.rows), *classifier.output_size), np.float32)
+        for place, share in regions_of(self.run, self.rows, self.targets).there.items():
+            shares[place] = share
+        return torch.from_numpy(shares).to(classifier.device)
 
     @cached_property
     def parts(self) -> PartsFound:
         """Of all samples, with what each counts for its target. One that cannot be shown costs no other."""
-        from xai_core.explainers.engine.output import weights_of
-
         classifier, x = self.model
-        return parts_of(self.run.study, classifier, x, weights_of(classifier, self.targets), self.rows)
+        return parts_of(self.run.study, classifier, x, self.weights_of_output, self.rows)
 
     def unread(self, needs: frozenset[str]) -> Mapping[int, str]:
         """Why what a metric with these needs asks of a sample cannot be had, by place."""
@@ -149,10 +159,7 @@ class Samples:
         return Memo()
 
     def _asked(self, method: Method) -> ModelInput:
-        from xai_core.explainers.engine.output import weights_of
-
-        classifier, x = self.model
-        made = ModelInput(classifier, x, weights_of(classifier, self.targets), self._again(method))
+        made = ModelInput(*self.model, self.weights_of_output, self._again(method))
         return shared(made, self._memo)
 
     def _again(self, method: Method) -> Again:
@@ -167,6 +174,7 @@ class Samples:
                 x,
                 [self.targets[row] for row in rows],
                 self.seeds[rows],
+                regions=None if self.regions is None else self.regions[rows.tolist()],
                 masks=self._as_tensor(rows) if "mask" in method.card.needs else None,
                 background=background,
             )
@@ -182,11 +190,6 @@ class Samples:
         import torch
 
         return torch.from_numpy(self.masks.pixels[rows]).to(self.model[0].device)
-
-
-def preprocess_of(run: Run) -> Preprocess:
-    """Of the run's model. Raises BadInput where `run.json` does not tell it."""
-    return Preprocess.from_dict(run.info.preprocess or {})
 
 
 def input_size(run: Run) -> tuple[int, int]:

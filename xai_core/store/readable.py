@@ -32,7 +32,7 @@ class Readable:
 def damage(run: Run) -> BadInput | None:
     """Why a run cannot be read; None where it can."""
     try:
-        _ = run.info, run.predictions
+        _ = run.info, run.has_predictions
     except BadInput as error:
         return error
     return None
@@ -74,7 +74,7 @@ def newest_run(study: Study, opened: Opened | None = None) -> tuple[Run | None, 
     for _, found in tried(study, reversed(study.runs()), opened):
         if not isinstance(found, Run):
             damaged.append(found)
-        elif found.predictions is not None:
+        elif found.has_predictions:
             return found, damaged
         else:
             newest = newest or found

@@ -14,21 +14,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xai_core.errors import BadInput, NotApplicable, NotFound
+from xai_core.errors import BadInput, NotApplicable
 from xai_core.explainers.base import EXPLAINERS
 from xai_core.files import damaged
 from xai_core.metrics.base import METRICS
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
-from xai_core.store import files
+from xai_core.store import files, targets
 from xai_core.store.history import HISTORY_FILE, read_history, write_history
 from xai_core.store.identity import Origin, identity, metric_identity
 from xai_core.store.label_maps import LabelMapStore
 from xai_core.store.maps import MapStore
 from xai_core.store.predictions import PredictionFiles, Predictions
 from xai_core.store.scores import ScorePlace, ScoreStore
-from xai_core.task import need_samples
-from xai_core.types import TARGET_SPECS, Array, Target, resolve_target
+from xai_core.task import SEGMENTATION
+from xai_core.types import Array, Target
 
 if TYPE_CHECKING:
     from xai_core.store.study import Study
@@ -178,6 +178,12 @@ class Run:
         about = {"fingerprint": self.info.fingerprint, "annotation": self.study.masks_digest}
         return LabelMapStore.at(self.path / "label_maps", about, create=create)
 
+    @property
+    def has_predictions(self) -> bool:
+        """Whether anything was said of any sample. Raises BadInput where that is damaged."""
+        said = self.label_maps() if self.study.info.task == SEGMENTATION else self.predictions
+        return said is not None
+
     def settle_predictions(self) -> None:
         """Bring what was added into one file, which is read faster. Raises as `add_predictions`; nothing is lost."""
         self._predictions.settle()
@@ -187,23 +193,15 @@ class Run:
 
         Args:
             rows: `(n,)` row numbers.
-            spec: one of TARGET_SPECS or a class index as text.
+            spec: one of TARGET_SPECS or a class index as text; of a segmenter also the key of a target with a region.
+                Its `predicted` is the object with most predicted pixels, where it is predicted; `true` the one with
+                most annotated ones; `difference` the mistake with most pixels, where it is made.
 
         Raises:
-            BadInput: the run has no predictions for all of these samples.
-            NotApplicable: the study is of segmentation.
+            BadInput: the run has no predictions for all of these samples, or that is no region.
             NotFound: `spec` is neither.
         """
-        need_samples(self.study.info.task, self.study.name)
-        wanted, predictions = np.asarray(rows, np.int64), self.predictions
-        if predictions is None or not predictions.have(wanted).all():
-            remedy = f"Run this first: {self._line('predict')}."
-            raise BadInput("this run has no predictions for all of these samples", value=self.name, remedy=remedy)
-        classes = len(self.study.class_names)
-        if spec not in TARGET_SPECS and not (spec.isdecimal() and int(spec[:9]) < classes):
-            raise NotFound.among("target", spec, [*TARGET_SPECS, *map(str, range(classes))])
-        pairs = zip(predictions.at(wanted).predicted.tolist(), self.study.labels[wanted].tolist(), strict=True)
-        return [resolve_target(spec, predicted, label) for predicted, label in pairs]
+        return targets.targets(self, np.asarray(rows, np.int64), spec)
 
     def maps(
         self,

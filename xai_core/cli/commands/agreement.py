@@ -16,7 +16,8 @@ from xai_core.cli.command import (
     study_argument,
 )
 from xai_core.cli.filling import Wanted, columns_of, fill
-from xai_core.cli.samples import samples_arguments, scope_of, some_samples, target_argument, target_of
+from xai_core.cli.samples import samples_arguments, scope_of, some_samples
+from xai_core.cli.targets import target_argument, target_of
 from xai_core.errors import BadParameter
 
 

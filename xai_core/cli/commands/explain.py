@@ -28,9 +28,8 @@ from xai_core.cli.samples import (
     limited,
     samples_arguments,
     scope_of,
-    target_argument,
-    target_of,
 )
+from xai_core.cli.targets import target_argument, target_of
 
 if TYPE_CHECKING:
     from xai_core.pipeline.explain import Request

@@ -11,17 +11,17 @@ from xai_core.cli.command import (
     WHERE,
     Command,
     cell,
-    class_index,
     conditions,
     count,
     open_study,
     some,
     study_argument,
 )
+from xai_core.cli.targets import TARGET_HELP, target_named
 from xai_core.errors import BadParameter, NotFound
 from xai_core.params import assignments
 from xai_core.text import nfc, places
-from xai_core.types import ALL_SPLITS, TARGET_SPECS
+from xai_core.types import ALL_SPLITS
 
 if TYPE_CHECKING:
     from xai_core.answers.question import Asked, Question
@@ -68,7 +68,7 @@ _FLAGS: dict[str, list[Callable[[argparse.ArgumentParser], argparse.Action]]] = 
         _flag("--layer", metavar="NAME", help="for class activation maps; default: the model's own"),
         _flag("--set", action="append", metavar="METHOD.NAME=VALUE", help="a method's parameter"),
     ],
-    "target": [_flag("--target", help="what maps explain: predicted (default), true, difference or a class")],
+    "target": [_flag("--target", help=f"what maps explain: {TARGET_HELP}")],
     "scale": [_flag("--scale", choices=("each", "shared"), help="full colour: of each map (default), or of all")],
     "look": [
         _flag("--look", choices=("heat", "cells", "outline", "alone"), help="as what maps are drawn; default: heat")
@@ -109,9 +109,7 @@ def _check_flags(args: argparse.Namespace, question: Question) -> None:
 def _asked(study: Study, args: argparse.Namespace) -> Asked:
     from xai_core.answers.question import Asked
 
-    target = args.target
-    if target is not None and target not in TARGET_SPECS:
-        target = str(class_index(study, target))
+    target = None if args.target is None else target_named(study, args.target)
     given = {
         "run": study.run(args.run_name) if args.run_name else None,
         "split": args.split,

@@ -38,8 +38,7 @@ def explain(
         given: pictures and targets. Its classifier is exactly as before after the call, also after an exception.
         methods: which explainers; class activation maps at one layer share one forward, and one backward for the
             first target of every sample, one more for the second, …
-        rows: `(N,)` which of M pictures in `x` (and in `masks`) each target belongs to; None for one target per
-            picture, in order.
+        rows: `(N,)` which of M pictures in `x` each target belongs to; None for one target per picture, in order.
 
     Raises:
         NotFound: an unknown method or layer.
@@ -94,7 +93,7 @@ def checked(given: ExplainerInput, rows: NDArray[np.int64]) -> ExplainerInput:
         raise BadInput("the input holds NaN or infinity", value=f"row {bad[0]}", remedy="Leave such samples out.")
     for target in given.targets:
         _check_target(target, len(classifier.class_names))
-    _check_places("masks", given.masks, (len(x), *expected[1:]))
+    _check_places("masks", given.masks, (len(rows), *expected[1:]))
     _check_places("regions", given.regions, (len(rows), *classifier.output_size))
     if given.regions is None and (unknown := next(filter(None, (target.region for target in given.targets)), "")):
         raise BadInput("nobody says where this region is", value=unknown, remedy="Give regions, a place's share each.")
@@ -131,7 +130,7 @@ def _run(given: ExplainerInput, rows: NDArray[np.int64], run: Run, params: Any) 
             targets=given.targets[at],
             seeds=given.seeds[at],
             regions=None if given.regions is None else given.regions[at],
-            masks=None if given.masks is None else given.masks[here],
+            masks=None if given.masks is None else given.masks[at],
         )
         return run(few, params)
 

@@ -1,0 +1,130 @@
+"""Regions of a segmenter's output: which pixels of a picture a target is about.
+
+A target of a segmenter is a class at the places of a region, `3@missed`, or two classes where one was taken for the
+other, `2-0@confused`. Without a region it is about all places.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from xai_core.errors import BadInput
+from xai_core.label_maps import IGNORE, LabelMap
+from xai_core.types import Target
+
+Mask = NDArray[np.bool_]
+
+CONFUSED = "confused"
+REGIONS: Mapping[str, str] = {
+    "predicted": "where it is predicted",
+    "true": "where it is annotated",
+    "missed": "where it is annotated and something else is predicted",
+    "invented": "where it is predicted and something else is annotated",
+    CONFUSED: "where the one is annotated and the other predicted",
+}
+"""Regions that have a name, and what they are. `confused` is about two classes, the others about one."""
+
+BOX, PART = "box", "part"
+HOW_TO_WRITE = f"Write CLASS@REGION, with one of {', '.join(REGIONS)}, box=LEFT,TOP,RIGHT,BOTTOM or part=X,Y."
+
+_PLACES = {BOX: 4, PART: 2}
+_NUMBERS = re.compile(r"(box|part)=([0-9]{1,6}(?:,[0-9]{1,6})*)", re.ASCII)
+_TOUCHING = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A region given by numbers, in a picture's pixels: `box` left, top, right, bottom, or `part` x, y."""
+
+    kind: str
+    at: tuple[int, ...]
+
+
+def place_of(region: str) -> Place | None:
+    """The numbers of a region; None for one with a name, and for no region."""
+    found = _NUMBERS.fullmatch(region)
+    if found is None:
+        return None
+    kind, at = found[1], tuple(map(int, found[2].split(",")))
+    fits = len(at) == _PLACES[kind] and (kind == PART or (at[0] < at[2] and at[1] < at[3]))
+    return Place(kind, at) if fits else None
+
+
+def check_region(target: Target) -> Target:
+    """The target itself. Raises BadInput where its region is none, or does not fit its classes."""
+    region = target.region
+    if region and region not in REGIONS and place_of(region) is None:
+        raise BadInput("not a region", value=region, remedy=HOW_TO_WRITE)
+    if (target.negative is None) == (region == CONFUSED) and region != "":
+        remedy = f"Write P-T@{CONFUSED} for T taken for P, and CLASS@REGION for every other region."
+        raise BadInput("a region that does not fit its classes", value=target.key, remedy=remedy)
+    return target
+
+
+def region_mask(target: Target, truth: LabelMap, said: LabelMap) -> Mask:
+    """`(H, W)`: where a target is about, on the picture's pixels; nowhere where nothing is.
+
+    Pixels without a known class are of no region but a box, a part and the whole picture. A part is what hangs together
+    (by sides or corners) around its pixel: of what is predicted to be the class, else of what is annotated so.
+
+    Args:
+        target: of a segmenter.
+        truth, said: `(H, W)` the annotation and the prediction.
+
+    Raises:
+        BadInput: as `check_region`.
+    """
+    check_region(target)
+    place, known = place_of(target.region), truth != IGNORE
+    if place is not None:
+        return _box(place, said.shape) if place.kind == BOX else _part(place, target.positive, truth, said)
+    found: Mask = _NAMED[target.region](target, truth, said)
+    return found & known if target.region else found
+
+
+_NAMED: Mapping[str, Callable[[Target, LabelMap, LabelMap], Mask]] = {
+    "": lambda _, __, said: np.ones(said.shape, bool),
+    "predicted": lambda target, _, said: said == target.positive,
+    "true": lambda target, truth, _: truth == target.positive,
+    "missed": lambda target, truth, said: (truth == target.positive) & (said != target.positive),
+    "invented": lambda target, truth, said: (said == target.positive) & (truth != target.positive),
+    CONFUSED: lambda target, truth, said: (said == target.positive) & (truth == target.negative),
+}
+
+
+def _box(place: Place, shape: tuple[int, ...]) -> Mask:
+    left, top, right, bottom = place.at
+    found = np.zeros(shape, bool)
+    found[top:bottom, left:right] = True
+    return found
+
+
+def _part(place: Place, positive: int, truth: LabelMap, said: LabelMap) -> Mask:
+    x, y = place.at
+    if y < said.shape[0] and x < said.shape[1]:
+        for there in (said == positive, truth == positive):
+            if there[y, x]:
+                parts, _ = ndimage.label(there, _TOUCHING)
+                whole: Mask = parts == parts[y, x]
+                return whole
+    return np.zeros(said.shape, bool)
+
+
+def region_words(target: Target) -> str:
+    """Where that is, in words; "" for everywhere."""
+    place = place_of(target.region)
+    if place is None:
+        return REGIONS.get(target.region, "")
+    numbers = ", ".join(map(str, place.at))
+    return f"in the box {numbers}" if place.kind == BOX else f"in its part at {numbers}"
+
+
+def nothing_there(target: Target) -> str:
+    """Why there is nothing to explain of a target whose region has no pixel."""
+    return f"the region is empty: the picture has no pixel {region_words(target) or 'at all'}"
