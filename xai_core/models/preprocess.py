@@ -75,9 +75,9 @@ class Preprocess:
         fit: `squash` resizes both sides freely; `crop` resizes the shorter side and cuts the centre; `pad` resizes
             the longer side, lays the picture into the middle and fills the rest; `tiles`, of segmenters alone, resizes
             the longer side to `resize`, and the model sees windows of its input size of that: see `models.tiles`.
-        resize: with `tiles`, what the longer side becomes; with `crop`, what the shorter side becomes, in pixels, before the centre is cut to whole pixels, as
-            torchvision's `Resize` and `CenterCrop` do; with `squash`, what both sides become before that. None for
-            no more than is needed.
+        resize: with `tiles`, what the longer side becomes; with `crop`, what the shorter side becomes, in pixels,
+            before the centre is cut to whole pixels, as torchvision's `Resize` and `CenterCrop` do; with `squash`, what
+            both sides become before that. None for no more than is needed.
         interpolation: the filter; `box` is also called area.
         antialias: whether pictures that become smaller are averaged, as Pillow does it; without, only the nearest
             pixels count, as on tensors in torch and in OpenCV.
@@ -220,7 +220,7 @@ class Preprocess:
     def inside(self, width: int, height: int) -> tuple[int, int, int, int]:
         """With `pad`, where in the input a `width × height` picture lies: left, top, right, bottom in its pixels."""
         placed = self._placed(width, height)
-        assert placed is not None and self.fit == "pad"
+        assert placed is not None
         return -placed.left, -placed.top, placed.wide - placed.left, placed.high - placed.top
 
     def share(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Array:

@@ -14,7 +14,6 @@ from math import pi
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 MARGIN = 8
 """One over the share of a tile's side at each border that does not count."""
@@ -44,23 +43,25 @@ def window(start: int, length: int, side: int) -> Tensor:
 
 
 def in_tiles(
-    ask: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, *, overlap: bool = True
+    ask: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, *, outside: Tensor, overlap: bool = True
 ) -> Tensor:
     """Probabilities of all of one picture, `(K, h, w)`, from a model that sees `height × width` of it at a time.
 
     Args:
         ask: `(N, C, height, width)` → logits `(N, K, height, width)`.
-        x: `(C, h, w)`, as the model expects it. One that is smaller than a tile is continued by its edges.
+        x: `(C, h, w)`, as the model expects it.
+        outside: `(C, 1, 1)`, what is around a picture that is smaller than a tile.
         overlap: tiles that lie side by side instead, each with its whole, cost a quarter and have seams.
     """
     high, wide = x.shape[-2:]
-    x = pad(x[None], (0, max(0, width - wide), 0, max(0, height - high)), mode="replicate")[0]
-    long, across = x.shape[-2:]
+    long, across = max(high, height), max(wide, width)
+    whole = outside.expand(-1, long, across).clone()
+    whole[:, :high, :wide] = x
     places = list(product(starts(long, height, overlap=overlap), starts(across, width, overlap=overlap)))
     total: Tensor | None = None
     weight = torch.zeros(long, across, device=x.device)
     for some in _some(places):
-        tiles = torch.stack([x[:, top : top + height, left : left + width] for top, left in some])
+        tiles = torch.stack([whole[:, top : top + height, left : left + width] for top, left in some])
         for (top, left), said in zip(some, ask(tiles).float().softmax(1), strict=True):
             counts = torch.ones(height, width)
             if overlap:

@@ -24,8 +24,8 @@ from xai_core.store.study import Study
 from xai_core.task import SEGMENTATION
 from xai_core.text import counted
 from xai_core.training.data import PictureArrays, TrainingData, batches
-from xai_core.training.tiles import Tiles
 from xai_core.training.rows import FileRows, Rows, in_order, write_rows
+from xai_core.training.tiles import Tiles
 from xai_core.types import CancelToken, Progress, silent
 from xai_core.words import percent
 
@@ -98,7 +98,8 @@ def training_data(
     if study.task.key == SEGMENTATION:
         splits = [replace(split, label_maps=one.rows) for split, one in zip(splits, found[2:4], strict=True)]
     if preprocess.tiled:
-        splits = [replace(split, tiles=_tiles(study, plane.split, preprocess)) for split, plane in zip(splits, planes)]
+        rows = [study.rows(plane.split) for plane in planes[:2]]
+        splits = [replace(one, tiles=tiles_of(study, some, preprocess)) for one, some in zip(splits, rows, strict=True)]
     if masks:
         mask = found[-1]
         if not mask.present.any():
@@ -167,8 +168,9 @@ def _label_maps(study: Study, split: str, preprocess: Preprocess) -> Plane:
     return Plane(split, "label maps", (preprocess.height, preprocess.width), _fit(preprocess), make)
 
 
-def _tiles(study: Study, split: str, preprocess: Preprocess) -> Tiles:
-    canvas, rows = preprocess.canvas, study.rows(split)
+def tiles_of(study: Study, rows: NDArray[np.int64], preprocess: Preprocess) -> Tiles:
+    """How these pictures lie on their canvases, for a model that sees them in tiles."""
+    canvas = preprocess.canvas
     sizes = study.samples[["width", "height"]].to_numpy()[rows].tolist()
     inside = np.array([canvas.inside(*size) for size in sizes], np.int64).reshape(-1, 4)
     return Tiles(preprocess.height, preprocess.width, inside, study.has_background)

@@ -72,7 +72,8 @@ class PictureArrays:
     ) -> Batch:
         """Some samples, before augmentation; of tiles one of each, which `generator` draws."""
         if self.tiles is not None:
-            assert self.label_maps is not None and generator is not None
+            assert self.label_maps is not None
+            assert generator is not None
             pixels, label_maps = self.tiles.drawn(rows, self.pixels[rows], self.label_maps[rows], generator)
             every = np.arange(len(rows))
             return PictureArrays(pixels, self.labels[rows], label_maps=label_maps).batch(every, classes, device)

@@ -42,7 +42,7 @@ class Tiles:
             pixels, label_maps: their canvases, `(N, R, R, C)` and `(N, R, R)`.
             generator: draws the same numbers for each picture, whatever it shows.
         """
-        draws = torch.rand(len(rows), 7, generator=generator, dtype=torch.float64).tolist()
+        draws = torch.rand(len(rows), 5, generator=generator, dtype=torch.float64).tolist()
         places = [self._place(row, one, draw) for row, one, draw in zip(rows.tolist(), label_maps, draws, strict=True)]
         cut = [np.s_[at, top : top + self.height, left : left + self.width] for at, (left, top) in enumerate(places)]
         return np.stack([pixels[each] for each in cut]), np.stack([label_maps[each] for each in cut])
@@ -54,26 +54,18 @@ class Tiles:
 
     def _place(self, row: int, label_map: LabelMap, draw: list[float]) -> tuple[int, int]:
         """Left and top of a tile on the canvas: within the picture where it is large enough, else around it."""
-        kind, of_class, of_pixel, *shares = draw
-        left, top, right, bottom = self.inside[row].tolist()
-        if kind < ON_OBJECTS and (found := self._object(label_map, of_class, of_pixel)) is not None:
-            # anywhere that shows the pixel
-            wished = [at - int(share * side) for at, share, side in zip(found, shares[2:], self._sides, strict=True)]
-        else:
-            free = right - left - self.width, bottom - top - self.height
-            wished = [
-                low + int(share * (max(0, room) + 1))
-                for low, share, room in zip((left, top), shares[:2], free, strict=True)
-            ]
-        side = len(label_map)
-        return (
-            _within(wished[0], left, right, self.width, side),
-            _within(wished[1], top, bottom, self.height, side),
-        )
-
-    @property
-    def _sides(self) -> tuple[int, int]:
-        return self.width, self.height
+        kind, of_class, of_pixel, *draws = draw
+        found = self._object(label_map, of_class, of_pixel) if kind < ON_OBJECTS else None
+        begins, ends = self.inside[row, :2].tolist(), self.inside[row, 2:].tolist()
+        place = []
+        for axis, side in enumerate((self.width, self.height)):
+            low, last = begins[axis], ends[axis] - side
+            if found is not None:  # wherever it shows the pixel
+                low, last = max(low, found[axis] - side + 1), min(last, found[axis])
+            if ends[axis] - begins[axis] < side:
+                low = last = min(max(ends[axis] - side, 0), len(label_map) - side)
+            place.append(low + int(draws[axis] * (last - low + 1)))
+        return place[0], place[1]
 
     def _object(self, label_map: LabelMap, of_class: float, of_pixel: float) -> tuple[int, int] | None:
         """Column and row of a pixel of an object; None where there is none."""
@@ -84,10 +76,3 @@ class Tiles:
         places = np.flatnonzero(label_map == classes[int(of_class * len(classes))])
         row, column = divmod(int(places[int(of_pixel * len(places))]), label_map.shape[1])
         return column, row
-
-
-def _within(wished: int, low: int, high: int, length: int, canvas: int) -> int:
-    """A beginning as near as can be, for which a tile lies in the picture, or else has all of it."""
-    if high - low >= length:
-        return min(max(wished, low), high - length)
-    return min(max(high - length, 0), canvas - length)
