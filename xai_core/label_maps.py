@@ -11,6 +11,9 @@ from PIL import Image
 IGNORE = 255
 """A pixel of no known class: nothing is learned from it and nothing counted."""
 
+ORIGINAL = "original"
+"""The annotation as the data has it, beside which its versions lie."""
+
 BACKGROUND = "background"
 """Called so, class 0 is what is no object."""
 
@@ -116,3 +119,48 @@ def _with_border(label_map: LabelMap, box: Box) -> tuple[LabelMap, Box]:
         return label_map, box
     padded = np.pad(label_map, tuple(zip(before, after, strict=True)), constant_values=IGNORE)
     return padded, (left + before[1], top + before[0], right + before[1], bottom + before[0])
+
+
+def enlarged(label_map: LabelMap, classes: Sequence[int], pixels: float, background: int = 0) -> LabelMap:
+    """The map with objects of these classes grown outwards by so many pixels, over the background alone.
+
+    A background pixel becomes an object's whose nearest pixel is no farther than that, centre from centre: a straight
+    edge at any angle moves by `pixels`. Of several classes the nearest wins, of equally near ones the first given.
+    Other objects, and pixels to be ignored, stay.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    nearest, grown = np.full(label_map.shape, np.inf), label_map.copy()
+    for index in classes:
+        there = label_map == index
+        if not there.any():
+            continue
+        distance = distance_transform_edt(~there)
+        new = (label_map == background) & (distance <= pixels) & (distance < nearest)
+        nearest[new], grown[new] = distance[new], index
+    return grown
+
+
+THIN = 0.04
+"""Objects whose mean width is at most this share of the picture's shorter side, or two pixels, are thin: cables and
+wires of the data that this was measured on have 0.7 to 2.6 %, bags and towers 4.7 to 7.7 %."""
+
+
+def thin_up_to(height: int, width: int) -> float:
+    """The mean width in pixels up to which objects of a picture of this size are thin."""
+    return max(2.0, THIN * min(height, width))
+
+
+def mean_width(there: NDArray[np.bool_]) -> float:
+    """How wide objects are, in pixels, on the mean over their pixels; NaN where there are none.
+
+    In a straight strip of w pixels the mean distance to the nearest pixel outside is (w + 2) / 4, so this is four times
+    that mean less two: w itself of an even strip, a third more at the most of an odd one; of a disc two thirds of its
+    width.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    if not there.any():
+        return float("nan")
+    inside = distance_transform_edt(np.pad(there, 1, mode="edge"))[1:-1, 1:-1][there]
+    return float(4 * inside.mean() - 2)

@@ -16,8 +16,8 @@ from dashboard.widgets.label_gallery import label_gallery
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
 from xai_core.answers.segments import HEADS, SegmentsAnswer
-from xai_core.answers.segments_change import EACH, segments_change
 from xai_core.answers.segments_change import HEADS as CHANGE_HEADS
+from xai_core.answers.segments_change import segments_change
 from xai_core.errors import XaiError
 from xai_core.store.run import Run
 from xai_core.task import SEGMENTATION
@@ -80,7 +80,8 @@ def _against(context: Context, run: Run) -> None:
         return
     st.markdown(plain(change.sentence))
     table(CHANGE_HEADS, change.lines)
-    st.caption(plain(EACH))
+    for note in change.notes:
+        st.caption(plain(note))
 
 
 def _before() -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from xai_core.label_maps import IGNORE
+from xai_core.models.preprocess import Preprocess
 from xai_core.params import build, specs
+from xai_core.task import CLASSIFICATION, SEGMENTATION, TASKS
 from xai_core.training.augmentations import AUGMENTATIONS, COLOUR, ERASING, GEOMETRY, MIXING, Augmentation
 from xai_core.training.batch import Batch
+from xai_core.training.data import PictureArrays, TrainingData
 from xai_core.training.history import MEASURES
 from xai_core.training.losses import Loss, LossInput
 from xai_core.training.model import TrainingModel
@@ -24,12 +29,18 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def some(count: int = 8, channels: int = 3, *, masked: bool = True, seed: int = 9) -> Batch:
-    """Noise, one class for each sample; every fourth sample has no mask, every eighth an empty one."""
+def some(count: int = 8, channels: int = 3, *, masked: bool = True, seed: int = 9, of_pixels: bool = False) -> Batch:
+    """Noise, one class for each sample; every fourth sample has no mask, every eighth an empty one.
+
+    `of_pixels`: a label map for each sample instead, of a thin line, a square, and pixels to ignore.
+    """
     generator = seeded(seed)
     x = torch.rand(count, channels, 20, 24, generator=generator)
     labels = torch.randint(CLASSES, (count,), generator=generator)
     targets = nn.functional.one_hot(labels, CLASSES).float()
+    if of_pixels:
+        targets = torch.zeros(count, 20, 24, dtype=torch.int64)
+        targets[:, 3, 2:20], targets[:, 10:18, 12:20], targets[:, 0, :5] = 1, 2, IGNORE
     has_mask = torch.arange(count) % 4 != 3
     masks = torch.zeros(count, 20, 24, dtype=torch.bool)
     masks[:, 4:14, 2:9] = has_mask[:, None, None]
@@ -50,7 +61,19 @@ def same(one: Batch, other: Batch) -> bool:
 def applied(member: Augmentation, batch: Batch, seed: int = 0, **values: Any) -> Batch:
     """With certainty, unless a `probability` is given."""
     params = build(member.params, {"probability": 1.0, **values})
+    if member.settle is not None:
+        params = member.settle(params, data_of(batch))
     return member.apply(batch, params, seeded(seed))
+
+
+def data_of(batch: Batch) -> TrainingData:
+    """The label maps of a batch, as training reads them."""
+    maps = batch.targets.numpy().astype(np.uint8)
+    pixels = np.zeros((*maps.shape, 1), np.uint8)
+    arrays = PictureArrays(pixels, np.zeros(len(maps), np.int64), label_maps=maps)
+    size = maps.shape[1:]
+    preprocess = Preprocess(size[1], size[0], 1, (0.0,), (1.0,))
+    return TrainingData(arrays, arrays, ("background", "line", "square"), preprocess, TASKS[SEGMENTATION])
 
 
 def changed(one: Batch, other: Batch) -> torch.Tensor:
@@ -64,15 +87,16 @@ def check_augmentation(member: Augmentation) -> None:
     assert member.order in (GEOMETRY, COLOUR, ERASING, MIXING)
     assert "probability" in {spec.name for spec in specs(member.params)}
     assert member.card.blind_spot
+    of_pixels = CLASSIFICATION not in member.tasks
     for channels in (1, 3):
         for masked in {True, "mask" in member.card.needs}:
-            _check_change(member, some(channels=channels, masked=masked))
-    batch = some(64)
+            _check_change(member, some(channels=channels, masked=masked, of_pixels=of_pixels))
+    batch = some(64, of_pixels=of_pixels)
     assert same(applied(member, batch, probability=0.0), batch)
     possible = int(changed(applied(member, batch), batch).sum())
     share = int(changed(applied(member, batch, probability=0.5), batch).sum()) / possible
     assert 0.25 < share < 0.75, "half of what can be changed is not"
-    _check_draws(member)
+    _check_draws(member, some(1, of_pixels=of_pixels))
 
 
 def _check_change(member: Augmentation, batch: Batch) -> None:
@@ -85,7 +109,10 @@ def _check_change(member: Augmentation, batch: Batch) -> None:
         assert (value.shape, value.dtype) == (given.shape, given.dtype), name
     assert 0 <= after.x.min() <= after.x.max() <= 1
     assert after.targets.min() >= 0
-    torch.testing.assert_close(after.targets.sum(1), torch.ones(len(batch)))
+    if after.targets.is_floating_point():
+        torch.testing.assert_close(after.targets.sum(1), torch.ones(len(batch)))
+    else:
+        assert torch.equal(after.targets == IGNORE, batch.targets == IGNORE), "what is ignored stays so"
     if after.masks is not None:
         assert not after.masks[~after.has_mask].any(), "a sample without a mask got one"
     assert same(batch, before), "the input was changed"
@@ -94,9 +121,8 @@ def _check_change(member: Augmentation, batch: Batch) -> None:
     assert changed(after, batch).any()
 
 
-def _check_draws(member: Augmentation) -> None:
+def _check_draws(member: Augmentation, alone: Batch) -> None:
     """What differs from batch to batch of one sample differs between the samples of a batch."""
-    alone = some(1)
     across = {_digest(applied(member, alone, seed), 0) for seed in range(8)}
     twins = alone.take(torch.zeros(64, dtype=torch.int64))
     together = applied(member, twins)
@@ -105,7 +131,7 @@ def _check_draws(member: Augmentation) -> None:
 
 
 def _digest(batch: Batch, row: int) -> tuple[float, ...]:
-    return tuple(batch.x[row].flatten().tolist())
+    return (*batch.x[row].flatten().tolist(), *batch.targets[row].flatten().tolist())
 
 
 class Small(nn.Module):

@@ -12,8 +12,10 @@ from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.scope import where_words
 from xai_core.answers.segments import SegmentsAnswer, segments
 from xai_core.errors import BadInput
+from xai_core.label_maps import ORIGINAL
 from xai_core.store.facts import Condition
 from xai_core.store.run import Run
+from xai_core.store.versions import annotation_of
 from xai_core.triage.segments import Changed, Segmented, changed, segmented, sums_of
 from xai_core.words import of_split, percent, points
 
@@ -34,6 +36,7 @@ class SegmentsChange:
         gained: `(n,)` by how many pixels more of each picture are right.
         ids: of the pictures.
         where: facts that hold of them.
+        learned: from which annotation the baseline and the candidate learned.
     """
 
     baseline: str
@@ -47,6 +50,14 @@ class SegmentsChange:
     gained: NDArray[np.int64]
     ids: list[str] = field(default_factory=list)
     where: tuple[Condition, ...] = ()
+    learned: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be known before the numbers are read."""
+        before, after = self.learned or ("", "")
+        same = "" if before == after else f"Before learned from {before}, after from {after}; both are judged by the "
+        return [EACH, *([f"{same}{ORIGINAL} one."] if same else [])]
 
     @property
     def verdict(self) -> str:
@@ -111,6 +122,7 @@ class SegmentsChange:
             "sentence": self.sentence,
             "mean_iou": {"value": float(mean.value), "low": float(mean.low), "high": float(mean.high)},
             "classes": classes,
+            "notes": self.notes,
             "changed_most": [{"row": row, "more_right_pixels": pixels} for row, pixels in self.most[:LISTED]],
             "lines": self.text().split("\n"),
         }
@@ -121,7 +133,9 @@ class SegmentsChange:
         most = [(by_row[row], f"{pixels:+,}".replace("-", "−")) for row, pixels in self.most[:LISTED]]
         pictures = f"Pixels that are right, more or fewer\n{table(most, right=(1,))}" if most else "No picture changed."
         lines = table([HEADS, *self.lines], right=range(1, len(HEADS)))
-        return paragraphs(f"{self.candidate} against {self.baseline}", self.sentence, lines, EACH, pictures)
+        return paragraphs(
+            f"{self.candidate} against {self.baseline}", self.sentence, lines, "\n".join(self.notes), pictures
+        )
 
 
 def segments_change(baseline: Run, candidate: Run, split: str, where: tuple[Condition, ...] = ()) -> SegmentsChange:
@@ -154,6 +168,7 @@ def segments_change(baseline: Run, candidate: Run, split: str, where: tuple[Cond
         right[1] - right[0],
         baseline.study.ids(rows).to_pylist(),
         where,
+        (annotation_of(baseline), annotation_of(candidate)),
     )
 
 

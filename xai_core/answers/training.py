@@ -12,6 +12,7 @@ import pandas as pd
 from xai_core.answers.arms import all_arms
 from xai_core.answers.scope import Scope
 from xai_core.errors import BadInput, BadParameter
+from xai_core.label_maps import ORIGINAL
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.params import as_dict, build, specs
 from xai_core.store.readable import readable_runs
@@ -134,6 +135,8 @@ def _flags(config: TrainConfig, before: Values) -> list[str]:
             words += [f"--{spec.name.replace('_', '-')}", _text(after[spec.name])]
     same = config.loss == before["loss"]
     words += [] if same else ["--loss", config.loss]
+    if config.annotations != before["annotations"]:
+        words += ["--annotations", config.annotations or ORIGINAL]
     words += sets(config.loss, LOSSES[config.loss].params, config.loss_params, before["loss_params"] if same else {})
     there = before["augmentations"]
     same = set(there) == set(config.augmentations)

@@ -13,6 +13,7 @@ from xai_core.jobs.values import record
 from xai_core.pipeline.asked import Given, existing
 from xai_core.store.files import checked_name
 from xai_core.store.readable import readable_runs
+from xai_core.store.versions import learned_from
 from xai_core.text import counted
 from xai_core.types import Progress
 
@@ -84,6 +85,7 @@ def check(study: Study, wanted: TrainArguments) -> None:
     for name, config in wanted.runs():
         checked_name(name, "run")
         existing(study, name, config.resolved(), wanted.given())
+        learned_from(study, config.resolved().annotations)
 
 
 def check_arm(study: Study, name: str, seeds: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from xai_core.errors import BadInput
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.store.versions import ANNOTATION, learned_from
 from xai_core.training.config import TrainConfig
 
 
@@ -39,10 +40,22 @@ def existing(study: Study, name: str, config: TrainConfig, given: Given) -> Run 
     if name not in study.runs():
         return None
     run = study.run(name)
-    if different := _differences(run, config.resolved(), given):
+    config = config.resolved()
+    if different := [*_differences(run, config, given), *_other_annotation(study, run, config)]:
         value = f"{name} ({', '.join(different)})"
         raise BadInput("this run exists already, and is another", value=value, remedy="Choose another name.")
     return run
+
+
+def _other_annotation(study: Study, run: Run, config: TrainConfig) -> list[str]:
+    """A version of the annotation may have changed since."""
+    kept = run.info.provenance.get(ANNOTATION)
+    if not config.annotations or not isinstance(kept, dict) or kept.get("version") != config.annotations:
+        return []
+    now = learned_from(study, config.annotations)[ANNOTATION]
+    if kept.get("digest") == now["digest"]:
+        return []
+    return [f"annotation {config.annotations}: {kept.get('changes')} changes then, {now['changes']} or others now"]
 
 
 def _differences(run: Run, config: TrainConfig, given: Given) -> list[str]:

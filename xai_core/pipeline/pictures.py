@@ -21,6 +21,7 @@ from xai_core.models.preprocess import LATER, Preprocess
 from xai_core.params import digest
 from xai_core.store.files import read_json, write_json
 from xai_core.store.study import Study
+from xai_core.store.versions import digest_of, is_original, reader
 from xai_core.task import SEGMENTATION
 from xai_core.text import counted
 from xai_core.training.data import PictureArrays, TrainingData, batches
@@ -49,6 +50,7 @@ class Plane:
         what: `pictures`, `masks` or `label maps`.
         shape: of one sample.
         fit: how it is brought to that shape.
+        version: of label maps, the version of the annotation; "" for the original.
         make: the row of a sample as `shape` uint8; None where a sample has none.
     """
 
@@ -57,6 +59,7 @@ class Plane:
     shape: tuple[int, ...]
     fit: Any
     make: Callable[[int], NDArray[np.uint8] | None]
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,15 @@ def training_data(
     preprocess: Preprocess,
     *,
     masks: bool = False,
+    annotations: str = "",
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> TrainingData:
     """The training and validation pictures, resized, and the training pictures' masks where they are asked for.
+
+    Args:
+        annotations: of segmentation, the version of the annotation that is learned from. What chooses the epoch stays
+            the original one, as what judges it does: see ADR 55.
 
     Raises:
         BadInput: a picture or mask that cannot be read, or no picture of the training split has a mask.
@@ -85,7 +93,10 @@ def training_data(
     kept = preprocess.canvas
     planes = [_pictures(study, split, kept) for split in ("train", "validation")]
     if study.task.key == SEGMENTATION:
-        planes += [_label_maps(study, split, kept) for split in ("train", "validation")]
+        planes += [
+            _label_maps(study, "train", kept, annotations),
+            _label_maps(study, "validation", kept),
+        ]
     if masks:
         planes.append(_masks(study, kept))
     needed = sum(len(study.rows(plane.split)) * int(np.prod(plane.shape)) for plane in planes)
@@ -161,11 +172,14 @@ def _masks(study: Study, preprocess: Preprocess) -> Plane:
     return Plane("train", "masks", (preprocess.height, preprocess.width), _fit(preprocess), make)
 
 
-def _label_maps(study: Study, split: str, preprocess: Preprocess) -> Plane:
-    def make(row: int) -> NDArray[np.uint8]:
-        return preprocess.label_map(study.label_map(row), study.has_background)
+def _label_maps(study: Study, split: str, preprocess: Preprocess, version: str = "") -> Plane:
+    read = reader(study, version)
 
-    return Plane(split, "label maps", (preprocess.height, preprocess.width), _fit(preprocess), make)
+    def make(row: int) -> NDArray[np.uint8]:
+        return preprocess.label_map(read(row), study.has_background)
+
+    shape, known = (preprocess.height, preprocess.width), "" if is_original(version) else version
+    return Plane(split, "label maps", shape, _fit(preprocess), make, known)
 
 
 def tiles_of(study: Study, rows: NDArray[np.int64], preprocess: Preprocess) -> Tiles:
@@ -196,11 +210,11 @@ def _in_memory(study: Study, plane: Plane, progress: Progress, cancel: CancelTok
 def _on_disk(study: Study, plane: Plane, progress: Progress, cancel: CancelToken | None) -> Filled:
     """The same out of the study's cache, which is made where there is none, or none of what the files now hold.
 
-    Pictures are known by name, size and time of change of their files; masks by their digest.
+    Pictures are known by name, size and time of change of their files; masks by their digest, label maps by that of
+    their version.
     """
     samples = study.rows(plane.split)
-    pictures = plane.what == "pictures"
-    state = _stamps(study, plane.split) if pictures else study.digest_masks(progress, cancel)
+    state = _state(study, plane, progress, cancel)
     about = _about(study, plane, state)
     folder = study.path / CACHE / f"{plane.what.replace(' ', '-')}-{plane.split}-{digest(about['identity'])[:8]}"
     with storage_errors(folder):
@@ -214,9 +228,16 @@ def _on_disk(study: Study, plane: Plane, progress: Progress, cancel: CancelToken
     return _kept(folder, about, (len(samples), *plane.shape))
 
 
+def _state(study: Study, plane: Plane, progress: Progress, cancel: CancelToken | None) -> str:
+    if plane.what == "pictures":
+        return _stamps(study, plane.split)
+    return digest_of(study, plane.version) if plane.version else study.digest_masks(progress, cancel)
+
+
 def _about(study: Study, plane: Plane, state: str) -> dict[str, Any]:
     """What a cache is of, and what tells that it is no longer so."""
-    identity = {
+    version = {"version": plane.version} if plane.version else {}  # caches of before knew the original alone
+    identity = version | {
         "samples": study.info.samples_digest,
         "dataset": [study.info.dataset, study.info.dataset_params],
         "plane": [plane.what, plane.split, list(plane.shape), plane.fit],

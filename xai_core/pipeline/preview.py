@@ -15,7 +15,9 @@ from xai_core.pipeline.evidence import with_evidence
 from xai_core.pipeline.pictures import tiles_of
 from xai_core.pipeline.train import chosen_preprocess
 from xai_core.store.study import Study
-from xai_core.training.augmentations import augment, chosen
+from xai_core.store.versions import reader
+from xai_core.task import SEGMENTATION
+from xai_core.training.augmentations import augment, chosen, settled
 from xai_core.training.augmentations.base import DRAWS, PREVIEWED
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import PictureArrays, TrainingData, load_pictures
@@ -78,14 +80,15 @@ def preview(
     ]
     there = np.array([mask is not None for mask in masks], bool)
     arrays = PictureArrays(pixels, study.labels[rows], np.stack(planes) if planes else None, there if planes else None)
-    if preprocess.tiled:
-        maps = np.stack([kept.label_map(study.label_map(int(row)), study.has_background) for row in rows])
-        arrays = replace(arrays, label_maps=maps, tiles=tiles_of(study, rows, preprocess))
-    data = TrainingData(arrays, arrays, study.class_names, preprocess)
+    if study.task.key == SEGMENTATION:
+        read = reader(study, config.annotations)
+        maps = np.stack([kept.label_map(read(int(row)), study.has_background) for row in rows])
+        arrays = replace(arrays, label_maps=maps, tiles=tiles_of(study, rows, preprocess) if preprocess.tiled else None)
+    data = TrainingData(arrays, arrays, study.class_names, preprocess, study.task)
     data = with_evidence(data, study, config, given, rows=rows, progress=progress, cancel=cancel)
     generator = torch.Generator().manual_seed(study.info.seed)
     batch = data.training.batch(np.arange(len(rows)), len(study.class_names), torch.device("cpu"), generator)
-    steps = chosen(config.augmentations)
+    steps = settled(chosen(config.augmentations), data)
     made = [augment(batch, steps, torch.Generator().manual_seed(seed)).x for seed in range(DRAWS)]
     return Preview(rows.tolist(), _pixels(batch.x), _pixels(torch.stack(made)))
 

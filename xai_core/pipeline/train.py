@@ -27,6 +27,7 @@ from xai_core.pipeline.pictures import checked_masks, training_data
 from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
+from xai_core.store.versions import learned_from
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import load_pictures, on_random_labels
 from xai_core.training.loop import starting_module, train
@@ -67,10 +68,13 @@ def train_run(
         if run := existing(study, name, config, given):  # who trained it until now may just have finished
             return run
         preprocess = chosen_preprocess(study, config, given)
+        annotation = learned_from(study, config.annotations)
         module, notes = starting_module(config, len(study.class_names), preprocess)
         notes = [*notes, *_taken(preprocess, config, given)]
         masks = "mask" in config.needs
-        data = training_data(study, preprocess, masks=masks, progress=progress, cancel=cancel)
+        data = training_data(
+            study, preprocess, masks=masks, annotations=config.annotations, progress=progress, cancel=cancel
+        )
         notes += checked_masks(data.training) if masks else []
         data = with_evidence(data, study, config, given, progress=progress, cancel=cancel)
         data = on_random_labels(data, config.seed) if config.random_labels else data
@@ -84,7 +88,7 @@ def train_run(
             parent=given.parent,
             arm=given.arm,
             training={**config.as_dict(), "init": Path(config.init).name, "best_epoch": result.best_epoch},
-            provenance=_provenance(config, result.found, notes),
+            provenance=_provenance(config, result.found, notes) | annotation,
             seconds=result.seconds,
         )
         with study.new_run(name, info) as run:

@@ -12,15 +12,12 @@ import pyarrow as pa
 
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.files import damaged
-from xai_core.label_maps import IGNORE, LabelMap
+from xai_core.label_maps import IGNORE, ORIGINAL, LabelMap
 from xai_core.store.label_maps import LabelMapStore
 from xai_core.store.study_info import StudyInfo
 from xai_core.task import SEGMENTATION
 
 FOLDER = "label_maps"
-ORIGINAL = "original"
-"""The annotation as the data has it."""
-
 _AT_ONCE = 32
 """Label maps that are in memory together."""
 
@@ -55,10 +52,15 @@ def digest(study: Path, info: StudyInfo) -> str:
     return _store(study, info).digest()
 
 
-def _store(study: Path, info: StudyInfo) -> LabelMapStore:
+def need(study: Path, info: StudyInfo) -> None:
+    """Raise NotApplicable where the study is not of segmentation."""
     if info.task != SEGMENTATION:
         remedy = "Take a study of segmentation."
         raise NotApplicable("only pictures with label maps say what each pixel is", value=study.name, remedy=remedy)
+
+
+def _store(study: Path, info: StudyInfo) -> LabelMapStore:
+    need(study, info)
     store = LabelMapStore.at(study / FOLDER / ORIGINAL, _identity(info), create=False)
     if store is None:
         raise damaged(study / FOLDER / ORIGINAL, "it is gone")

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from xai_core.errors import BadInput, BadParameter, NotFound
+from xai_core.label_maps import ORIGINAL
 from xai_core.models.architectures import ARCHITECTURES, check_task
 from xai_core.models.preprocess import LARGEST_RESIZE
 from xai_core.needs import NEEDS
-from xai_core.params import build, param, specs
+from xai_core.params import LATER, build, param, specs
 from xai_core.task import SEGMENTATION, TaskKey
 from xai_core.training.augmentations import chosen
 from xai_core.training.losses import LOSSES
@@ -64,6 +65,7 @@ class TrainConfig(TrainParams):
         init: weights file that training starts from; "" for fresh weights.
         loss, loss_params: key of a loss and its parameters.
         augmentations: parameters by key of augmentation.
+        annotations: of segmentation, the version of the annotation that is learned from; "" for the original.
     """
 
     architecture: str = "small_resnet"
@@ -71,6 +73,7 @@ class TrainConfig(TrainParams):
     loss: str = "cross_entropy"
     loss_params: Mapping[str, Any] = field(default_factory=dict)
     augmentations: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"flip": {}})
+    annotations: str = field(default="", metadata={LATER: True})
 
     @property
     def needs(self) -> frozenset[str]:
@@ -107,6 +110,7 @@ class TrainConfig(TrainParams):
             "head_epochs": scalars.head_epochs if tuned else 0,
             "head_learning_rate": scalars.head_learning_rate if tuned and scalars.head_epochs else 0.0,
             "loss_params": asdict(build(loss.params, self.loss_params)),
+            "annotations": "" if self.annotations == ORIGINAL else self.annotations,
             "augmentations": {member.card.key: asdict(params) for member, params in chosen(self.augmentations)},
         }
         return replace(self, **values)
@@ -123,6 +127,9 @@ class TrainConfig(TrainParams):
             if task not in tasks:
                 remedy = f"Choose another: xai list {'losses' if what == 'loss' else what + 's'}."
                 raise BadParameter(f"this {what} is not for {task}", value=key, remedy=remedy)
+        if self.annotations and task != SEGMENTATION:
+            remedy = "Leave --annotations out."
+            raise BadParameter("only label maps have versions", value=self.annotations, remedy=remedy)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -141,7 +148,7 @@ class TrainConfig(TrainParams):
             if name not in known:
                 raise NotFound.among("training option", name, known)
         made = cls(**values)
-        texts = (made.architecture, made.init, made.loss)
+        texts = (made.architecture, made.init, made.loss, made.annotations)
         tables = [made.loss_params, made.augmentations]
         if isinstance(made.augmentations, Mapping):
             tables += made.augmentations.values()

@@ -26,7 +26,7 @@ from xai_core.models.start import start_from
 from xai_core.models.weights import load_into, read_weights, save_weights
 from xai_core.params import as_dict, build, digest, identifying
 from xai_core.training import checkpoint
-from xai_core.training.augmentations import augment, chosen
+from xai_core.training.augmentations import augment, chosen, settled
 from xai_core.training.config import TrainConfig
 from xai_core.training.data import (
     TrainingData,
@@ -129,7 +129,7 @@ class _Session:
         self.architecture = ARCHITECTURES[config.architecture]
         self.model = TrainingModel(self.module, self.architecture.cam_layer, self.architecture.restore_grid)
         self.normalise = normaliser(data.preprocess, device)
-        self.augmentations = chosen(config.augmentations)
+        self.augmentations = settled(chosen(config.augmentations), data)
         self.loss = LOSSES[config.loss]
         self.loss_params: Any = build(self.loss.params, config.loss_params)
         weights = self._weights(len(data.class_names)) if config.class_weights else None

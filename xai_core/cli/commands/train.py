@@ -59,6 +59,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--augment", metavar="A,B", help="xai list augmentations; added to the parent's, or begin with none, to replace"
     )
+    words = "version of the annotation to learn from (xai annotate); validation and test stay the original"
+    parser.add_argument("--annotations", metavar="VERSION", help=words)
     parameter_flags(parser, TrainParams)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY.NAME=VALUE", help="a loss's, augmentation's or baseline's"
@@ -191,7 +193,12 @@ def configuration(args: argparse.Namespace, parent: Run | None) -> TrainConfig:
     values |= given_parameters(args, TrainParams)
     if args.arch is None and "architecture" not in values:
         raise BadParameter("which architecture?", remedy="Give --arch KEY (xai list architectures) or --parent RUN.")
-    options = {"architecture": args.arch, "init": str(args.init) if args.init else None, "loss": args.loss}
+    options = {
+        "architecture": args.arch,
+        "init": str(args.init) if args.init else None,
+        "loss": args.loss,
+        "annotations": args.annotations,
+    }
     values |= {name: value for name, value in options.items() if value is not None}
     if args.loss:
         values["loss_params"] = {}

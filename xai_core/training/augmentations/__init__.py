@@ -10,6 +10,7 @@ from xai_core.training.augmentations.base import (
     augment,
     augmentation,
     chosen,
+    settled,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "augment",
     "augmentation",
     "chosen",
+    "settled",
 ]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from xai_core.training.data import TrainingData
+
 GEOMETRY, COLOUR, ERASING, MIXING = 0, 1, 2, 3
 PREVIEWED, DRAWS = 8, 3
 """Of a preview: training pictures, and how often each is drawn."""
@@ -32,6 +34,8 @@ class Augmentation:
     stands when several are chosen: GEOMETRY moves pixels (and the masks with them, see `moved`), COLOUR and ERASING
     change them in place, MIXING puts samples together. A card that `needs` masks has them read; samples that have none
     (`has_mask`) are left as they are. `tasks` are those for whose targets it knows what becomes of them.
+    `settle(params, data) -> params'` is for what only the data say, such as which class a name means: it is asked once,
+    before the first batch, and raises XaiError where the data do not fit.
     """
 
     card: Card
@@ -39,18 +43,24 @@ class Augmentation:
     apply: Callable[[Batch, Any, torch.Generator], Batch]
     order: int = GEOMETRY
     tasks: frozenset[TaskKey] = frozenset(TASKS)
+    settle: Callable[[Any, TrainingData], Any] | None = None
 
 
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", "xai_core.training.augmentations")
 
 
 def augmentation(
-    card: Card, params: type = NoParams, *, order: int = GEOMETRY, tasks: Iterable[TaskKey] = tuple(TASKS)
+    card: Card,
+    params: type = NoParams,
+    *,
+    order: int = GEOMETRY,
+    tasks: Iterable[TaskKey] = tuple(TASKS),
+    settle: Callable[[Any, TrainingData], Any] | None = None,
 ) -> Callable[..., Any]:
     """Register an augmentation."""
 
     def register(apply: Any) -> Any:
-        AUGMENTATIONS.add(Augmentation(card, params, apply, order, frozenset(tasks)))
+        AUGMENTATIONS.add(Augmentation(card, params, apply, order, frozenset(tasks), settle))
         return apply
 
     return register
@@ -65,6 +75,11 @@ def chosen(wanted: Mapping[str, Mapping[str, Any]]) -> Chosen:
     members = [AUGMENTATIONS[key] for key in wanted]
     members.sort(key=lambda member: (member.order, member.card.key))
     return [(member, build(member.params, wanted[member.card.key])) for member in members]
+
+
+def settled(steps: Chosen, data: TrainingData) -> Chosen:
+    """The same with what the data say. Raises what their `settle` raises."""
+    return [(member, member.settle(params, data) if member.settle else params) for member, params in steps]
 
 
 def augment(batch: Batch, steps: Chosen, generator: torch.Generator) -> Batch:
