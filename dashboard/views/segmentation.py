@@ -15,14 +15,13 @@ from dashboard.widgets.empty import empty, no_label_maps
 from dashboard.widgets.label_gallery import label_gallery
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
-from xai_core.answers.segments import HEADS, SegmentsAnswer
+from xai_core.answers.segments import CELLS, HEADS, SegmentsAnswer
 from xai_core.answers.segments_change import HEADS as CHANGE_HEADS
 from xai_core.answers.segments_change import segments_change
 from xai_core.errors import XaiError
 from xai_core.store.run import Run
 from xai_core.task import SEGMENTATION
 from xai_core.triage.confusion import Cell
-from xai_core.words import COUNTED_AS
 
 TITLE = "Segmentation"
 QUESTION = "How good is it, and where in its pictures is it wrong?"
@@ -91,16 +90,17 @@ def _before() -> None:
 
 def _matrix(context: Context, found: SegmentsAnswer) -> None:
     chosen = context.selection
-    st.subheader("What is taken for what, in pixels", anchor=False)
-    mode = chosen.rates if chosen.rates != "count" else "true"
+    st.subheader("What is taken for what", anchor=False)
+    mode = chosen.rates if chosen.rates in CELLS else "true"
     st.segmented_control(
         "Cells show",
-        ["true", "predicted"],
-        format_func=lambda one: plain(COUNTED_AS[one]),
+        list(CELLS),
+        format_func=lambda one: plain(CELLS[one]),
         **session.bound("rates", mode),
     )
+    counts, mode = (found.in_pictures, "count") if mode == "pictures" else (found.counts, mode)
     with st.container(key="pixel-matrix"):
-        confusion_matrix(found.counts, found.names, key="pixels", chosen=chosen.cell, mode=mode, on_choose=_choose)
+        confusion_matrix(counts, found.names, key="pixels", chosen=chosen.cell, mode=mode, on_choose=_choose)
 
 
 def _choose(cell: Cell | None) -> None:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xai_core.boundaries import boundary_counts
 from xai_core.errors import BadInput, StorageFull, XaiError
 from xai_core.label_maps import IGNORE, LabelMap, sparse_confusion
 from xai_core.models.classifier import Classifier
@@ -134,10 +135,11 @@ class SampleWork(Work):
 
 
 class Labelled(NamedTuple):
-    """What was said of each pixel of a picture, and `(m, 3)` pixels by true and predicted class."""
+    """What was said of each pixel of a picture, with its `sparse_confusion` and its `boundary_counts`."""
 
     label_map: LabelMap
     counts: NDArray[np.int64]
+    boundaries: NDArray[np.int64]
 
 
 class PixelWork(Work):
@@ -165,7 +167,8 @@ class PixelWork(Work):
             truth = study.label_map(row)
             if bool(torch.isfinite(output).all()):
                 said = label_map_of(output, self.classifier.preprocess, *truth.shape)
-                found.append(Labelled(said, sparse_confusion(truth, said, len(study.class_names))))
+                counts = sparse_confusion(truth, said, len(study.class_names))
+                found.append(Labelled(said, counts, boundary_counts(truth, said)))
             else:
                 found.append(None)
         return found
@@ -188,7 +191,8 @@ class PixelWork(Work):
 
     def store(self, rows: Sequence[int], said: Sequence[Labelled]) -> None:
         """Add them to the run's label maps."""
-        self._store.put(rows, [each.label_map for each in said], [each.counts for each in said])
+        label_maps, counts, boundaries = zip(*said, strict=True)
+        self._store.put(rows, label_maps, counts, boundaries)
 
     def settle(self) -> None:
         """It is ready as it was stored."""
