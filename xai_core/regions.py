@@ -30,20 +30,29 @@ REGIONS: Mapping[str, str] = {
 }
 """Regions that have a name, and what they are. `confused` is about two classes, the others about one."""
 
-BOX, PART = "box", "part"
-HOW_TO_WRITE = f"Write CLASS@REGION, with one of {', '.join(REGIONS)}, box=LEFT,TOP,RIGHT,BOTTOM or part=X,Y."
+BOX, PART, CELL = "box", "part", "cell"
+HOW_TO_WRITE = (
+    f"Write CLASS@REGION, with one of {', '.join(REGIONS)}, box=LEFT,TOP,RIGHT,BOTTOM, part=X,Y or "
+    "cell=ANNOTATED,PREDICTED (class indices)."
+)
 
-_PLACES = {BOX: 4, PART: 2}
-_NUMBERS = re.compile(r"(box|part)=([0-9]{1,6}(?:,[0-9]{1,6})*)", re.ASCII)
+_PLACES = {BOX: 4, PART: 2, CELL: 2}
+_NUMBERS = re.compile(r"(box|part|cell)=([0-9]{1,6}(?:,[0-9]{1,6})*)", re.ASCII)
 _TOUCHING = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A region given by numbers, in a picture's pixels: `box` left, top, right, bottom, or `part` x, y."""
+    """A region given by numbers: in a picture's pixels `box` left, top, right, bottom or `part` x, y; by class indices
+    `cell`, what is annotated and what is predicted."""
 
     kind: str
     at: tuple[int, ...]
+
+    @property
+    def region(self) -> str:
+        """As a target has it."""
+        return f"{self.kind}={','.join(map(str, self.at))}"
 
 
 def place_of(region: str) -> Place | None:
@@ -52,7 +61,7 @@ def place_of(region: str) -> Place | None:
     if found is None:
         return None
     kind, at = found[1], tuple(map(int, found[2].split(",")))
-    fits = len(at) == _PLACES[kind] and (kind == PART or (at[0] < at[2] and at[1] < at[3]))
+    fits = len(at) == _PLACES[kind] and (kind != BOX or (at[0] < at[2] and at[1] < at[3]))
     return Place(kind, at) if fits else None
 
 
@@ -82,6 +91,8 @@ def region_mask(target: Target, truth: LabelMap, said: LabelMap) -> Mask:
     """
     check_region(target)
     place, known = place_of(target.region), truth != IGNORE
+    if place is not None and place.kind == CELL:
+        return (truth == place.at[0]) & (said == place.at[1]) & known
     if place is not None:
         return _box(place, said.shape) if place.kind == BOX else _part(place, target.positive, truth, said)
     found: Mask = _NAMED[target.region](target, truth, said)
@@ -116,11 +127,26 @@ def _part(place: Place, positive: int, truth: LabelMap, said: LabelMap) -> Mask:
     return np.zeros(said.shape, bool)
 
 
+def in_cell(positive: int, true: int, predicted: int) -> Target:
+    """Evidence for one class where one is annotated and one predicted."""
+    return Target(positive, region=Place(CELL, (true, predicted)).region)
+
+
+def of_cell(true: int, predicted: int) -> Target:
+    """What maps of a cell of the confusion explain: the one class rather than the other where it was taken for it; of
+    the diagonal the class where it is predicted."""
+    if true == predicted:
+        return Target(predicted, region="predicted")
+    return Target(predicted, true, CONFUSED)
+
+
 def region_words(target: Target) -> str:
     """Where that is, in words; "" for everywhere."""
     place = place_of(target.region)
     if place is None:
         return REGIONS.get(target.region, "")
+    if place.kind == CELL:
+        return f"where class {place.at[0]} is annotated and class {place.at[1]} predicted"
     numbers = ", ".join(map(str, place.at))
     return f"in the box {numbers}" if place.kind == BOX else f"in its part at {numbers}"
 

@@ -35,9 +35,10 @@ from xai_core.store.maps import STORED, MapStore
 from xai_core.store.new_pictures import NewPictures
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.store.targets import region_of
 from xai_core.triage.looks import Look
 from xai_core.triage.normalise import COARSE, evidence
-from xai_core.types import Array
+from xai_core.types import Array, Target
 
 LARGE_SIDE = 512
 SMALL_SIDE = 96
@@ -114,6 +115,22 @@ class _Labels:
 
 
 @dataclass(frozen=True)
+class _Regions:
+    """The outlines of regions of a run's predictions, on what its model sees of the pictures."""
+
+    run: Run
+
+    def identity(self) -> str:
+        return json.dumps(["regions", str(self.run.path), self.run.info.fingerprint, self.run.info.preprocess])
+
+    def draw(self, row: int, target: str, side: int) -> Tile:
+        mask = np.zeros((1, 1), dtype=bool)
+        with suppress(XaiError):
+            mask = region_of(self.run, row, Target.parse(target))
+        return draw_outline(mask, self.run.info.preprocess, side=side)
+
+
+@dataclass(frozen=True)
 class _Heat:
     """The maps of one method."""
 
@@ -155,7 +172,7 @@ class _Dropped:
             return draw_picture(picture, self.pictures.run.info.preprocess, side=side)
 
 
-Source = _Seen | _Outlines | _Labels | _Heat | _Dropped
+Source = _Seen | _Outlines | _Labels | _Regions | _Heat | _Dropped
 
 
 class Tiles:
@@ -250,6 +267,11 @@ def outline_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side:
     except XaiError:
         return ""
     return tiles.address(_Outlines(study, run.info.preprocess if run else None), int(row), side, stamp)
+
+
+def region_tile(tiles: Tiles, run: Run, row: int, target: str, *, side: int = LARGE_SIDE) -> str:
+    """The address of the outline of what a target (by its key) is about, to lie on a sample's `picture_tile`."""
+    return tiles.address(_Regions(run), int(row), target, side)
 
 
 def heat_tile(

@@ -18,6 +18,7 @@ from xai_core.answers.quality_choice import SPEC
 from xai_core.answers.scenarios import MOST_MASKS, Scenarios
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named, stamp
+from xai_core.drawing.seen import pixels_around
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import as_dict
@@ -77,7 +78,7 @@ def group_measures(maps: tuple[groups.Maps, groups.Maps, groups.Maps], seed: int
     return aggregate.measure(maps, seed)
 
 
-def group_masks(scope: Scope, column: Column, spec: str, found: groups.Groups) -> tuple[on_object.OnObjects, ...]:
+def group_masks(scope: Scope, column: Column, found: groups.Groups) -> tuple[on_object.OnObjects, ...]:
     """As `aggregate.on_masks`; anew where a mask was edited or a map has come."""
     rows = np.concatenate([group.rows for group in found])
     masked = scope.study.samples["has_mask"].to_numpy()[rows]
@@ -86,7 +87,8 @@ def group_masks(scope: Scope, column: Column, spec: str, found: groups.Groups) -
     stamps = tuple(_stamp(scope.study, int(row)) for row in rows[masked])
     there = tuple(len(group.maps) for group in found)
     path = str(column.maps.path) if column.maps else ""
-    return _masks((path, spec, there, rows.tobytes(), stamps), scope, column, spec, found)
+    specs = tuple(group.spec for group in found)
+    return _masks((path, specs, there, rows.tobytes(), stamps), scope, column, found)
 
 
 def scenarios_of(found: Comparison) -> Scenarios:
@@ -116,10 +118,9 @@ def _masks(
     key: tuple[object, ...],  # noqa: ARG001 (the cache's key)
     _scope: Scope,
     _column: Column,
-    _spec: str,
     _found: groups.Groups,
 ) -> tuple[on_object.OnObjects, ...]:
-    return aggregate.on_masks(_scope, _column, _spec, _found)
+    return aggregate.on_masks(_scope, _column, _found)
 
 
 def quality_of(
@@ -154,17 +155,25 @@ def _badge(key: tuple[object, ...], _run: Run, method: Named) -> badge.Badge:  #
     return badge.assessed(_run, method)
 
 
-def mean_picture(context: Context, rows: NDArray[np.int64]) -> Image.Image | None:
-    """The mean of what the model sees of these pictures; None for no picture, or a run without a model."""
+def mean_picture(context: Context, group: groups.Group) -> Image.Image | None:
+    """The mean of what the model sees of a group's pictures, cut as its maps are; None for no picture, or no model."""
     run = context.scope.run
-    if not len(rows) or run.info.preprocess is None:
+    if not len(group.rows) or run.info.preprocess is None:
         return None
-    return Image.fromarray(_mean_pixels(f"{context.study.path}:{run.info.fingerprint}", rows, context))
+    name = f"{context.study.path}:{run.info.fingerprint}"
+    return Image.fromarray(_mean_pixels(name, group.rows, group.boxes, context))
 
 
 @st.cache_data(max_entries=64, show_spinner="Averaging the pictures …")
-def _mean_pixels(name: str, rows: NDArray[np.int64], _context: Context) -> NDArray[np.uint8]:  # noqa: ARG001
+def _mean_pixels(
+    name: str,  # noqa: ARG001 (the cache's key)
+    rows: NDArray[np.int64],
+    boxes: NDArray[np.float64] | None,
+    _context: Context,
+) -> NDArray[np.uint8]:
     preprocess = Preprocess.from_dict(_context.scope.run.info.preprocess or {})
-    total = sum(preprocess.pixels(_context.study.picture(int(row))).astype(np.float64) for row in rows)
-    mean = np.round(np.asarray(total) / len(rows)).astype(np.uint8)
+    seen = (preprocess.pixels(_context.study.picture(row)) for row in rows.tolist())
+    cuts = seen if boxes is None else (pixels_around(pixels, box) for pixels, box in zip(seen, boxes, strict=True))
+    total = sum(pixels.astype(np.float64) for pixels in cuts)
+    mean = np.round(np.asarray(total) / len(rows)).clip(0, 255).astype(np.uint8)
     return mean[..., 0] if mean.shape[-1] == 1 else mean

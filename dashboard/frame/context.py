@@ -32,6 +32,8 @@ from xai_core.store.predictions import Predictions
 from xai_core.store.readable import Readable, newest_run, readable_runs
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.task import SEGMENTATION
+from xai_core.types import TARGET_SPECS, Target
 from xai_core.worker.client import Worker, WorkerClient
 
 STUDIES_VARIABLE = "XAI_STUDIES"
@@ -185,6 +187,11 @@ class Context:
         return self.scope.members if self.run else NOBODY
 
     @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Row numbers of the split of which the run said something, whatever its task; none without a run."""
+        return self.scope.predicted if self.run else np.empty(0, np.int64)
+
+    @property
     def predictions(self) -> Predictions | None:
         """Of the chosen run; None where there are none."""
         return self.run.predictions if self.run else None
@@ -251,10 +258,17 @@ def _within(selection: Selection, study: Study, notes: list[str]) -> Selection:
         notes.append(f"Settings that no method accepts were left out: {', '.join(bad)}.")
         selection = replace(selection, settings=tuple(entry for entry in selection.settings if entry not in bad))
     selection = _with_facts(selection, study, notes)
-    if selection.target.isdigit() and int(selection.target) >= classes:
+    if selection.target not in TARGET_SPECS and not _fits(Target.parse(selection.target), study):
         notes.append("The study has no such class to explain.")
         selection = replace(selection, target="predicted")
     return selection
+
+
+def _fits(target: Target, study: Study) -> bool:
+    """Whether a study has these classes, and places where its models answer if the target is about some."""
+    places = bool(target.region) or target.negative is not None
+    known = max(target.positive, target.negative or 0) < len(study.class_names)
+    return known and (not places or study.info.task == SEGMENTATION)
 
 
 def _with_facts(selection: Selection, study: Study, notes: list[str]) -> Selection:

@@ -9,17 +9,19 @@ from typing import Any
 
 from xai_core.answers.methods import DEFAULT_METHODS
 from xai_core.answers.quality_choice import LIMIT
-from xai_core.errors import BadParameter
+from xai_core.errors import BadInput, BadParameter
+from xai_core.regions import check_region
 from xai_core.text import comma_list, comma_text
 from xai_core.triage.compare import TRANSITIONS
 from xai_core.triage.looks import LOOKS
-from xai_core.types import ALL_SPLITS, TARGET_SPECS
+from xai_core.types import ALL_SPLITS, TARGET_SPECS, Target
 
 RATES = ("count", "true", "predicted", "pictures")
 ORDERS = ("given", "similar")
 SORTS = ("confidence", "margin", "loss", "disagreement", "data")
 NORMALISE = ("each", "shared")
 TARGETS = TARGET_SPECS
+PLACES = ("object", "picture")
 LOOK_KEYS: tuple[str, ...] = tuple(LOOKS)
 AMONG = ("cell", "class", "all")
 
@@ -28,6 +30,7 @@ _KEY = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}")
 _LAYER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
 _SETTING = re.compile(r"[a-z0-9][a-z0-9+_-]{0,63}\.[a-z][a-z0-9_]{0,63}=[A-Za-z0-9._+-]{1,64}")
 _LARGEST = 10**9
+_LONGEST_TARGET = 64
 _KEEP_PAGE = {"page", "sample", "methods", "normalise", "look", "method", "settings", "seed", "metrics", "count"}
 
 
@@ -99,7 +102,18 @@ def _write_keys(names: tuple[str, ...]) -> str:
 
 
 def _target(text: str) -> str:
-    return text if text in TARGET_SPECS else str(_whole(0)(text))
+    """One of TARGET_SPECS, or the key of a target: a class, of a segmenter also with a region."""
+    if text in TARGET_SPECS:
+        return text
+    if len(text) > _LONGEST_TARGET:
+        raise ValueError(text)
+    try:
+        target = check_region(Target.parse(text))
+    except BadInput:
+        raise ValueError(text) from None
+    if max(target.positive, target.negative or 0) >= _LARGEST:
+        raise ValueError(text)
+    return target.key
 
 
 def _entry(default: Any, read: Callable[[str], Any], what: str, write: Callable[[Any], str] = str) -> Any:
@@ -120,7 +134,7 @@ class Selection:
         methods: explainer keys, in the order of the columns.
         method: the one that a page about a single method shows; "" for the first of `methods`.
         settings: parameters of methods that are not at their defaults, as `ig.steps=100`.
-        target: what maps explain: one of TARGETS or a class index as text.
+        target: what maps explain: one of TARGETS, or the key of a target (`3`, of a segmenter also `3@missed`).
         layer: for class activation maps; "" for the one the architecture declares.
         normalise: `each` map by its own maximum, or `shared` by all maps of a method on the page.
         look: as what maps are drawn, one of LOOKS.
@@ -132,6 +146,7 @@ class Selection:
         seed: of the randomised model that the sanity check compares with.
         among: which samples a comparison of two runs lists: of the `cell`, of its true `class`, or `all`.
         transition: what became of them between the runs, one of TRANSITIONS; "" for any.
+        place: of a segmenter, mean heatmaps around the `object` that is explained, or as they lie in the `picture`.
         metrics: keys of those that judge heatmaps; () for all that apply.
         count: how many samples they judge at most.
     """
@@ -158,6 +173,7 @@ class Selection:
     seed: int = _entry(0, _whole(0), "seed")
     among: str = _entry("cell", _one_of(*AMONG), "group of samples")
     transition: str = _entry("", _one_of(*TRANSITIONS), "transition")
+    place: str = _entry(PLACES[0], _one_of(*PLACES), "place of mean heatmaps")
     metrics: tuple[str, ...] = _entry((), _keys, "list of metrics", _write_keys)
     count: int = _entry(LIMIT, _whole(1), "number of samples")
 

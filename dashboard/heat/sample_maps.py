@@ -8,38 +8,44 @@ from functools import partial
 
 import numpy as np
 
-from dashboard.drawing.tiles import outline_tile, picture_tile
+from dashboard.drawing.tiles import outline_tile, picture_tile, region_tile
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.evidence import full_colour
 from dashboard.heat.map_grid import Frame, Row, Stack
+from xai_core.answers.explained import Explained, on_mask
 from xai_core.answers.maps import Column
-from xai_core.answers.sample import Explained, Sample, explained, on_mask
 from xai_core.drawing.seen import seen_size
+from xai_core.task import SEGMENTATION
 
 SIDE = 512
 """Pixels of the picture under a map, at most."""
 
 
-def rows(context: Context, sample: Sample, columns: Sequence[Column]) -> list[Row]:
-    """One row per target, one stack per method."""
-    wanted = explained(context.scope, sample, context.selection.target)
-    same, keys = np.full(len(wanted), sample.row), [one.target.key for one in wanted]
+def rows(context: Context, row: int, wanted: Sequence[Explained], columns: Sequence[Column]) -> list[Row]:
+    """Of a sample: one row per target, one stack per method."""
+    same, keys = np.full(len(wanted), row), [one.target.key for one in wanted]
     drawn = [evidence.panels_of(context, column, same, keys) for column in columns]
-    told = on_mask(context.scope.run, columns, sample, wanted, [[panel.facts for panel in each] for each in drawn])
+    told = on_mask(context.scope.run, columns, row, wanted, [[panel.facts for panel in each] for each in drawn])
     panels = [
         [replace(panel, facts=facts) for panel, facts in zip(*pair, strict=True)]
         for pair in zip(drawn, told, strict=True)
     ]
-    mask = outline_tile(context.services.tiles, context.study, context.run, sample.row, side=SIDE)
-    base = picture_tile(context.services.tiles, context.study, context.run, sample.row, side=SIDE)
-    shape = shape_of(context, sample.row)
-    stack = partial(_stack, base=base, shape=shape, mask=mask)
+    base = picture_tile(context.services.tiles, context.study, context.run, row, side=SIDE)
+    stack = partial(_stack, base=base, shape=shape_of(context, row))
     by_target = zip(*panels, strict=True) if panels else [()] * len(wanted)
     return [
-        Row(one.title, [stack(*pair, one) for pair in zip(columns, of_target, strict=True)], one.note)
-        for one, of_target in zip(wanted, by_target, strict=True)
+        Row(one.title, [stack(*pair, one, mask=mask) for pair in zip(columns, of_target, strict=True)], one.note)
+        for one, of_target, mask in zip(wanted, by_target, _outlines(context, row, keys), strict=True)
     ]
+
+
+def _outlines(context: Context, row: int, keys: Sequence[str]) -> list[str]:
+    """What is outlined on the maps of each target: the sample's mask; of a segmenter the region that is explained."""
+    tiles, run = context.services.tiles, context.scope.run
+    if context.study.info.task == SEGMENTATION:
+        return [region_tile(tiles, run, row, key, side=SIDE) for key in keys]
+    return [outline_tile(tiles, context.study, run, row, side=SIDE)] * len(keys)
 
 
 def shape_of(context: Context, row: int) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard.frame import session
 from dashboard.frame.cached import group_masks, group_measures
 from dashboard.frame.context import Context
+from dashboard.frame.state import PLACES
 from dashboard.heat.evidence import columns
 from dashboard.widgets.class_maps import differences, means, places, resemblances
 from dashboard.widgets.confusion_choice import confusion_choice
@@ -15,8 +18,10 @@ from dashboard.widgets.legend import look_choice
 from dashboard.widgets.one_method import one_method
 from dashboard.widgets.pending import ask, live
 from xai_core.answers.aggregate import aggregate
-from xai_core.answers.groups import group_rows, interleaved
+from xai_core.answers.confusion import confusions, counts_of
+from xai_core.answers.groups import wanted
 from xai_core.answers.maps import Column
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 from xai_core.triage.confusion import Cell
 
 TITLE = "Class heatmaps"
@@ -24,24 +29,26 @@ QUESTION = "What does the model look at, on the whole?"
 ICON = "heatmaps"
 URL = "class-heatmaps"
 ORDER = 40
+TASKS = (CLASSIFICATION, SEGMENTATION)
 
 _TARGETS = {"predicted": "Predicted", "true": "True"}
+_PLACES = {"object": "Around the object", "picture": "In the picture"}
 _SCALES = {"each": "All alike", "shared": "By strength"}
 
 
 def render(context: Context) -> None:
     """Draw the page."""
-    among = context.members
-    if not len(among.rows):
+    if not len(context.predicted):
         no_predictions(context)
         return
-    if not len(among.mistakes):
+    counts = counts_of(context.scope)
+    if not confusions(counts):
         empty("Nothing is confused here", "Every sample of this split was recognised. Choose another split or run.")
         return
     with st.container(key="class-choices"):
         left, right = st.columns([3, 2])
         with left:
-            cell = confusion_choice(context, among)
+            cell = confusion_choice(context, counts)
         with right:
             column = one_method(context)
         if column is None:
@@ -50,7 +57,7 @@ def render(context: Context) -> None:
     if cell is None:
         empty("The chosen cell holds no confusion", "It is on the diagonal: choose a confusion from the list above.")
         return
-    if not len(among.cell(*cell)):
+    if not len(context.scope.cell(*cell)):
         true, predicted = (context.study.class_names[index] for index in cell)
         empty("This cell is empty", f"No {true} was taken for {predicted} in this split: choose from the list above.")
         return
@@ -77,23 +84,33 @@ def _ways(context: Context) -> str:
             "pictures with strong evidence count for more.",
             **session.bound("normalise", chosen.normalise),
         )
+        if context.study.info.task == SEGMENTATION:
+            st.segmented_control(
+                "Laid together",
+                PLACES,
+                format_func=_PLACES.__getitem__,
+                help="Around the object: each map is cut around the largest part of what it explains first. In the "
+                "picture: maps as they lie.",
+                **session.bound("place", chosen.place),
+            )
         look_choice(context)
     return spec
 
 
 def _maps(context: Context, cell: Cell, column: Column, spec: str) -> None:
-    rows = interleaved(group_rows(context.scope, cell))
-    job = ask(context, [column], rows, spec, urgent=False)
+    jobs = [ask(context, [column], rows, part, urgent=False) for rows, part in wanted(context.scope, cell, spec)]
+    align = context.study.info.task == SEGMENTATION and context.selection.place == PLACES[0]
 
     def draw() -> None:
         """From what is stored by now."""
         now = columns(context, [column.card.key])[0]  # its store may exist by now
         scale = context.selection.normalise
-        found = aggregate(context.scope, cell, now, spec, scale=scale, measured=group_measures, masked=group_masks)
+        kept: dict[str, Any] = {"measured": group_measures, "masked": group_masks}
+        found = aggregate(context.scope, cell, now, spec, scale=scale, align=align, **kept)
         means(context, found)
         if any(len(group.maps) for group in found.groups):
             places(found)
             differences(found)
             resemblances(found)
 
-    live(context, [job], draw, what=f"{column.card.title} of the three groups")
+    live(context, jobs, draw, what=f"{column.card.title} of the three groups")

@@ -35,6 +35,7 @@ from xai_core.answers.quality_choice import (
 )
 from xai_core.metrics import METRICS
 from xai_core.params import as_dict
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 from xai_core.triage.confusion import Cell
 
 TITLE = "Explanation quality"
@@ -42,6 +43,7 @@ QUESTION = "Which method should I believe here?"
 ICON = "quality"
 URL = "quality"
 ORDER = 55
+TASKS = (CLASSIFICATION, SEGMENTATION)
 
 COUNTS = (50, 100, LIMIT, 500, 1000)
 SECONDS_BETWEEN_LOOKS = 3.0
@@ -53,7 +55,7 @@ READ_AS = (
 
 def render(context: Context) -> None:
     """Draw the page."""
-    if not len(context.members.rows):
+    if not len(context.predicted):
         no_predictions(context)
         return
     if not method_picker(context):

@@ -18,12 +18,14 @@ from dashboard.widgets.split_or_cell import split_or_cell
 from xai_core.answers import cascade, sanity
 from xai_core.answers.maps import Column
 from xai_core.answers.sanity import SPEC, Checked, Chosen
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 
 TITLE = "Sanity check"
 QUESTION = "Do these heatmaps depend on what the model learned?"
 ICON = "sanity"
 URL = "sanity"
 ORDER = 50
+TASKS = (CLASSIFICATION, SEGMENTATION)
 
 OPERATIONS = ("sanity", "check")
 """Jobs that fill what this page shows."""
@@ -35,7 +37,7 @@ SECONDS_BETWEEN_LOOKS = 5.0
 
 def render(context: Context) -> None:
     """Draw the page."""
-    if not len(context.members.rows):
+    if not len(context.predicted):
         no_predictions(context)
         return
     method_picker(context)

@@ -19,6 +19,7 @@ from xai_core.answers.segments import CELLS, HEADS, SegmentsAnswer
 from xai_core.answers.segments_change import HEADS as CHANGE_HEADS
 from xai_core.answers.segments_change import segments_change
 from xai_core.errors import XaiError
+from xai_core.regions import of_cell
 from xai_core.store.run import Run
 from xai_core.task import SEGMENTATION
 from xai_core.triage.confusion import Cell
@@ -120,7 +121,9 @@ def _pictures(context: Context, run: Run, found: SegmentsAnswer) -> None:
     pages = -(-len(pictures) // ON_A_PAGE)
     page = min(context.selection.page, pages)
     start = (page - 1) * ON_A_PAGE
-    label_gallery(context, run, pictures[start : start + ON_A_PAGE], cell, key="labels")
+    opened = label_gallery(context, run, pictures[start : start + ON_A_PAGE], cell, key="labels")
+    if opened is not None:
+        session.go("sample", sample=opened, target=of_cell(*cell).key if cell else "predicted")
     if pages > 1:
         key = f"labels.page.{page}"
         st.pagination(pages, default=page, key=key, on_change=_turn, args=(key,))

@@ -43,7 +43,7 @@ def means(context: Context, found: Aggregate) -> None:
 def _pictures(context: Context, found: Aggregate) -> list[Image.Image | None]:
     """The mean pictures; without them, and said why, where a file is gone: the maps are there all the same."""
     try:
-        return [mean_picture(context, group.rows) for group in found.groups]
+        return [mean_picture(context, group) for group in found.groups]
     except XaiError as error:
         st.caption(f"Without the mean pictures: {plain(error)}")
         return [None] * 3

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import visible
 from xai_core.answers.confusion import confusions
-from xai_core.answers.scope import Members
 from xai_core.triage.confusion import Cell
 from xai_core.words import cell_name
 
@@ -16,15 +17,16 @@ _LISTED = 300
 _KEY = "select.confusion"
 
 
-def confusion_choice(context: Context, among: Members) -> Cell | None:
-    """Draw the choice, largest first; gives (true, predicted), or None where the chosen cell is no confusion."""
-    counts = {
-        (true, predicted): count
-        for true, predicted, count in confusions(among, len(context.study.class_names), top=_LISTED)
-    }
+def confusion_choice(context: Context, of_cells: NDArray[np.int64]) -> Cell | None:
+    """Draw the choice, largest first; gives (true, predicted), or None where the chosen cell is no confusion.
+
+    Args:
+        of_cells: `(K, K)` how many samples each cell has.
+    """
+    counts = {(true, predicted): count for true, predicted, count in confusions(of_cells, top=_LISTED)}
     cell = context.selection.cell
     if cell and cell[0] != cell[1] and cell not in counts:
-        counts[cell] = len(among.cell(*cell))
+        counts[cell] = int(of_cells[cell])
     shown = cell if cell in counts else None if cell else next(iter(counts), None)
     names = context.study.class_names
     st.session_state[_KEY] = shown

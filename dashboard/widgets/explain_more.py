@@ -20,9 +20,9 @@ def explain_more(context: Context, columns: list[Column]) -> None:
         chosen_samples = st.radio(
             "Samples", list(_SAMPLES), format_func=_SAMPLES.__getitem__, horizontal=True, key="explain.more"
         )
-        chosen, members = context.selection, context.members
+        chosen = context.selection
         cell = None if chosen_samples == "split" else chosen.cell
-        count = len(members.rows if cell is None else members.cell(*cell))
+        count = len(context.predicted if cell is None else context.scope.cell(*cell))
         arguments = {
             "run": context.run.name,
             "methods": [[column.card.key, as_dict(column.params)] for column in columns],

@@ -29,6 +29,7 @@ class Board {
     this.box.style.setProperty("--columns", data.columns);
     this.box.style.setProperty("--odd", data.odd);
     show(this.box, data);
+    this.outline.querySelector(".what").textContent = data.outlined;
     this.outline.hidden = !data.rows.some((row) => row.cells.some((cell) => cell.mask));
     data.rows.forEach((row, place) => this.row(row, place));
     while (this.rows.children.length > data.rows.length) this.rows.lastElementChild.remove();

@@ -16,6 +16,7 @@ from dashboard.text import visible
 from dashboard.widgets.legend import scales
 from dashboard.widgets.offers import offered
 from xai_core.drawing.looks import FADED
+from xai_core.task import SEGMENTATION
 
 _HTML = """
 <div class="board">
@@ -23,7 +24,7 @@ _HTML = """
     <button class="original" type="button" aria-pressed="false">Original</button>
     <label class="opacity">Opacity
       <input type="range" min="0" max="1" step="0.01" value="0.75"><output>75 %</output></label>
-    <label class="outline" hidden><input type="checkbox" checked> Outline of the object</label>
+    <label class="outline" hidden><input type="checkbox" checked> <span class="what"></span></label>
     <div class="scales" style="display:contents"></div>
     <p class="said"></p>
   </div>
@@ -63,6 +64,7 @@ def heat_grid(context: Context, rows: Sequence[Row], *, key: str, flow: bool = F
         "look": look(context),
         "faded": FADED,
         "offered": bool(offered()),
+        "outlined": f"Outline of the {'region' if context.study.info.task == SEGMENTATION else 'object'}",
     }
     _component()(key=key, data=data)
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.drawing.tiles import LARGE_SIDE, LabelLayer, label_tile, picture_tile
+from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import escaped, visible
 from dashboard.widgets.gallery import draw
@@ -25,8 +26,10 @@ LAYERS: dict[LabelLayer, tuple[str, str]] = {
 CELL_LAYER = ("This cell", "The pixels of the true class that were taken for the predicted one.")
 
 
-def label_gallery(context: Context, run: Run, pictures: Sequence[tuple[int, int]], cell: Cell | None, key: str) -> None:
-    """Draw one card for each picture.
+def label_gallery(
+    context: Context, run: Run, pictures: Sequence[tuple[int, int]], cell: Cell | None, key: str
+) -> int | None:
+    """Draw one card for each picture; gives the row of one that was opened just now, or None.
 
     Args:
         pictures: rows, and how many of their pixels are meant: wrong ones, or those of the cell.
@@ -42,10 +45,10 @@ def label_gallery(context: Context, run: Run, pictures: Sequence[tuple[int, int]
         "faded": FADED,
         "opacity": "Opacity of labels",
         "offered": False,
-        "openable": False,
-        "chosen": None,
+        "openable": session.has_page("sample"),
+        "chosen": context.selection.sample,
     }
-    draw(data, key=key)
+    return draw(data, key=key)
 
 
 def _item(

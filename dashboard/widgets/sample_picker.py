@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import escaped, plain, searched, visible
-from xai_core.answers.sample import Series, series
+from xai_core.answers.series import Series, series
 
 _LISTED = 50
 _FIND = "sample.find"

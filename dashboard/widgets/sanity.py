@@ -48,7 +48,7 @@ def _line(one: Checked) -> tuple[str, ...]:
 def begin(context: Context, columns: Sequence[Column]) -> None:
     """A button that begins the cascade of these methods as a job, with how long it takes."""
     run, split = context.scope.run, context.selection.split
-    count = min(len(context.members.rows), sanity.SAMPLES)
+    count = min(len(context.predicted), sanity.SAMPLES)
     with st.expander("Check these methods layer by layer"):
         st.caption(plain(sanity.estimate(context.study, columns, count)))
         arguments = sanity.check_arguments(run, columns, split)
@@ -162,10 +162,7 @@ def _row(context: Context, first: Column, second: Column, rows: NDArray[np.int64
 
 
 def _about(context: Context, row: int) -> str:
-    predictions = context.predictions
-    assert predictions is not None, "maps are asked for samples with predictions"
-    predicted = int(predictions.at([row]).predicted[0])
+    (target,) = context.scope.run.targets([row], SPEC)
     names = context.study.class_names
-    return (
-        f"{names[int(context.study.labels[row])]}; evidence for {names[predicted]}, which the trained model predicted."
-    )
+    said = f"vidence for {names[target.positive]}, which the trained model predicted."
+    return f"E{said}" if target.region else f"{names[int(context.study.labels[row])]}; e{said}"

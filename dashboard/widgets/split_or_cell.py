@@ -14,7 +14,7 @@ _SOURCES = {"split": "Of the split", "cell": "Of the chosen cell"}
 def split_or_cell(context: Context, label: str, *, key: str) -> Cell | None:
     """Draw the choice where a cell that is not empty is chosen; gives the cell, or None for the whole split."""
     cell = context.selection.cell
-    if cell is None or not len(context.members.cell(*cell)):
+    if cell is None or not len(context.scope.cell(*cell)):
         return None
     source = st.segmented_control(
         plain(label), list(_SOURCES), format_func=lambda name: plain(_SOURCES[name]), default="split", key=key

@@ -174,7 +174,7 @@ def test_one_picture_at_a_time_is_refused_where_it_cannot_be_learned_from(study:
         train_run(study, "alone", config, QUICK)
 
 
-@pytest.mark.parametrize("question", sorted(set(questions()) - {"segments", "overview"}))
+@pytest.mark.parametrize("question", sorted(set(questions()) - {"segments", "overview", "sample"}))
 def test_what_is_asked_of_classifiers_is_refused_in_one_line(study: Study, run: Run, question: str) -> None:
     asked = Asked(study, run=run, cell=(0, 1), sample=0)
     with pytest.raises(NotApplicable, match="not of segmenters"):
@@ -184,7 +184,6 @@ def test_what_is_asked_of_classifiers_is_refused_in_one_line(study: Study, run: 
 @pytest.mark.parametrize(
     "words",
     [
-        ["aggregate", "--method", "gradcam", "--cell", "red:green"],
         ["repair", "--method", "dfr", "--name", "again"],
         ["groups", "--by", "errors:unet"],
         ["train", "--arch", "small_unet", "--check"],

@@ -12,7 +12,7 @@ from dashboard.frame.context import Services
 from dashboard.heat.evidence import columns
 from tests.dashboard.pages import context, finish_all, opened, words, worker
 from xai_core.answers.aggregate import Aggregate, aggregate
-from xai_core.answers.confusion import confusions
+from xai_core.answers.confusion import confusions, counts_of
 from xai_core.answers.groups import Group, Groups, interleaved
 from xai_core.explainers import EXPLAINERS
 from xai_core.triage.aggregates import pooled
@@ -144,7 +144,7 @@ def test_an_unfinished_job_has_some_of_every_group() -> None:
 
 def test_confusions_are_listed_largest_first(served: Services) -> None:
     here = context(served, run="net")
-    assert confusions(here.members, 3) == [(0, 1, 3), (1, 2, 3), (2, 0, 2)]
+    assert confusions(counts_of(here.scope)) == [(0, 1, 3), (1, 2, 3), (2, 0, 2)]
 
 
 def test_pooling_keeps_the_mean_and_uses_whole_pixels() -> None:

@@ -15,7 +15,7 @@ from dashboard.heat.sample_maps import rows
 from tests.dashboard.pages import context, finish_all, opened, words, worker
 from xai_core.answers.diagnostics import notes
 from xai_core.answers.maps import explain_line
-from xai_core.answers.sample import sample_of, specs
+from xai_core.answers.sample import explained, sample_of, specs
 from xai_core.params import param
 from xai_core.store.layers import convolutional_layers
 
@@ -58,7 +58,7 @@ def test_the_rows_say_class_role_and_probability(served: Services) -> None:
     here = context(served, run="net", methods=("gradcam", "lrp"))
     sample = sample_of(here.scope, 0)
     assert sample is not None
-    grid = rows(here, sample, columns(here))
+    grid = rows(here, sample.row, explained(here.scope, sample, here.selection.target), columns(here))
     assert ["".join(row.title) for row in grid] == [
         "Evidence for <b>dog</b>",
         "Evidence for cat",

@@ -12,36 +12,18 @@ from PIL import Image
 from dashboard.app import found_views, tasks_of
 from dashboard.drawing.tiles import Tiles, label_tile
 from dashboard.frame.context import Services, Studies, use_services
-from tests.core.segmentation_trees import write_coco
 from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words
+from tests.dashboard.segmenters import squares
 from xai_core.drawing.label_maps import INVENTED, MISSED, compared, of_cell, painted
-from xai_core.label_maps import IGNORE, sparse_confusion
-from xai_core.pipeline.make import make_study
-from xai_core.store.run import RunInfo
+from xai_core.label_maps import IGNORE
 from xai_core.store.study import Study
 from xai_core.task import SEGMENTATION
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A run that takes every green square for red, and a row of background for green; and one that said nothing."""
-    root = tmp_path_factory.mktemp("pixels")
-    write_coco(root / "data" / "instances_default.json", pictures=30, folder="images")
-    made = make_study(root / "squares", root / "data")
-    run = made.add_run("unet", RunInfo(architecture="small_unet", fingerprint="f" * 64))
-    made.add_run("silent", RunInfo(architecture="small_unet", fingerprint="e" * 64))
-    better = made.add_run("better", RunInfo(architecture="small_unet", fingerprint="d" * 64)).label_maps(create=True)
-    store = run.label_maps(create=True)
-    assert store is not None
-    assert better is not None
-    for row in range(len(made.labels)):
-        truth = made.label_map(row)
-        better.put([row], [truth], [sparse_confusion(truth, truth, 3)])
-        said = np.where(truth == 2, 1, truth).astype(np.uint8)
-        said[0, : row + 1] = 2
-        store.put([row], [said], [sparse_confusion(truth, said, 3)])
-    return made
+    return squares(tmp_path_factory.mktemp("pixels"))
 
 
 @pytest.fixture(autouse=True)

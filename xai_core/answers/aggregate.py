@@ -16,6 +16,7 @@ from xai_core.answers.maps import Column, target_keys
 from xai_core.answers.on_object import OnObjects, on_objects
 from xai_core.answers.reasons import reason_lines
 from xai_core.answers.scope import Scope, where_words
+from xai_core.task import SEGMENTATION
 from xai_core.text import counted
 from xai_core.triage.aggregates import (
     MeanDifference,
@@ -102,7 +103,8 @@ class Aggregate:
     def counted(self) -> list[str]:
         """How many samples were drawn; how many maps are missing, and why; at what grid they are compared."""
         reasons = list(dict.fromkeys(reason for group in self.groups for reason in group.reasons))
-        return [*_drawn(self.groups), *_left_out(self.groups), *_several(reasons), *_coarser(self.groups)]
+        lacking = [*_left_out(self.groups), *_several(reasons)]
+        return [*_alone(self), *_drawn(self.groups), *lacking, *_coarser(self.groups)]
 
     @property
     def few(self) -> str:
@@ -178,8 +180,9 @@ def aggregate(
     *,
     scale: str = "each",
     limit: int = LIMIT,
+    align: bool = False,
     measured: Callable[[tuple[Maps, Maps, Maps], int], Measures] = measure,
-    masked: Callable[[Scope, Column, str, Groups], tuple[OnObjects, ...]] | None = None,
+    masked: Callable[[Scope, Column, Groups], tuple[OnObjects, ...]] | None = None,
 ) -> Aggregate:
     """Read what is stored of a confusion's maps by now, and answer from it.
 
@@ -191,23 +194,22 @@ def aggregate(
         scale: one of SCALES. `each` divides each map by its maximum, so that every sample counts alike; `shared`
             takes them as they are, so that strong evidence counts for more.
         limit: samples of each group, at most.
+        align: of a segmenter, around what is explained (see `groups.groups`).
         measured: `measure`, for who keeps its results.
         masked: `on_masks`, likewise.
     """
-    found = groups(scope, cell, column, spec, scale=scale, limit=limit)
+    found = groups(scope, cell, column, spec, scale=scale, limit=limit, align=align)
     measures = measured(found.maps, scope.study.info.seed)
-    return Aggregate(
-        scope, cell, column, spec, scale, found, measures, (masked or on_masks)(scope, column, spec, found)
-    )
+    return Aggregate(scope, cell, column, spec, scale, found, measures, (masked or on_masks)(scope, column, found))
 
 
-def on_masks(scope: Scope, column: Column, spec: str, found: Groups) -> tuple[OnObjects, ...]:
+def on_masks(scope: Scope, column: Column, found: Groups) -> tuple[OnObjects, ...]:
     """How much of the evidence of each group lies on its objects; () where no sample has a mask."""
     masks = scope.study.samples["has_mask"].to_numpy()
     if not any(masks[group.rows].any() for group in found):
         return ()
     return tuple(
-        on_objects(scope.run, column.card, column.maps, group.rows, target_keys(scope.run, group.rows, spec))
+        on_objects(scope.run, column.card, column.maps, group.rows, target_keys(scope.run, group.rows, group.spec))
         for group in found
     )
 
@@ -230,6 +232,15 @@ def text(result: Mapping[str, Any]) -> str:
         if on and on["n"]:
             lines.append(f"  {'':<{width}} {OnObjects(**on).sentence}")
     return "\n".join([*lines, *result["sentences"]])
+
+
+def _alone(found: Aggregate) -> list[str]:
+    """Of a segmenter: how pictures are shared out, and around what maps are cut."""
+    if found.scope.study.info.task != SEGMENTATION:
+        return []
+    shared = "A picture with pixels of several groups is in one of them only."
+    cut = "Maps are cut around the largest part of what they explain, with as much again around it."
+    return [shared, cut] if any(group.boxes is not None for group in found.groups) else [shared]
 
 
 def _drawn(found: Groups) -> list[str]:

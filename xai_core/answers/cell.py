@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from xai_core.answers.agreement import agreement
+from xai_core.answers.explained import said_of_maps
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.maps import MapFacts, found, scale_note, target_keys
 from xai_core.answers.provenance import settings_in_force
 from xai_core.answers.question import Asked, Choice, Question
-from xai_core.answers.sample import said_of_maps
 from xai_core.answers.scope import AS_GIVEN, Members, Rows, Scope, in_order, order_in_force, where_words
 from xai_core.triage.confusion import Cell
 from xai_core.words import NO_NUMBER, cell_name, percent

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
-from xai_core.answers.scope import Members, Scope, where_words
+from xai_core.answers.scope import Scope, where_words
 from xai_core.errors import NotFound
+from xai_core.store.targets import pictures_by_cell
+from xai_core.task import SEGMENTATION
 from xai_core.triage.confusion import Per, confusion_counts, rates, similarity_order, worst_pairs
 from xai_core.words import COUNTED_AS, cell_name, of_split, percent, percent_range
 
@@ -144,9 +146,16 @@ def unpredicted(scope: Scope) -> str:
     return f"{begin} no prediction and count nowhere: xai predict asks again, and says why where there is none."
 
 
-def confusions(among: Members, classes: int, *, top: int | None = None) -> list[tuple[int, int, int]]:
+def counts_of(scope: Scope) -> NDArray[np.int64]:
+    """`(K, K)` samples of each cell; of a segmenter pictures with a pixel in it."""
+    if scope.study.info.task != SEGMENTATION:
+        return confusion_counts(scope.members.labels, scope.members.predicted, len(scope.names))
+    return pictures_by_cell(scope.run, scope.rows)
+
+
+def confusions(counts: NDArray[np.int64], *, top: int | None = None) -> list[tuple[int, int, int]]:
     """`(true class, predicted class, samples)` of the confusions that happen, largest first."""
-    pairs = worst_pairs(confusion_counts(among.labels, among.predicted, classes), [""] * classes, top)
+    pairs = worst_pairs(counts, [""] * len(counts), top)
     columns = (pairs[name].tolist() for name in ("true", "predicted", "count"))
     return list(zip(*columns, strict=True))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xai_core.answers.controls import control_keys
 from xai_core.answers.maps import Column, columns, settings, target_keys
 from xai_core.answers.scope import Rows, Scope
-from xai_core.answers.speed import seconds_per_map
+from xai_core.answers.speed import pace, seconds_per_map
 from xai_core.metrics import METRICS
 from xai_core.store.maps import MISSING
 from xai_core.store.obstacles import metric_obstacle
@@ -114,9 +114,11 @@ def _state(column: Column, rows: Rows, keys: Sequence[str]) -> NDArray[np.uint8]
 
 
 def _forward(chosen: Sequence[Column], speeds: Mapping[str, float | None]) -> float:
-    """Seconds of one forward pass of a sample, as methods took that say how many they need; NaN where none is known."""
-    known = [(speeds[column.card.key], column.card.cost) for column in chosen]
-    each = [seconds / cost for seconds, cost in known if seconds is not None and cost > 0]
+    """Seconds of one forward pass of a sample: as it was taken beside maps, else by methods that say how many they
+    need; NaN where none is known. The first map of a process is slow, its pass is taken later."""
+    taken = [known.forward for column in chosen if (known := pace(column.maps)) and known.forward]
+    known_costs = [(speeds[column.card.key], column.card.cost) for column in chosen]
+    each = taken or [seconds / cost for seconds, cost in known_costs if seconds is not None and cost > 0]
     return float(np.median(each)) if each else float("nan")
 
 

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from xai_core.answers import picture
+from xai_core.answers.explained import Explained, map_words, maps_of, on_mask, said_of_maps
 from xai_core.answers.lines import paragraphs, table
-from xai_core.answers.maps import (
-    Column,
-    MapFacts,
-    explain_line,
-    found,
-    no_heatmaps,
-    one_map,
-    refusals,
-    same,
-    same_for_every_class,
-    scale_note,
-)
-from xai_core.answers.on_object import on_object, seen_masks
+from xai_core.answers.maps import MapFacts, explain_line, scale_note
 from xai_core.answers.provenance import Provenance, provenance
 from xai_core.answers.question import Asked, Choice, Question
-from xai_core.answers.scope import AS_GIVEN, Rows, Scope, in_order, order_in_force, where_words
+from xai_core.answers.scope import Scope
+from xai_core.answers.series import Series, series
 from xai_core.errors import BadInput, NotFound
 from xai_core.store.facts import Value, said
-from xai_core.store.run import Run
-from xai_core.triage.confusion import Cell
-from xai_core.triage.looks import Look
-from xai_core.triage.normalise import Scaling
+from xai_core.task import SEGMENTATION
 from xai_core.types import Array, Target
 from xai_core.words import cell_name, percent
 
 LISTED = 5
 """Classes whose probabilities are shown."""
-
-ORDERS = {
-    "confidence": "surest first",
-    "margin": "closest calls first",
-    "loss": "largest loss first",
-    AS_GIVEN: "as in the data set",
-}
 
 
 @dataclass(frozen=True)
@@ -80,56 +61,6 @@ class Chance:
     def role(self) -> str:
         """`predicted`, `true`, `predicted and true`, or ""."""
         return " and ".join(word for word, marked in (("predicted", self.predicted), ("true", self.true)) if marked)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One thing that maps explain.
-
-    Attributes:
-        spec: as it is asked for.
-        target: what that is for this sample.
-        title: in parts, every second a class name. note: the role and the probability of the class.
-    """
-
-    spec: str
-    target: Target
-    title: tuple[str, ...]
-    note: str
-
-
-@dataclass(frozen=True)
-class Series:
-    """Samples to go through, in order, and what they have in common."""
-
-    rows: Rows
-    name: str
-    order: str
-
-    def place(self, row: int) -> int | None:
-        """The position of a sample in it; None where it is not among them."""
-        hits = np.flatnonzero(self.rows == row)
-        return int(hits[0]) if len(hits) else None
-
-    def where(self, row: int) -> str:
-        """The position in words."""
-        place, words = self.place(row), f"{self.name}, {self.order}"
-        if place is None:
-            return f"Not among the {len(self.rows):,}: {words}"
-        return f"{place + 1:,} of {len(self.rows):,} · {words}"
-
-
-def series(scope: Scope, cell: Cell | None, sort: str) -> Series:
-    """The samples of the cell; without one, or where it is empty, the mistakes; where there are none, all."""
-    among = scope.members
-    if cell and len(among.cell(*cell)):
-        named = cell_name(*(scope.names[index] for index in cell))
-        rows, name = among.cell(*cell), f"{named}{where_words(scope.where)}"
-    elif len(among.mistakes):
-        rows, name = among.mistakes, scope.of("mistakes")
-    else:
-        rows, name = among.rows, scope.samples
-    return Series(in_order(scope, rows, sort), name, ORDERS[order_in_force(scope, sort)])
 
 
 def sample_of(scope: Scope, row: int) -> Sample | None:
@@ -206,44 +137,6 @@ def _share(probabilities: Array, index: int) -> str:
     return percent(float(probabilities[index]))
 
 
-def maps_of(
-    columns: Sequence[Column], sample: Sample, wanted: Sequence[Explained], scaling: Scaling, look: Look
-) -> list[list[MapFacts]]:
-    """For each method what there is to say of its map for each target."""
-    rows, keys = np.full(len(wanted), sample.row), [one.target.key for one in wanted]
-    return [found(column, rows, keys, scaling, look) for column in columns]
-
-
-def on_mask(
-    run: Run,
-    columns: Sequence[Column],
-    sample: Sample,
-    wanted: Sequence[Explained],
-    facts: Sequence[Sequence[MapFacts]],
-) -> list[list[MapFacts]]:
-    """The same, with how much of the evidence lies on the sample's mask, where it has one."""
-    keys = [one.target.key for one in wanted]
-    masks = seen_masks(run, sample.row, keys)
-    shares = [on_object(column.card, column.maps, sample.row, keys, masks) for column in columns]
-    return [
-        [replace(one, on_object=share) for one, share in zip(of_method, of_shares, strict=True)]
-        for of_method, of_shares in zip(facts, shares, strict=True)
-    ]
-
-
-def said_of_maps(
-    scope: Scope, columns: Sequence[Column], facts: Sequence[Sequence[MapFacts]], rows: Rows, spec: str
-) -> list[str]:
-    """What must be known of maps before they are looked at, a sentence each."""
-    not_about, none = same_for_every_class(columns), no_heatmaps(scope.run)
-    return [
-        *([none] if none else []),
-        *refusals(columns, facts),
-        *([not_about] if not_about else []),
-        *one_map(same(scope.run, columns, rows, spec)),
-    ]
-
-
 @dataclass(frozen=True)
 class SampleAnswer:
     """All of it.
@@ -310,7 +203,7 @@ class SampleAnswer:
         shown = [(percent(one.share), one.name, one.role) for one in self.chances]
         parts = [f"{self.title}\n{self.facts}\n{self.where}", table(self.told), table(shown, right=(0,))]
         for place, one in enumerate(self.explained):
-            lines = [(title, _said(of_method[place])) for title, of_method in self.maps.items()]
+            lines = [(title, map_words(of_method[place])) for title, of_method in self.maps.items()]
             parts.append(f"{''.join(one.title)} ({one.note})\n{table(lines)}".rstrip())
         missing = any(facts.state == "missing" for of_method in self.maps.values() for facts in of_method)
         commands = ["What is not computed yet comes with:", *self.lines] if missing else []
@@ -318,18 +211,8 @@ class SampleAnswer:
         return paragraphs(*parts, "\n".join(said), "\n".join(commands))
 
 
-def _said(facts: MapFacts) -> str:
-    if facts.state == "refused":
-        return f"refused: {facts.reason}"
-    if facts.state == "missing":
-        return "not computed yet"
-    notes = [f"{note.text}{' (!)' if note.odd else ''}" for note in facts.notes]
-    cut = [f"{percent(facts.clipped)} of it stronger"] if facts.clipped else []
-    return " · ".join([f"stored, full colour {facts.scale:.3g}", *cut, *notes])
-
-
-def answer(asked: Asked) -> SampleAnswer:
-    """The sample that is asked for, else the first of the series.
+def answer(asked: Asked) -> SampleAnswer | picture.PictureAnswer:
+    """The sample that is asked for, else the first of the series; of a segmenter a picture.
 
     Raises:
         NotFound: no such sample.
@@ -338,12 +221,14 @@ def answer(asked: Asked) -> SampleAnswer:
     scope = asked.scope()
     among = series(scope, asked.cell, asked.sort)
     row = _row(scope, asked, among)
+    if scope.study.info.task == SEGMENTATION:
+        return picture.answer(asked, facts(scope, row), row, among.where(row))
     sample = sample_of(scope, row)
     if sample is None:
         id_ = scope.study.samples["id"].iat[row]
         raise BadInput("no prediction for this sample", value=id_, remedy="xai predict asks again, and says why.")
     columns, wanted = asked.columns(scope.run), explained(scope, sample, asked.target)
-    facts_ = on_mask(scope.run, columns, sample, wanted, maps_of(columns, sample, wanted, asked.scale, asked.look))
+    facts_ = on_mask(scope.run, columns, row, wanted, maps_of(columns, row, wanted, asked.scale, asked.look))
     lines = [explain_line(str(scope.study.path), scope.run, columns, row, one.spec) for one in wanted]
     return SampleAnswer(
         run=scope.run.name,

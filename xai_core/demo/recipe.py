@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.answers.quality_choice import LIMIT
-from xai_core.answers.sample import sample_of, series, specs
+from xai_core.answers.sample import sample_of, specs
 from xai_core.answers.scope import Rows, Scope
+from xai_core.answers.series import series
 from xai_core.datasets import DATASETS
 from xai_core.demo.checks import add_checks
 from xai_core.demo.drawing import GarmentParams, drawing, pack

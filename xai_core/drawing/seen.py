@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.drawing.looks import cells_layer, outline_layer, smooth_layer
 from xai_core.models.preprocess import Preprocess
+from xai_core.triage.around import cut
 from xai_core.triage.looks import Look
 from xai_core.triage.normalise import COARSE
 from xai_core.types import Array
 
 LARGEST_SIDE = 256
-SMOOTH_SIDE = 224
+SMOOTH_SIDE = AROUND_SIDE = 224
 OUTLINE_SIDE = 448
 
 
@@ -65,3 +68,10 @@ def fitted(width: float, height: float, side: int, *, enlarge: bool = False) -> 
     factor = side / max(width, height)
     factor = factor if enlarge else min(1.0, factor)
     return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def pixels_around(pixels: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.float32]:
+    """`(AROUND_SIDE, AROUND_SIDE, C)` of what a model sees, `(H, W, C)`, around a box in shares of it; see `around`."""
+    left, top, right, bottom = box.tolist()
+    planes = np.moveaxis(pixels.astype(np.float32), -1, 0)
+    return np.stack([cut(plane, (left, top, right, bottom), AROUND_SIDE) for plane in planes], axis=-1)

@@ -51,9 +51,33 @@ def cell_rows(run: Run, rows: Rows, true: int, predicted: int) -> Rows:
         if run.predictions is None:
             return known
         return known[(run.study.labels[known] == true) & (run.predictions.at(known).predicted == predicted)]
-    counts = _counts(run, rows)
-    inside = [each is not None and bool((each[:, :2] == (true, predicted)).all(1).any()) for each in counts]
-    return rows[np.array(inside, bool)]
+    return rows[pixels_of(run, rows, (true, predicted)) > 0]
+
+
+def pixels_of(run: Run, rows: Rows, cell: tuple[int, int] | None) -> NDArray[np.int64]:
+    """`(n,)` of a segmenter, how many pixels of each picture are of a cell of the confusion; without one, are wrong."""
+    found = np.zeros(len(rows), np.int64)
+    for place, each in enumerate(_counts(run, rows)):
+        if each is not None:
+            inside = each[:, 0] != each[:, 1] if cell is None else (each[:, :2] == cell).all(1)
+            found[place] = each[inside, 2].sum()
+    return found
+
+
+def pictures_by_cell(run: Run, rows: Rows) -> NDArray[np.int64]:
+    """`(K, K)` of a segmenter, in how many of the pictures a cell of the confusion has a pixel."""
+    classes = len(run.study.class_names)
+    found = np.zeros((classes, classes), np.int64)
+    for each in _counts(run, rows):
+        if each is not None:
+            found[each[:, 0], each[:, 1]] += each[:, 2] > 0
+    return found
+
+
+def confusion_of(run: Run, row: int) -> NDArray[np.int64] | None:
+    """`(K, K)` pixels of a picture, truth in rows; None where nothing was said of it."""
+    (found,) = _counts(run, [row])
+    return None if found is None else dense(found, len(run.study.class_names))
 
 
 def region_of(run: Run, row: int, target: Target) -> Mask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xai_core.cli.command import (
     Command,
@@ -18,6 +18,13 @@ from xai_core.cli.command import (
 )
 from xai_core.cli.filling import Wanted, columns_of, fill
 from xai_core.cli.samples import confusion, scope_of
+from xai_core.errors import BadParameter
+from xai_core.task import SEGMENTATION
+
+if TYPE_CHECKING:
+    from xai_core.store.run import Run
+
+OBJECT, PICTURE = "object", "picture"
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -33,23 +40,37 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default="each",
         help="each map by its own maximum (default), or all as they are, so that strong evidence counts for more",
     )
+    parser.add_argument(
+        "--place",
+        choices=(OBJECT, PICTURE),
+        help="of a segmenter: maps around the object that they explain (default), or where they lie in the picture",
+    )
     parser.add_argument("--limit", type=count, metavar="N", help="samples per group, by the study's seed (default 60)")
     device_argument(parser)
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.answers.aggregate import aggregate
-    from xai_core.answers.groups import LIMIT, group_rows, interleaved
+    from xai_core.answers.groups import LIMIT, wanted
 
     run = open_run(args)
     scope = scope_of(run, args)
     chosen, methods = confusion(scope, args), settings(args, [args.method])
     columns_of(run, methods)  # a method that cannot be used is told before anything else is done
     limit = args.limit or LIMIT
-    rows = interleaved(group_rows(scope, chosen, limit))
-    fill(args, [Wanted(run, rows, args.target, methods)])
+    align = _aligned(run, args)
+    fill(args, [Wanted(run, rows, spec, methods) for rows, spec in wanted(scope, chosen, args.target, limit)])
     (column,) = columns_of(run, methods)
-    return aggregate(scope, chosen, column, args.target, scale=args.scale, limit=limit).as_json()
+    return aggregate(scope, chosen, column, args.target, scale=args.scale, limit=limit, align=align).as_json()
+
+
+def _aligned(run: Run, args: argparse.Namespace) -> bool:
+    """Whether maps are cut around what they explain; of a segmenter they are unless somebody says otherwise."""
+    segments = run.study.info.task == SEGMENTATION
+    if args.place == OBJECT and not segments:
+        remedy = "Leave --place out: a class has no place in a picture."
+        raise BadParameter("maps of a classifier are not about a region", value=args.place, remedy=remedy)
+    return segments and args.place != PICTURE
 
 
 def _show(result: dict[str, Any]) -> str:
