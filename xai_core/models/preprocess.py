@@ -212,10 +212,7 @@ class Preprocess:
         What is filled around a picture is to be ignored.
         """
         high, wide = label_map.shape
-        box = self.box(wide, high)
-        placed = self._placed(wide, high) if self.tiled else None
-        size = (placed.high, placed.wide) if placed else (self.height, self.width)
-        return resized_labels(label_map, box, *size, background)
+        return resized_labels(label_map, self.box(wide, high), *self._seen(wide, high), background)
 
     def inside(self, width: int, height: int) -> tuple[int, int, int, int]:
         """With `pad`, where in the input a `width × height` picture lies: left, top, right, bottom in its pixels."""
@@ -226,7 +223,12 @@ class Preprocess:
     def share(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Array:
         """A picture's mask as `(height, width)` 0…1, on the pixels that `pixels` gives: how much of each is in it."""
         high, wide = mask.shape
-        return share_in(mask, self.box(wide, high), self.height, self.width)
+        return share_in(mask, self.box(wide, high), *self._seen(wide, high))
+
+    def _seen(self, width: int, height: int) -> tuple[int, int]:
+        """Height and width of what `pixels` gives of a picture of this size."""
+        placed = self._placed(width, height) if self.tiled else None
+        return (placed.high, placed.wide) if placed else (self.height, self.width)
 
     def _placed(self, width: int, height: int) -> Placed | None:
         """How a picture of this size is placed; None where a part of it is resized to the input at once."""
