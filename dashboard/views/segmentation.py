@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard.figures import history
@@ -99,9 +101,12 @@ def _matrix(context: Context, found: SegmentsAnswer) -> None:
         format_func=lambda one: plain(CELLS[one]),
         **session.bound("rates", mode),
     )
-    counts, mode = (found.in_pictures, "count") if mode == "pictures" else (found.counts, mode)
+    shown: dict[str, Any] = {"mode": mode, "unit": "pixel"}
+    if mode == "pictures":
+        shown = {"mode": "count", "unit": "picture", "showing": found.showing}
+    counts = found.in_pictures if mode == "pictures" else found.counts
     with st.container(key="pixel-matrix"):
-        confusion_matrix(counts, found.names, key="pixels", chosen=chosen.cell, mode=mode, on_choose=_choose)
+        confusion_matrix(counts, found.names, key="pixels", chosen=chosen.cell, on_choose=_choose, **shown)
 
 
 def _choose(cell: Cell | None) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dashboard.frame.context import Services, Studies, use_services
 from tests.core.segmentation_trees import write_coco
-from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words
-from tests.dashboard.test_train import begin, choice
+from tests.dashboard.test_train import begin, choice, started  # noqa: F401  (a fixture, of this study)
 from tests.tiny_study import xai
-from xai_core.jobs import manage
 from xai_core.jobs.operations import TRAIN, Work
 from xai_core.jobs.values import record
 from xai_core.settings import Settings
@@ -32,18 +28,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "squares"
 
 
-@pytest.fixture
-def started(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """What the page starts, which nobody does."""
-    asked: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(manage.Jobs, "start", lambda _, operation, arguments, __: asked.append((operation, arguments)))
-    monkeypatch.setattr(manage.Jobs, "log", lambda *_: [])
-    use_services(Services(Studies([path]), FakeWorker()))
-    yield asked
-    use_services(None)
-
-
-def test_only_what_segmenters_are_trained_with_is_offered(started: list[tuple[str, dict[str, Any]]]) -> None:
+@pytest.mark.usefixtures("started")
+def test_only_what_segmenters_are_trained_with_is_offered() -> None:
     app = opened("train", run="unet")
     assert "U-net" in " ".join(choice(app, "Architecture").options)
     assert "Small residual net" not in choice(app, "Architecture").options
@@ -57,7 +43,10 @@ def test_only_what_segmenters_are_trained_with_is_offered(started: list[tuple[st
     assert "Or repair the last layer" not in words(app)
 
 
-def test_what_it_starts_is_trained_and_predicts(path: Path, started: list[tuple[str, dict[str, Any]]]) -> None:
+def test_what_it_starts_is_trained_and_predicts(
+    path: Path,
+    started: list[tuple[str, dict[str, Any]]],  # noqa: F811
+) -> None:
     app = opened("train", run="unet")
     choice(app, "Loss").set_value("dice_cross_entropy")
     next(box for box in app.number_input if box.label == "Tiles of").set_value(48)

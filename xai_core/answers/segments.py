@@ -84,6 +84,12 @@ class SegmentsAnswer:
         return total
 
     @property
+    def showing(self) -> list[int]:
+        """In how many pictures each class is annotated."""
+        counts: list[int] = (self.matrices.sum(2) > 0).sum(0).tolist()
+        return counts
+
+    @property
     def sentence(self) -> str:
         """How good it is in all."""
         if not len(self.rows):
