@@ -72,7 +72,9 @@ MODELS: dict[str, Callable[[Path], nn.Module]] = {
     "trained on tiles": unet,
 }
 DATA: dict[str, Callable[[Path], object]] = {
-    "annotations of COCO": lambda root: write_coco(root / "scenes" / "train.json", pictures=20),
+    "annotations of COCO": lambda root: write_coco(
+        root / "scenes" / "instances_default.json", pictures=20, folder="images"
+    ),
     "label PNGs": lambda root: mask_folder(root / "labelled"),
 }
 
