@@ -24,7 +24,7 @@ LEVELS = [  # the longest name that fits a module counts: the demo's art lies fa
     {"datasets", "models"},
     {"explainers"},
     {"metrics", "similarities"},
-    {"sanity", "training", "triage", "truth"},
+    {"sanity", "training", "triage", "truth", "exports"},
     {"store", "drawing"},
     {"answers", "pipeline"},
     {"worker", "jobs", "demo"},

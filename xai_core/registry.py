@@ -25,6 +25,7 @@ FAMILIES: Mapping[str, str] = {
     "baselines": "xai_core.training.baselines",
     "datasets": "xai_core.datasets",
     "explainers": "xai_core.explainers",
+    "exports": "xai_core.exports",
     "losses": "xai_core.training.losses",
     "metrics": "xai_core.metrics",
     "recipes": "xai_core.recipes",

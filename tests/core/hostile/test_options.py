@@ -41,6 +41,7 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xai_core.pipeline.explain.explain_steps", stop)
     monkeypatch.setattr("xai_core.pipeline.repair.features_of", stop)
     monkeypatch.setattr("xai_core.pipeline.score.score_steps", stop)
+    monkeypatch.setattr("xai_core.pipeline.export.load_classifier", stop)
     monkeypatch.setattr("xai_core.cli.main.parser", functools.cache(parser))
     load = functools.cache(lambda _, name: build_classifier("small_cnn", CLASSES, SQUARE, None))
     monkeypatch.setattr("xai_core.pipeline.load.load_classifier", lambda run, device: load(device, run.name))
@@ -49,10 +50,12 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
 BASES = {
     "aggregate": ["{study}", "--run", "baseline", "--method", "edges", "--cell", "red:green"],
     "agreement": ["{study}", "--run", "baseline", "--methods", "edges,random", "--limit", "2"],
+    "annotate": ["{study}", "--run", "baseline"],
     "check": ["{study}", "--run", "baseline", "--methods", "edges", "--samples", "2", "--pictures", "2"],
     "compare": ["{study}", "--baseline", "baseline", "--candidate", "other"],
     "demo": [],
     "explain": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],
+    "export": ["{study}", "--run", "baseline", "--to", "torchscript"],
     "groups": ["{study}"],
     "import": ["{study}", "--run", "theirs", "--arch", "small_cnn", "--weights", "{study}/none", "--size", "32"],
     "jobs": ["{study}", "show", "none"],

@@ -1,0 +1,1 @@
+"""What formats share: the model as one module of tensors, and its explanation in closed form."""
