@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ from tests.core.test_segmentation import CONFIG, QUICK, study  # noqa: F401  (a 
 from xai_core.errors import BadParameter, Cancelled, NotApplicable
 from xai_core.models.build import make_preprocess
 from xai_core.models.preprocess import Preprocess
-from xai_core.models.tiles import in_tiles, starts, window
+from xai_core.models.tiles import in_tiles, one_tile, starts, window
 from xai_core.pipeline.explain import Request, explain_steps
+from xai_core.pipeline.export import export
 from xai_core.pipeline.load import Bench, load_classifier
 from xai_core.pipeline.pictures import training_data
 from xai_core.pipeline.predict import predict
@@ -192,3 +195,14 @@ def test_a_preview_shows_tiles(study: Study) -> None:  # noqa: F811
     found = preview(study, TILES, QUICK)
     assert found.before.shape == (8, SIDE, SIDE, 3)
     assert found.after.shape[1:] == found.before.shape
+
+
+def test_an_export_takes_a_tile_and_says_so(study: Study, tmp_path: Path) -> None:  # noqa: F811
+    made = train_run(study, "tiles-exported", TILES, QUICK)
+    export(made, "torchscript", tmp_path / "net.pt", samples=2)
+    about = json.loads((tmp_path / "net.pt.json").read_text())
+    assert (about["preprocess"]["fit"], about["preprocess"]["resize"]) == ("tiles", 48)
+    assert "in tiles of 32×32" in about["preprocess"]["in_words"]
+    small = one_tile(np.ones((10, 50, 3), np.uint8), load_classifier(made, device="cpu").preprocess)
+    assert small.shape == (SIDE, SIDE, 3)
+    assert small.sum() == 10 * SIDE * 3

@@ -12,8 +12,12 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from math import pi
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from xai_core.models.preprocess import Preprocess
 
 MARGIN = 8
 """One over the share of a tile's side at each border that does not count."""
@@ -72,6 +76,18 @@ def in_tiles(
             weight[top : top + height, left : left + width] += counts
     assert total is not None
     return (total / weight)[:, :high, :wide]
+
+
+def one_tile(pixels: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
+    """Of a picture `(h, w, C)` what a model sees of it at once: of tiles the one in the middle, black around it where
+    the picture is smaller; else the picture."""
+    if not preprocess.tiled:
+        return pixels
+    tile = np.zeros((preprocess.height, preprocess.width, preprocess.channels), np.uint8)
+    top, left = (max(0, (has - side) // 2) for has, side in zip(pixels.shape[:2], tile.shape[:2], strict=True))
+    part = pixels[top : top + preprocess.height, left : left + preprocess.width]
+    tile[: part.shape[0], : part.shape[1]] = part
+    return tile
 
 
 def _some(places: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
