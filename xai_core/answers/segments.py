@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,7 @@ from xai_core.triage.intervals import Estimate
 from xai_core.triage.segments import Bounded, Segmented, bounded, segmented, sums_of
 from xai_core.words import COUNTED_AS, cell_name, of_split, percent, percent_range
 
+RUN_HEADS = ("run", "mean IoU", "95 % interval", "pixels right", "pictures", "model")
 HEADS = ("class", "IoU", "95 % interval", "Dice", "boundary F1", "its interval", "pictures", "pixels")
 LISTED = 10
 _MATRIX_UP_TO = 20
@@ -250,6 +251,21 @@ def _edges(run: Run, row: int, kept: NDArray[np.int64] | None) -> NDArray[np.int
     if said is None:  # removed since its counts were read
         return np.zeros((0, COLUMNS), np.int64)
     return boundary_counts(run.study.label_map(row), said.label_map)
+
+
+def run_lines(found: Sequence[tuple[Run, SegmentsAnswer]]) -> list[tuple[str, ...]]:
+    """Of each run, as RUN_HEADS name it."""
+    return [
+        (
+            run.name,
+            percent(float(one.found.mean_iou.value)),
+            percent_range(float(one.found.mean_iou.low), float(one.found.mean_iou.high)),
+            percent(float(one.found.accuracy.value)),
+            f"{len(one.rows):,}",
+            run.info.architecture or "predictions alone",
+        )
+        for run, one in found
+    ]
 
 
 def need_segmentation(study: Study) -> None:
