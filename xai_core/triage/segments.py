@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.label_maps import dense
+from xai_core.triage.arms import ArmChange, change_of_measures
 from xai_core.triage.intervals import MIN_BOOTSTRAP, Estimate, expanded_bounds, resample_weights
 
 RESAMPLES = 4000
@@ -140,6 +141,51 @@ def changed(before: PixelSums, after: PixelSums, seed: int) -> Changed:
     moved = np.where(both, second - first, np.nan)
     draws = np.where(both, _drawn(after, seed)["iou"] - _drawn(before, seed)["iou"], np.nan)
     return Changed(_estimate(moved, draws, len(before)), _estimate(_mean(moved), _mean(draws), len(before)))
+
+
+def arms_changed(
+    before: Sequence[PixelSums], after: Sequence[PixelSums], seed: int, *, tried: int = 1
+) -> list[ArmChange]:
+    """Of two ways of training, models of several seeds each on the same n pictures: how IoU changes.
+
+    As `arms.arm_change`; what the draw of the pictures does to a ratio of sums is found by bootstrap, drawn alike for
+    all models.
+
+    Args:
+        before, after: a model of each seed.
+        tried: how many changes are looked at: each interval and test is Bonferroni's.
+
+    Returns:
+        One for each class that the pictures show, then one for the mean over these; empty (n is 0) for other classes.
+
+    Raises ValueError for other pictures.
+    """
+    truth = before[0].truth
+    if any(each.truth.shape != truth.shape or (each.truth != truth).any() for each in (*before, *after)):
+        raise ValueError("segmenters are compared on the same pictures")
+    shown, n = truth.sum(0) > 0, len(truth)
+    first, second = (np.array([_with_mean(_of_all(each)["iou"], shown) for each in arm]) for arm in (before, after))
+    draws = _mean_draws(after, shown, seed) - _mean_draws(before, shown, seed)
+    known = [*shown.tolist(), bool(shown.any())]
+    between = np.full(len(known), np.nan)
+    if len(draws) and shown.any():
+        between = np.nanvar(draws, axis=0, ddof=1) * n / (n - 1)
+    return [
+        change_of_measures(first[:, at], second[:, at], float(between[at]), n if there else 0, tried=tried)
+        for at, there in enumerate(known)
+    ]
+
+
+def _with_mean(iou: Values, shown: NDArray[np.bool_]) -> Values:
+    """`(…, K + 1)`: of each class that is shown, 0 for others, then their mean; NaN where a draw has none of it."""
+    kept = np.where(shown, iou, 0.0)
+    return np.concatenate([kept, _mean(np.where(shown, iou, np.nan))[..., None]], axis=-1)
+
+
+def _mean_draws(arm: Sequence[PixelSums], shown: NDArray[np.bool_], seed: int) -> Values:
+    """`(RESAMPLES, K + 1)`, the mean over an arm's models under each draw of the pictures."""
+    drawn: Values = np.mean([_with_mean(_drawn(each, seed)["iou"], shown) for each in arm], axis=0)
+    return drawn
 
 
 def _of_all(sums: PixelSums) -> dict[str, Values]:
