@@ -81,7 +81,7 @@ def _polygon(region: Region, annotated: Region) -> Line:
     if not found:
         return []
     longest = max(found, key=len)
-    points, tolerance = np.array([*longest, longest[0]], float), 0.8
+    points, tolerance = np.array([*longest, longest[0]], float), 1.0
     few = approximate_polygon(points, tolerance)
     while len(few) > CORNERS:
         tolerance *= 1.5

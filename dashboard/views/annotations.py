@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import plain, visible
-from dashboard.widgets.empty import empty, no_label_maps
+from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.proposal_cards import Decision, proposal_cards
 from dashboard.widgets.table import table
 from xai_core.answers.annotations import (
@@ -41,7 +41,7 @@ def render(context: Context) -> None:
     """Draw the page."""
     run = context.run
     if run is None or run.label_maps() is None:
-        no_label_maps(context)
+        no_predictions(context)
         return
     methods = methods_with_proposals(run)
     method = context.selection.method if context.selection.method in methods else next(iter(methods), METHOD)

@@ -209,8 +209,9 @@ class Card {
     this.layer(pen, this.heat, shown.evidence);
     pen.setTransform(scale, 0, 0, scale, -left * scale, -top * scale);
     const line = (1.6 * ratio) / scale;
-    if (shown.annotated) this.trace(pen, this.item.annotated, [[line * 2.2, "rgb(0 0 0 / 0.55)", []], [line, this.item.colour, [line * 4, line * 2.5]]]);
     if (shown.proposed && !this.polygon) this.trace(pen, this.item.region, [[line, this.data.proposed, []]], `${this.data.proposed}33`);
+    // over the proposal: an enlargement begins where the annotation ends
+    if (shown.annotated) this.trace(pen, this.item.annotated, [[line * 2.2, "rgb(0 0 0 / 0.7)", []], [line, this.item.colour, [line * 4, line * 2.5]]]);
     if (this.polygon) this.handles(pen, line);
   }
 

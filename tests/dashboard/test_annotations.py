@@ -81,7 +81,7 @@ def test_another_version_is_another_list_of_decisions(study: Study) -> None:
 
 def test_without_proposals_it_gives_the_command(study: Study) -> None:
     run = study.add_run("fresh", RunInfo(architecture="small_unet", fingerprint="e" * 64))
-    assert "No predictions" in words(opened("annotations", run="fresh"))
+    assert "no predictions yet" in words(opened("annotations", run="fresh"))
     run.label_maps(create=True)
     app = opened("annotations", run="fresh")
     assert "No proposals yet" in words(app)
