@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.core.segmentation_trees import drawn, read
+from xai_core.datasets.drawn_garments import DrawnGarments
 from xai_core.datasets.garments_parts import PARTS, GarmentsParts
 from xai_core.demo.drawing import drawing, named
 from xai_core.errors import BadInput
@@ -55,3 +56,17 @@ def test_an_edited_picture_has_no_parts(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not the picture that is drawn for its name"):
         found.label_map(row)
     assert found.mask_files(row) == [tmp_path / "data" / row["path"]]
+
+
+def test_what_a_scan_draws_is_not_drawn_again_for_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whoever asks once more gets the same, drawn again."""
+    found, scan = read(KEY, tmp_path, **drawn(tmp_path))
+    rows, drawings = scan.samples.to_dict("records"), list[str]()
+    again = DrawnGarments.as_drawn
+    monkeypatch.setattr(
+        DrawnGarments, "as_drawn", lambda self, row: (drawings.append(row["path"]), again(self, row))[1]
+    )
+    first = [found.label_map(row) for row in rows]
+    assert not drawings
+    np.testing.assert_array_equal(found.label_map(rows[0]), first[0])
+    assert drawings == [rows[0]["path"]]
