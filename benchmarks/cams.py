@@ -55,8 +55,8 @@ def made(architecture: str, size: int) -> Classifier:
         architecture, tuple(f"class {index}" for index in range(CLASSES)), preprocess, None, device="cpu"
     )
     torch.manual_seed(0)
-    head = [part for part in classifier.module.modules() if isinstance(part, torch.nn.Linear)][-1]
-    torch.nn.init.normal_(head.weight, std=0.02)  # a fresh transformer's is 0, and no gradient would come through
+    for head in [part for part in classifier.module.modules() if isinstance(part, torch.nn.Linear)][-1:]:
+        torch.nn.init.normal_(head.weight, std=0.02)  # a fresh transformer's is 0, and no gradient would come through
     return classifier
 
 
@@ -112,16 +112,19 @@ def times(
     x: Tensor,
     repetitions: int,
     clock: Clock,
+    *,
+    warm: bool = True,
 ) -> np.ndarray:
-    """Seconds, `(repetitions that fit in, functions)`, after one round to warm up."""
+    """Seconds, `(repetitions that fit in, functions)`, after one round to warm up; without `warm` that counts where no
+    other fits in."""
     taken = np.empty((repetitions + 1, len(functions)))
     done = 0
-    for done in clock.rounds(repetitions + 1, least=2):
+    for done in clock.rounds(repetitions + 1, least=1 + warm):
         for column, function in enumerate(functions):
             start = time.perf_counter()
             function(classifier, x)
             taken[done, column] = time.perf_counter() - start
-    return taken[1 : done + 1]
+    return taken[min(1, done) : done + 1]
 
 
 def measure(args: argparse.Namespace) -> Mapping[str, Any]:

@@ -53,7 +53,7 @@ SETTINGS = (*RUNS, *MODELS)
 
 
 def controls() -> list[str]:
-    return [member.card.key for member in EXPLAINERS if member.card.control]
+    return [each.card.key for each in EXPLAINERS if each.card.control and "region" not in each.card.needs]
 
 
 def of_the_demo(run_name: str, folder: Path, args: argparse.Namespace) -> list[Scored]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import segmentation
 from benchmarks.metrics_truth import TRUTH, by_metric, controls, of_a_case, told
 from benchmarks.report import SECONDS, Clock, run
 from xai_core.answers.scored import Scored
@@ -55,6 +56,18 @@ def test_parts_share_what_is_left(still: Time) -> None:
     assert clock.part(4).until == still.now + 25
     still.now += 60  # the first one took longer
     assert clock.part(2).until == still.now + 20
+
+
+def test_of_a_segmenter_no_second_is_printed_that_was_not_measured(still: Time) -> None:
+    """With its time up it times one method, and says of the others why not."""
+    words = argparse.Namespace(architecture="small_unet", size=32, repetitions=1, peers=1, clock=Clock(still.now - 1))
+    found = segmentation.measure(words)
+    seconds, reasons = found["seconds_per_map"], found["reasons"]
+    assert [key for key, value in seconds.items() if value is not None] == ["gradcam"]
+    assert set(reasons) == set(seconds) - {"gradcam"}
+    assert {reasons[key] for key in reasons if key not in segmentation.UNTIMED} == {segmentation.NO_TIME}
+    assert found["peers_timed"] == ["HiResCAM"]
+    assert all(found[key] > 0 for key in ("five_cams_in_forwards", "speedup_vs_pytorch_grad_cam"))
 
 
 def _measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

@@ -53,7 +53,11 @@ def test_what_the_how_tos_print_passes_the_linter(tmp_path: Path) -> None:
 
 
 def commands_of(page: Path) -> list[str]:
-    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    return commands_in(page.read_text(encoding="utf-8"))
+
+
+def commands_in(text: str) -> list[str]:
+    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, re.S)
     joined = "\n".join(blocks).replace("\\\n", " ")
     return [line.strip() for line in joined.splitlines() if line.strip().startswith("xai ")]
 

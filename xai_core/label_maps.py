@@ -14,6 +14,9 @@ IGNORE = 255
 ORIGINAL = "original"
 """The annotation as the data has it, beside which its versions lie."""
 
+REVIEWED = "reviewed"
+"""The version that decisions of people are part of where none is named."""
+
 BACKGROUND = "background"
 """Called so, class 0 is what is no object."""
 

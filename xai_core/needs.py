@@ -51,6 +51,10 @@ NEEDS: Mapping[str, Need] = {
             "augmentations": "xai_core.pipeline.pictures:training_data",
         },
     ),
+    "region": Need(
+        "an output that has places, and how much each counts in the target: a segmenter",
+        {"explainers": "xai_core.pipeline.places:regions_of"},
+    ),
     "evidence": Need(
         "what the heatmaps of a run point at in each training picture, for its true class",
         {"augmentations": "xai_core.pipeline.evidence:evidence_of"},

@@ -148,6 +148,7 @@ class Selection:
         place: of a segmenter, mean heatmaps around the `object` that is explained, or as they lie in the `picture`.
         metrics: keys of those that judge heatmaps; () for all that apply.
         count: how many samples they judge at most.
+        version: of the annotation, that decisions about proposals are part of; "" for the usual one.
     """
 
     study: str = _entry("", _text, "study")
@@ -175,6 +176,7 @@ class Selection:
     place: str = _entry(PLACES[0], _one_of(*PLACES), "place of mean heatmaps")
     metrics: tuple[str, ...] = _entry((), _keys, "list of metrics", _write_keys)
     count: int = _entry(LIMIT, _whole(1), "number of samples")
+    version: str = _entry("", _matching(_RUN), "version of the annotation")
 
     def __post_init__(self) -> None:
         if (self.true is None) != (self.predicted is None):

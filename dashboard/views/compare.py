@@ -16,6 +16,7 @@ from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.groups import groups_of_both
 from dashboard.widgets.matrix_change import matrices
 from dashboard.widgets.part import part
+from dashboard.widgets.pixel_comparison import pixel_comparison
 from dashboard.widgets.problem import problem_box
 from dashboard.widgets.several_runs import several_runs
 from dashboard.widgets.table import table
@@ -25,6 +26,7 @@ from dashboard.widgets.verdicts import caveats, verdict_card
 from xai_core.answers.compare import Comparison, comparison
 from xai_core.answers.scenarios import HEADS
 from xai_core.store.run import Run
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 from xai_core.triage.compare import CAVEATS
 from xai_core.triage.confusion import Cell
 from xai_core.words import COUNTED_AS
@@ -34,10 +36,14 @@ QUESTION = "Did the fix work?"
 ICON = "compare"
 URL = "compare"
 ORDER = 60
+TASKS = (CLASSIFICATION, SEGMENTATION)
 
 
 def render(context: Context) -> None:
     """Draw the page. A damaged run is told, and takes only what is about it away."""
+    if context.study.info.task == SEGMENTATION:
+        pixel_comparison(context)
+        return
     damaged = context.readable.damaged
     for why in damaged.values():
         problem_box(why)

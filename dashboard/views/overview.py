@@ -12,12 +12,14 @@ from dashboard.text import escaped, plain
 from dashboard.widgets.data_card import data_card
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.groups import groups_of_run
+from dashboard.widgets.pixel_overview import pixel_run, pixel_runs
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.runs_table import runs_figures, runs_table
 from dashboard.widgets.worst_pairs import worst_pairs
 from xai_core.answers.confusion import LISTED, ConfusionAnswer
 from xai_core.answers.overview import RunAnswer, run_answer, seen
 from xai_core.store.readable import damage
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 from xai_core.words import of_split
 
 TITLE = "Overview"
@@ -25,17 +27,19 @@ QUESTION = "What is here, and how good is it?"
 ICON = "overview"
 URL = "overview"
 ORDER = 10
+TASKS = (CLASSIFICATION, SEGMENTATION)
 
 
 def render(context: Context) -> None:
     """Draw the page."""
     with st.container(key="data-card"):
         data_card(context)
+    pixels = context.study.info.task == SEGMENTATION
     with st.container(key="runs"):
-        _runs(context)
+        (pixel_runs if pixels else _runs)(context)
     if context.run is not None and not damage(context.run):  # the table of runs tells of damage
         with st.container(key="run"):
-            _run(context)
+            (pixel_run if pixels else _run)(context)
 
 
 def _runs(context: Context) -> None:

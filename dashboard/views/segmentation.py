@@ -8,17 +8,14 @@ from dashboard.figures import history
 from dashboard.frame import session
 from dashboard.frame.cached import segments_of
 from dashboard.frame.context import Context
-from dashboard.text import escaped, plain, visible
+from dashboard.text import escaped, plain
 from dashboard.widgets.confusion_matrix import confusion_matrix
 from dashboard.widgets.data_card import data_card
-from dashboard.widgets.empty import empty, no_label_maps
+from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.label_gallery import label_gallery
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
 from xai_core.answers.segments import HEADS, SegmentsAnswer
-from xai_core.answers.segments_change import HEADS as CHANGE_HEADS
-from xai_core.answers.segments_change import segments_change
-from xai_core.errors import XaiError
 from xai_core.regions import of_cell
 from xai_core.store.run import Run
 from xai_core.task import SEGMENTATION
@@ -40,10 +37,9 @@ def render(context: Context) -> None:
     run = context.run
     found = segments_of(run, context.selection.split, context.where) if run is not None else None
     if run is None or found is None or not len(found.rows):
-        no_label_maps(context)
+        no_predictions(context)
     else:
         _classes(found)
-        _against(context, run)
         _matrix(context, found)
         with st.container(key="pictures"):
             _pictures(context, run, found)
@@ -57,37 +53,6 @@ def _classes(found: SegmentsAnswer) -> None:
     table(HEADS, found.lines)
     for note in found.notes:
         st.caption(plain(note))
-
-
-def _against(context: Context, run: Run) -> None:
-    others = [name for name in reversed(context.study.runs()) if name != run.name]
-    if not others:
-        return
-    st.selectbox(
-        "Before",
-        others,
-        format_func=visible,
-        index=None,
-        placeholder="Compare with a run",
-        help="Another run of the study that predicted the same pictures.",
-        **(session.bound("other", context.other.name if context.other else None) | {"on_change": _before, "args": ()}),
-    )
-    if context.other is None:
-        return
-    try:
-        change = segments_change(context.other, run, context.selection.split, context.where)
-    except XaiError as error:  # the rest of the page stands without it
-        st.caption(plain(str(error)))
-        return
-    st.markdown(plain(change.sentence))
-    table(CHANGE_HEADS, change.lines)
-    for note in change.notes:
-        st.caption(plain(note))
-
-
-def _before() -> None:
-    """Also none again: the choice can be cleared."""
-    session.update(other=st.session_state["select.other"] or "")
 
 
 def _matrix(context: Context, found: SegmentsAnswer) -> None:

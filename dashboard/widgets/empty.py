@@ -18,6 +18,8 @@ xai open %(study)s --arch torchvision:NAME --weights FILE --classes A,B,…
 xai open %(study)s --predictions FILE.csv
 xai train %(study)s --run first --arch small_resnet"""
 
+FIRST_SEGMENTER = "xai train %(study)s --run first --arch small_unet --predict"
+
 
 def empty(title: str, text: str, *, command: str | None = None) -> None:
     """A quiet box. `command` is a line, or several to choose from, to run in a terminal, offered for copying."""
@@ -35,9 +37,9 @@ def no_predictions(context: Context) -> None:
         empty(
             "No run yet",
             "Bring a model with its weights, or its predictions, or train one here.",
-            command=FIRST % {"study": study},
+            command=(FIRST_SEGMENTER if context.study.info.task == SEGMENTATION else FIRST) % {"study": study},
         )
-    elif run.predictions is None:
+    elif not run.has_predictions:
         empty("This run has no predictions yet", "Let the model look at the samples first.")
         _predict(context, run)
     elif context.where:
@@ -47,18 +49,6 @@ def no_predictions(context: Context) -> None:
             "No predictions in this split",
             "The run was not applied to these samples. Choose another split at the left.",
         )
-        if run.has_model:
-            _predict(context, run)
-
-
-def no_label_maps(context: Context) -> None:
-    """The same for pages about pixels."""
-    study, run = shlex.quote(str(context.study.path)), context.run
-    if run is None:
-        line = f"xai train {study} --run first --arch small_unet --predict"
-        empty("No run yet", "Train a segmenter, or bring one with its weights.", command=line)
-    else:
-        empty("No predictions in this split", "Let the model say of every pixel what it is.")
         if run.has_model:
             _predict(context, run)
 

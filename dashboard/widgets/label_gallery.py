@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -18,12 +19,21 @@ from xai_core.store.run import Run
 from xai_core.text import counted
 from xai_core.triage.confusion import Cell
 
-LAYERS: dict[LabelLayer, tuple[str, str]] = {
-    "truth": ("Annotation", "What the data says that each pixel is."),
-    "said": ("Prediction", "The most probable class of each pixel."),
-    "compared": ("Difference", "Where the prediction is wrong, and how."),
-}
-CELL_LAYER = ("This cell", "The pixels of the true class that were taken for the predicted one.")
+
+@dataclass(frozen=True)
+class Column:
+    """One layer of each picture: whose label map, and drawn how."""
+
+    run: Run
+    kind: LabelLayer
+    title: str
+    summary: str
+
+
+_TRUTH = ("Annotation", "What the data says that each pixel is.")
+_SAID = ("Prediction", "The most probable class of each pixel.")
+_COMPARED = "Where the prediction is wrong, and how."
+_CELL = ("This cell", "The pixels of the true class that were taken for the predicted one.")
 
 
 def label_gallery(
@@ -34,11 +44,63 @@ def label_gallery(
     Args:
         pictures: rows, and how many of their pixels are meant: wrong ones, or those of the cell.
     """
-    layers: dict[LabelLayer, tuple[str, str]] = {**LAYERS, **({"cell": CELL_LAYER} if cell else {})}
+    columns = [Column(run, "truth", *_TRUTH), Column(run, "said", *_SAID)]
+    columns += [Column(run, "compared", "Difference", _COMPARED)]
+    columns += [Column(run, "cell", *_CELL)] if cell else []
+    what = "In this cell" if cell else "Wrong"
+    lines = [_line(what, counted(pixels, "pixel"), good=not pixels) for _, pixels in pictures]
+    return _draw(context, run, columns, [row for row, _ in pictures], lines, cell, key)
+
+
+def change_gallery(
+    context: Context, before: Run, after: Run, pictures: Sequence[tuple[int, int]], key: str
+) -> int | None:
+    """The same of two runs.
+
+    Args:
+        pictures: rows, and how many more of their pixels the later run has right.
+    """
+    columns = [Column(after, "truth", *_TRUTH)]
+    for run, when in ((before, "before"), (after, "after")):
+        columns += [Column(run, "said", f"Prediction {when}", _SAID[1])]
+    for run, when in ((before, "before"), (after, "after")):
+        columns += [Column(run, "compared", f"Difference {when}", _COMPARED)]
+    lines = [
+        _line("Better" if gained > 0 else "Worse", counted(abs(gained), "pixel"), good=gained > 0)
+        for _, gained in pictures
+    ]
+    return _draw(context, after, columns, [row for row, _ in pictures], lines, None, key)
+
+
+def _line(role: str, name: str, *, good: bool) -> dict[str, Any]:
+    return {"role": role, "name": name, "share": 0.0, "chance": "", "kind": "right" if good else "wrong"}
+
+
+def _draw(
+    context: Context,
+    run: Run,
+    columns: Sequence[Column],
+    rows: Sequence[int],
+    lines: Sequence[dict[str, Any]],
+    cell: Cell | None,
+    key: str,
+) -> int | None:
     legend(context.study.class_names, background=context.study.has_background, cell=cell)
+    tiles, ids = context.services.tiles, context.study.samples["id"]
+    bases = [picture_tile(tiles, context.study, run, row, side=LARGE_SIDE) for row in rows]
     data = {
-        "columns": [{"title": title, "summary": summary} for title, summary in layers.values()],
-        "items": [_item(context, run, row, pixels, layers, cell) for row, pixels in pictures],
+        "columns": [{"title": column.title, "summary": column.summary} for column in columns],
+        "items": [
+            {
+                "row": row,
+                "id": visible(ids.iat[row]),
+                "base": base,
+                "large": base,
+                "classes": [line],
+                "tiles": [{"heat": label_tile(tiles, each.run, row, each.kind, cell or (0, 0))} for each in columns],
+            }
+            for row, base, line in zip(rows, bases, lines, strict=True)
+        ],
         "scales": [],
         "said": "",
         "look": "heat",
@@ -49,21 +111,6 @@ def label_gallery(
         "chosen": context.selection.sample,
     }
     return draw(data, key=key)
-
-
-def _item(
-    context: Context, run: Run, row: int, pixels: int, layers: dict[LabelLayer, tuple[str, str]], cell: Cell | None
-) -> dict[str, Any]:
-    tiles, what = context.services.tiles, "in this cell" if cell else "wrong"
-    line = {"role": what.capitalize(), "name": counted(pixels, "pixel"), "share": 0.0, "chance": ""}
-    return {
-        "row": row,
-        "id": visible(context.study.samples["id"].iat[row]),
-        "base": picture_tile(tiles, context.study, run, row, side=LARGE_SIDE),
-        "large": picture_tile(tiles, context.study, run, row, side=LARGE_SIDE),
-        "classes": [line | {"kind": "wrong" if pixels else "right"}],
-        "tiles": [{"heat": label_tile(tiles, run, row, kind, cell or (0, 0))} for kind in layers],
-    }
 
 
 def legend(names: Sequence[str], *, background: bool, cell: Cell | None) -> None:

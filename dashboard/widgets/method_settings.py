@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -16,7 +16,7 @@ from xai_core.answers.methods import takes_layer
 from xai_core.answers.provenance import settings_in_force
 from xai_core.explainers import EXPLAINERS
 from xai_core.params import NoParams, as_dict, build, specs
-from xai_core.store.layers import convolutional_layers
+from xai_core.store.layers import convolutional_layers, named_layers
 
 _LAYER = "select.layer"
 _IN_A_ROW = 4
@@ -29,12 +29,13 @@ def layer_choice(context: Context, columns: Sequence[Column]) -> None:
     if run is None or not titles:
         return
     declared, chosen = run.info.cam_layer, context.selection.layer
-    names = list(dict.fromkeys([declared, *_layers(context), *([chosen] if chosen else [])]))
+    words = named_layers(run)
+    names = list(dict.fromkeys([declared, *words, *_layers(context), *([chosen] if chosen else [])]))
     st.session_state[_LAYER] = chosen or declared
     st.selectbox(
         "Layer",
         names,
-        format_func=lambda name: visible(f"{name} (default)" if name == declared else name),
+        format_func=lambda name: visible(_layer_title(name, declared, words)),
         accept_new_options=True,
         filter_mode="contains",
         key=_LAYER,
@@ -96,6 +97,11 @@ def _changed(values: dict[str, dict[str, Any]]) -> list[str]:
 def _names(column: Column) -> list[str]:
     params = EXPLAINERS[column.card.key].params
     return [] if params is NoParams else [spec.name for spec in specs(params) if spec.name != "layer"]
+
+
+def _layer_title(name: str, declared: str, words: Mapping[str, str]) -> str:
+    notes = [*([words[name]] if name in words else []), *(["default"] if name == declared else [])]
+    return f"{name} ({', '.join(notes)})" if notes else name
 
 
 def _layers(context: Context) -> list[str]:

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tests.core.explainer_cases import RUN_MODEL, run, state
 from tests.oracles.models import CLASSES, wrap
-from tests.oracles.table import TABLE
+from tests.oracles.table import OF_CLASSIFIERS, TABLE
 from xai_core.errors import NotApplicable, XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import CamParams
@@ -200,15 +200,15 @@ MODELS: dict[str, tuple[Make, Make | None, str]] = {
     "raises": (lambda: like(OwnError), None, LAYER),
 }
 HELD = {
-    "an argument that may be left out": set(TABLE),
-    "pruned": set(TABLE),
-    "in parallel": set(TABLE),
-    "in parallel, its own name": set(TABLE),
-    "a part in parallel": set(TABLE),
-    "of more outputs": set(TABLE),
-    "logits in a table": set(TABLE),
-    "logits in a pair, in parallel": set(TABLE),
-    "compiled": set(TABLE),
+    "an argument that may be left out": set(OF_CLASSIFIERS),
+    "pruned": set(OF_CLASSIFIERS),
+    "in parallel": set(OF_CLASSIFIERS),
+    "in parallel, its own name": set(OF_CLASSIFIERS),
+    "a part in parallel": set(OF_CLASSIFIERS),
+    "of more outputs": set(OF_CLASSIFIERS),
+    "logits in a table": set(OF_CLASSIFIERS),
+    "logits in a pair, in parallel": set(OF_CLASSIFIERS),
+    "compiled": set(OF_CLASSIFIERS),
     "scripted": {"saliency", "ig", "shap", "occlusion", "input_x_gradient", "edges", "random", "smoothgrad"},
     "frozen script": {"saliency", "ig", "shap", "occlusion", "input_x_gradient", "edges", "random", "smoothgrad"},
     "traced": {"saliency", "ig", "shap", "occlusion", "input_x_gradient", "edges", "random", "smoothgrad"},

@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.core.explainer_cases import RUN_MODEL, SEEDS, TARGETS, run
 from tests.oracles.models import Plain, Residual, model, pictures
-from tests.oracles.table import HABITS, HELD, MODELS, REFUSED, TABLE
+from tests.oracles.table import HABITS, HELD, MODELS, OF_CLASSIFIERS, REFUSED, TABLE
 from xai_core.errors import NotApplicable
 from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.base import CamParams
@@ -134,7 +134,7 @@ def test_a_difference_is_the_difference_of_the_logits(key: str) -> None:
     np.testing.assert_allclose(found.maps[0], found.maps[1] - found.maps[2], atol=1e-5)
 
 
-@pytest.mark.parametrize("key", TABLE)
+@pytest.mark.parametrize("key", OF_CLASSIFIERS)
 def test_a_card_says_whether_the_class_matters(key: str) -> None:
     classifier, x = model(Plain), pictures(1).repeat(2, 1, 1, 1)
     context = pictures(6, seed=9)

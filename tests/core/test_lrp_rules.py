@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tests.oracles import lrp as slow
 from xai_core.explainers.engine import lrp_rules as rules
+from xai_core.explainers.engine.weighted_calls import Resized
 
 SHAPE = (4, 5, 4)
 LAYERS = {
@@ -18,6 +19,7 @@ LAYERS = {
     "convolution": lambda: nn.Conv2d(4, 6, 3, padding=1),
     "strided": lambda: nn.Conv2d(4, 3, 3, stride=2),
     "grouped": lambda: nn.Conv2d(4, 6, 3, padding=1, groups=2),
+    "dilated": lambda: nn.Conv2d(4, 6, 3, padding=3, dilation=3),
     "no bias": lambda: nn.Conv2d(4, 2, 1, bias=False),
 }
 CASES: dict[str, tuple[Callable, Callable]] = {
@@ -50,6 +52,32 @@ def test_a_rule_equals_its_slow_writing(name: str, kind: str) -> None:
         amounts = relevance[row].flatten().double().numpy()
         expected = slow.propagate(written, weight, bias, x[row].flatten().double().numpy(), amounts)
         np.testing.assert_allclose(found[row].flatten(), expected, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "module"),
+    [
+        ((5, 4), Resized((), {"size": (9, 11), "mode": "bilinear", "align_corners": False})),
+        ((5, 4), Resized((), {"size": (9, 11), "mode": "bilinear", "align_corners": True})),
+        ((1, 1), Resized((), {"size": (5, 4), "mode": "bilinear", "align_corners": False})),
+        ((6, 6), Resized((), {"size": (3, 3), "mode": "area"})),
+        ((5, 4), Resized((), {"scale_factor": 2})),
+        ((5, 4), nn.AdaptiveAvgPool2d(1)),
+    ],
+)
+def test_resizing_shares_each_place_among_those_it_is_the_mean_of(size: tuple[int, int], module: nn.Module) -> None:
+    """x · Uᵀ(R / Ux): the adjoint, normalised. Of the one place of image pooling, all that its copies got."""
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(2, 3, *size, generator=generator)
+    output = module(x)
+    relevance = torch.randn(output.shape, generator=generator)
+    (found,) = rules.averaged(module, [x], output, relevance)
+    weight, bias = slow.as_matrix(module, tuple(x.shape[1:]))
+    for row in range(2):
+        inputs, amounts = (part[row].flatten().double().numpy() for part in (x, relevance))
+        expected = slow.propagate(slow.proportional, weight, bias, inputs, amounts)
+        np.testing.assert_allclose(found[row].flatten(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.sum((1, 2, 3)), relevance.sum((1, 2, 3)), rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", LAYERS)

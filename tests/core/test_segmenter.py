@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.oracles.models import CLASSES, SHAPE, Plain, model, pictures, wrap
-from tests.oracles.table import TABLE
+from tests.oracles.table import OF_CLASSIFIERS, TABLE
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.explainers import ExplainerInput
 from xai_core.explainers.engine.plan import explain
@@ -78,7 +78,7 @@ def by_hand(row: int) -> ExplainerInput:
     return replace(here, classifier=summed, targets=[replace(TARGETS[row], region="")], regions=None)
 
 
-@pytest.mark.parametrize("key", TABLE)
+@pytest.mark.parametrize("key", OF_CLASSIFIERS)
 def test_a_region_is_explained_as_one_logit_of_its_sum(key: str) -> None:
     """In a batch, alone, and from a model that sums within: the three agree."""
     methods = [(key, TABLE[key].params)]
@@ -98,6 +98,15 @@ def test_relevance_of_a_region_is_conserved(composite: str) -> None:
     kept = [ratio for ratio, why in zip(found.diagnostics["conservation"], found.refusals, strict=True) if not why]
     assert kept
     np.testing.assert_allclose(kept, 1, atol=0.1)
+
+
+def test_the_control_of_the_region_is_the_region_and_of_a_classifier_there_is_none() -> None:
+    (found,) = explain(given(), [("region", None)])
+    np.testing.assert_array_equal(found.maps, regions().numpy())
+    (everywhere,) = explain(replace(given(), regions=None, targets=[Target(1)] * 4), [("region", None)])
+    np.testing.assert_array_equal(everywhere.maps, np.ones((4, *SIZE)))
+    with pytest.raises(NotApplicable, match="a classifier's output has no places"):
+        explain(by_hand(0), [("region", None)])
 
 
 def test_probabilities_of_a_segmenter_are_those_of_each_place() -> None:

@@ -13,8 +13,8 @@ from tests.dashboard.fakes import FakeWorker, add_run, make_study
 from tests.dashboard.pages import opened, words
 
 PAGES = [view.URL for view in found_views()]
-WITHOUT_PREDICTIONS = {"new-pictures", "train", "segmentation"}
-"""Pages that ask the chosen run's model alone, or its configuration; the last is about studies of another task."""
+WITHOUT_PREDICTIONS = {"new-pictures", "train", "segmentation", "annotations"}
+"""Pages that ask the chosen run's model alone, or its configuration; the last two are about studies of another task."""
 BROKEN = "crop-seed1"
 TOLD = f"The predictions of {BROKEN} are damaged."
 REMEDY = "Restore the file from a copy, or make this run again."

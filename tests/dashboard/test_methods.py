@@ -16,7 +16,7 @@ from xai_core.params import build
 def test_menus_begin_with_maps_and_end_with_controls() -> None:
     keys = [explainer.card.key for explainer in in_menus()]
     assert sorted(keys) == sorted(EXPLAINERS.keys())
-    assert keys[-4:] == ["centre", "edges", "object", "random"]
+    assert keys[-5:] == ["centre", "edges", "object", "random", "region"]
     assert family(EXPLAINERS["shap_layer"].card) == FAMILIES[0]
     assert keys.index("scorecam") < keys.index("saliency")
 

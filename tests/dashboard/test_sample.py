@@ -91,7 +91,7 @@ def test_a_sample_is_found_by_a_part_of_its_id(served: Services) -> None:
 def test_a_wrong_layer_shows_the_workers_error_and_can_be_tried_again(served: Services) -> None:
     app = opened("sample", run="net", methods="gradcam", layer="layer9")
     job = list(worker(served).asked)[-1]
-    assert worker(served).asked[job]["methods"] == [("gradcam", {"layer": "layer9"})]
+    assert worker(served).asked[job]["methods"] == [("gradcam", {"layer": "layer9", "window": 0})]
     for name in worker(served).asked:
         worker(served).fail(name, "no layer of this name: layer9. Did you mean layer4?")
     app.run()

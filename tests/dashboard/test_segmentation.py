@@ -51,24 +51,29 @@ def test_a_cell_lists_the_pictures_with_its_pixels(study: Study) -> None:
 
 
 def test_two_runs_are_compared_on_the_same_pictures(study: Study) -> None:
-    said = words(opened("segmentation", run="unet", split="test", other="better"))
+    said = words(opened("compare", run="unet", split="test", other="better"))
     assert "Mean IoU: got worse" in said
     assert "The interval of each class stands by itself" in said
-    assert "no pictures that both runs predicted" in words(
-        opened("segmentation", run="unet", split="test", other="silent")
-    )
+    assert "Those first whose number of right pixels changed most" in said
+    assert "Compared with which run" in words(opened("compare", run="unet", split="test"))
 
 
-def test_the_run_before_can_be_cleared(study: Study) -> None:
-    app = opened("segmentation", run="unet", split="test", other="better")
-    app.selectbox(key="select.other").set_value(None).run()
-    assert not app.exception
-    assert "Mean IoU: got worse" not in words(app)
+def test_a_baseline_that_said_nothing_is_told(study: Study) -> None:
+    app = opened("compare", run="unet", split="test", other="silent")
+    said = words(app) + "".join(str(error.value) for error in app.error)
+    assert "no pictures that both runs predicted" in said.lower()
+
+
+def test_the_overview_lists_segmenters(study: Study) -> None:
+    said = words(opened("overview", run="unet", split="test"))
+    assert "Mean IoU" in said
+    assert "better" in said
+    assert "silent" in said
 
 
 def test_a_run_that_said_nothing_says_how_to_ask_it(study: Study) -> None:
     app = opened("segmentation", run="silent", split="test")
-    assert "No predictions in this split" in words(app)
+    assert "This run has no predictions yet" in words(app)
 
 
 @pytest.mark.parametrize("page", [view.URL for view in found_views() if SEGMENTATION not in tasks_of(view)])

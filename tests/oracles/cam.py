@@ -22,6 +22,23 @@ def grad_cam(activations: Grid, gradients: Grid) -> Grid:
     return result
 
 
+def windowed_grad_cam(activations: Grid, gradients: Grid, side: int) -> Grid:
+    """Hasany et al. 2023, Seg-XRes-CAM with mean pooling: each place weighs with the mean gradient of its window."""
+    channels, height, width = activations.shape
+    result = np.zeros((height, width))
+    for k in range(channels):
+        for i in range(height):
+            for j in range(width):
+                top, left = i // side * side, j // side * side
+                window = [
+                    gradients[k, a, b]
+                    for a in range(top, min(top + side, height))
+                    for b in range(left, min(left + side, width))
+                ]
+                result[i, j] += sum(window) / len(window) * activations[k, i, j]
+    return result
+
+
 def grad_cam_plus_plus(activations: Grid, gradients: Grid, logit: float) -> Grid:
     """Chattopadhay et al. 2018, one sample, Y = exp(S): eq. 19 for alpha, eq. 10 for w, divided by exp(S).
 

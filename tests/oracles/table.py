@@ -79,10 +79,14 @@ TABLE: dict[str, Row] = {
     "centre": Row(),
     "object": Row(),
     "random": Row(seeded=True),
+    "region": Row(refused=dict.fromkeys(MODELS, "no places")),
 }
 
 HELD = [(key, name) for key, row in TABLE.items() for name in MODELS if name not in row.refused]
 """Pairs that must give maps."""
+
+OF_CLASSIFIERS = [key for key, row in TABLE.items() if set(row.refused) != set(MODELS)]
+"""Methods that explain a classifier at all."""
 
 REFUSED = [(key, name) for key, row in TABLE.items() for name in MODELS if name in row.refused]
 """Pairs that must give none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,6 +27,7 @@ from xai_core.triage.intervals import Estimate
 from xai_core.triage.segments import Segmented, segmented, sums_of
 from xai_core.words import COUNTED_AS, cell_name, of_split, percent, percent_range
 
+RUN_HEADS = ("run", "mean IoU", "95 % interval", "pixels right", "pictures", "model")
 HEADS = ("class", "IoU", "95 % interval", "Dice", "pictures", "pixels")
 LISTED = 10
 _MATRIX_UP_TO = 20
@@ -190,6 +192,21 @@ def segments(run: Run, split: str, per: Per = "true", where: tuple[Condition, ..
     predicted = np.array([row for row, _ in known], np.int64)
     names = study.class_names
     return SegmentsAnswer(str(study.path), run.name, split, names, predicted, len(rows), matrices, found, per, where)
+
+
+def run_lines(found: Sequence[tuple[Run, SegmentsAnswer]]) -> list[tuple[str, ...]]:
+    """Of each run, as RUN_HEADS name it."""
+    return [
+        (
+            run.name,
+            percent(float(one.found.mean_iou.value)),
+            percent_range(float(one.found.mean_iou.low), float(one.found.mean_iou.high)),
+            percent(float(one.found.accuracy.value)),
+            f"{len(one.rows):,}",
+            run.info.architecture or "predictions alone",
+        )
+        for run, one in found
+    ]
 
 
 def need_segmentation(study: Study) -> None:

@@ -81,18 +81,18 @@ def outline(region: Region, top: int = 0, left: int = 0) -> list[int]:
     Holes, and parts that do not touch, are reached by a seam that is gone along twice, so that nothing lies within it:
     a tool that knows polygons alone, one an object, keeps them.
     """
-    loops = _loops(region)
-    if not loops:
+    found = loops(region)
+    if not found:
         return []
-    start, path = loops[0][0], list[Point]()
-    for loop in loops:
+    start, path = found[0][0], list[Point]()
+    for loop in found:
         path += [*loop, loop[0], start]
-    if len(loops) == 1:
-        path = loops[0]
+    if len(found) == 1:
+        path = found[0]
     return [number for x, y in path for number in (x + left, y + top)]
 
 
-def _loops(region: Region) -> list[list[Point]]:
+def loops(region: Region) -> list[list[Point]]:
     """The corners of each closed line between inside and outside, the inside to its right."""
     steps = _steps(region)
     found = []

@@ -6,8 +6,8 @@ Modules of this package import torch, captum and shap inside functions only: lis
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,8 +61,9 @@ class ExplainerInput:
 Run = Callable[[ExplainerInput, Any], Explanation]
 """`(given, params) -> Explanation`."""
 
-Formula = Callable[["Tensor", "Tensor"], "Tensor"]
-"""`(activations (N,C,h,w), gradients (N,C,h,w)) -> maps (N,h,w)`, raw and signed: a CAM of the gradient family."""
+Formula = Callable[..., "Tensor"]
+"""`(activations (N,C,h,w), gradients (N,C,h,w)) -> maps (N,h,w)`, raw and signed: a CAM of the gradient family. One
+with parameters of its own takes them as `params`."""
 
 
 BACKGROUND = 32
@@ -94,6 +95,12 @@ class Explainer:
     special: Callable[[Card, Any], Card] | None = None
     background: Callable[[Any], int] | None = None
 
+    def bound(self, params: Any) -> Explainer:
+        """The same, its formula with these parameters; itself where they name no more than a layer."""
+        if self.formula is None or type(params) is CamParams:
+            return self
+        return replace(self, formula=partial(self.formula, params=params))
+
     def card_for(self, params: Any) -> Card:
         """The card with these parameters, which may decide on its title, its sign and its needs."""
         return self.card if self.special is None else self.special(self.card, params)
@@ -124,13 +131,19 @@ def explainer(
     return register
 
 
-def cam_method(card: Card) -> Callable[[Formula], Formula]:
-    """Register a pure function of activations and gradients; the planner owns the pass they share."""
+def cam_method(
+    card: Card, params: type[CamParams] = CamParams, *, special: Callable[[Card, Any], Card] | None = None
+) -> Callable[[Formula], Formula]:
+    """Register a pure function of activations and gradients; the planner owns the pass they share.
+
+    Parameters beside the layer decide on the formula alone, so methods share a pass whatever theirs are. `special` as
+    in `Explainer`.
+    """
     if extra := card.needs - {"cam_layer", "gradients"}:
         raise ValueError(f"{card.key}: a formula sees activations and gradients, but no {', '.join(sorted(extra))}")
 
     def register(formula: Formula) -> Formula:
-        EXPLAINERS.add(Explainer(card, CamParams, formula=formula))
+        EXPLAINERS.add(Explainer(card, params, formula=formula, special=special))
         return formula
 
     return register

@@ -6,15 +6,36 @@ The planner owns the forward and backward pass that these share.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from xai_core.explainers.base import cam_method
+from xai_core.explainers.base import CamParams, cam_method
+from xai_core.params import param
 from xai_core.types import Card
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NEEDS = frozenset({"cam_layer", "gradients"})
+
+
+@dataclass(frozen=True)
+class GradCamParams(CamParams):
+    """Of Grad-CAM."""
+
+    window: int = param(
+        0,
+        help="side of the windows that gradients are averaged in: 0 for the whole layer, 1 is HiResCAM; between, for "
+        "one object among several of its class (Seg-XRes-CAM)",
+        low=0,
+        high=1024,
+        unit="places",
+        later=True,
+    )
+
+
+def _in_windows(card: Card, params: GradCamParams) -> Card:
+    return replace(card, title=f"{card.title} in windows of {params.window}") if params.window else card
 
 
 @cam_method(
@@ -26,11 +47,25 @@ NEEDS = frozenset({"cam_layer", "gradients"})
         paper="Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks, eq. 1-2",
         needs=NEEDS,
         cost=1.1,
-    )
+    ),
+    GradCamParams,
+    special=_in_windows,
 )
-def gradcam(activations: Tensor, gradients: Tensor) -> Tensor:
-    """Σ_k (mean_ij G_k) · A_k: equations 1 and 2 before the rectifier."""
-    return (gradients.mean((2, 3), keepdim=True) * activations).sum(1)
+def gradcam(activations: Tensor, gradients: Tensor, params: GradCamParams = GradCamParams()) -> Tensor:
+    """Σ_k (mean_ij G_k) · A_k: equations 1 and 2 before the rectifier.
+
+    In windows: each place has the mean gradient of its own window, Σ_k U(P(G_k)) ⊙ A_k (Hasany, Petitjean, Meriaudeau
+    2023, Seg-XRes-CAM; P averages, U repeats). Windows begin at the upper left; those that the border cuts
+    average over the places they have, where the authors' code counts zeros beyond it.
+    """
+    import torch.nn.functional as F
+
+    if not params.window:
+        return (gradients.mean((2, 3), keepdim=True) * activations).sum(1)
+    side, (height, width) = params.window, activations.shape[2:]
+    means = F.avg_pool2d(gradients, side, ceil_mode=True)
+    spread = means.repeat_interleave(side, 2)[:, :, :height].repeat_interleave(side, 3)[..., :width]
+    return (spread * activations).sum(1)
 
 
 @cam_method(

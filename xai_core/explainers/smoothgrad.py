@@ -95,7 +95,8 @@ def _averaged(copies: ExplainerInput, params: SmoothGradParams) -> tuple[Array |
     """The mean map of noisy copies, and why it must not be shown; no map where the method cannot be used at all."""
     from xai_core.explainers.engine.plan import explain
 
-    own = CamParams(params.layer) if EXPLAINERS[params.method].params is CamParams else None
+    kind = EXPLAINERS[params.method].params
+    own = kind(layer=params.layer) if issubclass(kind, CamParams) else None
     try:
         (found,) = explain(copies, [(params.method, own)])
     except NotApplicable as problem:

@@ -78,7 +78,7 @@ def layouts(classifier: Classifier, names: Sequence[str]) -> dict[str, Layout]:
     kept = _known.setdefault(classifier.module, {})
     if classifier.architecture in ARCHITECTURES:  # its author says so; no pass is spent on it
         member = ARCHITECTURES[classifier.architecture]
-        for declared in (member.cam_layer, *member.more_layers):
+        for declared in (member.cam_layer, *member.named_layers):
             kept.setdefault((declared, classifier.input_shape, _restores(classifier, declared)), Layout())
     keys = {name: (name, classifier.input_shape, _restores(classifier, name)) for name in names}
     missing = [name for name in names if keys[name] not in kept]

@@ -32,6 +32,14 @@ def convolutional_layers(run: Run) -> list[str]:
     return sorted(found, key=_natural)
 
 
+def named_layers(run: Run) -> dict[str, str]:
+    """What layers of use hold, in plain words, by dotted name, as the run's architecture says; {} where none does."""
+    from xai_core.models.architectures import ARCHITECTURES
+
+    key = run.info.architecture
+    return dict(ARCHITECTURES[key].named_layers) if key in ARCHITECTURES else {}
+
+
 def _natural(name: str) -> list[tuple[bool, int, str]]:
     """Numbers by value: `features.2` before `features.10`."""
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")]

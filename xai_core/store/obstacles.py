@@ -12,6 +12,7 @@ from xai_core.explainers.base import Explainer
 from xai_core.metrics.base import Metric
 from xai_core.params import build
 from xai_core.store.layers import convolutional_layers
+from xai_core.task import SEGMENTATION
 from xai_core.text import listed
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 NO_MODEL = "this run has predictions, but no model that could be explained."
 NO_MASKS = "the study has no masks."
+NO_REGIONS = "the study is of whole pictures, whose classes have no regions."
 
 
 def obstacle(run: Run | None, explainer: Explainer, params: Any = None) -> str | None:
@@ -66,6 +68,8 @@ def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str
         found["cam_layer"] = f"this run's model declares no layer for class activation maps.{_layers(run)}"
     if not run.study.samples["has_mask"].any():
         found["mask"] = NO_MASKS
+    if run.study.task.key != SEGMENTATION:
+        found["region"] = NO_REGIONS
     return {need: found[need] for need in found if need in explainer.card_for(params).needs}
 
 

@@ -138,6 +138,12 @@ def standing(changes: Sequence[Change]) -> tuple[Change, ...]:
     return tuple(change for change in left if not change.proposal or last[change.row, change.proposal] == change.number)
 
 
+def last_act(changes: Sequence[Change]) -> list[Change]:
+    """Of a journal what an undo would take back; [] where nothing is left."""
+    left = _not_undone(changes)
+    return [one for one in left if one.act == left[-1].act]
+
+
 def _not_undone(changes: Sequence[Change]) -> list[Change]:
     undone = {change.undoes for change in changes}
     return [change for change in changes if change.what != "undo" and change.number not in undone]

@@ -50,6 +50,7 @@ def _nothing_long(monkeypatch: pytest.MonkeyPatch) -> None:
 BASES = {
     "aggregate": ["{study}", "--run", "baseline", "--method", "edges", "--cell", "red:green"],
     "agreement": ["{study}", "--run", "baseline", "--methods", "edges,random", "--limit", "2"],
+    "annotate": ["{study}", "--run", "baseline"],
     "check": ["{study}", "--run", "baseline", "--methods", "edges", "--samples", "2", "--pictures", "2"],
     "compare": ["{study}", "--baseline", "baseline", "--candidate", "other"],
     "demo": [],

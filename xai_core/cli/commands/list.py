@@ -45,6 +45,7 @@ def _described(member: Any) -> dict[str, Any]:
         "reading": reading(card.unit, card.direction),
         "task": getattr(member, "task", None),
         "learning_rate": getattr(member, "learning_rate", None),
+        "layers": dict(getattr(member, "named_layers", {})),
         "params": [
             {"name": p.name, "default": p.default, "help": p.help, "choices": list(p.choices or ())}
             for p in (specs(params) if params else [])
@@ -74,7 +75,8 @@ def _summary(member: Mapping[str, Any]) -> str:
     said = f"{member['summary']} ({member['reading']})" if member["reading"] else str(member["summary"])
     task = f" For {member['task']}." if member["task"] else ""
     rate = f" From scratch at a rate of {member['learning_rate']:g}." if member["learning_rate"] else ""
-    return f"{said}{task}{rate}"
+    named = "; ".join(f"{name} ({words})" for name, words in member["layers"].items())
+    return f"{said}{task}{rate}" + f" Layers: {named}." * bool(named)
 
 
 def _as_markdown(name: str, members: list[dict[str, Any]]) -> str:

@@ -50,8 +50,9 @@ def explain(
     given = checked(given, places)
     results: dict[int, Explanation] = {}
     for group in groups(given.classifier, methods):
-        members = [EXPLAINERS[methods[index][0]] for index in group]
-        params = methods[group[0]][1] or members[0].params()
+        chosen = [(EXPLAINERS[key], params) for key, params in (methods[index] for index in group)]
+        members = [member.bound(params or member.params()) for member, params in chosen]
+        params = chosen[0][1] or members[0].params()
         with ONE_AT_A_TIME, told(given.classifier), untouched(given.classifier):
             run = members[0].run
             found = [_run(given, places, run, params)] if run else _cams(given, places, members, params.layer)

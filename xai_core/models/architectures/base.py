@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadParameter, XaiError
@@ -13,6 +13,9 @@ from xai_core.types import Card
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+BACKBONE_END, BEFORE_THE_HEAD = "end of the backbone", "what the head reads"
+"""What the two layers hold that segmenters have in common, in plain words."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -37,7 +40,8 @@ class Architecture:
         cam_layer: dotted name of the layer for class activation maps.
         head: dotted name of the last, class-specific layer: replaced when classes differ, trained first.
         task: what it is for.
-        more_layers: further layers of use for class activation maps, whose output is `(N, C, h, w)`.
+        named_layers: layers of use for class activation maps, whose output is `(N, C, h, w)`, and what each holds
+            in plain words; the declared one may be among them.
         more_heads: further class-specific layers, whose outputs are added to the head's.
         backbone, decoder: of a segmenter on a classifier's network the dotted names of that network, which a
             classifier's weights fill, and of all behind it, which then is trained first; "" where it has no such parts.
@@ -55,7 +59,7 @@ class Architecture:
     size: int
     sizes: tuple[int, int]
     task: TaskKey = CLASSIFICATION
-    more_layers: tuple[str, ...] = ()
+    named_layers: Mapping[str, str] = field(default_factory=dict)
     more_heads: tuple[str, ...] = ()
     backbone: str = ""
     decoder: str = ""

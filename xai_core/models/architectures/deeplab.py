@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.models.architectures.base import (
     ARCHITECTURES,
+    BACKBONE_END,
+    BEFORE_THE_HEAD,
     Architecture,
     ModelSpec,
     check_rgb,
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PAPER = "Chen, Papandreou, Schroff, Adam 2017, Rethinking Atrous Convolution for Semantic Image Segmentation"
-ASPP = "Its pyramid of dilated convolutions is the layer classifier.0."
+ASPP = "pyramid of dilated convolutions (ASPP)"
 LAST, CHANNELS = 17, 320
 """Of MobileNetV2's blocks, and what it gives; the convolution behind it widens for ImageNet's classes alone."""
 
@@ -43,14 +45,14 @@ def _add(key: str, title: str, summary: str, blind_spot: str, cam_layer: str, co
     build = _build_mobilenet_v2 if key == "deeplabv3_mobilenet_v2" else partial(_build, name=key)
     return ARCHITECTURES.add(
         Architecture(
-            card=Card(key=key, title=title, summary=f"{summary} {ASPP}", blind_spot=blind_spot, paper=PAPER, cost=cost),
+            card=Card(key=key, title=title, summary=summary, blind_spot=blind_spot, paper=PAPER, cost=cost),
             build=build,
             cam_layer=cam_layer,
             head="classifier.4",
             size=520,
             sizes=(32, 1024),
             task=SEGMENTATION,
-            more_layers=("classifier.0",),
+            named_layers={cam_layer: BACKBONE_END, "classifier.0": ASPP, "classifier.3": BEFORE_THE_HEAD},
             backbone="backbone",
             decoder="classifier",
         )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec, torchvision_segmenter
+from xai_core.models.architectures.base import (
+    ARCHITECTURES,
+    BACKBONE_END,
+    BEFORE_THE_HEAD,
+    Architecture,
+    ModelSpec,
+    torchvision_segmenter,
+)
 from xai_core.task import SEGMENTATION
 from xai_core.types import Card
 
@@ -32,6 +39,7 @@ ARCHITECTURES.add(
         size=520,
         sizes=(32, 1024),
         task=SEGMENTATION,
+        named_layers={"backbone.layer4": BACKBONE_END, "classifier.3": BEFORE_THE_HEAD},
         backbone="backbone",
         decoder="classifier",
     )

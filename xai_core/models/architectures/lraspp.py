@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec, torchvision_segmenter
+from xai_core.models.architectures.base import (
+    ARCHITECTURES,
+    BACKBONE_END,
+    Architecture,
+    ModelSpec,
+    torchvision_segmenter,
+)
 from xai_core.task import SEGMENTATION
 from xai_core.types import Card
 
@@ -33,6 +39,11 @@ ARCHITECTURES.add(
         size=520,
         sizes=(32, 1024),
         task=SEGMENTATION,
+        named_layers={
+            "backbone.4": "the backbone's fine features",
+            "backbone.16": BACKBONE_END,
+            "classifier.cbr": "coarse features before they are gated",
+        },
         backbone="backbone",
         decoder="classifier",
     )

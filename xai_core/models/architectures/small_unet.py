@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_core.models.architectures.base import ARCHITECTURES, Architecture, ModelSpec
+from xai_core.models.architectures.base import ARCHITECTURES, BEFORE_THE_HEAD, Architecture, ModelSpec
 from xai_core.task import SEGMENTATION
 from xai_core.types import Card
 
@@ -24,7 +24,7 @@ ARCHITECTURES.add(
             key="small_unet",
             title="Small U-net",
             summary="Three halvings and three steps back to every pixel (0.4 M parameters); grey or RGB, 32 to 256 px. "
-            "Trains on a CPU. The layer last is what its head makes logits of.",
+            "Trains on a CPU.",
             blind_spot="Sees neighbourhoods of about 70 pixels, and has no pretrained weights.",
             paper="Ronneberger, Fischer, Brox 2015, U-Net: Convolutional Networks for Biomedical Image Segmentation",
             cost=0.6,
@@ -35,7 +35,7 @@ ARCHITECTURES.add(
         size=128,
         sizes=(32, 256),
         task=SEGMENTATION,
-        more_layers=("last",),
+        named_layers={"bottom": "the coarsest grid", "up2": "half of the input's side", "last": BEFORE_THE_HEAD},
         grey=True,
     )
 )

@@ -1,0 +1,73 @@
+"""Two segmenters on the same pictures: what changed class by class, and the pictures that changed most."""
+
+from __future__ import annotations
+
+import shlex
+
+import streamlit as st
+
+from dashboard.frame import session
+from dashboard.frame.context import Context
+from dashboard.text import plain
+from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.label_gallery import change_gallery
+from dashboard.widgets.part import part
+from dashboard.widgets.problem import problem_box
+from dashboard.widgets.table import table
+from dashboard.widgets.two_runs import two_runs
+from xai_core.answers.segments_change import HEADS, SegmentsChange, segments_change
+from xai_core.errors import XaiError
+from xai_core.store.run import Run
+
+ON_A_PAGE = 12
+
+
+def pixel_comparison(context: Context) -> None:
+    """Draw the page Compare of a study of segmentation."""
+    run = context.run
+    if run is None or not len(context.predicted):
+        no_predictions(context)
+        return
+    if len(context.study.runs()) < 2:
+        line = shlex.join(["xai", "train", str(context.study.path), "--run", "fix", "--parent", run.name, "--predict"])
+        empty("There is one run", "A comparison needs two: train a variation of it.", command=line)
+        return
+    with st.container(key="two-runs"):
+        baseline = two_runs(context)
+    if baseline is None:
+        empty("Compared with which run?", f"Choose the run to compare {run.name} with.")
+        return
+    try:
+        found = segments_change(baseline, run, context.selection.split, context.where)
+    except XaiError as problem:  # another baseline can be chosen
+        problem_box(problem)
+        return
+    _change(found)
+    _pictures(context, baseline, run, found)
+
+
+def _change(found: SegmentsChange) -> None:
+    st.markdown(f"**{plain(found.sentence)}**")
+    table(HEADS, found.lines)
+    for note in found.notes:
+        st.caption(plain(note))
+
+
+def _pictures(context: Context, baseline: Run, run: Run, found: SegmentsChange) -> None:
+    part("The same pictures, before and after", "Those first whose number of right pixels changed most.")
+    if not found.most:
+        empty("No picture changed", "Both runs are right at as many pixels of every picture.")
+        return
+    pages = -(-len(found.most) // ON_A_PAGE)
+    page = min(context.selection.page, pages)
+    shown = found.most[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
+    opened = change_gallery(context, baseline, run, shown, key="changed")
+    if opened is not None:
+        session.go("sample", sample=opened)
+    if pages > 1:
+        key = f"changed.page.{page}"
+        st.pagination(pages, default=page, key=key, on_change=_turn, args=(key,))
+
+
+def _turn(key: str) -> None:
+    session.update(page=st.session_state[key])
