@@ -83,7 +83,7 @@ class PooledMaps(Asked):
     def __init__(self, classifier: Classifier, weight: Tensor) -> None:
         super().__init__(classifier)
         self.layout = layout_of(classifier, "")
-        self.register_buffer("weight", weight[:, :, None, None].to(classifier.device), persistent=False)
+        self.register_buffer("weight", weight[:, :, None, None].to(classifier.device))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits and maps."""
@@ -172,7 +172,7 @@ class PixelMaps(Asked):
             down, across = (_resize_of_a_line(*sides) for sides in zip(size, classifier.output_size, strict=True))
             constants |= {"up": down.T, "left": across}
         for name, constant in constants.items():
-            self.register_buffer(name, constant.to(classifier.device), persistent=False)
+            self.register_buffer(name, constant.to(classifier.device).contiguous())
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits and maps."""
