@@ -7,7 +7,7 @@ other, `2-0@confused`. Without a region it is about all places.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from xai_core.errors import BadInput
 from xai_core.label_maps import IGNORE, LabelMap
-from xai_core.types import Target
+from xai_core.types import TARGET_SPECS, Target
 
 Mask = NDArray[np.bool_]
 
@@ -154,3 +154,17 @@ def region_words(target: Target) -> str:
 def nothing_there(target: Target) -> str:
     """Why there is nothing to explain of a target whose region has no pixel."""
     return f"the region is empty: the picture has no pixel {region_words(target) or 'at all'}"
+
+
+def spec_name(spec: str, names: Sequence[str]) -> str:
+    """What is asked for as a person writes it: `predicted`, `cable`, `cable@missed`, `P-T@confused`.
+
+    Args:
+        spec: one of TARGET_SPECS, or the key of a target.
+        names: of the classes.
+    """
+    if spec in TARGET_SPECS:
+        return spec
+    target = Target.parse(spec)
+    classes = "-".join(names[index] for index in (target.positive, target.negative) if index is not None)
+    return f"{classes}@{target.region}" if target.region else classes

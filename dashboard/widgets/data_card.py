@@ -18,6 +18,7 @@ from dashboard.widgets.problem import problem_box
 from xai_core.answers.data_card import DataCard, Fact, examples, left_out, present_splits, shown_classes
 from xai_core.store.data_folder import MissingData
 from xai_core.store.study import Study
+from xai_core.task import SEGMENTATION
 from xai_core.words import SPLIT_WORDS
 
 PICTURES = 16
@@ -66,7 +67,8 @@ def _classes(context: Context, counts: pd.DataFrame, shown: NDArray[np.int64]) -
     )
     lines = "".join(_class_line(context, counts, int(label), splits, most) for label in shown)
     return (
-        '<div class="classes-box"><table class="classes"><thead><tr><th>Class</th>'
+        '<div class="classes-box"><table class="classes"><thead><tr>'
+        f"<th>{'Main object' if context.study.info.task == SEGMENTATION else 'Class'}</th>"
         f'{heads}<th class="share">Samples</th>'
         f'<th class="strip">Examples, {_of(context.selection.split)}</th></tr>'
         f"</thead><tbody>{lines}</tbody></table></div>"

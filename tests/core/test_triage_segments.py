@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 
 from xai_core.label_maps import IGNORE, dense, iou, sparse_confusion
-from xai_core.triage.segments import changed, pixel_sums, segmented
+from xai_core.triage.arms import arm_verdict
+from xai_core.triage.intervals import resample_weights
+from xai_core.triage.segments import RESAMPLES, PixelSums, arms_changed, changed, pixel_sums, segmented, sums_of
 
 CLASSES = 4
 
@@ -94,3 +96,54 @@ def test_a_change_is_judged_on_the_same_pictures() -> None:
     assert same.mean_iou.low == same.mean_iou.high == 0
     with pytest.raises(ValueError, match="same pictures"):
         changed(before, pixel_sums(counts(*drawn(6, pictures=30)), CLASSES), seed=0)
+
+
+def models(seed: int, wrong: float, seeds: int = 6, pictures: int = 12) -> list[PixelSums]:
+    """Of several seeds' models on the same pictures, whose pixels are wrong independently."""
+    truths, _ = drawn(0, pictures)
+    found = []
+    for number in range(seeds):
+        draw = np.random.default_rng((seed, number))
+        said = [np.where(draw.random(each.shape) < wrong, draw.integers(0, 3, each.shape), each) for each in truths]
+        found.append(pixel_sums(counts(truths, [each.astype(np.uint8) for each in said]), CLASSES))
+    return found
+
+
+def test_arms_against_a_slow_writing() -> None:
+    before, after = models(1, 0.5), models(2, 0.2)
+    found = arms_changed(before, after, seed=3, tried=4)
+    assert [change.n for change in found] == [12, 12, 12, 0, 12], "one class is not there; the mean comes last"
+    assert found[1].before == pytest.approx([segmented(each, 0).iou.value[1] for each in before])
+    assert found[-1].after == pytest.approx([np.mean(segmented(each, 0).iou.value[:3]) for each in after])
+    weights = resample_weights(12, RESAMPLES, np.random.default_rng(3))
+    moved = np.zeros(200)
+    for at in range(200):
+        for sign, arm in ((1, after), (-1, before)):
+            for each in arm:
+                hit, truth, said = (weights[at] @ values[:, 1] for values in (each.hit, each.truth, each.said))
+                moved[at] += sign * hit / (truth + said - hit) / 6
+    parts = [moved.var(ddof=1) * 12 / 11, np.var(found[1].before, ddof=1) / 6, np.var(found[1].after, ddof=1) / 6]
+    half = (found[1].high - found[1].low) / 2
+    assert half == pytest.approx(2.8 * np.sqrt(sum(parts)), rel=0.35), "some 2.7 to 3.5 errors at 98.75 %"
+    assert found[1].level == pytest.approx(1 - 0.05 / 4)
+    assert found[1].sure
+    assert arm_verdict(found[1], "IoU").kind == "better"
+
+
+def test_equal_arms_claim_nothing_and_few_seeds_never() -> None:
+    same = arms_changed(models(1, 0.4), models(2, 0.4), seed=0)
+    assert not any(change.sure for change in same)
+    few = arms_changed(models(1, 0.5, seeds=3), models(2, 0.1, seeds=3), seed=0)
+    assert few[1].low > 0
+    assert "3 seeds are fewer than the 6" in arm_verdict(few[1], "IoU").sentence
+    pair = arms_changed(models(1, 0.5, pictures=2), models(2, 0.1, pictures=2), seed=0)
+    assert np.isnan(pair[1].low)
+    assert "so few samples say nothing" in arm_verdict(pair[1], "IoU").sentence
+
+
+def test_arms_are_compared_on_the_same_pictures() -> None:
+    one, other = models(1, 0.4), models(2, 0.4, pictures=11)
+    with pytest.raises(ValueError, match="the same pictures"):
+        arms_changed(one, other, seed=0)
+    nothing = sums_of(np.zeros((3, CLASSES, CLASSES), np.int64))
+    assert [change.n for change in arms_changed([nothing] * 2, [nothing] * 2, seed=0)] == [0] * (CLASSES + 1)

@@ -69,6 +69,8 @@ def test_the_overview_lists_segmenters(study: Study) -> None:
     assert "Mean IoU" in said
     assert "better" in said
     assert "silent" in said
+    assert "Main object" in said
+    assert "a class is empty" not in said
 
 
 def test_a_run_that_said_nothing_says_how_to_ask_it(study: Study) -> None:

@@ -13,6 +13,7 @@ from xai_core.answers.lines import paragraphs, table
 from xai_core.datasets.base import DATASETS
 from xai_core.errors import NotFound
 from xai_core.store.study import Study
+from xai_core.task import SEGMENTATION
 from xai_core.text import counted
 from xai_core.types import SPLITS
 from xai_core.words import SPLIT_WORDS
@@ -226,6 +227,9 @@ def _balance(study: Study) -> Fact:
     most, least = int(counts.argmax()), int(counts.argmin())
     words = f"Largest: {study.class_names[most]} ({counts[most]:,}). Smallest: {study.class_names[least]} "
     words += f"({counts[least]:,}). All splits together."
+    if study.info.task == SEGMENTATION:
+        main = f"{int((counts > 0).sum())} of {len(counts)} classes"
+        return Fact("Main objects", main, f"A picture counts for the object with most of its pixels. {words}")
     if not counts[least]:
         return Fact("Largest to smallest class", "a class is empty", words, warn=True)
     ratio = float(counts[most] / counts[least])

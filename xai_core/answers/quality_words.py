@@ -12,10 +12,11 @@ from xai_core.answers.controls import not_better, number
 from xai_core.answers.maps import ONE_MAP_WHY
 from xai_core.answers.method_quality import Cell, MethodQuality
 from xai_core.answers.reasons import reason_lines
+from xai_core.regions import spec_name
 from xai_core.text import counted
 from xai_core.triage.intervals import Estimate
 from xai_core.triage.paired import FAMILY_LEVEL
-from xai_core.types import TARGET_SPECS, Card
+from xai_core.types import Card
 from xai_core.words import NO_NUMBER, reading, with_truth
 
 ASPECT_WORDS: Mapping[str, str] = {
@@ -41,7 +42,7 @@ def as_json(found: MethodQuality) -> dict[str, Any]:
     return {
         "study": study.name,
         "run": found.scope.run.name,
-        "target": target if target in TARGET_SPECS else study.class_names[int(target)],
+        "target": spec_name(target, study.class_names),
         "seed": study.info.seed,
         "scores": [cell_json(found, found.cells[m.key, e.key]) for m in found.metrics for e in found.methods],
         "cards": {card.key: _about(card) for card in found.metrics},

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+_ANEW = "What the data say of splits is left aside: they are drawn from all pictures."
+
+
 @dataclass(frozen=True)
 class SegmentedParams:
     """What the data do not say themselves."""
@@ -55,6 +58,7 @@ class SegmentedParams:
         high=0.8,
     )
     test_only: bool = param(False, help="nothing is trained here, all pictures are the test")
+    anew: bool = param(False, help="splits are drawn from all pictures, whatever the data say of theirs")
     turn: bool = param(True, help=TURN)
     largest_side: int = param(LARGEST_SIDE, help=LARGEST, low=64, high=MOST_SIDE)
 
@@ -112,14 +116,16 @@ class SegmentedPictures:
             BadInput: nothing usable, fewer than two classes or more than 255, too few pictures to split.
         """
         listing, params = self._listing, self._params
-        splits = given_splits(listing.splits, params.test_only)
+        said = dict.fromkeys(listing.splits) if params.anew else listing.splits
+        splits = given_splits(said, params.test_only)
         order = sorted(splits, key=lambda path: (SPLITS.index(splits[path]), path))
         wanted = [Wanted(path, splits[path], 0, path) for path in order]
         turn, side = params.turn, params.largest_side
         found = look(self._root, wanted, {}, grey=full_range, turn=turn, largest_side=side, progress=progress)
         seen, fitted = self._label(found, progress)
         samples = sample_table({column: [row[column] for row in found.rows] for column in found.rows[0]})
-        notes = [*listing.notes, *self.drawn_notes(), *_fitted_notes(fitted)]
+        aside = [_ANEW] if params.anew and any(listing.splits.values()) else []
+        notes = [*listing.notes, *self.drawn_notes(), *_fitted_notes(fitted), *aside]
         samples = make_splits(samples, notes, seed, test=params.test, validation=params.validation)
         notes += _class_notes(listing.names, samples, seen)
         notes += [*torn_notes(samples), *picture_notes(found.infos, self.key)]

@@ -15,7 +15,7 @@ from xai_core.store.files import checked_name
 from xai_core.store.readable import readable_runs
 from xai_core.store.versions import learned_from
 from xai_core.text import counted
-from xai_core.types import Progress
+from xai_core.types import SPLITS, Progress
 
 if TYPE_CHECKING:
     from xai_core.jobs.operations import Work
@@ -32,7 +32,8 @@ class TrainArguments:
     Attributes:
         run: name of the run; of an arm, what the names of its runs begin with.
         seeds: how many runs, of the configuration's seed and those that follow: with more than one they are an arm.
-        predict: whether each predicts all splits once it is trained; runs of an arm do anyway.
+        predict: whether each predicts once it is trained; runs of an arm do anyway.
+        splits: which they predict.
         check: whether heatmaps are checked afterwards, as `xai check` does.
     """
 
@@ -45,6 +46,7 @@ class TrainArguments:
     check: bool = False
     seeds: int = 1
     predict: bool = False
+    splits: tuple[str, ...] = SPLITS
 
     def given(self, device: str = "auto") -> Given:
         """The same as `train_run` takes it."""
@@ -113,7 +115,7 @@ def work(study: Study, wanted: TrainArguments, work: Work) -> dict[str, Any]:
         run = train_run(study, name, config, wanted.given(work.settings.device), progress=progress, cancel=work.cancel)
         made.append({"run": name, "best_epoch": run.info.training["best_epoch"], "seconds": run.info.seconds})
         if wanted.predict or wanted.seeds > 1:
-            PREDICT.run(study, PredictArguments(name), replace(work, progress=progress))
+            PREDICT.run(study, PredictArguments(name, wanted.splits), replace(work, progress=progress))
         if wanted.check:
             made[-1] |= CHECK.run(study, CheckArguments(name), work)
     return made[0] if wanted.seeds == 1 else {"arm": wanted.run, "runs": made}

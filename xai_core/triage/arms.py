@@ -70,22 +70,30 @@ def arm_change(before: Outcomes, after: Outcomes, *, tried: int = 1) -> ArmChang
     Args:
         tried: how many candidates are compared with one baseline: each interval and test is Bonferroni's.
     """
-    level = 1 - (1 - LEVEL) / max(1, tried)
     n = before.shape[1]
     if not n or not len(before) or not len(after):
+        return change_of_measures(np.empty(0), np.empty(0), 0.0, n, tried=tried)
+    between = float((after.mean(0) - before.mean(0)).var(ddof=1)) / n if n > 1 else 0.0
+    return change_of_measures(before.mean(1), after.mean(1), between, n, tried=tried)
+
+
+def change_of_measures(
+    first: NDArray[np.float64], second: NDArray[np.float64], between: float, n: int, *, tried: int = 1
+) -> ArmChange:
+    """The same of any measure 0…1 that each seed's model has on the same n samples, such as an IoU.
+
+    Args:
+        first, second: `(S,)` the measure under each seed's model, before and after.
+        between: variance of the difference of their means by the draw of samples.
+    """
+    level = 1 - (1 - LEVEL) / max(1, tried)
+    if not n or not len(first) or not len(second):
         return ArmChange(n, (), (), math.nan, math.nan, math.nan, level, 1.0)
-    first, second = before.mean(1), after.mean(1)
     difference = float(second.mean() - first.mean())
-    parts = [_between_samples(before, after), _between_seeds(first), _between_seeds(second)]
+    parts = [(between, n - 1), _between_seeds(first), _between_seeds(second)]
     low, high = _interval(difference, parts, level) if min(len(first), len(second)) > 1 and n > 1 else (math.nan,) * 2
     shares = tuple(first.tolist()), tuple(second.tolist())
     return ArmChange(n, *shares, difference, low, high, level, _dealt(first, second))
-
-
-def _between_samples(before: Outcomes, after: Outcomes) -> tuple[float, int]:
-    """Variance of the difference by the draw of samples, and its degrees of freedom."""
-    n = before.shape[1]
-    return (float((after.mean(0) - before.mean(0)).var(ddof=1)) / n if n > 1 else 0.0), n - 1
 
 
 def _between_seeds(shares: NDArray[np.float64]) -> tuple[float, int]:
@@ -128,7 +136,8 @@ def arm_verdict(change: ArmChange, what: str, *, lower_is_better: bool = False) 
         return Verdict("empty", f"{what}: there is nothing to compare.")
     numbers = f"{spread_words(change.before)} before, {spread_words(change.after)} after ({change.n:,} samples)"
     if math.isnan(change.low):
-        why = "one seed says nothing of how much seeds differ"
+        few = change.seeds < 2
+        why = "one seed says nothing of how much seeds differ" if few else "so few samples say nothing of others"
         claim = f"{what}: nothing can be claimed of this way of training, because {why}."
         return Verdict("undecided", f"{claim} {_cap(numbers)}.")
     span = f"{points(change.difference)} percentage points, {percent(change.level)} interval"

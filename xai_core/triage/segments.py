@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xai_core.label_maps import dense
+from xai_core.triage.arms import ArmChange, change_of_measures
 from xai_core.triage.intervals import MIN_BOOTSTRAP, Estimate, expanded_bounds, resample_weights
 
 RESAMPLES = 4000
@@ -63,6 +64,19 @@ class Segmented:
 
 
 @dataclass(frozen=True)
+class Bounded:
+    """How well boundaries are drawn, on n pictures: see `boundaries`.
+
+    Attributes:
+        f1: of each class, `(K,)`, 0…1; NaN, and not counted, where no picture has a boundary of it.
+        mean_f1: over the classes that are counted.
+    """
+
+    f1: Estimate
+    mean_f1: Estimate
+
+
+@dataclass(frozen=True)
 class Changed:
     """A second segmenter minus a first, on the same n pictures.
 
@@ -93,6 +107,31 @@ def segmented(sums: PixelSums, seed: int) -> Segmented:
     return Segmented(**found, pictures=pictures, counted=int(np.isfinite(values["iou"]).sum()))
 
 
+def bounded(boundaries: Whole, seed: int) -> Bounded:
+    """From `(n, K, 4)` boundary pixels of each picture, in the order of `boundaries.boundary_counts`.
+
+    Shares are of all pictures together, as those of pixels; Csurka et al. take the mean of each picture's F1.
+    """
+    value, draws = _boundary_f1(boundaries.sum(0)), np.zeros((0, boundaries.shape[1]))
+    if len(boundaries) >= MIN_BOOTSTRAP:
+        weights = resample_weights(len(boundaries), RESAMPLES, np.random.default_rng(seed))
+        draws = _boundary_f1(np.einsum("rn,nkc->rkc", weights, boundaries))
+    n = len(boundaries)
+    return Bounded(_estimate(value, draws, n), _estimate(_mean(value), _mean(draws), n))
+
+
+def _boundary_f1(sums: NDArray[Any]) -> Values:
+    """Of `(…, K, 4)`; 0 where only one of both has a boundary, NaN where neither has."""
+    said, right, truth, hit = np.moveaxis(np.asarray(sums, float), -1, 0)
+    # 2PR / (P + R) with P = right/said and R = hit/truth, without dividing by either
+    return np.where(said + truth > 0, _or_none(2 * right * hit, right * truth + hit * said), np.nan)
+
+
+def _or_none(part: Values, whole: Values) -> Values:
+    """0 where there is nothing to have a share of."""
+    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
+
+
 def changed(before: PixelSums, after: PixelSums, seed: int) -> Changed:
     """The difference, with intervals over pictures, drawn alike for both. Raises ValueError for other pictures."""
     if len(before) != len(after) or (before.truth != after.truth).any():
@@ -102,6 +141,51 @@ def changed(before: PixelSums, after: PixelSums, seed: int) -> Changed:
     moved = np.where(both, second - first, np.nan)
     draws = np.where(both, _drawn(after, seed)["iou"] - _drawn(before, seed)["iou"], np.nan)
     return Changed(_estimate(moved, draws, len(before)), _estimate(_mean(moved), _mean(draws), len(before)))
+
+
+def arms_changed(
+    before: Sequence[PixelSums], after: Sequence[PixelSums], seed: int, *, tried: int = 1
+) -> list[ArmChange]:
+    """Of two ways of training, models of several seeds each on the same n pictures: how IoU changes.
+
+    As `arms.arm_change`; what the draw of the pictures does to a ratio of sums is found by bootstrap, drawn alike for
+    all models.
+
+    Args:
+        before, after: a model of each seed.
+        tried: how many changes are looked at: each interval and test is Bonferroni's.
+
+    Returns:
+        One for each class that the pictures show, then one for the mean over these; empty (n is 0) for other classes.
+
+    Raises ValueError for other pictures.
+    """
+    truth = before[0].truth
+    if any(each.truth.shape != truth.shape or (each.truth != truth).any() for each in (*before, *after)):
+        raise ValueError("segmenters are compared on the same pictures")
+    shown, n = truth.sum(0) > 0, len(truth)
+    first, second = (np.array([_with_mean(_of_all(each)["iou"], shown) for each in arm]) for arm in (before, after))
+    draws = _mean_draws(after, shown, seed) - _mean_draws(before, shown, seed)
+    known = [*shown.tolist(), bool(shown.any())]
+    between = np.full(len(known), np.nan)
+    if len(draws) and shown.any():
+        between = np.nanvar(draws, axis=0, ddof=1) * n / (n - 1)
+    return [
+        change_of_measures(first[:, at], second[:, at], float(between[at]), n if there else 0, tried=tried)
+        for at, there in enumerate(known)
+    ]
+
+
+def _with_mean(iou: Values, shown: NDArray[np.bool_]) -> Values:
+    """`(…, K + 1)`: of each class that is shown, 0 for others, then their mean; NaN where a draw has none of it."""
+    kept = np.where(shown, iou, 0.0)
+    return np.concatenate([kept, _mean(np.where(shown, iou, np.nan))[..., None]], axis=-1)
+
+
+def _mean_draws(arm: Sequence[PixelSums], shown: NDArray[np.bool_], seed: int) -> Values:
+    """`(RESAMPLES, K + 1)`, the mean over an arm's models under each draw of the pictures."""
+    drawn: Values = np.mean([_with_mean(_drawn(each, seed)["iou"], shown) for each in arm], axis=0)
+    return drawn
 
 
 def _of_all(sums: PixelSums) -> dict[str, Values]:

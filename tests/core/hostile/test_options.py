@@ -69,6 +69,7 @@ BASES = {
     "recipe fashion-case-study": ["--data", "{study}/../none", "--into", "{tmp}/new"],
     "recipe fashion-mnist-pipeline": ["--data", "{study}/../none", "--into", "{tmp}/new"],
     "recipe segment-overlap": ["--data", "{study}/../none", "--into", "{tmp}/new"],
+    "recipe visual-inspection": ["--data", "{study}/../none", "--into", "{tmp}/new"],
     "recipe xai-framework": ["--data", "{study}/../none", "--into", "{tmp}/new"],
     "repair": ["{study}", "--run", "baseline", "--method", "jtt"],
     "sanity": ["{study}", "--run", "baseline", "--methods", "edges", "--limit", "2"],

@@ -30,6 +30,7 @@ from xai_core.text import comma_list, counted
 from xai_core.words import NO_NUMBER, reading
 
 TARGET = "predicted"
+COMPARISON = "Comparison of methods"
 
 
 def check(methods: str, metrics: str) -> None:
@@ -82,19 +83,28 @@ def parts(scope: Scope, methods: str, metrics: str, samples: int) -> list[Part]:
     """The table, a column for each metric, and what follows from it."""
     chosen = drawn_samples(scope, limit=samples)
     named, measured = methods_of(scope.run, methods), metrics_of(scope.run, metrics)
-    found = method_quality(scope, chosen.rows, TARGET, named, measured)
-    heads = ("method", *(card.title for card in found.metrics))
+    return tables(method_quality(scope, chosen.rows, TARGET, named, measured), chosen.sentence)
+
+
+def tables(found: MethodQuality, counted_as: str, *, title: str = COMPARISON, timed: bool = False) -> list[Part]:
+    """The same of a comparison that somebody made; with the seconds that a map took where that is wanted."""
+    heads = ("method", *(card.title for card in found.metrics), *(["seconds per map"] if timed else []))
     rows = tuple(
-        (method.title, *(_cell(found, method.key, metric.key) for metric in found.metrics)) for method in found.methods
+        (
+            method.title,
+            *(_cell(found, method.key, metric.key) for metric in found.metrics),
+            *([_seconds(found, method.key)] if timed else []),
+        )
+        for method in found.methods
     )
     readings = "; ".join(f"{card.title}: {reading(card.unit, card.direction)}" for card in found.metrics)
     said = (
-        f"{chosen.sentence}: means with 95 % bootstrap intervals, in brackets the ranks that a method may have among "
+        f"{counted_as}: means with 95 % bootstrap intervals, in brackets the ranks that a method may have among "
         "those that are no controls.",
         f"{readings}.",
         *sentences(found),
     )
-    return [Part("Comparison of methods", heads, rows, said, as_json(found)), _behind(found), _conflicts(found)]
+    return [Part(title, heads, rows, said, as_json(found)), _behind(found), _conflicts(found)]
 
 
 def verdicts(scope: Scope, methods: str, pictures: int) -> Part:
@@ -133,6 +143,11 @@ def _cell(found: MethodQuality, method: str, metric: str) -> str:
     return f"{shown(cell.mean)} ({shown(cell.low)} to {shown(cell.high)}{few}){rank}"
 
 
+def _seconds(found: MethodQuality, method: str) -> str:
+    taken = found.seconds.get(method)
+    return NO_NUMBER if taken is None else f"{taken:.2g}"
+
+
 def _behind(found: MethodQuality) -> Part:
     """By which metrics a method is no better than maps that know nothing of the model."""
     said = [f"{card.title}. {line}" for card in found.believable for line in beaten(found, card)]
@@ -141,7 +156,9 @@ def _behind(found: MethodQuality) -> Part:
     untold = sum(not np.isfinite(one.low) for one in found.against if one.method.key in shown_methods)
     if untold:
         said.append(f"Of {counted(untold, 'pair')} of a method and a control nothing is said: too few samples differ.")
-    return Part(title, said=tuple(said or ["Every method is better than every control by every metric."]))
+    better = "Every method is better than every control by every metric."
+    nothing = "No sample is scored for a method and a control: nothing is said."
+    return Part(title, said=tuple(said or [better if found.against else nothing]))
 
 
 def _conflicts(found: MethodQuality) -> Part:

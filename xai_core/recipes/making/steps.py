@@ -40,6 +40,7 @@ from xai_core.store.maps import MISSING
 from xai_core.store.obstacles import usable
 from xai_core.store.study import Study
 from xai_core.store.study_info import STUDY_FILE
+from xai_core.store.targets import predicted_rows
 from xai_core.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def train(folder: Path, run: str, arguments: Callable[[Study], TrainArguments]) 
             raise BadInput(error.problem, value=error.value, remedy=_OTHERWISE) from None
         if wanted.seeds == 1 and not wanted.predict:
             return all(made)
-        return all(made) and all(_predicted(study, PredictArguments(name)) for name, _ in wanted.runs())
+        return all(made) and all(_predicted(study, PredictArguments(name, wanted.splits)) for name, _ in wanted.runs())
 
     return _step(f"train {run}", f"train {run}", folder, TRAIN, arguments, stored)
 
@@ -171,9 +172,8 @@ def sanity(
 def _predicted(study: Study, wanted: PredictArguments) -> bool:
     if not has_predictions(study, wanted.run):
         return False
-    predictions = study.run(wanted.run).predictions
-    assert predictions is not None
-    return all(predictions.have(study.rows(split)).all() for split in wanted.splits)
+    run, rows = study.run(wanted.run), [study.rows(split) for split in wanted.splits]
+    return all(len(predicted_rows(run, each)) == len(each) for each in rows)
 
 
 def _explained(study: Study, wanted: ExplainArguments) -> bool:
@@ -242,4 +242,4 @@ def _step(
 
 def has_predictions(study: Study, run: str) -> bool:
     """Whether there is such a run, and it has predictions."""
-    return run in study.runs() and study.run(run).predictions is not None
+    return run in study.runs() and study.run(run).has_predictions
