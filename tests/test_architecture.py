@@ -17,7 +17,7 @@ from xai_core.registry import FAMILIES as PACKAGES
 LEVELS = [  # the longest name that fits a module counts: the demo's art lies far below its making
     {"errors"},
     {"types", "text", "needs", "label_maps"},
-    {"regions"},
+    {"regions", "boundaries"},
     {"registry", "params", "files", "tables", "words", "task", "demo.art"},
     {"settings", "trust", "hosts", "archives", "lookalikes"},
     {"pictures", "splits", "demo.drawing"},

@@ -133,14 +133,16 @@ def enlarged(label_map: LabelMap, classes: Sequence[int], pixels: float, backgro
     """
     from scipy.ndimage import distance_transform_edt
 
-    nearest, grown = np.full(label_map.shape, np.inf), label_map.copy()
+    nearest, grown, reach = np.full(label_map.shape, np.inf), label_map.copy(), int(np.ceil(pixels))
     for index in classes:
         there = label_map == index
-        if not there.any():
+        rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+        if not len(rows):
             continue
-        distance = distance_transform_edt(~there)
-        new = (label_map == background) & (distance <= pixels) & (distance < nearest)
-        nearest[new], grown[new] = distance[new], index
+        box = tuple(slice(max(0, at[0] - reach), at[-1] + reach + 1) for at in (rows, columns))  # no farther is reached
+        distance = distance_transform_edt(~there[box])
+        new = (label_map[box] == background) & (distance <= pixels) & (distance < nearest[box])
+        nearest[box][new], grown[box][new] = distance[new], index
     return grown
 
 

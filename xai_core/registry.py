@@ -11,6 +11,7 @@ import logging
 import pkgutil
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from threading import RLock
 from typing import Any, Generic, Protocol, TypeVar
 
 from xai_core.errors import NotFound
@@ -70,7 +71,8 @@ class Registry(Generic[T]):
         self.what = what
         self._package = package
         self._members: dict[str, T] = {}
-        self._discovered = False
+        self._discovered = self._discovering = False
+        self._lock = RLock()
         self._problems: list[str] = []
 
     def add(self, member: T) -> T:
@@ -109,7 +111,18 @@ class Registry(Generic[T]):
     def _discover(self) -> None:
         if self._discovered:
             return
-        self._discovered = True
+        with self._lock:  # a second thread must not find half of them
+            if self._discovering:  # done meanwhile, or a member's module asks while it is imported
+                return
+            self._discovering = True
+            try:
+                self._import_all()
+            except BaseException:
+                self._discovering = False
+                raise
+            self._discovered = True
+
+    def _import_all(self) -> None:
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")

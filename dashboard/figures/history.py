@@ -12,26 +12,30 @@ from dashboard.figures.theme import DASHES, SYMBOLS, Theme, axis, empty, safe, s
 
 
 def curves(history: pd.DataFrame, theme: Theme, *, title: str = "") -> go.Figure:
-    """Loss and accuracy over epochs, one line per split.
+    """Loss and accuracy over epochs, one line per split; of segmenters mean IoU instead of accuracy.
 
     Args:
-        history: `epoch`, `split`, `measure`, `value`; of the measures, `loss` and `accuracy` (a share) are drawn.
+        history: `epoch`, `split`, `measure`, `value`; of the measures, `loss` and `accuracy` or `mean_iou` are drawn.
     """
     if history.empty:
         return empty(theme, "This run was not trained here: there are no curves.", title=title)
+    share = "mean_iou" if (history["measure"] == "mean_iou").any() else "accuracy"
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.11)
     for number, (split, lines) in enumerate(history.groupby("split", sort=True)):
-        for column, measure in enumerate(("loss", "accuracy"), start=1):
+        for column, measure in enumerate(("loss", share), start=1):
             part = lines[lines["measure"] == measure]
             figure.add_trace(_line(part, str(split), measure, number, theme), row=1, col=column)
     style(figure, theme, title=title, height=320, margin_t=64 if title else 36)
     figure.update_xaxes(axis(theme, "epoch", tickformat="d", showgrid=False, dtick=_step(history)))
     figure.update_yaxes(axis(theme, "loss", rangemode="tozero"), col=1)
-    return figure.update_yaxes(axis(theme, "accuracy", **_accuracies(history)), col=2)
+    return figure.update_yaxes(axis(theme, _NAMES.get(share, share), **_shares(history, share)), col=2)
 
 
-def _accuracies(history: pd.DataFrame) -> dict[str, Any]:
-    known = history.loc[history["measure"] == "accuracy", "value"].dropna()
+_NAMES = {"mean_iou": "mean IoU"}
+
+
+def _shares(history: pd.DataFrame, measure: str) -> dict[str, Any]:
+    known = history.loc[history["measure"] == measure, "value"].dropna()
     return share_ticks(known.min(), known.max()) if len(known) else share_ticks()
 
 
@@ -41,7 +45,7 @@ def _step(history: pd.DataFrame) -> int:
 
 def _line(part: pd.DataFrame, split: str, measure: str, number: int, theme: Theme) -> go.Scatter:
     part = part.sort_values("epoch")
-    form = ".1%" if measure == "accuracy" else ".3f"
+    form = ".3f" if measure == "loss" else ".1%"
     return go.Scatter(
         x=part["epoch"],
         y=part["value"],
@@ -51,5 +55,5 @@ def _line(part: pd.DataFrame, split: str, measure: str, number: int, theme: Them
         mode="lines+markers",
         line={"color": theme.series[number % 5], "dash": DASHES[number % 5], "width": 2},
         marker={"symbol": SYMBOLS[number % 5], "size": 6},
-        hovertemplate=f"epoch %{{x}}, {measure} %{{y:{form}}}",
+        hovertemplate=f"epoch %{{x}}, {_NAMES.get(measure, measure)} %{{y:{form}}}",
     )

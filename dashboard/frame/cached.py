@@ -156,9 +156,12 @@ def _badge(key: tuple[object, ...], _run: Run, method: Named) -> badge.Badge:  #
 
 
 def mean_picture(context: Context, group: groups.Group) -> Image.Image | None:
-    """The mean of what the model sees of a group's pictures, cut as its maps are; None for no picture, or no model."""
+    """The mean of what the model sees of a group's pictures, cut as its maps are; None for no picture, or no model.
+
+    None, too, of pictures in tiles: each has a size of its own, and there are no maps.
+    """
     run = context.scope.run
-    if not len(group.rows) or run.info.preprocess is None:
+    if not len(group.rows) or run.info.preprocess is None or Preprocess.from_dict(run.info.preprocess).tiled:
         return None
     name = f"{context.study.path}:{run.info.fingerprint}"
     return Image.fromarray(_mean_pixels(name, group.rows, group.boxes, context))

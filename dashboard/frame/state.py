@@ -16,7 +16,7 @@ from xai_core.triage.compare import TRANSITIONS
 from xai_core.triage.looks import LOOKS
 from xai_core.types import ALL_SPLITS, TARGET_SPECS, Target
 
-RATES = ("count", "true", "predicted")
+RATES = ("count", "true", "predicted", "pictures")
 ORDERS = ("given", "similar")
 SORTS = ("confidence", "margin", "loss", "disagreement", "data")
 NORMALISE = ("each", "shared")
@@ -138,7 +138,8 @@ class Selection:
         layer: for class activation maps; "" for the one the architecture declares.
         normalise: `each` map by its own maximum, or `shared` by all maps of a method on the page.
         look: as what maps are drawn, one of LOOKS.
-        rates: cells show the `count`, shares per `true` class or per `predicted` class.
+        rates: cells show the `count`, shares per `true` class or per `predicted` class; of segmenters also in how many
+            `pictures` there is such a pixel.
         order: classes as `given`, or `similar` ones beside each other.
         sort: how a gallery is sorted.
         page: of the gallery, from 1.
@@ -187,6 +188,11 @@ class Selection:
     def cell(self) -> tuple[int, int] | None:
         """(true class, predicted class) of the selected cell."""
         return None if self.true is None or self.predicted is None else (self.true, self.predicted)
+
+    @property
+    def counting(self) -> str:
+        """What a matrix of samples shows, each of which is a picture."""
+        return "count" if self.rates == "pictures" else self.rates
 
     def changed(self, **changes: Any) -> Selection:
         """This selection with some fields changed, and what no longer makes sense after that reset."""

@@ -97,7 +97,7 @@ def _page(context: Context, baseline: Run, found: Comparison) -> None:
         "Cells show",
         list(COUNTED_AS),
         format_func=lambda mode: plain(COUNTED_AS[mode]),
-        **session.bound("rates", context.selection.rates),
+        **session.bound("rates", context.selection.counting),
     )
     matrices(context, found, baseline.name)
     _others(context, baseline, cell)

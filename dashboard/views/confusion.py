@@ -43,14 +43,14 @@ def _matrix(context: Context) -> None:
     st.markdown(f"{plain(before)}**{plain(wrong)}**{plain(after)} Choose a cell to see its pictures.")
     if found.unpredicted:
         st.caption(plain(found.unpredicted))
-    _ways_to_count(chosen.rates, chosen.order)
+    _ways_to_count(chosen.counting, chosen.order)
     with st.container(key="confusion-matrix"):
         confusion_matrix(
             found.counts,
             found.names,
             key="matrix",
             chosen=chosen.cell,
-            mode=chosen.rates,
+            mode=chosen.counting,
             order=_similar(found.counts) if chosen.order == "similar" else None,
             on_choose=_choose,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard.figures import history
@@ -15,12 +17,11 @@ from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.label_gallery import label_gallery
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
-from xai_core.answers.segments import HEADS, SegmentsAnswer
+from xai_core.answers.segments import CELLS, HEADS, SegmentsAnswer
 from xai_core.regions import of_cell
 from xai_core.store.run import Run
 from xai_core.task import SEGMENTATION
 from xai_core.triage.confusion import Cell
-from xai_core.words import COUNTED_AS
 
 TITLE = "Segmentation"
 QUESTION = "How good is it, and where in its pictures is it wrong?"
@@ -57,16 +58,20 @@ def _classes(found: SegmentsAnswer) -> None:
 
 def _matrix(context: Context, found: SegmentsAnswer) -> None:
     chosen = context.selection
-    st.subheader("What is taken for what, in pixels", anchor=False)
-    mode = chosen.rates if chosen.rates != "count" else "true"
+    st.subheader("What is taken for what", anchor=False)
+    mode = chosen.rates if chosen.rates in CELLS else "true"
     st.segmented_control(
         "Cells show",
-        ["true", "predicted"],
-        format_func=lambda one: plain(COUNTED_AS[one]),
+        list(CELLS),
+        format_func=lambda one: plain(CELLS[one]),
         **session.bound("rates", mode),
     )
+    shown: dict[str, Any] = {"mode": mode, "unit": "pixel"}
+    if mode == "pictures":
+        shown = {"mode": "count", "unit": "picture", "showing": found.showing}
+    counts = found.in_pictures if mode == "pictures" else found.counts
     with st.container(key="pixel-matrix"):
-        confusion_matrix(found.counts, found.names, key="pixels", chosen=chosen.cell, mode=mode, on_choose=_choose)
+        confusion_matrix(counts, found.names, key="pixels", chosen=chosen.cell, on_choose=_choose, **shown)
 
 
 def _choose(cell: Cell | None) -> None:

@@ -13,12 +13,14 @@ from dashboard.widgets.preview import preview
 from dashboard.widgets.repair_form import repair_form
 from dashboard.widgets.train_form import train_form
 from dashboard.widgets.training import training
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 
 TITLE = "Train"
 QUESTION = "What happens if it is trained otherwise?"
 ICON = "train"
 URL = "train"
 ORDER = 58
+TASKS = (CLASSIFICATION, SEGMENTATION)
 
 
 def render(context: Context) -> None:
@@ -33,4 +35,5 @@ def render(context: Context) -> None:
         preview(context, plan)
         st.caption(plain(plan.estimate))
         begin_button(context, "train", plan.arguments, plan.line)
-    repair_form(context)
+    if context.study.info.task == CLASSIFICATION:
+        repair_form(context)

@@ -48,7 +48,7 @@ class Matrix {
 
   update(data) {
     if (data.cells !== this.cells || data.labels.length !== this.labels?.length) this.decode(data);
-    Object.assign(this, { mode: data.mode, order: data.order ?? this.natural });
+    Object.assign(this, { mode: data.mode, unit: data.unit, showing: data.showing, order: data.order ?? this.natural });
     this.rank = new Map(this.order.map((label, place) => [label, place]));
     this.view.classList.toggle("list-first", data.list_first);
     if (data.command.version !== this.version) {
@@ -127,11 +127,11 @@ class Matrix {
     const errors = this.entries.filter(([t, p]) => t !== p && (!found || found.has(t) || found.has(p)));
     const ranked = errors.map(([t, p, count]) => ({ t, p, count, value: this.value(t, p, count) }))
       .sort((a, b) => b.value - a.value || b.count - a.count).slice(0, LISTED);
-    const by = { count: "by samples", true: "by share of the true class", predicted: "by share of the predicted class" };
+    const by = { count: `by ${this.unit}s`, true: "by share of the true class", predicted: "by share of the predicted class" };
     this.heading.textContent = `${found ? "Confusions of the classes found" : "Largest confusions"} ${by[this.mode]}`;
     const most = ranked[0]?.value || 1;
     this.pairs.replaceChildren(...ranked.map((pair) => this.pair(pair, most)));
-    if (!ranked.length) this.pairs.append(element("li", "none", found ? "No confusion of a class with this name." : "No confusions: every sample is right."));
+    if (!ranked.length) this.pairs.append(element("li", "none", found ? "No confusion of a class with this name." : `No confusions: every ${this.unit} is right.`));
     this.mark();
   }
 
@@ -139,7 +139,7 @@ class Matrix {
     const button = element("button"); button.type = "button"; button.cell = [t, p];
     const names = element("span", "names");
     names.append(element("span", "", this.labels[t]), element("i", "", "→"), element("span", "", this.labels[p]));
-    const of = this.mode === "predicted" ? this.ofPredicted[p] : this.ofTrue[t];
+    const of = this.showing ? this.showing[t] : this.mode === "predicted" ? this.ofPredicted[p] : this.ofTrue[t];
     const bar = element("span", "bar"), fill = element("i");
     fill.style.width = `${(100 * value) / most}%`; bar.append(fill);
     button.append(names, element("span", "count", `${count} of ${of.toLocaleString("en")}`), bar);
@@ -299,7 +299,10 @@ class Matrix {
     const { count, ...shares } = this.facts(t, p);
     const share = (tenths, whole) => (whole ? `${percent(tenths)} of ${whole.toLocaleString("en")}` : "none of 0");
     const what = t === p ? `${this.labels[t]}, recognised` : `${this.labels[t]} → ${this.labels[p]}`;
-    return [what, `${count.toLocaleString("en")} ${count === 1 ? "sample" : "samples"}`, `${share(shares.true, this.ofTrue[t])} that are ${this.labels[t]}`, `${share(shares.predicted, this.ofPredicted[p])} predicted ${this.labels[p]}`];
+    const counted = `${count.toLocaleString("en")} ${count === 1 ? this.unit : `${this.unit}s`}`;
+    // A picture shows several classes: shares of a row of them would add up to more than all.
+    if (this.showing) return [what, counted, `of ${this.showing[t].toLocaleString("en")} that show ${this.labels[t]}`];
+    return [what, counted, `${share(shares.true, this.ofTrue[t])} that are ${this.labels[t]}`, `${share(shares.predicted, this.ofPredicted[p])} predicted ${this.labels[p]}`];
   }
 
   hover(place) {

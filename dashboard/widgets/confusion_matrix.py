@@ -47,6 +47,8 @@ def confusion_matrix(
     chosen: Cell | None,
     mode: str = "count",
     order: Sequence[int] | None = None,
+    unit: str = "sample",
+    showing: Sequence[int] | None = None,
     on_choose: Callable[[Cell | None], None],
 ) -> None:
     """Draw the matrix.
@@ -58,6 +60,8 @@ def confusion_matrix(
         chosen: the selected cell (true, predicted).
         mode: `count`, or the share per `true` or `predicted` class.
         order: the classes in order of display; None as given.
+        unit: what is counted, one of them.
+        showing: in how many pictures each class is, where pictures are counted, which show several.
         on_choose: called with the new cell, or None, before the page runs again.
     """
     data = {
@@ -65,6 +69,8 @@ def confusion_matrix(
         "labels": [visible(label) for label in labels],
         "order": None if order is None else [int(i) for i in order],
         "mode": mode,
+        "unit": unit,
+        "showing": None if showing is None else [int(count) for count in showing],
         "list_first": len(labels) > LIST_FIRST_ABOVE,
         "command": _command(key, chosen),
     }

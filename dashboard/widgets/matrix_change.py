@@ -23,7 +23,7 @@ def matrices(context: Context, found: Comparison, baseline: str) -> None:
         _largest_changes(found)
         return
     names, theme = context.study.class_names, page_theme()
-    per = cast(Per, context.selection.rates)
+    per = cast(Per, context.selection.counting)
     before, after, change = found.rates(per)
     units = "samples" if per == "count" else f"share of the {per} class"
     top = 1.0 if per != "count" else float(max(before.max(), after.max()))

@@ -25,7 +25,9 @@ def preview(context: Context, plan: Plan) -> None:
     if not plan.config.augmentations:
         return
     arguments = plan.arguments
-    name = digest([str(context.study.path), arguments["config"]["augmentations"], arguments["parent"]])[:16]
+    config = arguments["config"]
+    what = [config["augmentations"], config["tiles_of"], arguments["parent"]]
+    name = digest([str(context.study.path), *what])[:16]
     asked: dict[str, str] = st.session_state.setdefault(_ASKED, {})
     into = _folder() / f"{name}.png"
     if name not in asked and not st.button("Preview the augmentations", key="train.preview"):

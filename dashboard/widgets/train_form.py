@@ -18,6 +18,7 @@ from xai_core.answers.training import (
     free_name,
     going_on,
     is_parent,
+    numbers_asked,
     suggestion,
     usable_members,
 )
@@ -25,13 +26,13 @@ from xai_core.errors import XaiError
 from xai_core.jobs.training import MOST_SEEDS
 from xai_core.models.architectures import ARCHITECTURES, architectures_for
 from xai_core.store.run import Run
+from xai_core.task import CLASSIFICATION
 from xai_core.training.augmentations import AUGMENTATIONS
 from xai_core.training.config import TrainConfig, TrainParams
 from xai_core.training.losses import LOSSES
 
 _SCRATCH = ""
 _MUST = "With the low rate of fine-tuning. The parent began with a weights file, which only a command can name again."
-_IN_FRONT = ("epochs", "learning_rate", "seed")
 
 
 def train_form(context: Context) -> Plan | None:
@@ -52,7 +53,7 @@ def train_form(context: Context) -> Plan | None:
         if found.sentence:
             st.html(f'<div class="offer">{escaped(found.sentence)}</div>')
         values |= _what(context, values, found, key=f"train.{_of(parent)}.{from_parent}")
-        seeds, check = _how_often(_of(parent))
+        seeds, check = _how_often(_of(parent), checks=study.info.task == CLASSIFICATION)
         return Plan(study, name.strip(), TrainConfig.from_dict(values), parent, from_parent, seeds, check)
     except XaiError as error:
         problem_box(error)
@@ -118,9 +119,10 @@ def _what(context: Context, values: Mapping[str, Any], found: Suggestion, *, key
             known = defaults["loss_params"] if loss == defaults["loss"] else {}
             loss_params = param_form(LOSSES[loss].params, known, key=f"{key}.loss.{loss}")
     with right:
-        numbers = param_form(TrainParams, defaults, key=f"{key}.n", only=_IN_FRONT)
+        first, others = numbers_asked(context.study.task.key)
+        numbers = param_form(TrainParams, defaults, key=f"{key}.n", only=first)
         with st.expander("More"):
-            numbers |= param_form(TrainParams, defaults, key=f"{key}.m", skip=_IN_FRONT)
+            numbers |= param_form(TrainParams, defaults, key=f"{key}.m", only=others)
     before = {key: dict(each) for key, each in defaults["augmentations"].items()} | dict(found.augmentations)
     chosen = st.multiselect(
         "Augmentations",
@@ -145,7 +147,7 @@ def _augmentation(one: str, values: Mapping[str, Any], key: str) -> dict[str, An
         return param_form(member.params, values, key=f"{key}.{one}")
 
 
-def _how_often(parent: str) -> tuple[int, bool]:
+def _how_often(parent: str, *, checks: bool) -> tuple[int, bool]:
     left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
     with left:
         seeds = st.number_input(
@@ -157,5 +159,5 @@ def _how_often(parent: str) -> tuple[int, bool]:
             key=f"train.seeds.{parent}",
         )
     with right:
-        check = st.toggle("Then check its heatmaps", False, key=f"train.check.{parent}")
+        check = checks and st.toggle("Then check its heatmaps", False, key=f"train.check.{parent}")
     return int(seeds), check

@@ -18,6 +18,7 @@ from xai_core.jobs.record import StoredJob
 from xai_core.jobs.repairing import run_made
 from xai_core.jobs.training import current_run
 from xai_core.store.readable import newest_run
+from xai_core.task import SEGMENTATION
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -53,11 +54,12 @@ def _drawn(context: Context, before: tuple[str, ...]) -> None:
 def _newest(context: Context) -> None:
     """The way on from what was trained last, where it varies another run."""
     run, _ = newest_run(context.study)
-    if run is None or run.predictions is None or run.info.parent not in context.study.runs():
+    if run is None or not run.has_predictions or run.info.parent not in context.study.runs():
         return
     part("Trained last", f"{run.name}, which varies {run.info.parent}.")
     if st.button("Did it work?", key="training.compare", type="primary"):
-        session.go("compare", run=run.name, other=run.info.parent)
+        of_pixels = context.study.info.task == SEGMENTATION
+        session.go("segmentation" if of_pixels else "compare", run=run.name, other=run.info.parent)
 
 
 def _job(context: Context, job: StoredJob) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,21 @@ def test_the_package_of_the_page_can_be_installed(tmp_path: Path) -> None:
     result = json.loads(listed(place, "similarities", "--json").stdout)
     assert result["problems"] == []
     assert "angle" in {one["key"] for one in result["families"]["similarities"]}
+
+
+def test_a_second_thread_waits_until_all_members_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server asks from several threads as it starts: none may find an empty family."""
+    package = tmp_path / "slow_family"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        'from xai_core.registry import Registry\nMEMBERS = Registry("thing", "slow_family")\n'
+    )
+    (package / "one.py").write_text(
+        "import time\nfrom types import SimpleNamespace\nfrom slow_family import MEMBERS\ntime.sleep(0.3)\n"
+        'MEMBERS.add(SimpleNamespace(card=SimpleNamespace(key="one", cost=1.0)))\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    members = importlib.import_module("slow_family").MEMBERS
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: members.keys(), range(4)))
+    assert found == [["one"]] * 4

@@ -180,7 +180,7 @@ def confusion(scope: Scope, per: Per = "count") -> ConfusionAnswer:
 
 def answer(asked: Asked) -> ConfusionAnswer:
     """The confusion matrix that is asked for."""
-    return confusion(asked.scope(), asked.rates)
+    return confusion(asked.scope(), "count" if asked.rates == "pictures" else asked.rates)  # a sample is a picture
 
 
 QUESTION = Question("confusion", "Which classes are confused?", ("run", "split", "where", "rates"), answer)

@@ -58,7 +58,8 @@ class Asked:
         look: as what maps are drawn, one of LOOKS: the scale is that of what is seen.
         sort: one of SORTS, or `disagreement`.
         page: of the samples of a cell, from 1.
-        rates: cells show the `count`, shares per `true` class or per `predicted` class.
+        rates: cells show the `count`, shares per `true` class or per `predicted` class; of segmentation shares of
+            pixels, or in how many `pictures` there is one.
     """
 
     study: Study
@@ -76,7 +77,7 @@ class Asked:
     look: Look = "heat"
     sort: str = "confidence"
     page: int = 1
-    rates: Literal["count", "true", "predicted"] = "count"
+    rates: Literal["count", "true", "predicted", "pictures"] = "count"
 
     def scope(self) -> Scope:
         """The run and the split that the question is about.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
 from xai_core.answers.scope import Rows, Scope, where_words
+from xai_core.boundaries import COLUMNS, TOLERANCE, boundary_counts, dense_boundaries
 from xai_core.errors import NotApplicable, NotFound
 from xai_core.label_maps import dense
 from xai_core.store.facts import Condition
@@ -22,16 +23,26 @@ from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.task import SEGMENTATION
 from xai_core.text import counted
-from xai_core.triage.confusion import Cell, Per, rates
+from xai_core.triage.confusion import Cell, rates
 from xai_core.triage.intervals import Estimate
-from xai_core.triage.segments import Segmented, segmented, sums_of
+from xai_core.triage.segments import Bounded, Segmented, bounded, segmented, sums_of
 from xai_core.words import COUNTED_AS, cell_name, of_split, percent, percent_range
 
 RUN_HEADS = ("run", "mean IoU", "95 % interval", "pixels right", "pictures", "model")
-HEADS = ("class", "IoU", "95 % interval", "Dice", "pictures", "pixels")
+HEADS = ("class", "IoU", "95 % interval", "Dice", "boundary F1", "its interval", "pictures", "pixels")
 LISTED = 10
 _MATRIX_UP_TO = 20
 PER_PICTURE = "Intervals are over pictures: pixels of one picture are no independent samples."
+BOUNDARIES = (
+    f"Boundary F1: a boundary pixel counts as found within {100 * TOLERANCE:g} % of the picture's diagonal "
+    "(Csurka et al. 2013)."
+)
+CELLS: Mapping[str, str] = {
+    "true": COUNTED_AS["true"],
+    "predicted": COUNTED_AS["predicted"],
+    "pictures": "In how many pictures",
+}
+"""What cells of the matrix show: shares of pixels, or in how many pictures there is such a pixel."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class SegmentsAnswer:
         of: how many pictures the split has.
         matrices: `(n, K, K)` pixels of each picture: truth in rows, what was said in columns.
         found: how good it is.
+        bounded: how well it draws boundaries.
         per: what cells of the matrix show as text.
         where: facts that hold of the pictures.
     """
@@ -56,7 +68,8 @@ class SegmentsAnswer:
     of: int
     matrices: NDArray[np.int64]
     found: Segmented
-    per: Per = "true"
+    bounded: Bounded
+    per: str = "true"
     where: tuple[Condition, ...] = ()
 
     @cached_property
@@ -64,6 +77,18 @@ class SegmentsAnswer:
         """`(K, K)` pixels of all pictures."""
         total: NDArray[np.int64] = self.matrices.sum(0)
         return total
+
+    @cached_property
+    def in_pictures(self) -> NDArray[np.int64]:
+        """`(K, K)` in how many pictures a cell has any pixel."""
+        total: NDArray[np.int64] = (self.matrices > 0).sum(0)
+        return total
+
+    @property
+    def showing(self) -> list[int]:
+        """In how many pictures each class is annotated."""
+        counts: list[int] = (self.matrices.sum(2) > 0).sum(0).tolist()
+        return counts
 
     @property
     def sentence(self) -> str:
@@ -86,7 +111,7 @@ class SegmentsAnswer:
     @property
     def notes(self) -> list[str]:
         """What must be known before the numbers are read."""
-        found = [PER_PICTURE] if len(self.rows) else []
+        found = [PER_PICTURE, BOUNDARIES] if len(self.rows) else []
         left = [name for name, value in zip(self.names, self.found.iou.value, strict=True) if not np.isfinite(value)]
         if left and len(self.rows):
             found.append(f"Not scored, as neither the pictures nor the predictions have them: {', '.join(left)}.")
@@ -98,13 +123,15 @@ class SegmentsAnswer:
     @property
     def lines(self) -> list[tuple[str, ...]]:
         """Of each class, as HEADS name it."""
-        truth, found = self.counts.sum(1), self.found
+        truth, found, edges = self.counts.sum(1), self.found, self.bounded.f1
         return [
             (
                 name,
                 percent(found.iou.value[at]),
                 percent_range(found.iou.low[at], found.iou.high[at]),
                 percent(found.dice.value[at]),
+                percent(edges.value[at]),
+                percent_range(edges.low[at], edges.high[at]),
                 f"{found.pictures[at]:,}",
                 f"{truth[at]:,}",
             )
@@ -139,6 +166,7 @@ class SegmentsAnswer:
                 "name": name,
                 "iou": _bounds(found.iou, at),
                 "dice": _bounds(found.dice, at),
+                "boundary_f1": _bounds(self.bounded.f1, at),
                 "pictures": int(found.pictures[at]),
                 "pixels": int(self.counts[at].sum()),
             }
@@ -153,9 +181,12 @@ class SegmentsAnswer:
             "notes": self.notes,
             "mean_iou": _bounds(found.mean_iou),
             "mean_dice": _bounds(found.mean_dice),
+            "mean_boundary_f1": _bounds(self.bounded.mean_f1),
+            "boundary_tolerance": TOLERANCE,
             "pixel_accuracy": _bounds(found.accuracy),
             "classes": classes,
             "counts": self.counts.tolist(),
+            "counts_of_pictures": self.in_pictures.tolist(),
             "worst": [{"row": row, "wrong_pixels": pixels} for row, pixels in self.pictures()[:LISTED]],
         }
 
@@ -167,15 +198,21 @@ class SegmentsAnswer:
     def _matrix(self) -> str:
         if not len(self.rows) or len(self.names) > _MATRIX_UP_TO:
             return ""
-        values = rates(self.counts, self.per)
-        cells = [[f"{value:,.0f}" if self.per == "count" else percent(value) for value in row] for row in values]
+        if self.per == "pictures":
+            cells = [[f"{value:,}" for value in row] for row in self.in_pictures.tolist()]
+        else:
+            shares = rates(self.counts, "predicted" if self.per == "predicted" else "true")
+            cells = [[percent(value) for value in row] for row in shares]
         rows = [[name, *row] for name, row in zip(self.names, cells, strict=True)]
-        head = COUNTED_AS[self.per].replace("Samples", "Pixels")
-        return f"{head}\n{table([['true ↓ predicted →', *self.names], *rows], right=range(1, len(self.names) + 1))}"
+        head = ["true ↓ predicted →", *self.names]
+        return f"{CELLS[self.per]}\n{table([head, *rows], right=range(1, len(head)))}"
 
 
-def segments(run: Run, split: str, per: Per = "true", where: tuple[Condition, ...] = ()) -> SegmentsAnswer:
+def segments(run: Run, split: str, per: str = "true", where: tuple[Condition, ...] = ()) -> SegmentsAnswer:
     """Of a run on a split, or on those of its pictures of which some facts hold.
+
+    Args:
+        per: one of CELLS.
 
     Raises:
         NotApplicable: the study is not of segmentation.
@@ -185,13 +222,35 @@ def segments(run: Run, split: str, per: Per = "true", where: tuple[Condition, ..
     need_segmentation(study)
     rows = Scope(run, split, where).rows
     store, classes = run.label_maps(), len(study.class_names)
-    counts = [None] * len(rows) if store is None else store.counts(rows)
-    known = [(row, each) for row, each in zip(rows.tolist(), counts, strict=True) if each is not None]
-    matrices = np.array([dense(each, classes) for _, each in known], np.int64).reshape(-1, classes, classes)
-    found = segmented(sums_of(matrices), study.info.seed)
-    predicted = np.array([row for row, _ in known], np.int64)
-    names = study.class_names
-    return SegmentsAnswer(str(study.path), run.name, split, names, predicted, len(rows), matrices, found, per, where)
+    numbers = [] if store is None else zip(rows.tolist(), store.numbers(rows), strict=True)
+    known = [(row, *each) for row, each in numbers if each is not None]
+    matrices = np.array([dense(each, classes) for _, each, _ in known], np.int64).reshape(-1, classes, classes)
+    edges = [_edges(run, row, kept) for row, _, kept in known]
+    boundaries = np.array([dense_boundaries(each, classes) for each in edges], np.int64).reshape(-1, classes, 4)
+    return SegmentsAnswer(
+        str(study.path),
+        run.name,
+        split,
+        study.class_names,
+        np.array([row for row, *_ in known], np.int64),
+        len(rows),
+        matrices,
+        segmented(sums_of(matrices), study.info.seed),
+        bounded(boundaries, study.info.seed),
+        per,
+        where,
+    )
+
+
+def _edges(run: Run, row: int, kept: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Boundaries of a prediction; one of before they were kept is looked at again."""
+    if kept is not None:
+        return kept
+    store = run.label_maps()
+    said = store.get(row) if store is not None else None
+    if said is None:  # removed since its counts were read
+        return np.zeros((0, COLUMNS), np.int64)
+    return boundary_counts(run.study.label_map(row), said.label_map)
 
 
 def run_lines(found: Sequence[tuple[Run, SegmentsAnswer]]) -> list[tuple[str, ...]]:
@@ -233,7 +292,7 @@ def answer(asked: Asked) -> SegmentsAnswer:
     run = asked.run or newest_segmenter(asked.study)
     if run is None:
         raise NotFound("the study has no run yet", value=asked.study.name, remedy="xai train makes one.")
-    found = segments(run, asked.split or split_to_begin(asked.study))
+    found = segments(run, asked.split or split_to_begin(asked.study), where=asked.where)
     return replace(found, per="true" if asked.rates == "count" else asked.rates)
 
 
@@ -248,4 +307,4 @@ def _bounds(estimate: Estimate, at: int | None = None) -> dict[str, float]:
 
 
 WORDS = "How good is a segmenter, class by class, and what does it take for what?"
-QUESTION = Question("segments", WORDS, ("run", "split", "rates"), answer)
+QUESTION = Question("segments", WORDS, ("run", "split", "where", "rates"), answer)

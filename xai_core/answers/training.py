@@ -18,6 +18,7 @@ from xai_core.params import as_dict, build, specs
 from xai_core.store.readable import readable_runs
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.task import CLASSIFICATION, SEGMENTATION, TaskKey
 from xai_core.text import counted
 from xai_core.training.augmentations import AUGMENTATIONS, Augmentation
 from xai_core.training.config import TrainConfig, TrainParams
@@ -174,7 +175,8 @@ SWAP = (
 
 def suggestion(run: Run, cell: Cell | None) -> Suggestion:
     """For a cell of mistakes: crops away from where their mean heatmap lies, from mistakes that are not the test's."""
-    if cell is None or cell[0] == cell[1] or not run.info.fingerprint:
+    of_pixels = run.study.info.task == SEGMENTATION  # what is for cells of samples is not for those of pixels
+    if cell is None or cell[0] == cell[1] or not run.info.fingerprint or of_pixels:
         return Suggestion()
     names = run.study.class_names
     what = cell_name(*(names[index] for index in cell))
@@ -210,6 +212,18 @@ def usable_members(study: Study) -> tuple[list[str], list[str]]:
         return [member.card.key for member in fitting if not member.card.needs & lacking]
 
     return usable(LOSSES), usable(AUGMENTATIONS)
+
+
+IN_FRONT = ("epochs", "learning_rate", "seed")
+_OF_TASK = {CLASSIFICATION: ("random_labels",), SEGMENTATION: ("tiles_of",)}
+"""Numbers of a training that only one task has."""
+
+
+def numbers_asked(task: TaskKey) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the numbers of a training that a form for this task asks for: first, and among more."""
+    others = {name for other, names in _OF_TASK.items() if other != task for name in names}
+    front = (*IN_FRONT, *(_OF_TASK[task] if task == SEGMENTATION else ()))
+    return front, tuple(spec.name for spec in specs(TrainParams) if spec.name not in others | set(front))
 
 
 def curves_of(study: Study, name: str) -> pd.DataFrame:

@@ -281,6 +281,8 @@ def _assembled(
     task: TaskKey,
 ) -> Classifier:
     """The model with all its outputs, each called by its number; it has no identity yet."""
+    if preprocess.tiled and task != SEGMENTATION:
+        raise BadParameter("only segmenters see pictures in tiles", value=preprocess.fit, remedy="Choose another fit.")
     placed(module, device)
     made = Classifier(module, tuple(map(str, range(answer.outputs))), preprocess, architecture, cam_layer, "")
     if task == SEGMENTATION:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from math import isfinite
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -16,7 +16,7 @@ from xai_core.label_maps import resized as resized_labels
 from xai_core.models.resample import ALSO_WITHOUT_ANTIALIAS, Interpolation, resized
 from xai_core.types import Array
 
-Fit = Literal["squash", "crop", "pad"]
+Fit = Literal["squash", "crop", "pad", "tiles"]
 
 LATER = ("resize", "interpolation", "antialias", "fill")
 """Fields that were not there at first: see `Preprocess.as_dict`."""
@@ -73,10 +73,11 @@ class Preprocess:
         channels: 1 (grey) or 3 (RGB).
         mean, std: one number per channel, on the 0…1 scale.
         fit: `squash` resizes both sides freely; `crop` resizes the shorter side and cuts the centre; `pad` resizes
-            the longer side, lays the picture into the middle and fills the rest.
-        resize: with `crop`, what the shorter side becomes, in pixels, before the centre is cut to whole pixels, as
-            torchvision's `Resize` and `CenterCrop` do; with `squash`, what both sides become before that. None for
-            no more than is needed.
+            the longer side, lays the picture into the middle and fills the rest; `tiles`, of segmenters alone, resizes
+            the longer side to `resize`, and the model sees windows of its input size of that: see `models.tiles`.
+        resize: with `tiles`, what the longer side becomes; with `crop`, what the shorter side becomes, in pixels,
+            before the centre is cut to whole pixels, as torchvision's `Resize` and `CenterCrop` do; with `squash`, what
+            both sides become before that. None for no more than is needed.
         interpolation: the filter; `box` is also called area.
         antialias: whether pictures that become smaller are averaged, as Pillow does it; without, only the nearest
             pixels count, as on tensors in torch and in OpenCV.
@@ -106,6 +107,9 @@ class Preprocess:
             and all(isfinite(std) and std > 0 for std in self.std)
             and self.fit in get_args(Fit)
         )
+        if self.tiled and self.resize is None:
+            remedy = "Give --resize: how many pixels the longer side becomes before tiles of the size are cut."
+            raise BadParameter("tiles of what?", value=self.fit, remedy=remedy)
         if self.resize is not None and self.fit == "pad":
             remedy = "Leave --resize out: the longer side becomes the size."
             raise BadParameter("a picture that is padded is not cut", value=self.resize, remedy=remedy)
@@ -136,6 +140,19 @@ class Preprocess:
             remedy = f"Give {self.channels} whole numbers from 0 to 255."
             raise BadParameter("not a colour to fill with", value=self.fill, remedy=remedy)
 
+    @property
+    def tiled(self) -> bool:
+        """Whether the model sees a picture in tiles, and never as a whole."""
+        return self.fit == "tiles"
+
+    @property
+    def canvas(self) -> Preprocess:
+        """What training keeps of a picture: of tiles all of it, in the middle of a square; else this itself."""
+        if not self.tiled:
+            return self
+        assert self.resize is not None
+        return replace(self, height=self.resize, width=self.resize, fit="pad", resize=None)
+
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """What the model sees of a `width × height` picture: left, top, right, bottom in its pixels.
 
@@ -144,6 +161,8 @@ class Preprocess:
         placed = self._placed(width, height)
         if placed is None:
             return self._centre(width, height)
+        if self.tiled:
+            return 0.0, 0.0, float(width), float(height)
         across, down = width / placed.wide, height / placed.high
         left, right = placed.left * across, (placed.left + self.width) * across
         top, bottom = placed.top * down, (placed.top + self.height) * down
@@ -152,8 +171,12 @@ class Preprocess:
         return left, top, min(right, width), min(bottom, height)  # rounding must not carry it over the border
 
     def pixels(self, picture: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """The resized picture, `(height, width, channels)` uint8: what the model sees, before normalising."""
-        return np.asarray(self.picture(picture), dtype=np.uint8).reshape(self.height, self.width, self.channels)
+        """The resized picture, `(height, width, channels)` uint8: what the model sees, before normalising.
+
+        Of tiles the whole picture that they are cut from, in its own shape.
+        """
+        seen = self.picture(picture)
+        return np.asarray(seen, dtype=np.uint8).reshape(seen.height, seen.width, self.channels)
 
     def picture(self, picture: Image.Image) -> Image.Image:
         """The same as a picture of mode L or RGB."""
@@ -176,6 +199,8 @@ class Preprocess:
         placed = self._placed(*picture.size)
         if placed is not None:
             picture = picture.resize((placed.wide, placed.high), nearest)
+            if self.tiled:
+                return np.asarray(picture) > 0
             picture = picture.crop((placed.left, placed.top, placed.left + self.width, placed.top + self.height))
         elif picture.size != (self.width, self.height):
             picture = picture.resize((self.width, self.height), nearest, box=self._centre(*picture.size))
@@ -187,15 +212,30 @@ class Preprocess:
         What is filled around a picture is to be ignored.
         """
         high, wide = label_map.shape
-        return resized_labels(label_map, self.box(wide, high), self.height, self.width, background)
+        return resized_labels(label_map, self.box(wide, high), *self._seen(wide, high), background)
+
+    def inside(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """With `pad`, where in the input a `width × height` picture lies: left, top, right, bottom in its pixels."""
+        placed = self._placed(width, height)
+        assert placed is not None
+        return -placed.left, -placed.top, placed.wide - placed.left, placed.high - placed.top
 
     def share(self, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> Array:
         """A picture's mask as `(height, width)` 0…1, on the pixels that `pixels` gives: how much of each is in it."""
         high, wide = mask.shape
-        return share_in(mask, self.box(wide, high), self.height, self.width)
+        return share_in(mask, self.box(wide, high), *self._seen(wide, high))
+
+    def _seen(self, width: int, height: int) -> tuple[int, int]:
+        """Height and width of what `pixels` gives of a picture of this size."""
+        placed = self._placed(width, height) if self.tiled else None
+        return (placed.high, placed.wide) if placed else (self.height, self.width)
 
     def _placed(self, width: int, height: int) -> Placed | None:
         """How a picture of this size is placed; None where a part of it is resized to the input at once."""
+        if self.tiled:
+            assert self.resize is not None
+            scale = self.resize / max(width, height)
+            return Placed(max(1, round(width * scale)), max(1, round(height * scale)), 0, 0)
         if self.fit == "pad":
             scale = min(self.width / width, self.height / height)
             wide, high = (max(1, round(side * scale)) for side in (width, height))
@@ -218,7 +258,7 @@ class Preprocess:
         return left, top, min(left + seen_width, width), min(top + seen_height, height)
 
     def _cut(self, picture: Image.Image, placed: Placed) -> Image.Image:
-        if picture.size == (self.width, self.height):
+        if self.tiled or picture.size == (self.width, self.height):
             return picture
         if self.fit != "pad":
             return picture.crop((placed.left, placed.top, placed.left + self.width, placed.top + self.height))
@@ -231,6 +271,8 @@ class Preprocess:
         """What the model is shown of a picture, in words: nothing tells of a wrong one but a lower accuracy."""
         size, how = f"{self.width}×{self.height}", self.interpolation + ("" if self.antialias else ", no antialiasing")
         also = "" if how == "bilinear" else f" ({how})"
+        if self.tiled:
+            return f"A picture's longer side becomes {self.resize} pixels{also}; the model sees it in tiles of {size}."
         if self.fit == "pad":
             around = f"filled with {','.join(map(str, self.fill))}" if any(self.fill) else "black"
             return f"Pictures are fitted into {size} whole{also}; what is around them is {around}."

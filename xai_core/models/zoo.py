@@ -11,6 +11,7 @@ from torch import nn
 
 from xai_core.errors import BadParameter, NotFound, XaiError
 from xai_core.models import hugging_face
+from xai_core.models.architectures.base import ModelSpec, torchvision_segmenter
 from xai_core.models.classifier import Restore
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.tokens import Tokens
@@ -82,6 +83,8 @@ def zoo_classes(spec: str, weights: Path | None = None) -> tuple[str | tuple[str
 
 def _torchvision(name: str, classes: int, preprocess: Preprocess) -> nn.Module:
     models = _torchvision_models(name)
+    if name in _segmenters(models):
+        return torchvision_segmenter(name, ModelSpec(classes, preprocess.channels, preprocess.width))
     options: dict[str, Any] = {"init_weights": False} if name in TRANSFORMED else {}
     if name.startswith("vit_"):
         options["image_size"] = preprocess.width
@@ -96,9 +99,10 @@ def _torchvision_input(name: str, weights: Path | None) -> tuple[dict[str, Any],
     if chosen is None:
         return {}, ""
     made = chosen.transforms()
+    cut = getattr(made, "crop_size", None)  # of a segmenter nothing is cut out
     values = {
-        "size": made.crop_size[0],
-        "resize": made.resize_size[0],
+        "size": (cut or made.resize_size)[0],
+        "resize": made.resize_size[0] if cut else None,
         "mean": tuple(made.mean),
         "std": tuple(made.std),
         "interpolation": made.interpolation.value,
@@ -119,8 +123,13 @@ def _torchvision_weights(name: str, weights: Path | None) -> Any:
 def _torchvision_models(name: str) -> Any:
     from torchvision import models
 
-    _check_name("torchvision", name, models.list_models(module=models))
+    _check_name("torchvision", name, [*models.list_models(module=models), *_segmenters(models)])
     return models
+
+
+def _segmenters(models: Any) -> list[str]:
+    found: list[str] = models.list_models(module=models.segmentation)
+    return found
 
 
 def _timm(name: str, classes: int, preprocess: Preprocess) -> nn.Module:

@@ -17,6 +17,7 @@ from xai_core.exports.engine.asked import Asked
 from xai_core.exports.engine.closed_form import Explained, explained
 from xai_core.files import write_atomic
 from xai_core.models.classifier import Classifier
+from xai_core.models.tiles import one_tile
 from xai_core.models.user_code import user_code
 from xai_core.pipeline.export_check import check, check_maps, latencies, takes_several
 from xai_core.pipeline.load import as_input, load_classifier, read
@@ -108,7 +109,7 @@ def export(
     pictures = read(run.study, classifier.preprocess, wanted.tolist(), left_out)
     if not pictures:
         raise nothing(left_out)
-    x = as_input(classifier, list(pictures.values()))
+    x = as_input(classifier, [one_tile(pixels, classifier.preprocess) for pixels in pictures.values()])
     progress(0, STAGES, "steps")
     asking = explained(classifier) if explanation else Explained(Asked(classifier), "")
     names = ["logits", "cam"] if explanation else ["logits"]

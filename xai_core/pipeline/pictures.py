@@ -26,6 +26,7 @@ from xai_core.task import SEGMENTATION
 from xai_core.text import counted
 from xai_core.training.data import PictureArrays, TrainingData, batches
 from xai_core.training.rows import FileRows, Rows, in_order, write_rows
+from xai_core.training.tiles import Tiles
 from xai_core.types import CancelToken, Progress, silent
 from xai_core.words import percent
 
@@ -89,14 +90,15 @@ def training_data(
         StorageFull: they fit neither in memory nor on the study's disk.
         Cancelled: asked to stop.
     """
-    planes = [_pictures(study, split, preprocess) for split in ("train", "validation")]
+    kept = preprocess.canvas
+    planes = [_pictures(study, split, kept) for split in ("train", "validation")]
     if study.task.key == SEGMENTATION:
         planes += [
-            _label_maps(study, "train", preprocess, annotations),
-            _label_maps(study, "validation", preprocess),
+            _label_maps(study, "train", kept, annotations),
+            _label_maps(study, "validation", kept),
         ]
     if masks:
-        planes.append(_masks(study, preprocess))
+        planes.append(_masks(study, kept))
     needed = sum(len(study.rows(plane.split)) * int(np.prod(plane.shape)) for plane in planes)
     fill = partial(_in_memory if needed <= most_in_memory() else _on_disk, study, progress=progress, cancel=cancel)
     found = [fill(plane) for plane in planes]
@@ -106,6 +108,9 @@ def training_data(
     ]
     if study.task.key == SEGMENTATION:
         splits = [replace(split, label_maps=one.rows) for split, one in zip(splits, found[2:4], strict=True)]
+    if preprocess.tiled:
+        rows = [study.rows(plane.split) for plane in planes[:2]]
+        splits = [replace(one, tiles=tiles_of(study, some, preprocess)) for one, some in zip(splits, rows, strict=True)]
     if masks:
         mask = found[-1]
         if not mask.present.any():
@@ -175,6 +180,14 @@ def _label_maps(study: Study, split: str, preprocess: Preprocess, version: str =
 
     shape, known = (preprocess.height, preprocess.width), "" if is_original(version) else version
     return Plane(split, "label maps", shape, _fit(preprocess), make, known)
+
+
+def tiles_of(study: Study, rows: NDArray[np.int64], preprocess: Preprocess) -> Tiles:
+    """How these pictures lie on their canvases, for a model that sees them in tiles."""
+    canvas = preprocess.canvas
+    sizes = study.samples[["width", "height"]].to_numpy()[rows].tolist()
+    inside = np.array([canvas.inside(*size) for size in sizes], np.int64).reshape(-1, 4)
+    return Tiles(preprocess.height, preprocess.width, inside, study.has_background)
 
 
 def _fit(preprocess: Preprocess) -> list[Any]:

@@ -15,10 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xai_core.boundaries import boundary_counts
 from xai_core.errors import BadInput, StorageFull, XaiError
 from xai_core.label_maps import IGNORE, LabelMap, sparse_confusion
 from xai_core.models.classifier import Classifier
 from xai_core.models.preprocess import Preprocess
+from xai_core.models.tiles import in_tiles
 from xai_core.models.user_code import user_code
 from xai_core.models.wrappers import full_precision
 from xai_core.pipeline.load import as_input, note, read
@@ -133,10 +135,11 @@ class SampleWork(Work):
 
 
 class Labelled(NamedTuple):
-    """What was said of each pixel of a picture, and `(m, 3)` pixels by true and predicted class."""
+    """What was said of each pixel of a picture, with its `sparse_confusion` and its `boundary_counts`."""
 
     label_map: LabelMap
     counts: NDArray[np.int64]
+    boundaries: NDArray[np.int64]
 
 
 class PixelWork(Work):
@@ -156,23 +159,40 @@ class PixelWork(Work):
 
     def answers(self, rows: Sequence[int], pixels: Sequence[NDArray[np.uint8]]) -> Sequence[Labelled | None]:
         """The most probable class of each pixel, and how that compares with the annotation."""
-        task, study = self.run.study.task, self.run.study
+        study = self.run.study
         with user_code(self.classifier.architecture, "fails", REPAIR), full_precision(), torch.no_grad():
-            outputs = self.classifier.logits(as_input(self.classifier, pixels)).float()
-            task.check_output(tuple(outputs.shape), len(pixels), len(study.class_names))
+            outputs = self._outputs(pixels)
         found: list[Labelled | None] = []
         for row, output in zip(rows, outputs, strict=True):
             truth = study.label_map(row)
             if bool(torch.isfinite(output).all()):
                 said = label_map_of(output, self.classifier.preprocess, *truth.shape)
-                found.append(Labelled(said, sparse_confusion(truth, said, len(study.class_names))))
+                counts = sparse_confusion(truth, said, len(study.class_names))
+                found.append(Labelled(said, counts, boundary_counts(truth, said)))
             else:
                 found.append(None)
         return found
 
+    def _outputs(self, pixels: Sequence[NDArray[np.uint8]]) -> Sequence[Tensor]:
+        """Of each picture `(K, h, w)`: logits, or of tiles probabilities."""
+        preprocess = self.classifier.preprocess
+        if not preprocess.tiled:
+            return list(self._ask(as_input(self.classifier, pixels)))
+        (outside,) = as_input(self.classifier, [np.zeros((1, 1, preprocess.channels), np.uint8)])
+        inputs = (as_input(self.classifier, [each])[0] for each in pixels)
+        size = preprocess.height, preprocess.width
+        return [in_tiles(self._ask, x, *size, outside=outside) for x in inputs]
+
+    def _ask(self, x: Tensor) -> Tensor:
+        """`(N, C, H, W)` → logits `(N, K, H, W)`."""
+        outputs = self.classifier.logits(x).float()
+        self.run.study.task.check_output(tuple(outputs.shape), len(x), len(self.run.study.class_names))
+        return outputs
+
     def store(self, rows: Sequence[int], said: Sequence[Labelled]) -> None:
         """Add them to the run's label maps."""
-        self._store.put(rows, [each.label_map for each in said], [each.counts for each in said])
+        label_maps, counts, boundaries = zip(*said, strict=True)
+        self._store.put(rows, label_maps, counts, boundaries)
 
     def settle(self) -> None:
         """It is ready as it was stored."""
@@ -192,7 +212,7 @@ def label_map_of(logits: Tensor, preprocess: Preprocess, height: int, width: int
     judged on the annotation as it is, not as it was made smaller. What the model was not shown (a cut border) is 255.
 
     Args:
-        logits: `(K, h, w)` over what the model saw of the picture.
+        logits: `(K, h, w)` over what the model saw of the picture; or probabilities.
     """
     left, top, right, bottom = (round(side) for side in preprocess.box(width, height))
     size = (max(1, bottom - top), max(1, right - left))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from xai_core.pipeline.asked import Given
 from xai_core.pipeline.evidence import with_evidence
+from xai_core.pipeline.pictures import tiles_of
 from xai_core.pipeline.train import chosen_preprocess
 from xai_core.store.study import Study
 from xai_core.store.versions import reader
@@ -71,7 +72,8 @@ def preview(
     config, given = config.resolved(), given or Given()
     preprocess = chosen_preprocess(study, config, given)
     rows = np.sort(drawn(study.rows("train"), pictures, study.info.seed))
-    pixels = load_pictures(study.picture, rows, preprocess, progress, cancel)
+    kept = preprocess.canvas
+    pixels = load_pictures(study.picture, rows, kept, progress, cancel)
     masks = [study.mask(int(row)) for row in rows] if "mask" in config.needs else []
     planes = [
         np.zeros(pixels.shape[1:3], np.uint8) if m is None else preprocess.mask(m).astype(np.uint8) for m in masks
@@ -80,12 +82,18 @@ def preview(
     arrays = PictureArrays(pixels, study.labels[rows], np.stack(planes) if planes else None, there if planes else None)
     if study.task.key == SEGMENTATION:
         read = reader(study, config.annotations)
-        maps = [preprocess.label_map(read(int(row)), study.has_background) for row in rows]
-        arrays = replace(arrays, label_maps=np.stack(maps))
+        maps = np.stack([kept.label_map(read(int(row)), study.has_background) for row in rows])
+        arrays = replace(arrays, label_maps=maps, tiles=tiles_of(study, rows, preprocess) if preprocess.tiled else None)
     data = TrainingData(arrays, arrays, study.class_names, preprocess, study.task)
     data = with_evidence(data, study, config, given, rows=rows, progress=progress, cancel=cancel)
-    batch = data.training.batch(np.arange(len(rows)), len(study.class_names), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(study.info.seed)
+    batch = data.training.batch(np.arange(len(rows)), len(study.class_names), torch.device("cpu"), generator)
     steps = settled(chosen(config.augmentations), data)
     made = [augment(batch, steps, torch.Generator().manual_seed(seed)).x for seed in range(DRAWS)]
-    after = (torch.stack(made).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 1, 3, 4, 2).numpy()
-    return Preview(rows.tolist(), pixels, after)
+    return Preview(rows.tolist(), _pixels(batch.x), _pixels(torch.stack(made)))
+
+
+def _pixels(x: torch.Tensor) -> Pixels:
+    """`(…, C, H, W)` on the 0…1 scale as `(…, H, W, C)`."""
+    found: Pixels = (x.clamp(0, 1) * 255).round().to(torch.uint8).movedim(-3, -1).numpy()
+    return found

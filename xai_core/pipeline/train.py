@@ -138,13 +138,16 @@ def chosen_preprocess(study: Study, config: TrainConfig, given: Given) -> Prepro
         raise BadInput("the training split is empty", remedy="Make the study anew with pictures to train on.")
     rgb = bool(config.init) or not member.grey
     channels = len(given.mean) if given.mean else 3 if rgb else own_channels(study, rows)
-    size = (own_size(study, *member.sizes) or member.size) if given.size is None else given.size
-    preprocess = Preprocess(size, size, channels, given.mean or (0.0,) * channels, given.std or (1.0,) * channels)
-    check_scale(preprocess.mean, preprocess.std)
-    if given.mean and given.std:
-        return preprocess
-    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if config.init else _measured(study, rows, preprocess)
-    return replace(preprocess, mean=given.mean or mean, std=given.std or std)
+    own = None if config.tiles_of else own_size(study, *member.sizes)
+    size = (own or member.size) if given.size is None else given.size
+    whole = Preprocess(size, size, channels, given.mean or (0.0,) * channels, given.std or (1.0,) * channels)
+    check_scale(whole.mean, whole.std)
+    mean, std = given.mean, given.std
+    if not (mean and std):
+        others = (IMAGENET_MEAN, IMAGENET_STD) if config.init else _measured(study, rows, whole)
+        mean, std = mean or others[0], std or others[1]
+    tiles: dict[str, Any] = {"fit": "tiles", "resize": config.tiles_of} if config.tiles_of else {}
+    return replace(whole, mean=mean, std=std, **tiles)
 
 
 def _taken(preprocess: Preprocess, config: TrainConfig, given: Given) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.files import damaged
 from xai_core.label_maps import IGNORE, ORIGINAL, LabelMap
+from xai_core.store.files import Signature
 from xai_core.store.label_maps import LabelMapStore
 from xai_core.store.study_info import StudyInfo
 from xai_core.task import SEGMENTATION
@@ -49,7 +51,14 @@ def read(study: Path, info: StudyInfo, row: int) -> LabelMap:
 
 def digest(study: Path, info: StudyInfo) -> str:
     """What tells this annotation from another. Raises as `read`."""
-    return _store(study, info).digest()
+    store = _store(study, info)
+    return _digest(store.path, store.signature)
+
+
+@lru_cache(maxsize=64)
+def _digest(store: Path, _: Signature | None) -> str:
+    """Computed once for each state of the file: pages ask with every picture."""
+    return LabelMapStore(store).digest()
 
 
 def need(study: Path, info: StudyInfo) -> None:

@@ -14,6 +14,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -276,3 +277,8 @@ class Cached(Generic[T]):
             kept = (now, self._load(self._path))
             self._kept = kept
         return kept[1]
+
+
+def now() -> str:
+    """The time as it is stored: ISO, UTC, microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

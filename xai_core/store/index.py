@@ -35,8 +35,8 @@ Pair = tuple[int, str]
 
 _MANIFEST, _INDEX = "manifest.json", "index.sqlite"
 _BUSY_SECONDS = 120.0
-_HAS_CHECKSUMS = "SELECT count(*) FROM pragma_table_info('rows') WHERE name = 'checksum'"
-"""Stores of before have none; the first writer adds the column."""
+_HAS = "SELECT name FROM pragma_table_info('rows')"
+_CHECKSUM = "checksum"
 
 # CROSS JOIN keeps SQLite from scanning all rows for a few wanted ones
 _LOOK_UP = """
@@ -76,6 +76,8 @@ class IndexedStore:
     """SQL that makes the tables where they are missing; `rows` with `row`, `target`, `columns` and `checksum`."""
     columns: ClassVar[tuple[str, ...]]
     """Of the table `rows`, besides the pair and the checksum."""
+    later: ClassVar[Mapping[str, str]] = {}
+    """Those of them that stores of before lack, with their type: None there, until the first writer adds them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -166,8 +168,10 @@ class IndexedStore:
 
     def _lines(self, index: sqlite3.Connection, pairs: Sequence[Pair]) -> list[tuple[Any, ...]]:
         """What the index names of these pairs: position, `columns`, checksum (None in a line of before)."""
-        checksum = "checksum" if index.execute(_HAS_CHECKSUMS).fetchone()[0] else "NULL"
-        columns = ", ".join(f"rows.{name}" for name in self.columns)  # json_each has columns of its own
+        there = _columns(index)
+        checksum = _CHECKSUM if _CHECKSUM in there else "NULL"
+        # json_each has columns of its own
+        columns = ", ".join(f"rows.{name}" if name in there else "NULL" for name in self.columns)
         query = _LOOK_UP.format(columns=columns, checksum=checksum)
         return index.execute(query, (json.dumps(pairs),)).fetchall()
 
@@ -181,8 +185,9 @@ class IndexedStore:
 
     def _name(self, index: sqlite3.Connection, lines: Iterable[tuple[Any, ...]]) -> None:
         """Inside a transaction: add lines of row, target, `columns` and checksum."""
-        if not index.execute(_HAS_CHECKSUMS).fetchone()[0]:
-            index.execute("ALTER TABLE rows ADD COLUMN checksum INTEGER")
+        for name, kind in {**self.later, _CHECKSUM: "INTEGER"}.items():
+            if name not in _columns(index):
+                index.execute(f"ALTER TABLE rows ADD COLUMN {name} {kind}")
         names = ("row", "target", *self.columns, "checksum")
         marks = ", ".join("?" * len(names))
         # what is there in spite of being fresh is damaged
@@ -198,6 +203,11 @@ class IndexedStore:
     def _refused(self, problem: str, value: object) -> BadInput:
         """The error for results that are not stored."""
         return BadInput(problem, value=value, remedy=f"None of these {self.holds} was stored.")
+
+
+def _columns(index: sqlite3.Connection) -> set[str]:
+    """Of the table `rows`. Stores of before have no checksums, and not what came later."""
+    return {name for (name,) in index.execute(_HAS)}
 
 
 @cache

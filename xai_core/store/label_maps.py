@@ -10,16 +10,24 @@ import sqlite3
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xai_core.boundaries import COLUMNS as BOUNDARY_COLUMNS
 from xai_core.label_maps import LabelMap
 from xai_core.store.index import IndexedStore, Pair
 
 WHOLE = ""
 """The target of every line: a label map is about all classes."""
+
+Numbers = tuple[NDArray[np.int64], NDArray[np.int64] | None]
+"""Counts of a prediction, and its boundaries, which predictions of before lack."""
+
+CONFUSED = 3
+"""Columns of `label_maps.sparse_confusion`."""
 
 _COUNT = np.dtype("<i8")
 _LEVEL = 6
@@ -46,12 +54,14 @@ class _Found(NamedTuple):
     width: int
     plane: bytes
     counts: bytes | None
+    boundaries: bytes | None
     refusal: None = None
 
     def checksum(self, pair: Pair) -> int:
         """Of all that is kept, as it is kept: nothing has to be unpacked to be checked."""
         text = f"{pair[0]} {self.height} {self.width}"
-        return zlib.crc32(self.counts or b"", zlib.crc32(self.plane, zlib.crc32(text.encode())))
+        sums = zlib.crc32(self.plane, zlib.crc32(text.encode()))
+        return zlib.crc32(self.boundaries or b"", zlib.crc32(self.counts or b"", sums))
 
 
 class LabelMapStore(IndexedStore):
@@ -60,19 +70,26 @@ class LabelMapStore(IndexedStore):
     holds = "label maps"
     tables = """
     CREATE TABLE IF NOT EXISTS rows (
-        row INTEGER, target TEXT, height INTEGER, width INTEGER, plane BLOB, counts BLOB, checksum INTEGER,
-        PRIMARY KEY (row, target)
+        row INTEGER, target TEXT, height INTEGER, width INTEGER, plane BLOB, counts BLOB, boundaries BLOB,
+        checksum INTEGER, PRIMARY KEY (row, target)
     ) WITHOUT ROWID;
     """
-    columns = ("height", "width", "plane", "counts")
+    columns = ("height", "width", "plane", "counts", "boundaries")
+    later = MappingProxyType({"boundaries": "BLOB"})
 
     def put(
         self,
         rows: Sequence[int] | NDArray[np.int64],
         label_maps: Sequence[LabelMap],
         counts: Sequence[NDArray[np.int64]] | None = None,
+        boundaries: Sequence[NDArray[np.int64]] | None = None,
     ) -> None:
         """Store N label maps, all of them or none. A row that is stored already stays as it is.
+
+        Args:
+            rows: N rows.
+            label_maps: of each.
+            counts, boundaries: of predictions, see `label_maps.sparse_confusion` and `boundaries.boundary_counts`.
 
         Raises:
             BadInput: lengths that differ.
@@ -81,16 +98,16 @@ class LabelMapStore(IndexedStore):
         pairs = self._pairs(rows, [WHOLE] * len(rows))
         if len(pairs) != len(label_maps) or (counts is not None and len(counts) != len(pairs)):
             raise self._refused("label maps of another number than the rows", f"{len(label_maps)} and {len(pairs)}")
-        beside = [None] * len(pairs) if counts is None else [np.asarray(each, _COUNT).tobytes() for each in counts]
+        numbers = [_packed(each, len(pairs)) for each in (counts, boundaries)]
         packed = [zlib.compress(np.ascontiguousarray(each, np.uint8).tobytes(), _LEVEL) for each in label_maps]
         found = [
-            _Found(at, each.shape[0], each.shape[1], plane, count)
-            for at, (each, plane, count) in enumerate(zip(label_maps, packed, beside, strict=True))
+            _Found(at, each.shape[0], each.shape[1], plane, *beside)
+            for at, (each, plane, *beside) in enumerate(zip(label_maps, packed, *numbers, strict=True))
         ]
         with self._index() as index:
             index.execute("BEGIN IMMEDIATE")
             fresh = [found[at] for at in self._fresh(index, pairs)]
-            self._name(index, [(*pairs[one.position], *one[1:5], one.checksum(pairs[one.position])) for one in fresh])
+            self._name(index, [(*pairs[one.position], *one[1:6], one.checksum(pairs[one.position])) for one in fresh])
             index.execute("COMMIT")
 
     def get(self, row: int) -> StoredLabelMap | None:
@@ -103,15 +120,19 @@ class LabelMapStore(IndexedStore):
             return None
         (one,) = found
         plane = np.frombuffer(zlib.decompress(one.plane), np.uint8).reshape(one.height, one.width)
-        return StoredLabelMap(plane, None if one.counts is None else _counts(one.counts))
+        return StoredLabelMap(plane, None if one.counts is None else _counts(one.counts, CONFUSED))
 
     def counts(self, rows: Sequence[int] | NDArray[np.int64]) -> list[NDArray[np.int64] | None]:
         """Of each row its `counts`, without unpacking label maps; None where there is nothing."""
+        return [None if one is None else one[0] for one in self.numbers(rows)]
+
+    def numbers(self, rows: Sequence[int] | NDArray[np.int64]) -> list[Numbers | None]:
+        """Of each row its counts and boundaries, without unpacking label maps; None where there is nothing."""
         pairs = self._pairs(rows, [WHOLE] * len(rows))
         with self._index() as index:
             index.execute("BEGIN")
-            found = {one.position: one.counts for one in self._sound(index, pairs)}
-        return [None if (kept := found.get(at)) is None else _counts(kept) for at in range(len(pairs))]
+            found = {one.position: one for one in self._sound(index, pairs)}
+        return [_numbers(found.get(at)) for at in range(len(pairs))]
 
     def digest(self) -> str:
         """sha256 over the rows and the checksums of their label maps."""
@@ -126,12 +147,23 @@ class LabelMapStore(IndexedStore):
 def _checked(pair: Pair, line: tuple[Any, ...]) -> _Found | None:
     """What a line of the index says of a row, or None where it is not as it was written."""
     *values, checksum = line
-    kinds = (int, int, int, bytes, bytes | None)
+    kinds = (int, int, int, bytes, bytes | None, bytes | None)
     if not all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True)):
         return None
     found = _Found(*values)
     return found if checksum == found.checksum(pair) else None
 
 
-def _counts(kept: bytes) -> NDArray[np.int64]:
-    return np.frombuffer(kept, _COUNT).reshape(-1, 3)
+def _packed(counts: Sequence[NDArray[np.int64]] | None, rows: int) -> list[bytes | None]:
+    return [None] * rows if counts is None else [np.asarray(each, _COUNT).tobytes() for each in counts]
+
+
+def _counts(kept: bytes, columns: int) -> NDArray[np.int64]:
+    return np.frombuffer(kept, _COUNT).reshape(-1, columns)
+
+
+def _numbers(one: _Found | None) -> Numbers | None:
+    if one is None or one.counts is None:
+        return None
+    edges = None if one.boundaries is None else _counts(one.boundaries, BOUNDARY_COLUMNS)
+    return _counts(one.counts, CONFUSED), edges

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NO_MODEL = "this run has predictions, but no model that could be explained."
 NO_MASKS = "the study has no masks."
+IN_TILES = "this run's model sees pictures in tiles, and is not explained: train one that sees them whole."
 NO_REGIONS = "the study is of whole pictures, whose classes have no regions."
 
 
@@ -63,6 +64,8 @@ def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str
         params: an instance of its params type; None for the defaults.
     """
     params = explainer.params() if params is None else params
+    if (run.info.preprocess or {}).get("fit") == "tiles":
+        return {"whole": IN_TILES}
     found = {}
     if not (run.info.cam_layer or getattr(params, "layer", "")):
         found["cam_layer"] = f"this run's model declares no layer for class activation maps.{_layers(run)}"

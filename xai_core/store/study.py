@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,7 +86,7 @@ class Study:
             data=data_folder.stored(path, scan.data or data),
             class_names=tuple(scan.class_names),
             seed=int(seed),
-            created=now(),
+            created=files.now(),
             samples_digest=samples.content_digest(table),
             unreadable=scan.unreadable,
             notes=scan.notes,
@@ -331,10 +330,7 @@ class Study:
 
     def group_by(self, grouping: subgroups.Grouping | None) -> None:
         """Remember it, or forget what there was. Raises StorageFull, and BadInput where the study cannot be written."""
-        if grouping is None:
-            subgroups.forget(self.path)
-        else:
-            subgroups.write(self.path, grouping, self.info.samples_digest)
+        subgroups.remember(self.path, grouping, self.info.samples_digest)
 
     @property
     def annotations(self) -> Annotations:
@@ -343,12 +339,7 @@ class Study:
 
     def duplicates(self) -> pd.DataFrame:
         """Groups of identical samples that lie in more than one split: `sha256`, `rows` (list), `splits` (tuple)."""
-        twins = self._samples[self._samples["sha256"].duplicated(keep=False)]
-        found = [
-            (sha256, group.index.tolist(), tuple(s for s in SPLITS if s in set(group["split"])))
-            for sha256, group in twins.groupby("sha256", sort=False)
-        ]
-        return pd.DataFrame([g for g in found if len(g[2]) > 1], columns=["sha256", "rows", "splits"])
+        return twins.identical(self._samples)
 
     def near_twins(self) -> NDArray[np.int64] | None:
         """`(m, 3)` pairs of rows of different splits that look nearly the same and are not identical, and the distance
@@ -397,13 +388,8 @@ class Study:
         files.checked_name(name, "run")
         self.bring_up()
         with files.new_folder(self.path / _RUNS / name, "run") as folder:
-            files.write_json(folder / INFO_FILE, asdict(replace(info, created=info.created or now())))
+            files.write_json(folder / INFO_FILE, asdict(replace(info, created=info.created or files.now())))
             yield Run(self, name, folder)
-
-
-def now() -> str:
-    """The time as it is stored: ISO, UTC, microseconds."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _created(run: Run) -> str:

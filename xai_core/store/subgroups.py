@@ -60,6 +60,14 @@ def write(folder: Path, grouping: Grouping, digest: str) -> None:
     files.write_table(folder / TABLE, table, about)
 
 
+def remember(folder: Path, grouping: Grouping | None, digest: str) -> None:
+    """`write` it, or `forget` what there was."""
+    if grouping is None:
+        forget(folder)
+    else:
+        write(folder, grouping, digest)
+
+
 def forget(folder: Path) -> None:
     """Samples are grouped by nothing again. Raises BadInput where that cannot be written."""
     path = folder / TABLE

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from xai_core.errors import XaiError
 from xai_core.store import files
 from xai_core.store.samples import DIGEST
+from xai_core.types import SPLITS
 
 TABLE = "twins.parquet"
 _SCHEMA = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in ("row", "other", "distance")])
@@ -34,3 +36,13 @@ def read(folder: Path, digest: str, count: int) -> NDArray[np.int64] | None:
     fits = not len(pairs) or (pairs.min() >= 0 and pairs[:, :2].max() < count)
     told = (table.schema.metadata or {}).get(DIGEST.encode())
     return pairs if fits and told == digest.encode() else None
+
+
+def identical(table: pd.DataFrame) -> pd.DataFrame:
+    """Groups of samples of one content that lie in more than one split: `sha256`, `rows` (list), `splits` (tuple)."""
+    alike = table[table["sha256"].duplicated(keep=False)]
+    found = [
+        (sha256, group.index.tolist(), tuple(s for s in SPLITS if s in set(group["split"])))
+        for sha256, group in alike.groupby("sha256", sort=False)
+    ]
+    return pd.DataFrame([g for g in found if len(g[2]) > 1], columns=["sha256", "rows", "splits"])

@@ -9,6 +9,7 @@ from typing import Any
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.label_maps import ORIGINAL
 from xai_core.models.architectures import ARCHITECTURES, check_task
+from xai_core.models.preprocess import LARGEST_RESIZE
 from xai_core.needs import NEEDS
 from xai_core.params import LATER, build, param, specs
 from xai_core.task import SEGMENTATION, TaskKey
@@ -44,6 +45,14 @@ class TrainParams:
     seed: int = param(0, help="the same seed gives the same run", low=0, high=2**31 - 1)
     random_labels: bool = param(
         False, help="labels of training pictures are shuffled: a model that only memorises, to hold heatmaps against"
+    )
+    tiles_of: int = param(
+        0,
+        help="of a segmenter: the longer side of pictures becomes so many pixels, and it sees tiles of the input size "
+        "of them; 0: it sees pictures whole",
+        low=0,
+        high=LARGEST_RESIZE,
+        later=True,
     )
 
 
@@ -109,6 +118,9 @@ class TrainConfig(TrainParams):
     def check_task(self, task: TaskKey) -> None:
         """Raise BadParameter where the architecture, the loss or an augmentation is of another task than the study."""
         check_task(self.architecture, task)
+        if self.tiles_of and task != SEGMENTATION:
+            remedy = "Leave tiles_of out: a classifier says one thing of a picture, and has to see all of it."
+            raise BadParameter("only segmenters see pictures in tiles", value=self.tiles_of, remedy=remedy)
         parts = [("loss", self.loss, LOSSES[self.loss].tasks)]
         parts += [("augmentation", one.card.key, one.tasks) for one, _ in chosen(self.augmentations)]
         for what, key, tasks in parts:

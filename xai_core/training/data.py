@@ -18,6 +18,7 @@ from xai_core.params import digest
 from xai_core.task import CLASSIFICATION, TASKS, Task
 from xai_core.training.batch import Batch
 from xai_core.training.rows import Rows, checksums, in_order
+from xai_core.training.tiles import Tiles
 from xai_core.types import CancelToken, Progress, silent
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class PictureArrays:
         has_mask: `(n,)` bool: which samples have one at all; None where `masks` is.
         evidence: by the key of the augmentation that asked for it, `(n, h, w)` float32 in 0…1, or `(1, h, w)` where it
             is the same for all.
+        tiles: how tiles are cut of the pictures, where the model sees no more of them at once; else None.
     """
 
     pixels: Rows
@@ -44,6 +46,7 @@ class PictureArrays:
     has_mask: NDArray[np.bool_] | None = None
     evidence: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     label_maps: Rows | None = None
+    tiles: Tiles | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -64,8 +67,16 @@ class PictureArrays:
         labels = self.labels if self.label_maps is None else self.label_maps
         return torch.from_numpy(labels[rows]).to(device).long()
 
-    def batch(self, rows: NDArray[np.int64], classes: int, device: torch.device) -> Batch:
-        """Some samples, before augmentation."""
+    def batch(
+        self, rows: NDArray[np.int64], classes: int, device: torch.device, generator: torch.Generator | None = None
+    ) -> Batch:
+        """Some samples, before augmentation; of tiles one of each, which `generator` draws."""
+        if self.tiles is not None:
+            assert self.label_maps is not None
+            assert generator is not None
+            pixels, label_maps = self.tiles.drawn(rows, self.pixels[rows], self.label_maps[rows], generator)
+            every = np.arange(len(rows))
+            return PictureArrays(pixels, self.labels[rows], label_maps=label_maps).batch(every, classes, device)
         targets = self.targets(rows, device)
         if self.label_maps is None:
             targets = torch.nn.functional.one_hot(targets, classes).float()

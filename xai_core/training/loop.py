@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -16,11 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from xai_core.errors import BadParameter, XaiError
 from xai_core.files import storage_errors
-from xai_core.label_maps import IGNORE, iou
 from xai_core.models.architectures import ARCHITECTURES
 from xai_core.models.build import fresh_module
 from xai_core.models.preprocess import Preprocess
@@ -38,18 +36,17 @@ from xai_core.training.data import (
     normaliser,
     pixel_counts,
     pixel_weights,
-    scaled,
 )
 from xai_core.training.history import entries, frame, values
 from xai_core.training.losses import LOSSES
 from xai_core.training.losses.base import LossInput, LossOutput
+from xai_core.training.measures import Means, evaluated
 from xai_core.training.model import TrainingModel
 from xai_core.training.schedule import Stage, one_cycle, stages
 from xai_core.training.standing import Standing
 from xai_core.types import CancelToken, Progress, silent
 
 WEIGHTS = "weights.safetensors"
-EVALUATION_BATCH = 256
 SETTLED_ON = 512
 """Samples, in whole batches, from which a loss may find what nobody gave."""
 
@@ -216,7 +213,7 @@ class _Session:
     ) -> tuple[dict[str, float], float]:
         """One epoch of steps: what was measured, and the last learning rate."""
         order, generator = self._drawn(epoch)
-        means, rate = _Means(), 0.0
+        means, rate = Means(self.data.task), 0.0
         before = (epoch - 1) * self.steps
         for step, rows in enumerate(batches(order, self.config.batch_size, training=True)):
             cancel.check()
@@ -226,14 +223,14 @@ class _Session:
             logits = output.logits.detach()
             soft = batch.targets.is_floating_point()
             labels = self.data.task.says(batch.targets) if soft else batch.targets
-            self._compare(means, logits, batch.targets, labels)
+            means.compare(logits, batch.targets, labels)
             for name, part in output.parts.items():
                 means.add(name, float(part.detach()) * len(rows), len(rows))
             progress(before + step + 1, self.config.epochs * self.steps, "batches")
         return means.by_name(), rate
 
     def _batch(self, rows: Any, generator: torch.Generator) -> LossInput:
-        batch = self.training.batch(rows, len(self.data.class_names), self.device)
+        batch = self.training.batch(rows, len(self.data.class_names), self.device, generator)
         batch = augment(batch, self.augmentations, generator)
         x = self.normalise(batch.x).contiguous(memory_format=torch.channels_last)
         has_mask = None if batch.masks is None else batch.has_mask
@@ -257,53 +254,13 @@ class _Session:
             remedy = f"Lower the learning rate (now {self.config.learning_rate:g}), for example to a third."
             raise XaiError("training diverged: the loss is not a number", value=f"epoch {epoch}", remedy=remedy)
 
-    @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
-        """Cross-entropy and accuracy on the validation split; of segmentation also the mean IoU."""
+        """Of the validation split."""
         self.module.eval()
-        split, means = self.data.validation, _Means()
-        of_pixels, classes = split.label_maps is not None, len(self.data.class_names)
-        pixels = np.zeros((classes, classes), np.int64)
-        for rows in batches(np.arange(len(split)), self.config.batch_size if of_pixels else EVALUATION_BATCH):
-            x = self.normalise(scaled(split.pixels, rows, self.device))
-            labels = split.targets(rows, self.device)
-            logits = self.module(x.contiguous(memory_format=torch.channels_last))
-            self._compare(means, logits, labels, labels)
-            if of_pixels:
-                pixels += _confused(labels, self.data.task.says(logits), classes)
-        return means.by_name() | ({"mean_iou": float(np.nanmean(iou(pixels)))} if of_pixels else {})
-
-    def _compare(self, means: _Means, logits: Tensor, targets: Tensor, labels: Tensor) -> None:
-        """Add what every run is compared by, whatever it minimises; `targets` may be soft."""
-        task = self.data.task
-        means.add("loss", float(task.cross_entropy(logits, targets).sum()), len(logits))
-        means.add("accuracy", float(task.right(logits, labels).sum()), len(logits))
+        return evaluated(self.module, self.data, self.normalise, self.config.batch_size, self.device)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
-
-
-class _Means:
-    """Means over the samples of the batches that had something to say."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = defaultdict(float)
-        self._counts: dict[str, int] = defaultdict(int)
-
-    def add(self, name: str, total: float, count: int) -> None:
-        self._sums[name] += total
-        self._counts[name] += count
-
-    def by_name(self) -> dict[str, float]:
-        return {name: total / self._counts[name] for name, total in self._sums.items()}
-
-
-def _confused(labels: Tensor, said: Tensor, classes: int) -> NDArray[np.int64]:
-    """`(K, K)` pixels of each class, in rows, that each class was said of, in columns; those to ignore left out."""
-    known = labels != IGNORE
-    pairs = torch.bincount(labels[known] * classes + said[known], minlength=classes * classes)
-    found: NDArray[np.int64] = pairs.reshape(classes, classes).cpu().numpy()
-    return found
 
 
 def _optimiser(module: nn.Module, weight_decay: float) -> torch.optim.AdamW:

@@ -64,6 +64,19 @@ class Segmented:
 
 
 @dataclass(frozen=True)
+class Bounded:
+    """How well boundaries are drawn, on n pictures: see `boundaries`.
+
+    Attributes:
+        f1: of each class, `(K,)`, 0…1; NaN, and not counted, where no picture has a boundary of it.
+        mean_f1: over the classes that are counted.
+    """
+
+    f1: Estimate
+    mean_f1: Estimate
+
+
+@dataclass(frozen=True)
 class Changed:
     """A second segmenter minus a first, on the same n pictures.
 
@@ -92,6 +105,31 @@ def segmented(sums: PixelSums, seed: int) -> Segmented:
     found = {name: _estimate(values[name], draws[name], len(sums)) for name in values}
     pictures = ((sums.truth + sums.said) > 0).sum(0)
     return Segmented(**found, pictures=pictures, counted=int(np.isfinite(values["iou"]).sum()))
+
+
+def bounded(boundaries: Whole, seed: int) -> Bounded:
+    """From `(n, K, 4)` boundary pixels of each picture, in the order of `boundaries.boundary_counts`.
+
+    Shares are of all pictures together, as those of pixels; Csurka et al. take the mean of each picture's F1.
+    """
+    value, draws = _boundary_f1(boundaries.sum(0)), np.zeros((0, boundaries.shape[1]))
+    if len(boundaries) >= MIN_BOOTSTRAP:
+        weights = resample_weights(len(boundaries), RESAMPLES, np.random.default_rng(seed))
+        draws = _boundary_f1(np.einsum("rn,nkc->rkc", weights, boundaries))
+    n = len(boundaries)
+    return Bounded(_estimate(value, draws, n), _estimate(_mean(value), _mean(draws), n))
+
+
+def _boundary_f1(sums: NDArray[Any]) -> Values:
+    """Of `(…, K, 4)`; 0 where only one of both has a boundary, NaN where neither has."""
+    said, right, truth, hit = np.moveaxis(np.asarray(sums, float), -1, 0)
+    # 2PR / (P + R) with P = right/said and R = hit/truth, without dividing by either
+    return np.where(said + truth > 0, _or_none(2 * right * hit, right * truth + hit * said), np.nan)
+
+
+def _or_none(part: Values, whole: Values) -> Values:
+    """0 where there is nothing to have a share of."""
+    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
 
 
 def changed(before: PixelSums, after: PixelSums, seed: int) -> Changed:

@@ -75,7 +75,13 @@ _FLAGS: dict[str, list[Callable[[argparse.ArgumentParser], argparse.Action]]] = 
     ],
     "sort": [_flag("--sort", metavar="ORDER", help="confidence (default), margin, loss or disagreement")],
     "page": [_flag("--page", type=count, metavar="N", help="of the samples of a cell")],
-    "rates": [_flag("--rates", choices=("count", "true", "predicted"), help="what cells show; default: count")],
+    "rates": [
+        _flag(
+            "--rates",
+            choices=("count", "true", "predicted", "pictures"),
+            help="what cells show; default: count, of segments true. pictures: in how many there is such a pixel",
+        )
+    ],
 }
 """Of each choice that a question may leave open, its flags. What is not given is as on a page."""
 
