@@ -206,10 +206,12 @@ def test_the_commands_of_the_page_run(
     study.path.rename("wires")
     study = Study.open(tmp_path / "wires")
     plant(trained(study, "unet"))
+    grow = "--augment annotation_enlargement"
     page = (ROOT / "docs" / "annotations.md").read_text(encoding="utf-8")
     ids = iter([one["id"] for one in listed(capsys, study.run("unet"))["proposals"]])
     for line in [each for each in commands_in(page) if " serve " not in each]:
         words = re.sub(r"\b[epm][0-9]{10}\b", lambda _: next(ids), line).replace("=wire ", "=red ")
+        words = words.replace(grow, f"{grow} --set annotation_enlargement.categories=red")  # no square is thin
         if "edited.json" in words:
             (tmp_path / "reviewed.json").rename("edited.json")
         assert main(shlex.split(words)[1:]) == 0, words

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.oracles.segmenters import given, pictures
 from xai_core.explainers import ExplainerInput
@@ -20,6 +21,7 @@ from xai_core.explainers.integrated_gradients import IGParams
 from xai_core.explainers.occlusion import OcclusionParams
 from xai_core.explainers.scorecam import ScoreCamParams
 from xai_core.explainers.smoothgrad import SmoothGradParams
+from xai_core.models.proposal import proposed_layer
 from xai_core.types import Explanation
 
 KEY, SIZE = "deeplabv3_mobilenet_v3_large", 64
@@ -91,3 +93,9 @@ def test_a_patch_that_covers_all_takes_the_whole_score() -> None:
     (found,) = explain(here, [("occlusion", OcclusionParams(window=1.0, stride=1.0, baseline="mean"))])
     expected = score(here.x) - score(torch.zeros_like(here.x))
     np.testing.assert_allclose(found.maps, expected, rtol=1e-3)
+
+
+def test_of_a_strangers_deeplab_the_layer_is_proposed_that_its_head_reads() -> None:
+    known = given(KEY, SIZE).classifier
+    stranger = replace(known, module=nn.Sequential(known.module), architecture="theirs:net", cam_layer="")
+    assert proposed_layer(stranger)[0] == f"0.{LAYER}"
