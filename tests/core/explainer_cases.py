@@ -17,7 +17,7 @@ from xai_core.types import Explanation, Target
 
 TARGETS = [Target(0), Target(3), Target(1, 2), Target(4)]
 SEEDS = np.array([11, 12, 13, 2**40], np.int64)
-RUN_MODEL = [key for key in TABLE if EXPLAINERS[key].card.needs - {"mask"}]
+RUN_MODEL = [key for key in TABLE if EXPLAINERS[key].card.needs - {"mask", "region"}]
 
 
 def run(

@@ -255,9 +255,10 @@ def test_a_segmenter_is_exported_with_its_regions(scenes: Study, tmp_path: Path)
 def test_mistakes_are_told_in_one_line(study: Path, tmp_path: Path, capsys: Capture, monkeypatch: Any) -> None:
     words = ["export", study, "--run", "baseline", "--out", tmp_path / "x", "--to"]
     assert "no export format of this name: coreml. Known: torchscript, onnx" in fails(capsys, *words, "coreml")
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    line = fails(capsys, *words, "onnx")
-    assert line == "xai: onnxruntime is not installed: --to onnx. Install it: pip install 'second-look[export]'."
+    for package, key, extra in (("onnxruntime", "onnx", "export"), ("executorch", "executorch", "executorch")):
+        monkeypatch.setitem(sys.modules, package, None)
+        remedy = f"Install it: pip install 'second-look[{extra}]'."
+        assert fails(capsys, *words, key) == f"xai: {package} is not installed: --to {key}. {remedy}"
     words[5] = tmp_path / "none" / "x"
     assert "no such folder" in fails(capsys, *words, "torchscript")
     assert not list(tmp_path.iterdir())

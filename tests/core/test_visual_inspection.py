@@ -78,6 +78,7 @@ def test_from_the_data_to_both_tables(words: list[str | Path], tmp_path: Path, c
     other = xai_json(capsys, *words, "--region", "true", "--dry-run")["plan"]
     assert [step["step"] for step in other if not step["done"]] == [f"score {BASELINE}"]
     assert "Choose another --into" in fails(capsys, *words, "--category", "Block")
+    assert "split otherwise" in fails(capsys, *words, "--test", "0.4")
     assert "no class of objects" in fails(capsys, *words, "--category", "tower")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
-from xai_core.recipes.base import RECIPES, Asked, Recipe, Step, test_share
+from xai_core.recipes.base import RECIPES, Asked, Recipe, Step
 from xai_core.task import SEGMENTATION
 from xai_core.text import comma_list, comma_text
 from xai_core.types import Card
@@ -58,7 +58,7 @@ class InspectionParams:
 
     dataset: str = param("", help="xai list datasets: coco or mask-folder; by default the one that fits the data")
     masks: str = param("", help="folder of label PNGs named like the pictures, where they do not lie beside them")
-    test: float = test_share()
+    test: float = param(0.0, help="share of all pictures drawn anew for the test; 0 keeps the data's", high=0.8)
     architecture: str = param("deeplabv3_mobilenet_v2", help="xai list architectures; the paper's: deeplabv3_resnet101")
     init: str = param("", help="file of weights that training starts from, such as ImageNet's")
     mean: str = param("", help='of those weights, per channel on the 0…1 scale: "0.5,0.5,0.5"; ImageNet\'s by default')
@@ -120,6 +120,10 @@ def _check(asked: Asked) -> None:
     study = steps.opened(asked.into)
     if study is not None:
         need_segmentation(study)
+        begun = study.info.dataset_params
+        if params.test != (begun["test"] if begun.get("anew") else 0.0):
+            remedy = "Choose another --into, or give the --test that it was begun with."
+            raise BadInput("this study is split otherwise", value=asked.into, remedy=remedy)
         segments.category_of(study, params.category)
 
 

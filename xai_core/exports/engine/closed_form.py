@@ -83,7 +83,7 @@ class PooledMaps(Asked):
     def __init__(self, classifier: Classifier, weight: Tensor) -> None:
         super().__init__(classifier)
         self.layout = layout_of(classifier, "")
-        self.register_buffer("weight", weight[:, :, None, None].to(classifier.device), persistent=False)
+        self.register_buffer("weight", weight[:, :, None, None].to(classifier.device))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits and maps."""
@@ -163,16 +163,16 @@ class PixelMaps(Asked):
         super().__init__(classifier)
         self.head = [head]  # in a list: it belongs to the model
         picked = list(classifier.answer.picked or range(len(classifier.class_names)))
-        down, across = (_resize_of_a_line(*sides) for sides in zip(size, classifier.output_size, strict=True))
         constants = {
             "weight": head.weight.detach()[picked].float(),  # without the bias: it is no place's
             "classes": torch.arange(len(picked))[:, None, None],
-            "up": down.T,
-            "left": across,
         }
-        for name, constant in constants.items():
-            self.register_buffer(name, constant.to(classifier.device), persistent=False)
         self.resizes = size != tuple(classifier.output_size)
+        if self.resizes:  # ExecuTorch takes no constant that nothing reads
+            down, across = (_resize_of_a_line(*sides) for sides in zip(size, classifier.output_size, strict=True))
+            constants |= {"up": down.T, "left": across}
+        for name, constant in constants.items():
+            self.register_buffer(name, constant.to(classifier.device).contiguous())
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Logits and maps."""
