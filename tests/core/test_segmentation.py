@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from tests.core.dataset_trees import photo
 from tests.core.segmentation_trees import write_coco
-from tests.tiny_study import xai
+from tests.tiny_study import fails, xai
 from xai_core.answers.question import Asked, questions
 from xai_core.answers.segments import segments
 from xai_core.answers.segments_change import segments_change
@@ -195,6 +196,21 @@ def test_so_are_commands(study: Study, run: Run, words: list[str], capsys: pytes
     said = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()
     assert [line for line in said if line.startswith("xai: ")] == said[-1:]
     assert "xai predict" not in said[-1]
+
+
+def test_classes_of_pictures_are_no_answer_of_a_segmenter(
+    study: Study, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a table of them, nor one of new pictures; and nothing is left behind."""
+    table = tmp_path / "said.csv"
+    table.write_text(f"id,predicted\n{study.samples['id'].iat[0]},red\n")
+    photo(tmp_path / "new" / "one.png", 1)
+    before = study.runs()
+    given = ("import", "said", "--predictions", table), ("predict", "unet", "--images", tmp_path / "new")
+    for command, name, *words in given:
+        assert "not of segmenters" in fails(capsys, command, study.path, "--run", name, *words)
+    assert study.runs() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "said.csv"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from xai_core.store.files import checked_name
 from xai_core.store.run import Run, RunInfo
 from xai_core.store.study import Study
 from xai_core.tables import Table, number, read_table
+from xai_core.task import need_samples
 from xai_core.text import counted, listed, nfc, places, plain_name
 
 SUM_TOLERANCE = 1e-3
@@ -56,7 +57,9 @@ def import_predictions(
 
     Raises:
         BadInput: not such a table; the first problem is told with its line.
+        NotApplicable: the study is of segmentation: a class of a picture says nothing of its pixels.
     """
+    need_samples(study.info.task, study.name)
     checked_name(name, "run")
     table = read_table(path)
     id_place = _id_place(table, study, id_column)

@@ -32,6 +32,7 @@ from xai_core.pipeline.predict_work import probabilities_of
 from xai_core.store.identity import sample_seed
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.task import need_samples
 from xai_core.types import Array, Explanation, Target, resolve_target
 
 LOG = logging.getLogger("xai.pipeline")
@@ -83,7 +84,9 @@ def ask_pictures(
 
     Raises:
         BadInput, UnsafeFile: the run's model cannot be loaded: see `load_classifier`.
+        NotApplicable: it is a segmenter, which says no one thing of a picture.
     """
+    need_samples(run.study.info.task, run.study.name)
     classifier, reader = bench.classifier(run), reader_of(run.study)
     for start in range(0, len(given), batch_size):
         batch = [
