@@ -142,7 +142,7 @@ class Matrix {
     const of = this.showing ? this.showing[t] : this.mode === "predicted" ? this.ofPredicted[p] : this.ofTrue[t];
     const bar = element("span", "bar"), fill = element("i");
     fill.style.width = `${(100 * value) / most}%`; bar.append(fill);
-    button.append(names, element("span", "count", `${count} of ${of.toLocaleString("en")}`), bar);
+    button.append(names, element("span", "count", `${count.toLocaleString("en")} of ${of.toLocaleString("en")}`), bar);
     button.title = this.describe(t, p).join("\n");
     button.onclick = () => { this.cursor = [this.rank.get(t), this.rank.get(p)]; this.choose([t, p]); };
     const item = element("li"); item.append(button);

@@ -125,7 +125,9 @@ class AnnotationsAnswer:
                 low, high = min(sizes), max(sizes)
                 among = f"{low} to {high}" if low < high else str(low)
                 on = counted(len(sizes), "picture")
-                found.append(f"{name}: each edge by {median:g} pixels (median of {on}; {among}).")
+                found.append(
+                    f"{name}: each edge by {median:g} {'pixel' if median == 1 else 'pixels'} (median of {on}; {among})."
+                )
         return found
 
     @property
@@ -250,7 +252,7 @@ class AnnotationsAnswer:
         proposal = one.proposal
         size = f"+{proposal.pixels} px" if proposal.pixels else f"{proposal.area:,}"
         label = self.run.study.class_names[proposal.label]
-        shares = percent(proposal.probability), percent(proposal.evidence)
+        shares = percent(proposal.probability), f"{proposal.evidence:.1f} ×"
         return (proposal.id, proposal.kind, label, name, size, *shares, one.decided)
 
 
