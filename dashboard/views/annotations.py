@@ -73,7 +73,12 @@ def _who(context: Context, answer: AnnotationsAnswer) -> None:
     )
     last = answer.last_words
     undo.button(
-        "Undo", disabled=not (last and said), help=last or None, on_click=_undo, args=(answer,), icon=":material/undo:"
+        "Undo",
+        disabled=not (last and said),
+        help=plain(last) if last else None,
+        on_click=_undo,
+        args=(answer,),
+        icon=":material/undo:",
     )
     if error := st.session_state.pop(_FAILED, None):
         st.error(plain(error))
@@ -83,8 +88,20 @@ def _who(context: Context, answer: AnnotationsAnswer) -> None:
 
 def _cards(context: Context, answer: AnnotationsAnswer) -> None:
     left, right = st.columns([1, 2])
-    which = left.segmented_control("Show", [OPEN, DECIDED], default=OPEN, key=WHICH, on_change=_first) or OPEN
-    kind = right.segmented_control("Kind", list(KINDS), key=KIND, on_change=_first)
+    which = (
+        left.segmented_control(
+            "Show",
+            [OPEN, DECIDED],
+            format_func=lambda one: plain(one.capitalize()),
+            default=OPEN,
+            key=WHICH,
+            on_change=_first,
+        )
+        or OPEN
+    )
+    kind = right.segmented_control(
+        "Kind", list(KINDS), format_func=lambda one: plain(one.capitalize()), key=KIND, on_change=_first
+    )
     if kind:
         st.caption(plain(KINDS[kind]))
     questions = [

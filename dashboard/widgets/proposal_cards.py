@@ -93,7 +93,7 @@ def _item(context: Context, answer: AnnotationsAnswer, one: Question) -> dict[st
     about = {
         "id": proposal.id,
         "kind": proposal.kind,
-        "title": visible(one.title(names)),
+        "title": visible(one.in_words(names)),
         "facts": visible(one.facts),
         "means": MEANS[proposal.kind],
         "sample": visible(study.samples["id"].iat[proposal.row]),

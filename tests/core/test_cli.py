@@ -21,7 +21,7 @@ from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.flags import given_parameters
 from xai_core.cli.main import all_commands, main, parser
 from xai_core.errors import BadParameter
-from xai_core.explainers.base import EXPLAINERS, CamParams
+from xai_core.explainers.base import EXPLAINERS
 from xai_core.params import specs
 from xai_core.store.study import Study
 from xai_core.training.config import TrainParams
@@ -120,7 +120,7 @@ def test_the_same_map_serves_predicted_and_the_class(study: Path, capsys: Captur
     xai(*words)
     xai(*words, "--target", name)
     [store] = (study / "runs" / "baseline" / "explanations").iterdir()
-    maps = run.maps("gradcam", CamParams())
+    maps = run.maps("gradcam", EXPLAINERS["gradcam"].params())
     assert maps is not None
     assert maps.count() == 1, store
 

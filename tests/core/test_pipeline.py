@@ -26,7 +26,7 @@ from xai_core.cli.main import main
 from xai_core.datasets.image_folder import ImageFolder
 from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound, StorageFull
 from xai_core.explainers import EXPLAINERS
-from xai_core.explainers.base import BACKGROUND, CamParams
+from xai_core.explainers.base import BACKGROUND
 from xai_core.models.weights import read_weights, save_weights
 from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
@@ -157,7 +157,7 @@ def test_several_targets_of_a_sample_share_its_picture_and_its_pass(study: Study
     assert sorted(read) == rows
     pairs = {(row, target.key) for spec in specs for row, target in zip(rows, run.targets(rows, spec), strict=True)}
     assert steps[-1] == (2 * len(pairs), 2 * len(pairs)), "what two targets mean alike is made once"
-    maps = run.maps("gradcam", CamParams())
+    maps = run.maps("gradcam", EXPLAINERS["gradcam"].params())
     assert maps is not None
     rows_of, keys = zip(*sorted(pairs), strict=True)
     together = maps.get(rows_of, keys)
@@ -165,7 +165,7 @@ def test_several_targets_of_a_sample_share_its_picture_and_its_pass(study: Study
     shutil.rmtree(maps.path)
     for spec in specs:
         list(explain_steps(Bench("cpu"), Request(run, rows, spec, asked[:1])))
-    apart = run.maps("gradcam", CamParams())
+    apart = run.maps("gradcam", EXPLAINERS["gradcam"].params())
     assert apart is not None
     near = 2e-3 * float(np.abs(together.maps).max())
     np.testing.assert_allclose(apart.get(rows_of, keys).maps, together.maps, atol=near)

@@ -333,7 +333,7 @@ def test_the_background_is_looked_for_once_and_is_part_of_the_identity(
     assert looks == [4, 5]
     assert len(few) == len(more) == 1
     assert few != more
-    assert run.maps("gradcam", CamParams()) is None
+    assert run.maps("gradcam", EXPLAINERS["gradcam"].params()) is None
     assert looks == [4, 5]
 
 

@@ -178,7 +178,8 @@ def test_a_training_that_an_earlier_version_left_unfinished_goes_on(tmp_path: Pa
         standing = json.loads(file.metadata()["standing"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
     config = CONFIG.resolved().as_dict()
-    del config["head_learning_rate"]  # came later
+    for later in ("head_learning_rate", "annotations", "tiles_of"):
+        del config[later]
     about = {"config": config, "classes": list(NAMES), "preprocess": GREY.as_dict()}
     splits = [([len(part), 28, 28, 1], digest(part.labels.tolist())) for part in (TRAINING, VALIDATION)]
     standing["identity"] = digest(about | {"data": splits})

@@ -20,7 +20,7 @@ from dashboard.main import SecurityHeaders, tile
 from xai_core.drawing.colours import heat_layer, sign_scale, strength_scale
 from xai_core.drawing.looks import Fade, cells_layer, fade_of, faded, outline_layer
 from xai_core.drawing.seen import seen_size
-from xai_core.explainers.base import CamParams
+from xai_core.explainers import EXPLAINERS
 from xai_core.models.preprocess import Preprocess
 from xai_core.triage.looks import LOOKS, Look
 
@@ -101,7 +101,7 @@ def test_a_tile_is_drawn_once(served: Services) -> None:
 
 def test_a_map_is_read_when_the_browser_asks(served: Services) -> None:
     study = served.studies["pets"]
-    maps = study.run("net").maps("gradcam", CamParams(), create=True)
+    maps = study.run("net").maps("gradcam", EXPLAINERS["gradcam"].params(), create=True)
     assert maps is not None
     address = heat_tile(served.tiles, maps, 3, "1", signed=False, scale=1.0, seen=(24, 16))
     assert fetched(address).status == 404  # not there yet, and not remembered as missing
@@ -111,7 +111,7 @@ def test_a_map_is_read_when_the_browser_asks(served: Services) -> None:
 
 def test_looking_at_many_tiles_leaves_nothing_behind(served: Services) -> None:
     study = served.studies["pets"]
-    maps = study.run("net").maps("gradcam", CamParams(), create=True)
+    maps = study.run("net").maps("gradcam", EXPLAINERS["gradcam"].params(), create=True)
     assert maps is not None
     tracemalloc.start()
     for row in range(2000):
@@ -218,7 +218,7 @@ def test_every_look_has_the_shape_of_the_picture(look: Look, heat: str, seen: tu
 
 
 def test_looks_have_addresses_of_their_own(served: Services) -> None:
-    maps = served.studies["pets"].run("net").maps("gradcam", CamParams(), create=True)
+    maps = served.studies["pets"].run("net").maps("gradcam", EXPLAINERS["gradcam"].params(), create=True)
     assert maps is not None
     maps.put([3], ["1"], np.random.default_rng(0).random((1, 7, 7), np.float32))
     common: dict[str, Any] = {"signed": False, "scale": 1.0, "seen": (24, 16)}

@@ -52,7 +52,7 @@ class Question:
     proposal: StoredProposal
     decision: Change | None
 
-    def title(self, names: Sequence[str]) -> str:
+    def in_words(self, names: Sequence[str]) -> str:
         """What is asked, in a few words."""
         name = names[self.proposal.label]
         if self.proposal.kind == "enlarge":
