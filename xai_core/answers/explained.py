@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from xai_core.answers.lines import table
 from xai_core.answers.maps import (
     Column,
     MapFacts,
@@ -89,3 +90,18 @@ def map_words(facts: MapFacts) -> str:
     notes = [f"{note.text}{' (!)' if note.odd else ''}" for note in facts.notes]
     cut = [f"{percent(facts.clipped)} of it stronger"] if facts.clipped else []
     return " · ".join([f"stored, full colour {facts.scale:.3g}", *cut, *notes])
+
+
+def evidence_words(wanted: Sequence[Explained], maps: Mapping[str, Sequence[MapFacts]]) -> list[str]:
+    """For each that is explained a paragraph: what there is of each method's map, by its title."""
+    paragraphs = []
+    for place, one in enumerate(wanted):
+        lines = [(title, map_words(of_method[place])) for title, of_method in maps.items()]
+        paragraphs.append(f"{''.join(one.title)} ({one.note})\n{table(lines)}".rstrip())
+    return paragraphs
+
+
+def how_to_make(maps: Mapping[str, Sequence[MapFacts]], commands: Sequence[str]) -> str:
+    """The commands that make what is missing; "" where nothing is."""
+    missing = any(facts.state == "missing" for of_method in maps.values() for facts in of_method)
+    return "\n".join(["What is not computed yet comes with:", *commands]) if missing else ""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.answers.explained import Explained, map_words, maps_of, on_mask, said_of_maps
+from xai_core.answers.explained import Explained, evidence_words, how_to_make, maps_of, on_mask, said_of_maps
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.maps import MapFacts, explain_line, scale_note
 from xai_core.answers.provenance import Provenance, provenance
@@ -238,13 +238,9 @@ class PictureAnswer:
         """For people."""
         parts = [f"{self.picture.title}\n{self.facts}\n{self.where}"]
         parts.append(table([HEADS, *self.picture.lines], right=range(1, len(HEADS))))
-        for place, one in enumerate(self.explained):
-            lines = [(title, map_words(of_method[place])) for title, of_method in self.maps.items()]
-            parts.append(f"{''.join(one.title)} ({one.note})\n{table(lines)}".rstrip())
-        missing = any(facts.state == "missing" for of_method in self.maps.values() for facts in of_method)
-        commands = ["What is not computed yet comes with:", *self.commands] if missing else []
+        evidence = evidence_words(self.explained, self.maps)
         said = [*([self.full_colour] if self.full_colour else []), *self.sentences]
-        return paragraphs(*parts, "\n".join(said), "\n".join(commands))
+        return paragraphs(*parts, *evidence, "\n".join(said), how_to_make(self.maps, self.commands))
 
 
 def answer(asked: Asked, facts: str, row: int, where: str) -> PictureAnswer:

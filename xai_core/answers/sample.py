@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xai_core.answers import picture
-from xai_core.answers.explained import Explained, map_words, maps_of, on_mask, said_of_maps
+from xai_core.answers.explained import Explained, evidence_words, how_to_make, maps_of, on_mask, said_of_maps
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.maps import MapFacts, explain_line, scale_note
 from xai_core.answers.provenance import Provenance, provenance
@@ -202,13 +202,9 @@ class SampleAnswer:
         """For people."""
         shown = [(percent(one.share), one.name, one.role) for one in self.chances]
         parts = [f"{self.title}\n{self.facts}\n{self.where}", table(self.told), table(shown, right=(0,))]
-        for place, one in enumerate(self.explained):
-            lines = [(title, map_words(of_method[place])) for title, of_method in self.maps.items()]
-            parts.append(f"{''.join(one.title)} ({one.note})\n{table(lines)}".rstrip())
-        missing = any(facts.state == "missing" for of_method in self.maps.values() for facts in of_method)
-        commands = ["What is not computed yet comes with:", *self.lines] if missing else []
+        evidence = evidence_words(self.explained, self.maps)
         said = [*([self.full_colour] if self.full_colour else []), *self.sentences]
-        return paragraphs(*parts, "\n".join(said), "\n".join(commands))
+        return paragraphs(*parts, *evidence, "\n".join(said), how_to_make(self.maps, self.lines))
 
 
 def answer(asked: Asked) -> SampleAnswer | picture.PictureAnswer:
