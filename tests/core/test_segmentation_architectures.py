@@ -25,7 +25,8 @@ MEMBERS = [
     pytest.param(a, id=a.card.key, marks=[pytest.mark.slow] * (a.card.key in HEAVY))
     for a in architectures_for(SEGMENTATION)
 ]
-OF_TORCHVISION = [one for one in MEMBERS if one.id not in ("small_unet", "deeplabv3_mobilenet_v2")]
+OURS = ("small_unet", "unet_mobilenet_v2", "deeplabv3_mobilenet_v2")
+OF_TORCHVISION = [one for one in MEMBERS if one.id not in OURS]
 NAMES = ("background", "cable", "tower")
 
 
@@ -112,6 +113,7 @@ def test_only_what_training_left_is_aside() -> None:
     ("key", "network", "aside"),
     [
         ("deeplabv3_mobilenet_v2", "mobilenet_v2", "features.18 (6), classifier (2)"),
+        ("unet_mobilenet_v2", "mobilenet_v2", "features.18 (6), classifier (2)"),
         pytest.param("deeplabv3_resnet50", "resnet50", "fc (2)", marks=pytest.mark.slow),
         ("lraspp_mobilenet_v3_large", "mobilenet_v3_large", "classifier (4)"),
     ],
