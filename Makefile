@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export UV_SYSTEM_CERTS ?= true
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test test-full check lint rebuild-check lock browser clean
+.PHONY: demo test test-full check lint rebuild-check lock browser annotation-tools clean
 
 demo: $(VENV)/.runtime ## open the dashboard on the bundled demo study
 	$(BIN)/xai demo
@@ -32,6 +32,10 @@ rebuild-check: $(VENV)/.dev ## train the demo's runs again and compare with the 
 
 lock: $(VENV)/.dev ## write down the exact set of packages that is installed
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
+
+annotation-tools: $(BIN)/uv ## what CVAT and Label Studio read and write COCO with, for their tests; they need older packages
+	$(BIN)/uv venv --quiet --clear build/annotation-tools
+	$(BIN)/uv pip install --quiet --python build/annotation-tools/bin/python "datumaro>=1.13" "label-studio-converter>=0.0.59"
 
 browser: ## Chromium for the browser tests, where it can be had
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \

@@ -125,7 +125,7 @@ def test_a_classifiers_weights_land_in_the_backbone_and_what_was_not_taken_is_to
     given = {f"module.{name}": tensor for name, tensor in theirs.state_dict().items()}
     member, ours = ARCHITECTURES[key], fresh_module(key, 3, prep(32, 32))
     notes = start_from(ours, given, member)
-    assert notes[0] == "Layers of classifier start fresh: the file has the weights of a classifier."
+    assert notes[0] == f"Layers of {member.decoder} start fresh: the file has the weights of a classifier."
     assert notes[1].replace("module.", "") == f"Left aside, not part of the model: {aside}."
     values = {tuple(tensor.flatten()[:8].tolist()) for tensor in theirs.state_dict().values()}
     taken = plain_state(ours.get_submodule("backbone"))
