@@ -11,6 +11,7 @@ from dashboard.frame.context import Context
 from dashboard.text import plain
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.label_gallery import change_gallery
+from dashboard.widgets.pages import on_page, pages_below
 from dashboard.widgets.part import part
 from dashboard.widgets.problem import problem_box
 from dashboard.widgets.table import table
@@ -58,16 +59,7 @@ def _pictures(context: Context, baseline: Run, run: Run, found: SegmentsChange) 
     if not found.most:
         empty("No picture changed", "Both runs are right at as many pixels of every picture.")
         return
-    pages = -(-len(found.most) // ON_A_PAGE)
-    page = min(context.selection.page, pages)
-    shown = found.most[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
-    opened = change_gallery(context, baseline, run, shown, key="changed")
+    opened = change_gallery(context, baseline, run, on_page(context, found.most, ON_A_PAGE), key="changed")
     if opened is not None:
         session.go("sample", sample=opened)
-    if pages > 1:
-        key = f"changed.page.{page}"
-        st.pagination(pages, default=page, key=key, on_change=_turn, args=(key,))
-
-
-def _turn(key: str) -> None:
-    session.update(page=st.session_state[key])
+    pages_below(context, len(found.most), ON_A_PAGE)

@@ -103,6 +103,16 @@ class SegmentsAnswer:
         )
 
     @property
+    def wrong_words(self) -> str:
+        """How many pixels are wrong."""
+        pixels, wrong = int(self.counts.sum()), int(self.counts.sum() - np.trace(self.counts))
+        right = self.found.accuracy
+        interval = percent_range(1 - float(right.high), 1 - float(right.low))
+        share = f"{percent(wrong / max(1, pixels))}{f', 95 % interval {interval} over pictures' if interval else ''}"
+        on = f"{len(self.rows):,} {of_split(self.split, 'pictures')}{where_words(self.where)}"
+        return f"{on}, {pixels:,} pixels in all, {wrong:,} of them wrong ({share})."
+
+    @property
     def right(self) -> dict[str, float]:
         """The share of pixels that are right, with its interval, and how many pictures there are."""
         one = self.found.accuracy
@@ -150,13 +160,13 @@ class SegmentsAnswer:
         order = np.argsort(-pixels, kind="stable")
         return [(int(self.rows[at]), int(pixels[at])) for at in order if cell is None or pixels[at]]
 
-    def cell_sentence(self, cell: Cell) -> str:
-        """What a cell holds."""
+    def cell_words(self, cell: Cell) -> tuple[str, str]:
+        """What a cell is called, and what it holds."""
         pixels, of_class = int(self.counts[cell]), int(self.counts[cell[0]].sum())
-        name = cell_name(self.names[cell[0]], self.names[cell[1]])
-        share = f" ({percent(pixels / of_class)} of the pixels of {self.names[cell[0]]})" if of_class else ""
-        pictures = counted(int((self.matrices[:, cell[0], cell[1]] > 0).sum()), "picture")
-        return f"{name}: {counted(pixels, 'pixel')} in {pictures}{share}."
+        share = f", {percent(pixels / of_class)} of those of {self.names[cell[0]]}" if of_class else ""
+        pictures = counted(int(self.in_pictures[cell]), "picture")
+        about = f"{counted(pixels, 'pixel')}{share}, in {pictures}; those with most of them first."
+        return cell_name(self.names[cell[0]], self.names[cell[1]]), about
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
