@@ -13,6 +13,7 @@ from dashboard.drawing.tiles import Tiles, label_tile
 from dashboard.frame.context import Services
 from dashboard.widgets.pixel_confusion import ON_A_PAGE
 from tests.dashboard.pages import opened, words, worker
+from tests.tiny_study import xai_json
 from xai_core.answers.segments import segments
 from xai_core.drawing.label_maps import INVENTED, MISSED, compared, of_cell, painted
 from xai_core.label_maps import IGNORE
@@ -64,9 +65,25 @@ def test_a_cell_leads_to_other_pages_about_it(study: Study) -> None:
 def test_two_runs_are_compared_on_the_same_pictures(study: Study) -> None:
     said = words(opened("compare", run="unet", split="test", other="better"))
     assert "Mean IoU: got worse" in said
-    assert "The interval of each class stands by itself" in said
+    assert "Mean boundary F1: got worse" in said
+    assert "together they hold at 95 %" in said
     assert "Those first whose number of right pixels changed most" in said
     assert "Compared with which run" in words(opened("compare", run="unet", split="test"))
+
+
+def test_a_cell_of_two_runs_is_what_the_command_says(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["--baseline", "unet", "--candidate", "better"]
+    told = xai_json(capsys, "compare", study.path, *names, "--cell", "green:red", "--split", "test")["segments"]
+    cell = told["cell"]
+    assert 0 < cell["before"] <= cell["of"]
+    assert cell["after"] == 0
+    assert cell["change"]["value"] == -cell["before"] / cell["of"]
+    assert {"before", "after", "change"} == set(told["classes"][0]["boundary_f1"])
+    app = opened("compare", run="better", other="unet", split="test", true="2", predicted="1")
+    said = words(app)
+    for sentence in (told["sentence"], told["boundary_sentence"], cell["sentence"], cell["note"], *told["notes"]):
+        assert sentence in said
+    assert "number of pixels in the cell changed most" in said
 
 
 def test_a_baseline_that_said_nothing_is_told(study: Study) -> None:
