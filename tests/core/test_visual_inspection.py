@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -202,6 +203,23 @@ def test_real_data(name: str, tmp_path: Path, capsys: Capture) -> None:
     if name == "ttpla-sample":
         report = {part["title"]: part for part in xai_json(capsys, *words, "--region", "true")["report"]}
         assert report["Table I: methods"]["values"]["target"] == "cable@true"
+
+
+def test_real_defects(tmp_path: Path, capsys: Capture) -> None:
+    """Two kinds of defects of magnetic tiles, each of its own masks beside the pictures."""
+    source, data = REAL / "magnetic-tile", tmp_path / "tiles"
+    if not source.is_dir():
+        pytest.skip("needs the stored data magnetic-tile")
+    for part in ("images", "masks"):
+        for kind in ("MT_Break", "MT_Crack"):
+            (data / part / kind).mkdir(parents=True)
+            for path in sorted((source / part / kind).iterdir())[:12]:
+                shutil.copy(path, data / part / kind)
+    words: list[Any] = ["recipe", "visual-inspection", "--data", data / "images", "--masks", data / "masks"]
+    found = xai_json(capsys, *words, "--into", tmp_path / "study", *QUICK, "--region", "true")
+    assert Study.open(tmp_path / "study").info.dataset == "mask-folder"
+    report = {part["title"]: part for part in found["report"]}
+    assert report["Table II: annotation made wider"]["rows"]
 
 
 def test_label_pngs(tmp_path: Path, capsys: Capture) -> None:
