@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -151,8 +152,9 @@ def one_dead_row() -> tuple[Classifier, Tensor]:
     """A model and four pictures; the second is black, which switches off the whole hidden layer of the head."""
     classifier, x = model(Plain), pictures(4)
     x[1] = 0
+    net: Any = classifier.module
     with torch.no_grad():
-        for part in (classifier.module.features[0], classifier.module.features[3]):
+        for part in (net.features[0], net.features[3]):
             part.bias.zero_()
-        classifier.module.head[3].bias.fill_(-0.01)
+        net.head[3].bias.fill_(-0.01)
     return classifier, x
