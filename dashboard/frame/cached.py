@@ -12,8 +12,9 @@ from PIL import Image
 
 from dashboard.frame.context import Context
 from xai_core.answers import aggregate, badge, data_card, groups, method_quality, on_object, runs, segments
+from xai_core.answers import context as surroundings
 from xai_core.answers.compare import Comparison
-from xai_core.answers.maps import Column
+from xai_core.answers.maps import Column, target_keys
 from xai_core.answers.quality_choice import SPEC
 from xai_core.answers.scenarios import MOST_MASKS, Scenarios
 from xai_core.answers.scope import Scope
@@ -141,6 +142,25 @@ def _quality(
     _metrics: Sequence[Named],
 ) -> method_quality.MethodQuality:
     return method_quality.method_quality(_scope, rows, SPEC, _methods, _metrics)
+
+
+def context_of(context: Context, rows: NDArray[np.int64], columns: Sequence[Column]) -> surroundings.ContextAnswer:
+    """As `context.context`; anew where a map has come or a mask was edited."""
+    scope, keys = context.scope, target_keys(context.scope.run, rows, SPEC)
+    there = tuple(column.maps.state(rows, keys).tobytes() if column.maps else b"" for column in columns)
+    methods = repr([(column.card.key, as_dict(column.params)) for column in columns])
+    masks = scope.study.masks_digest if scope.study.samples["has_mask"].any() else ""
+    return _context((str(scope.run.path), scope.run.info.fingerprint, methods, there, masks), rows, scope, columns)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _context(
+    key: tuple[object, ...],  # noqa: ARG001 (the cache's key)
+    rows: NDArray[np.int64],
+    _scope: Scope,
+    _columns: Sequence[Column],
+) -> surroundings.ContextAnswer:
+    return surroundings.context(_scope, rows, SPEC, _columns)
 
 
 def badges_of(run: Run, columns: Sequence[Column]) -> list[badge.Badge]:

@@ -155,7 +155,7 @@ def metrics_of(run: Run) -> list[Named]:
 
 
 def _counts(card: Card) -> bool:
-    return card.aspect in ASPECTS and (card.agreement is None or card.agreement > 0)
+    return bool(card.direction) and card.aspect in ASPECTS and (card.agreement is None or card.agreement > 0)
 
 
 def _controls(run: Run, method: Named) -> Part:

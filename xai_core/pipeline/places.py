@@ -13,6 +13,7 @@ from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.regions import nothing_there
 from xai_core.store.run import Run
+from xai_core.store.targets import asked_about as place_asked_about
 from xai_core.store.targets import mask_of, region_of
 from xai_core.task import SEGMENTATION
 from xai_core.types import Explanation, Target
@@ -60,6 +61,17 @@ def regions_of(run: Run, rows: NDArray[np.int64], targets: Sequence[Target]) -> 
     def read(row: int, target: Target) -> Plane | str:
         share = preprocess.share(region_of(run, row, target))
         return share if share.any() else nothing_there(target)
+
+    return _each(rows, targets, read, lambda row, target: (row, target))
+
+
+def asked_about(run: Run, rows: NDArray[np.int64], targets: Sequence[Target]) -> Places:
+    """What maps of these samples and targets are about, bool: see `store.targets.asked_about`."""
+    preprocess = preprocess_of(run)
+
+    def read(row: int, target: Target) -> Plane | str:
+        found = place_asked_about(run, row, target, preprocess)
+        return NO_MASK if found is None else found
 
     return _each(rows, targets, read, lambda row, target: (row, target))
 

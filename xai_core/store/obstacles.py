@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xai_core.errors import XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
-from xai_core.metrics.base import Metric
+from xai_core.metrics.base import OF_PLACES, Metric
 from xai_core.params import build
 from xai_core.store.layers import convolutional_layers
 from xai_core.task import SEGMENTATION
@@ -78,7 +78,8 @@ def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str
 
 def metric_obstacle(run: Run, metric: Metric) -> str | None:
     """Why a metric says nothing of any sample of a run's study, in one sentence; None where it does."""
-    if "mask" in metric.card.needs and not run.study.samples["has_mask"].any():
+    needs = {"mask"} if run.study.task.key == SEGMENTATION else OF_PLACES
+    if metric.card.needs & needs and not run.study.samples["has_mask"].any():
         return NO_MASKS
     return out_of_reach(run.study, metric)
 
