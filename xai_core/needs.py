@@ -59,6 +59,10 @@ NEEDS: Mapping[str, Need] = {
             "metrics": "xai_core.pipeline.metric_inputs:Samples.given",
         },
     ),
+    "whole": Need(
+        "a model that sees each picture whole: of one that sees tiles the method's maps do not add up",
+        {"explainers": "xai_core.explainers.engine.plan:explain"},
+    ),
     "evidence": Need(
         "what the heatmaps of a run point at in each training picture, for its true class",
         {"augmentations": "xai_core.pipeline.evidence:evidence_of"},

@@ -176,12 +176,9 @@ def _badge(key: tuple[object, ...], _run: Run, method: Named) -> badge.Badge:  #
 
 
 def mean_picture(context: Context, group: groups.Group) -> Image.Image | None:
-    """The mean of what the model sees of a group's pictures, cut as its maps are; None for no picture, or no model.
-
-    None, too, of pictures in tiles: each has a size of its own, and there are no maps.
-    """
+    """The mean of what the model sees of a group's pictures, cut as its maps are; None for no picture, or no model."""
     run = context.scope.run
-    if not len(group.rows) or run.info.preprocess is None or Preprocess.from_dict(run.info.preprocess).tiled:
+    if not len(group.rows) or run.info.preprocess is None:
         return None
     name = f"{context.study.path}:{run.info.fingerprint}"
     return Image.fromarray(_mean_pixels(name, group.rows, group.boxes, context))
@@ -194,7 +191,7 @@ def _mean_pixels(
     boxes: NDArray[np.float64] | None,
     _context: Context,
 ) -> NDArray[np.uint8]:
-    preprocess = Preprocess.from_dict(_context.scope.run.info.preprocess or {})
+    preprocess = Preprocess.from_dict(_context.scope.run.info.preprocess or {}).whole
     seen = (preprocess.pixels(_context.study.picture(row)) for row in rows.tolist())
     cuts = seen if boxes is None else (pixels_around(pixels, box) for pixels, box in zip(seen, boxes, strict=True))
     total = sum(pixels.astype(np.float64) for pixels in cuts)

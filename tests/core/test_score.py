@@ -287,7 +287,7 @@ def test_what_is_not_named_is_all_that_applies_and_200_samples(
 
     monkeypatch.setattr(controls, "usable_methods", lambda _run: ["gradcam", "lrp"])
     monkeypatch.setattr(controls, "control_keys", lambda _run: ["edges"])
-    monkeypatch.setattr(quality_choice, "usable_metrics", lambda _run: [SPARSENESS])
+    monkeypatch.setattr(quality_choice, "usual_metrics", lambda _run: [SPARSENESS])
     monkeypatch.setattr(quality_choice, "LIMIT", 6)
     words = ("score", run.study.path, "--run", "run")
     result = xai_json(capsys, *words)

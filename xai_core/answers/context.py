@@ -257,8 +257,9 @@ def _distance(scope: Scope, row: int, key: str) -> Shares | None:
     """From what a map is about; None where the sample has no such place, or it cannot be read, or it is everywhere."""
     if scope.run.info.preprocess is None:
         return None
+    preprocess = Preprocess.from_dict(scope.run.info.preprocess).whole
     try:
-        there = asked_about(scope.run, row, Target.parse(key), Preprocess.from_dict(scope.run.info.preprocess))
+        there = asked_about(scope.run, row, Target.parse(key), preprocess)
     except XaiError:
         return None
     return None if there is None or not there.any() or there.all() else distances(there)

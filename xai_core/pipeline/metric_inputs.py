@@ -87,7 +87,7 @@ class Samples:
     @cached_property
     def masks(self) -> Masks:
         """The object of each. One that cannot be read costs no other."""
-        return self._planes(masks_of(self.run, self.rows, self.targets))
+        return self._planes(masks_of(self.run, self.rows, self.targets, preprocess_of(self.run).whole))
 
     @cached_property
     def asked_about(self) -> Masks:
@@ -206,6 +206,6 @@ class Samples:
 
 
 def input_size(run: Run) -> tuple[int, int]:
-    """`(H, W)` of the model's input."""
-    preprocess = preprocess_of(run)
+    """`(H, W)` of the model's input; of tiles of the grid that maps of whole pictures lie on."""
+    preprocess = preprocess_of(run).whole
     return preprocess.height, preprocess.width

@@ -6,7 +6,7 @@ A sample that the model fails on costs no other: it is asked alone, and noted.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -161,7 +161,7 @@ class PixelWork(Work):
         """The most probable class of each pixel, and how that compares with the annotation."""
         study = self.run.study
         with user_code(self.classifier.architecture, "fails", REPAIR), full_precision(), torch.no_grad():
-            outputs = self._outputs(pixels)
+            outputs = outputs_of(self.classifier, pixels, self._ask)
         found: list[Labelled | None] = []
         for row, output in zip(rows, outputs, strict=True):
             truth = study.label_map(row)
@@ -172,16 +172,6 @@ class PixelWork(Work):
             else:
                 found.append(None)
         return found
-
-    def _outputs(self, pixels: Sequence[NDArray[np.uint8]]) -> Sequence[Tensor]:
-        """Of each picture `(K, h, w)`: logits, or of tiles probabilities."""
-        preprocess = self.classifier.preprocess
-        if not preprocess.tiled:
-            return list(self._ask(as_input(self.classifier, pixels)))
-        (outside,) = as_input(self.classifier, [np.zeros((1, 1, preprocess.channels), np.uint8)])
-        inputs = (as_input(self.classifier, [each])[0] for each in pixels)
-        size = preprocess.height, preprocess.width
-        return [in_tiles(self._ask, x, *size, outside=outside) for x in inputs]
 
     def _ask(self, x: Tensor) -> Tensor:
         """`(N, C, H, W)` → logits `(N, K, H, W)`."""
@@ -196,6 +186,23 @@ class PixelWork(Work):
 
     def settle(self) -> None:
         """It is ready as it was stored."""
+
+
+def outputs_of(
+    classifier: Classifier, pixels: Sequence[NDArray[np.uint8]], ask: Callable[[Tensor], Tensor]
+) -> list[Tensor]:
+    """Of each picture `(K, h, w)` what a segmenter says: logits, or of tiles probabilities.
+
+    Args:
+        pixels: pictures `(H, W, C)` as the model sees them, of tiles whole ones.
+        ask: `(N, C, H, W)` → logits `(N, K, H, W)`.
+    """
+    preprocess = classifier.preprocess
+    if not preprocess.tiled:
+        return list(ask(as_input(classifier, pixels)))
+    (outside,) = as_input(classifier, [np.zeros((1, 1, preprocess.channels), np.uint8)])
+    inputs = (as_input(classifier, [each])[0] for each in pixels)
+    return [in_tiles(ask, x, preprocess.height, preprocess.width, outside=outside) for x in inputs]
 
 
 def probabilities_of(task: Task, classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
