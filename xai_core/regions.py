@@ -132,12 +132,12 @@ def in_cell(positive: int, true: int, predicted: int) -> Target:
     return Target(positive, region=Place(CELL, (true, predicted)).region)
 
 
-def of_cell(true: int, predicted: int) -> Target:
-    """What maps of a cell of the confusion explain: the one class rather than the other where it was taken for it; of
-    the diagonal the class where it is predicted."""
-    if true == predicted:
-        return Target(predicted, region="predicted")
-    return Target(predicted, true, CONFUSED)
+def of_cell(true: int, predicted: int, spec: str = "difference") -> Target:
+    """What maps of a cell of the confusion explain, at the cell's own pixels: the predicted class rather than the true
+    one; or one of both, `predicted` or `true`. On the diagonal they are one class, which has no difference."""
+    if true != predicted and spec not in ("predicted", "true"):
+        return Target(predicted, true, CONFUSED)
+    return in_cell(true if spec == "true" else predicted, true, predicted)
 
 
 def region_words(target: Target) -> str:

@@ -8,6 +8,7 @@ from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import plain, visible
 from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.pages import on_page, pages_below
 from dashboard.widgets.proposal_cards import Decision, proposal_cards
 from dashboard.widgets.table import table
 from xai_core.answers.annotations import (
@@ -112,29 +113,20 @@ def _cards(context: Context, answer: AnnotationsAnswer) -> None:
     if not questions:
         empty("None here", "Choose another kind, or what is decided already.")
         return
-    pages = -(-len(questions) // ON_A_PAGE)
-    start = (min(context.selection.page, pages) - 1) * ON_A_PAGE
     with st.container(key="proposals"):
         proposal_cards(
             context,
             answer,
-            questions[start : start + ON_A_PAGE],
+            on_page(context, questions, ON_A_PAGE),
             key="proposal-cards",
             may_decide=bool(st.session_state[PERSON].strip()),
             on_decide=lambda said: _decide(answer, said),
         )
-    if pages > 1:
-        page = min(context.selection.page, pages)
-        key = f"proposals.page.{page}"
-        st.pagination(pages, default=page, key=key, on_change=_turn, args=(key,))
+    pages_below(context, len(questions), ON_A_PAGE)
 
 
 def _first() -> None:
     session.update(page=1)
-
-
-def _turn(key: str) -> None:
-    session.update(page=st.session_state[key])
 
 
 def _decide(answer: AnnotationsAnswer, said: Decision) -> None:

@@ -12,8 +12,10 @@ from dashboard.text import plain
 from dashboard.widgets.cell_gallery import cell_gallery
 from dashboard.widgets.confusion_matrix import confusion_matrix
 from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.pixel_confusion import pixel_confusion
 from xai_core.answers.cell import cell_facts
 from xai_core.answers.confusion import confusion, similar
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 from xai_core.triage.confusion import Cell
 from xai_core.words import COUNTED_AS
 
@@ -22,14 +24,18 @@ QUESTION = "Which classes are confused, and on what evidence?"
 ICON = "matrix"
 URL = "confusion"
 ORDER = 20
+TASKS = (CLASSIFICATION, SEGMENTATION)
 
 _ORDERS = {"given": "As given", "similar": "Confused side by side"}
 
 
 def render(context: Context) -> None:
     """Draw the page."""
-    if not len(context.members.rows):
+    if not len(context.predicted):
         no_predictions(context)
+        return
+    if context.study.info.task == SEGMENTATION:
+        pixel_confusion(context)
         return
     _matrix(context)
     with st.container(key="gallery"):

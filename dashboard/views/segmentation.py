@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from dashboard.figures import history
 from dashboard.frame import session
 from dashboard.frame.cached import segments_of
 from dashboard.frame.context import Context
-from dashboard.text import escaped, plain
-from dashboard.widgets.confusion_matrix import confusion_matrix
+from dashboard.text import plain
 from dashboard.widgets.data_card import data_card
-from dashboard.widgets.empty import empty, no_predictions
+from dashboard.widgets.empty import no_predictions
 from dashboard.widgets.label_gallery import label_gallery
+from dashboard.widgets.pages import on_page, pages_below
+from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
-from xai_core.answers.segments import CELLS, HEADS, SegmentsAnswer
-from xai_core.regions import of_cell
+from xai_core.answers.segments import HEADS, SegmentsAnswer
 from xai_core.store.run import Run
 from xai_core.task import SEGMENTATION
-from xai_core.triage.confusion import Cell
 
 TITLE = "Segmentation"
 QUESTION = "How good is it, and where in its pictures is it wrong?"
@@ -41,7 +38,6 @@ def render(context: Context) -> None:
         no_predictions(context)
     else:
         _classes(found)
-        _matrix(context, found)
         with st.container(key="pictures"):
             _pictures(context, run, found)
         _curves(run)
@@ -54,53 +50,17 @@ def _classes(found: SegmentsAnswer) -> None:
     table(HEADS, found.lines)
     for note in found.notes:
         st.caption(plain(note))
-
-
-def _matrix(context: Context, found: SegmentsAnswer) -> None:
-    chosen = context.selection
-    st.subheader("What is taken for what", anchor=False)
-    mode = chosen.rates if chosen.rates in CELLS else "true"
-    st.segmented_control(
-        "Cells show",
-        list(CELLS),
-        format_func=lambda one: plain(CELLS[one]),
-        **session.bound("rates", mode),
-    )
-    shown: dict[str, Any] = {"mode": mode, "unit": "pixel"}
-    if mode == "pictures":
-        shown = {"mode": "count", "unit": "picture", "showing": found.showing}
-    counts = found.in_pictures if mode == "pictures" else found.counts
-    with st.container(key="pixel-matrix"):
-        confusion_matrix(counts, found.names, key="pixels", chosen=chosen.cell, on_choose=_choose, **shown)
-
-
-def _choose(cell: Cell | None) -> None:
-    true, predicted = cell if cell else (None, None)
-    session.update(true=true, predicted=predicted)
+    if st.button("What is taken for what? Open Confusion", key="to-confusion"):
+        session.go("confusion")
 
 
 def _pictures(context: Context, run: Run, found: SegmentsAnswer) -> None:
-    cell = context.selection.cell
-    pictures = found.pictures(cell)
-    words = found.cell_sentence(cell) if cell else "Most wrong pixels first. Choose a cell to see its pictures alone."
-    title = "Pictures of this cell" if cell else "Pictures"
-    st.html(f'<div class="cell-title"><h2>{title}</h2><p>{escaped(words)}</p></div>')
-    if not pictures:
-        empty("This cell is empty", "No pixel of this class was predicted as that one. Choose another cell.")
-        return
-    pages = -(-len(pictures) // ON_A_PAGE)
-    page = min(context.selection.page, pages)
-    start = (page - 1) * ON_A_PAGE
-    opened = label_gallery(context, run, pictures[start : start + ON_A_PAGE], cell, key="labels")
+    part("Pictures", "Most wrong pixels first. Open one to ask why.")
+    pictures = found.pictures()
+    opened = label_gallery(context, run, on_page(context, pictures, ON_A_PAGE), key="labels")
     if opened is not None:
-        session.go("sample", sample=opened, target=of_cell(*cell).key if cell else "predicted")
-    if pages > 1:
-        key = f"labels.page.{page}"
-        st.pagination(pages, default=page, key=key, on_change=_turn, args=(key,))
-
-
-def _turn(key: str) -> None:
-    session.update(page=st.session_state[key])
+        session.go("sample", sample=opened, target="predicted")
+    pages_below(context, len(pictures), ON_A_PAGE)
 
 
 def _curves(run: Run) -> None:

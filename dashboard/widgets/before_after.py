@@ -22,6 +22,7 @@ from dashboard.widgets.gallery import ClassLine, gallery
 from dashboard.widgets.legend import look_choice
 from dashboard.widgets.movement import movement_card
 from dashboard.widgets.one_method import one_method
+from dashboard.widgets.pages import turning
 from xai_core.answers.cell import page_of
 from xai_core.answers.compare import MEANING, Comparison, outcome_name
 from xai_core.answers.maps import Column
@@ -68,12 +69,7 @@ def before_after(context: Context, found: Comparison, baseline: Run, cell: Cell)
         every = rows[:MEASURED_UP_TO]
         jobs += [pending.ask(side, [column], every, listed.spec, urgent=False) for side, column in listed.explained]
     pending.live(context, jobs, lambda: _drawn(context, found, listed), what="Heatmaps of both runs")
-    if page.pages > 1:
-        # Takes no value from outside, so each page has a widget of its own.
-        key = f"compare.page.{page.number}"
-        st.pagination(
-            page.pages, default=page.number, key=key, on_change=lambda: session.update(page=st.session_state[key])
-        )
+    turning(page.pages, page.number)
 
 
 def _rows(context: Context, found: Comparison, cell: Cell) -> NDArray[np.int64]:

@@ -20,6 +20,7 @@ from dashboard.widgets.gallery import gallery
 from dashboard.widgets.legend import look_choice
 from dashboard.widgets.method_picker import method_picker
 from dashboard.widgets.method_settings import settings_note
+from dashboard.widgets.pages import turning
 from dashboard.widgets.said import said_of_maps
 from xai_core.answers.agreement import agreement
 from xai_core.answers.cell import SORTS, CellFacts, page_of
@@ -43,17 +44,17 @@ def cell_gallery(context: Context, rows: Rows, facts: CellFacts) -> None:
     ordered, ranking = _sorted(context, columns, rows)
     page = page_of(ordered, context.selection.page)
     shown = page.rows
-    if _fixable(context) and fix.button("Try a fix", key="cell.fix", width="stretch"):
+    if fixable(context) and fix.button("Try a fix", key="cell.fix", width="stretch"):
         session.go("train")
     with take:
         _export(context, ordered, shown)
     job = pending.ask(context, columns, shown)
     pending.live(context, [job, ranking], lambda: _cards(context, columns, shown), what="Heatmaps of this page")
-    _pages(page.pages, page.number)
+    turning(page.pages, page.number)
     explain_more(context, columns)
 
 
-def _fixable(context: Context) -> bool:
+def fixable(context: Context) -> bool:
     """Whether these are mistakes of a model that could be trained otherwise."""
     cell, run = context.selection.cell, context.run
     mistaken = cell is not None and cell[0] != cell[1]
@@ -67,17 +68,6 @@ def _cards(context: Context, known: Sequence[Column], rows: Rows) -> None:
     opened = gallery(context, rows, columns, panels, key="cards")
     if opened is not None:
         session.go("sample", sample=opened)
-
-
-def _pages(pages: int, page: int) -> None:
-    if pages > 1:
-        # Unlike other widgets this one takes no value from outside, so each page has a widget of its own.
-        key = f"select.page.{page}"
-        st.pagination(pages, default=page, key=key, on_change=_turn, args=(key,))
-
-
-def _turn(key: str) -> None:
-    session.update(page=st.session_state[key])
 
 
 def _choices(context: Context, columns: Sequence[Column]) -> None:

@@ -17,17 +17,18 @@ _LISTED = 300
 _KEY = "select.confusion"
 
 
-def confusion_choice(context: Context, of_cells: NDArray[np.int64]) -> Cell | None:
+def confusion_choice(context: Context, of_cells: NDArray[np.int64], *, first: bool = True) -> Cell | None:
     """Draw the choice, largest first; gives (true, predicted), or None where the chosen cell is no confusion.
 
     Args:
         of_cells: `(K, K)` how many samples each cell has.
+        first: without a choice it is the largest; else none.
     """
     counts = {(true, predicted): count for true, predicted, count in confusions(of_cells, top=_LISTED)}
     cell = context.selection.cell
     if cell and cell[0] != cell[1] and cell not in counts:
         counts[cell] = int(of_cells[cell])
-    shown = cell if cell in counts else None if cell else next(iter(counts), None)
+    shown = cell if cell in counts else None if cell or not first else next(iter(counts), None)
     names = context.study.class_names
     st.session_state[_KEY] = shown
     st.selectbox(

@@ -45,7 +45,7 @@ class Gallery {
     const card = known ?? element("article");
     card.dataset.key = item.row;
     card.classList.toggle("chosen", item.row === data.chosen);
-    const text = JSON.stringify([item.classes, item.base, item.id]);
+    const text = JSON.stringify([item.classes, item.base, item.id, item.outline]);
     if (card.dataset.text !== text) {
       card.dataset.text = text;
       card.tiles = element("div", "tiles");
@@ -61,13 +61,13 @@ class Gallery {
     const frame = element(openable ? "button" : "div", openable ? "frame opens" : "frame");
     const words = `sample ${item.id}: ${item.classes.map((c) => `${c.role} ${c.name}${c.chance && `, ${c.chance}`}`).join("; ")}`;
     frame.setAttribute("aria-label", openable ? `Open ${words}` : words);
-    frame.append(picture(item.base));
+    layers(frame, item.base, { outline: item.outline });
     if (openable) Object.assign(frame, { type: "button", title: "Open this sample", onclick: () => this.open(item.row) });
     return figure(frame, "Original");
   }
 
   tile(tiles, place, column, item, state) {
-    const text = JSON.stringify([column.title, item.base, state]);
+    const text = JSON.stringify([column.title, item.base, item.outline, state]);
     const before = tiles.children[place];
     if (before?.dataset.text === text) return;
     const frame = element(state.heat ? "button" : "div", "frame");
@@ -76,7 +76,7 @@ class Gallery {
       frame.append("not available");
       frame.title = `${column.title}: ${state.none}`;
     } else {
-      layers(frame, state.base ?? item.base, state);
+      layers(frame, state.base ?? item.base, { ...state, outline: item.outline });
       if (state.heat) this.opens(frame, column, item, state);
       else frame.classList.add("wait");
       frame.title = state.heat ? `${column.title}: ${column.summary}` : `${column.title}: not computed yet`;
@@ -94,7 +94,7 @@ class Gallery {
     frame.setAttribute("aria-label", `${title}. Enlarge`);
     frame.onclick = () => {
       const large = element("div", "frame");
-      layers(large, state.base ?? item.large, state);
+      layers(large, state.base ?? item.large, { ...state, outline: item.outline });
       const classes = item.classes.map((one) => `${one.role}: ${one.name}${one.chance && ` ${one.chance}`}`).join(" · ");
       enlarge(this.box, frame, title, large, [[classes, state.note].filter(Boolean).join(" · "), column.summary, state.flag, state.full]);
     };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -61,6 +61,15 @@ class ClassLine:
         }
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A column that lies over each picture and is no heatmap: what it is, and for each picture its tile's address."""
+
+    title: str
+    summary: str
+    tiles: Sequence[str]
+
+
 @cache
 def _component() -> Any:
     here = Path(__file__)
@@ -77,6 +86,9 @@ def gallery(
     *,
     key: str,
     headings: Sequence[Sequence[ClassLine]] | None = None,
+    layers: Sequence[Layer] = (),
+    outlines: Sequence[str] | None = None,
+    opacity: str = "Heatmap opacity",
 ) -> int | None:
     """Draw one card per sample.
 
@@ -87,41 +99,44 @@ def gallery(
         panels: for each column N panels.
         key: of the element.
         headings: what each card says of its sample; None for its true and predicted class.
+        layers: columns before those of the methods.
+        outlines: for each sample the address of what is outlined on all its tiles; None for nothing.
+        opacity: what the slider is called.
 
     Returns:
         The row number of a sample that was opened just now, or None.
     """
+    heads = [(layer.title, layer.summary) for layer in layers]
+    heads += [(column.card.title, column.card.summary) for column in columns]
+    drawn = look(context) if columns else "heat"
     data = {
-        "columns": [{"title": column.card.title, "summary": column.card.summary} for column in columns],
+        "columns": [{"title": title, "summary": summary} for title, summary in heads],
         "items": [
-            _item(context, int(row), [list_[i] for list_ in panels], headings[i] if headings else None)
+            _item(context, int(row), headings[i] if headings else None)
+            | {"tiles": [*({"heat": layer.tiles[i]} for layer in layers), *(_tile(list_[i]) for list_ in panels)]}
+            | {"outline": outlines[i] if outlines else ""}
             for i, row in enumerate(rows)
         ],
-        "scales": [] if look(context) == "outline" else scales([column.card for column in columns], "for the target"),
-        "said": " ".join(legend_notes(context, chain(*panels))),
-        "look": look(context),
+        "scales": [] if drawn == "outline" else scales([column.card for column in columns], "for the target"),
+        "said": " ".join(legend_notes(context, chain(*panels))) if columns else "",
+        "look": drawn,
         "faded": FADED,
-        "offered": bool(offered()),
+        "opacity": opacity,
+        "offered": bool(columns) and bool(offered()),
         "openable": session.has_page("sample"),
         "chosen": context.selection.sample,
     }
-    return draw(data, key=key)
-
-
-def draw(data: Mapping[str, Any], *, key: str) -> int | None:
-    """The component itself. `data` is as `gallery` makes it; returns the row of a sample that was opened just now."""
     opened = _component()(key=key, data=data, on_open_change=lambda: None).open
     return None if opened is None else int(opened)
 
 
-def _item(context: Context, row: int, panels: Sequence[Panel], heading: Sequence[ClassLine] | None) -> dict[str, Any]:
+def _item(context: Context, row: int, heading: Sequence[ClassLine] | None) -> dict[str, Any]:
     return {
         "row": row,
         "id": visible(context.study.samples["id"].iat[row]),
         "base": picture_tile(context.services.tiles, context.study, context.run, row),
         "large": picture_tile(context.services.tiles, context.study, context.run, row, side=LARGE_SIDE),
         "classes": [line.data() for line in (heading or _classes(context, row))],
-        "tiles": [_tile(panel) for panel in panels],
     }
 
 

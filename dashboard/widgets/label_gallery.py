@@ -3,123 +3,123 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import streamlit as st
 
-from dashboard.drawing.tiles import LARGE_SIDE, LabelLayer, label_tile, picture_tile
-from dashboard.frame import session
+from dashboard.drawing.tiles import LabelLayer, label_tile, region_tile
 from dashboard.frame.context import Context
-from dashboard.text import escaped, visible
-from dashboard.widgets.gallery import draw
+from dashboard.heat.evidence import Panel
+from dashboard.text import escaped
+from dashboard.widgets.gallery import ClassLine, Layer, gallery
+from xai_core.answers.maps import Column
 from xai_core.drawing.label_maps import CELL, MEANINGS, colour_of
-from xai_core.drawing.looks import FADED
+from xai_core.regions import of_cell
 from xai_core.store.run import Run
 from xai_core.text import counted
 from xai_core.triage.confusion import Cell
+from xai_core.words import cell_name
 
+Pictures = Sequence[tuple[int, int]]
+"""Rows, and how many of their pixels are meant."""
 
-@dataclass(frozen=True)
-class Column:
-    """One layer of each picture: whose label map, and drawn how."""
-
-    run: Run
-    kind: LabelLayer
-    title: str
-    summary: str
-
-
+_OPACITY = "Opacity of labels"
 _TRUTH = ("Annotation", "What the data says that each pixel is.")
 _SAID = ("Prediction", "The most probable class of each pixel.")
-_COMPARED = "Where the prediction is wrong, and how."
+_COMPARED = ("Difference", "Where the prediction is wrong, and how.")
 _CELL = ("This cell", "The pixels of the true class that were taken for the predicted one.")
+_TITLES: dict[LabelLayer, tuple[str, str]] = {"truth": _TRUTH, "said": _SAID, "compared": _COMPARED, "cell": _CELL}
 
 
-def label_gallery(
-    context: Context, run: Run, pictures: Sequence[tuple[int, int]], cell: Cell | None, key: str
-) -> int | None:
+def label_gallery(context: Context, run: Run, pictures: Pictures, key: str) -> int | None:
     """Draw one card for each picture; gives the row of one that was opened just now, or None.
 
     Args:
-        pictures: rows, and how many of their pixels are meant: wrong ones, or those of the cell.
+        pictures: with how many of their pixels are wrong.
     """
-    columns = [Column(run, "truth", *_TRUTH), Column(run, "said", *_SAID)]
-    columns += [Column(run, "compared", "Difference", _COMPARED)]
-    columns += [Column(run, "cell", *_CELL)] if cell else []
-    what = "In this cell" if cell else "Wrong"
-    lines = [_line(what, counted(pixels, "pixel"), good=not pixels) for _, pixels in pictures]
-    return _draw(context, run, columns, [row for row, _ in pictures], lines, cell, key)
+    legend(context.study.class_names, background=context.study.has_background)
+    heads = [_line("Wrong", pixels, good=not pixels) for _, pixels in pictures]
+    layers = [_layer(context, run, pictures, kind) for kind in ("truth", "said", "compared")]
+    return gallery(context, _rows(pictures), [], [], key=key, headings=heads, layers=layers, opacity=_OPACITY)
+
+
+def cell_labels(
+    context: Context,
+    run: Run,
+    pictures: Pictures,
+    cell: Cell,
+    columns: Sequence[Column],
+    panels: Sequence[Sequence[Panel]],
+    key: str,
+) -> int | None:
+    """The same of a cell of the confusion: its pixels are outlined on the labels and on the heatmaps beside them.
+
+    Args:
+        pictures: with how many of their pixels are in the cell.
+        columns, panels: methods, and for each a panel a picture.
+    """
+    legend(context.study.class_names, background=context.study.has_background, differences=False)
+    tiles, region = context.services.tiles, of_cell(*cell).key
+    heads = [_line("In this cell", pixels, good=cell[0] == cell[1]) for _, pixels in pictures]
+    layers = [_layer(context, run, pictures, kind) for kind in ("truth", "said")]
+    outlines = [region_tile(tiles, run, row, region) for row, _ in pictures]
+    return gallery(
+        context,
+        _rows(pictures),
+        columns,
+        panels,
+        key=key,
+        headings=heads,
+        layers=layers,
+        outlines=outlines,
+        opacity="Opacity",
+    )
 
 
 def change_gallery(
-    context: Context, before: Run, after: Run, pictures: Sequence[tuple[int, int]], key: str
+    context: Context, before: Run, after: Run, pictures: Pictures, cell: Cell | None, key: str
 ) -> int | None:
     """The same of two runs.
 
     Args:
-        pictures: rows, and how many more of their pixels the later run has right.
+        pictures: with how many more of their pixels the later run has right, or has in the cell.
     """
-    columns = [Column(after, "truth", *_TRUTH)]
-    for run, when in ((before, "before"), (after, "after")):
-        columns += [Column(run, "said", f"Prediction {when}", _SAID[1])]
-    for run, when in ((before, "before"), (after, "after")):
-        columns += [Column(run, "compared", f"Difference {when}", _COMPARED)]
-    lines = [
-        _line("Better" if gained > 0 else "Worse", counted(abs(gained), "pixel"), good=gained > 0)
-        for _, gained in pictures
-    ]
-    return _draw(context, after, columns, [row for row, _ in pictures], lines, None, key)
+    legend(context.study.class_names, background=context.study.has_background, cell=cell, differences=cell is None)
+    layers = [_layer(context, after, pictures, "truth")]
+    for kind in ("said", "cell" if cell else "compared"):
+        both = ((before, " before"), (after, " after"))
+        layers += [_layer(context, run, pictures, kind, when, cell or (0, 0)) for run, when in both]
+    words = ("More in this cell", "Fewer in this cell") if cell else ("Better", "Worse")
+    more_is_good = cell is None or cell[0] == cell[1]
+    heads = [_line(words[more < 0], abs(more), good=(more > 0) == more_is_good) for _, more in pictures]
+    return gallery(context, _rows(pictures), [], [], key=key, headings=heads, layers=layers, opacity=_OPACITY)
 
 
-def _line(role: str, name: str, *, good: bool) -> dict[str, Any]:
-    return {"role": role, "name": name, "share": 0.0, "chance": "", "kind": "right" if good else "wrong"}
+def _rows(pictures: Pictures) -> np.ndarray:
+    return np.array([row for row, _ in pictures], np.int64)
 
 
-def _draw(
-    context: Context,
-    run: Run,
-    columns: Sequence[Column],
-    rows: Sequence[int],
-    lines: Sequence[dict[str, Any]],
-    cell: Cell | None,
-    key: str,
-) -> int | None:
-    legend(context.study.class_names, background=context.study.has_background, cell=cell)
-    tiles, ids = context.services.tiles, context.study.samples["id"]
-    bases = [picture_tile(tiles, context.study, run, row, side=LARGE_SIDE) for row in rows]
-    data = {
-        "columns": [{"title": column.title, "summary": column.summary} for column in columns],
-        "items": [
-            {
-                "row": row,
-                "id": visible(ids.iat[row]),
-                "base": base,
-                "large": base,
-                "classes": [line],
-                "tiles": [{"heat": label_tile(tiles, each.run, row, each.kind, cell or (0, 0))} for each in columns],
-            }
-            for row, base, line in zip(rows, bases, lines, strict=True)
-        ],
-        "scales": [],
-        "said": "",
-        "look": "heat",
-        "faded": FADED,
-        "opacity": "Opacity of labels",
-        "offered": False,
-        "openable": session.has_page("sample"),
-        "chosen": context.selection.sample,
-    }
-    return draw(data, key=key)
+def _line(role: str, pixels: int, *, good: bool) -> list[ClassLine]:
+    return [ClassLine(role, counted(pixels, "pixel"), None, right=good)]
 
 
-def legend(names: Sequence[str], *, background: bool, cell: Cell | None) -> None:
-    """Draw what the colours mean: of classes, and of differences."""
+def _layer(
+    context: Context, run: Run, pictures: Pictures, kind: LabelLayer, when: str = "", cell: Cell = (0, 0)
+) -> Layer:
+    title, summary = _TITLES[kind]
+    tiles = [label_tile(context.services.tiles, run, row, kind, cell) for row, _ in pictures]
+    return Layer(f"{title}{when}", summary, tiles)
+
+
+def legend(names: Sequence[str], *, background: bool, differences: bool = True, cell: Cell | None = None) -> None:
+    """Draw what the colours mean: of classes, of differences, and of a cell of the confusion."""
     classes = [(colour_of(at), name) for at, name in enumerate(names) if at or not background]
-    differences = [(colour, f"{word}: {meaning}") for word, (colour, meaning) in MEANINGS.items()]
+    lines = f"<p><b>Classes</b>{_chips(classes)}</p>"
+    if differences:
+        told = [(colour, f"{word}: {meaning}") for word, (colour, meaning) in MEANINGS.items()]
+        lines += f"<p><b>Difference</b>{_chips(told)}</p>"
     if cell is not None:
-        differences.append((CELL, "this cell"))
-    lines = f"<p><b>Classes</b>{_chips(classes)}</p><p><b>Difference</b>{_chips(differences)}</p>"
+        lines += f"<p><b>This cell</b>{_chips([(CELL, cell_name(names[cell[0]], names[cell[1]]))])}</p>"
     st.html(f'<div class="label-legend">{lines}</div>')
 
 

@@ -13,10 +13,11 @@ from dashboard.widgets.region_picker import Box, region_picker
 from dashboard.widgets.sample_facts import sample_facts
 from dashboard.widgets.table import table
 from xai_core.answers.picture import HEADS, Picture, boxed, explained, pointed_at
-from xai_core.regions import place_of
+from xai_core.regions import CELL, place_of
 from xai_core.store.run import Run
 from xai_core.text import counted
 from xai_core.types import TARGET_SPECS, Target
+from xai_core.words import cell_name
 
 MAIN = "predicted"
 _MAIN = "The main object and the main mistake"
@@ -35,7 +36,7 @@ def picture_verdict(context: Context, run: Run, picture: Picture) -> None:
             session.update(target=target.key)
 
         region_picker(context, run, picture.row, shown, key="region", on_pick=pick)
-        legend(picture.names, background=picture.background, cell=None)
+        legend(picture.names, background=picture.background)
     with right:
         _region_choice(context, picture)
         table(HEADS, picture.lines)
@@ -69,4 +70,6 @@ def _own(picture: Picture, key: str) -> str:
     name, place = picture.names[target.positive], place_of(target.region)
     if place is None:
         return f"{name}: this picture has no such pixel"
+    if place.kind == CELL:
+        return f"{name}, where it is {cell_name(*(picture.names[index] for index in place.at))}"
     return f"{name}, {'in the box' if place.kind == 'box' else 'the part at'} {', '.join(map(str, place.at))}"

@@ -9,14 +9,18 @@ import streamlit as st
 from dashboard.frame import session
 from dashboard.frame.context import Context
 from dashboard.text import plain
+from dashboard.widgets.confusion_choice import confusion_choice
 from dashboard.widgets.empty import empty, no_predictions
 from dashboard.widgets.label_gallery import change_gallery
+from dashboard.widgets.pages import on_page, pages_below
 from dashboard.widgets.part import part
 from dashboard.widgets.problem import problem_box
 from dashboard.widgets.table import table
 from dashboard.widgets.two_runs import two_runs
+from xai_core.answers.confusion import counts_of
 from xai_core.answers.segments_change import HEADS, SegmentsChange, segments_change
 from xai_core.errors import XaiError
+from xai_core.regions import of_cell
 from xai_core.store.run import Run
 
 ON_A_PAGE = 12
@@ -37,37 +41,51 @@ def pixel_comparison(context: Context) -> None:
     if baseline is None:
         empty("Compared with which run?", f"Choose the run to compare {run.name} with.")
         return
+    cell = context.selection.cell
     try:
-        found = segments_change(baseline, run, context.selection.split, context.where)
+        found = segments_change(baseline, run, context.selection.split, context.where, cell)
     except XaiError as problem:  # another baseline can be chosen
         problem_box(problem)
         return
     _change(found)
+    _cell(context, found)
     _pictures(context, baseline, run, found)
 
 
 def _change(found: SegmentsChange) -> None:
-    st.markdown(f"**{plain(found.sentence)}**")
+    st.markdown(f"**{plain(found.sentence)}** {plain(found.edges_sentence)}")
     table(HEADS, found.lines)
     for note in found.notes:
         st.caption(plain(note))
 
 
+def _cell(context: Context, found: SegmentsChange) -> None:
+    """The choice of a confusion, and how it changed."""
+    part("One confusion, before and after")
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
+    with left:
+        confusion_choice(context, counts_of(context.scope), first=False)
+    with right:
+        if found.cell:
+            st.markdown(f"**{plain(found.cell.sentence)}**")
+            st.caption(plain(found.cell.note))
+
+
 def _pictures(context: Context, baseline: Run, run: Run, found: SegmentsChange) -> None:
-    part("The same pictures, before and after", "Those first whose number of right pixels changed most.")
-    if not found.most:
-        empty("No picture changed", "Both runs are right at as many pixels of every picture.")
+    cell, pictures = context.selection.cell, found.most
+    part("The same pictures, before and after")
+    if found.cell:
+        groups = {"cell": found.cell.title, "all": "Any change"}
+        chosen = context.selection.among if context.selection.among in groups else "all"
+        st.segmented_control(
+            "Pictures with", list(groups), format_func=lambda one: plain(groups[one]), **session.bound("among", chosen)
+        )
+        cell, pictures = (cell, found.cell.most(found.rows)) if chosen == "cell" else (None, found.most)
+    st.caption(f"Those first whose number of {'pixels in the cell' if cell else 'right pixels'} changed most.")
+    if not pictures:
+        empty("No picture changed", "Both runs have as many such pixels in every picture.")
         return
-    pages = -(-len(found.most) // ON_A_PAGE)
-    page = min(context.selection.page, pages)
-    shown = found.most[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
-    opened = change_gallery(context, baseline, run, shown, key="changed")
+    opened = change_gallery(context, baseline, run, on_page(context, pictures, ON_A_PAGE), cell, key="changed")
     if opened is not None:
-        session.go("sample", sample=opened)
-    if pages > 1:
-        key = f"changed.page.{page}"
-        st.pagination(pages, default=page, key=key, on_change=_turn, args=(key,))
-
-
-def _turn(key: str) -> None:
-    session.update(page=st.session_state[key])
+        session.go("sample", sample=opened, **({"target": of_cell(*cell).key} if cell else {}))
+    pages_below(context, len(pictures), ON_A_PAGE)

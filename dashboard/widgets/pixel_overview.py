@@ -44,7 +44,9 @@ def pixel_run(context: Context) -> None:
         found = segments_of(run, context.selection.split, context.where)
         st.markdown(f"**{plain(found.sentence)}**")
         table(HEADS, found.lines)
-        if session.has_page("segmentation") and st.button("Where is it wrong? Open Segmentation", key="to-pixels"):
-            session.go("segmentation")
+        with st.container(horizontal=True, gap="small"):
+            for page, question in (("segmentation", "Where is it wrong?"), ("confusion", "What is taken for what?")):
+                if st.button(f"{question} Open {page.capitalize()}", key=f"to-{page}"):
+                    session.go(page)
     if run.history is not None and len(run.history):
         plot(history.curves(run.history, page_theme(), title="Training curves"), key="history", alt="Loss over epochs")

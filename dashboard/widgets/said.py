@@ -13,7 +13,9 @@ from xai_core.answers.maps import ONE_MAP_WHY, Column, one_map, refusals, same, 
 from xai_core.answers.scope import Rows
 
 
-def said_of_maps(context: Context, columns: Sequence[Column], panels: Sequence[Sequence[Panel]], rows: Rows) -> None:
+def said_of_maps(
+    context: Context, columns: Sequence[Column], panels: Sequence[Sequence[Panel]], rows: Rows, spec: str | None = None
+) -> None:
     """Draw a line for each sentence.
 
     Args:
@@ -21,10 +23,11 @@ def said_of_maps(context: Context, columns: Sequence[Column], panels: Sequence[S
         columns: the methods.
         panels: for each method its maps.
         rows: the samples.
+        spec: what the maps explain; None for the chosen target.
     """
     sentences = refusals(columns, [[panel.facts for panel in of_method] for of_method in panels])
     for sentence in (*sentences, same_for_every_class(columns)):
         if sentence:
             st.caption(plain(sentence))
-    for sentence in one_map(same(context.scope.run, columns, rows, context.selection.target)):
+    for sentence in one_map(same(context.scope.run, columns, rows, spec or context.selection.target)):
         st.caption(plain(sentence), help=plain(ONE_MAP_WHY))

@@ -26,11 +26,13 @@ function show(box, data) {
   box.querySelector(".said").textContent = data.said.replaceAll(" %", "\u00a0%"); // a sign stays with its number
 }
 
-// A map over its picture. `state` has its address (`heat`), and where the picture under it fades to (`fade`).
+// A map over its picture. `state` has its address (`heat`), where the picture under it fades to (`fade`), and the
+// address of what is outlined on both (`outline`).
 function layers(frame, base, state) {
   frame.append(picture(base));
   if (state.heat) frame.append(picture(state.heat, "heat"));
   if (state.heat && state.fade) frame.classList.add(state.fade);
+  if (state.outline) frame.append(picture(state.outline, "mask"));
 }
 
 // One tile large, with the lines below it; Escape closes, and the focus returns to where it was.

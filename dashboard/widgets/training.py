@@ -18,7 +18,6 @@ from xai_core.jobs.record import StoredJob
 from xai_core.jobs.repairing import run_made
 from xai_core.jobs.training import current_run
 from xai_core.store.readable import newest_run
-from xai_core.task import SEGMENTATION
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -58,8 +57,7 @@ def _newest(context: Context) -> None:
         return
     part("Trained last", f"{run.name}, which varies {run.info.parent}.")
     if st.button("Did it work?", key="training.compare", type="primary"):
-        of_pixels = context.study.info.task == SEGMENTATION
-        session.go("segmentation" if of_pixels else "compare", run=run.name, other=run.info.parent)
+        session.go("compare", run=run.name, other=run.info.parent)
 
 
 def _job(context: Context, job: StoredJob) -> None:

@@ -8,10 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score
 
+from xai_core.boundaries import boundary_counts, dense_boundaries
 from xai_core.label_maps import IGNORE, dense, iou, sparse_confusion
 from xai_core.triage.arms import arm_verdict
 from xai_core.triage.intervals import resample_weights
-from xai_core.triage.segments import RESAMPLES, PixelSums, arms_changed, changed, pixel_sums, segmented, sums_of
+from xai_core.triage.segments import (
+    RESAMPLES,
+    PixelSums,
+    arms_changed,
+    boundaries_changed,
+    bounded,
+    changed,
+    pixel_sums,
+    segmented,
+    share_changed,
+    sums_of,
+)
 
 CLASSES = 4
 
@@ -96,6 +108,37 @@ def test_a_change_is_judged_on_the_same_pictures() -> None:
     assert same.mean_iou.low == same.mean_iou.high == 0
     with pytest.raises(ValueError, match="same pictures"):
         changed(before, pixel_sums(counts(*drawn(6, pictures=30)), CLASSES), seed=0)
+
+
+def edges(truths: list[np.ndarray], said: list[np.ndarray]) -> np.ndarray:
+    pairs = zip(truths, said, strict=True)
+    return np.array([dense_boundaries(boundary_counts(one, other), CLASSES) for one, other in pairs])
+
+
+def test_boundaries_change_by_the_difference_of_their_f1_and_many_need_wider_intervals() -> None:
+    truths, worse = drawn(5, pictures=30, wrong=0.4)
+    _, better = drawn(5, pictures=30, wrong=0.2)
+    before, after = edges(truths, worse), edges(truths, better)
+    alone, one_of_many = (boundaries_changed(before, after, 0, tried=tried) for tried in (1, 26))
+    expected = bounded(after, 0).f1.value - bounded(before, 0).f1.value
+    np.testing.assert_allclose(alone.f1.value, expected)
+    np.testing.assert_allclose(one_of_many.f1.value, expected)
+    known = np.isfinite(expected)
+    assert (one_of_many.f1.low[known] < alone.f1.low[known]).all()
+    assert (one_of_many.f1.high[known] > alone.f1.high[known]).all()
+    assert one_of_many.mean_f1.low < alone.mean_f1.low
+    same = boundaries_changed(before, before, 0, tried=26)
+    assert same.mean_f1.low == same.mean_f1.high == 0
+
+
+def test_a_share_changes_by_a_ratio_of_sums() -> None:
+    draw = np.random.default_rng(3)
+    of = draw.integers(50, 200, 25)
+    before, after = of // 2, of // 4
+    found = share_changed(before, after, of, seed=0)
+    assert found.value == pytest.approx((after.sum() - before.sum()) / of.sum())
+    assert found.low < found.value < found.high < 0
+    assert np.isnan(share_changed(before * 0, after * 0, of * 0, seed=0).value)
 
 
 def models(seed: int, wrong: float, seeds: int = 6, pictures: int = 12) -> list[PixelSums]:

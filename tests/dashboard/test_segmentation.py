@@ -12,9 +12,12 @@ from PIL import Image
 from dashboard.app import found_views, tasks_of
 from dashboard.drawing.tiles import Tiles, label_tile
 from dashboard.frame.context import Services, Studies, use_services
+from dashboard.widgets.pixel_confusion import ON_A_PAGE
 from tests.dashboard.fakes import FakeWorker
-from tests.dashboard.pages import opened, words
+from tests.dashboard.pages import opened, words, worker
 from tests.dashboard.segmenters import squares
+from tests.tiny_study import xai_json
+from xai_core.answers.segments import segments
 from xai_core.drawing.label_maps import INVENTED, MISSED, compared, of_cell, painted
 from xai_core.label_maps import IGNORE
 from xai_core.store.study import Study
@@ -42,20 +45,61 @@ def test_numbers_and_pictures_are_there(study: Study) -> None:
     assert "Most wrong pixels first" in said
 
 
-def test_a_cell_lists_the_pictures_with_its_pixels(study: Study) -> None:
-    said = words(opened("segmentation", run="unet", split="test", true="2", predicted="1"))
+def test_a_cell_lists_its_pictures_and_asks_why_these_pixels(study: Study, served: Services) -> None:
+    said = words(opened("confusion", run="unet", split="test", methods="gradcam"))
+    assert "of them wrong (" in said
+    assert "No cell chosen" in said
+    cell = {"run": "unet", "split": "test", "true": "2", "predicted": "1", "methods": "gradcam"}
+    said = words(opened("confusion", target="difference", **cell))
     assert "green taken for red" in said
-    assert "Pictures of this cell" in said
-    empty = words(opened("segmentation", run="unet", split="test", true="1", predicted="2"))
+    assert "those with most of them first" in said
+    (asked,) = worker(served).asked.values()
+    assert asked["target"] == "1-2@confused"
+    pictures = segments(study.run("unet"), "test").pictures((2, 1))
+    assert asked["rows"] == [row for row, _ in pictures][:ON_A_PAGE]
+    empty = words(opened("confusion", **cell | {"true": "1", "predicted": "2"}))
     assert "This cell is empty" in empty
+
+
+@pytest.mark.parametrize(
+    ("target", "key"), [("predicted", "1@cell=2,1"), ("true", "2@cell=2,1"), ("2@missed", "1-2@confused")]
+)
+def test_evidence_is_for_either_class_at_the_cells_own_pixels(served: Services, target: str, key: str) -> None:
+    opened("confusion", run="unet", split="test", true="2", predicted="1", methods="gradcam", target=target)
+    assert [asked["target"] for asked in worker(served).asked.values()] == [key]
+
+
+def test_a_cell_leads_to_other_pages_about_it(study: Study) -> None:
+    cell = {"true": "2", "predicted": "1"}
+    app = opened("confusion", run="unet", split="test", methods="gradcam", **cell)
+    assert {button.label for button in app.button} >= {"Mean heatmaps", "Compare"}
+    app = opened("confusion", run="unet", split="test", methods="gradcam", true="1", predicted="1")
+    assert "red, recognised" in words(app)
+    assert "Mean heatmaps" not in {button.label for button in app.button}
 
 
 def test_two_runs_are_compared_on_the_same_pictures(study: Study) -> None:
     said = words(opened("compare", run="unet", split="test", other="better"))
     assert "Mean IoU: got worse" in said
-    assert "The interval of each class stands by itself" in said
+    assert "Mean boundary F1: got worse" in said
+    assert "together they hold at 95 %" in said
     assert "Those first whose number of right pixels changed most" in said
     assert "Compared with which run" in words(opened("compare", run="unet", split="test"))
+
+
+def test_a_cell_of_two_runs_is_what_the_command_says(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["--baseline", "unet", "--candidate", "better"]
+    told = xai_json(capsys, "compare", study.path, *names, "--cell", "green:red", "--split", "test")["segments"]
+    cell = told["cell"]
+    assert 0 < cell["before"] <= cell["of"]
+    assert cell["after"] == 0
+    assert cell["change"]["value"] == -cell["before"] / cell["of"]
+    assert {"before", "after", "change"} == set(told["classes"][0]["boundary_f1"])
+    app = opened("compare", run="better", other="unet", split="test", true="2", predicted="1")
+    said = words(app)
+    for sentence in (told["sentence"], told["boundary_sentence"], cell["sentence"], cell["note"], *told["notes"]):
+        assert sentence in said
+    assert "number of pixels in the cell changed most" in said
 
 
 def test_a_baseline_that_said_nothing_is_told(study: Study) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.question import Asked, Question
 from xai_core.answers.scope import Rows, Scope, where_words
+from xai_core.answers.segments_cell import bounds
 from xai_core.boundaries import COLUMNS, TOLERANCE, boundary_counts, dense_boundaries
 from xai_core.errors import NotApplicable, NotFound
 from xai_core.label_maps import dense
@@ -56,6 +57,7 @@ class SegmentsAnswer:
         matrices: `(n, K, K)` pixels of each picture: truth in rows, what was said in columns.
         found: how good it is.
         bounded: how well it draws boundaries.
+        boundaries: `(n, K, 4)` boundary pixels of each picture, see `boundaries.dense_boundaries`.
         per: what cells of the matrix show as text.
         where: facts that hold of the pictures.
     """
@@ -69,6 +71,7 @@ class SegmentsAnswer:
     matrices: NDArray[np.int64]
     found: Segmented
     bounded: Bounded
+    boundaries: NDArray[np.int64]
     per: str = "true"
     where: tuple[Condition, ...] = ()
 
@@ -101,6 +104,16 @@ class SegmentsAnswer:
             f"Mean IoU {_with_interval(mean)} over {classes}, {_with_interval(right)} of all pixels right, "
             f"on {len(self.rows):,} {of_split(self.split, 'pictures')}{where_words(self.where)}."
         )
+
+    @property
+    def wrong_words(self) -> str:
+        """How many pixels are wrong."""
+        pixels, wrong = int(self.counts.sum()), int(self.counts.sum() - np.trace(self.counts))
+        right = self.found.accuracy
+        interval = percent_range(1 - float(right.high), 1 - float(right.low))
+        share = f"{percent(wrong / max(1, pixels))}{f', 95 % interval {interval} over pictures' if interval else ''}"
+        on = f"{len(self.rows):,} {of_split(self.split, 'pictures')}{where_words(self.where)}"
+        return f"{on}, {pixels:,} pixels in all, {wrong:,} of them wrong ({share})."
 
     @property
     def right(self) -> dict[str, float]:
@@ -150,13 +163,13 @@ class SegmentsAnswer:
         order = np.argsort(-pixels, kind="stable")
         return [(int(self.rows[at]), int(pixels[at])) for at in order if cell is None or pixels[at]]
 
-    def cell_sentence(self, cell: Cell) -> str:
-        """What a cell holds."""
+    def cell_words(self, cell: Cell) -> tuple[str, str]:
+        """What a cell is called, and what it holds."""
         pixels, of_class = int(self.counts[cell]), int(self.counts[cell[0]].sum())
-        name = cell_name(self.names[cell[0]], self.names[cell[1]])
-        share = f" ({percent(pixels / of_class)} of the pixels of {self.names[cell[0]]})" if of_class else ""
-        pictures = counted(int((self.matrices[:, cell[0], cell[1]] > 0).sum()), "picture")
-        return f"{name}: {counted(pixels, 'pixel')} in {pictures}{share}."
+        share = f", {percent(pixels / of_class)} of those of {self.names[cell[0]]}" if of_class else ""
+        pictures = counted(int(self.in_pictures[cell]), "picture")
+        about = f"{counted(pixels, 'pixel')}{share}, in {pictures}; those with most of them first."
+        return cell_name(self.names[cell[0]], self.names[cell[1]]), about
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
@@ -164,9 +177,9 @@ class SegmentsAnswer:
         classes = [
             {
                 "name": name,
-                "iou": _bounds(found.iou, at),
-                "dice": _bounds(found.dice, at),
-                "boundary_f1": _bounds(self.bounded.f1, at),
+                "iou": bounds(found.iou, at),
+                "dice": bounds(found.dice, at),
+                "boundary_f1": bounds(self.bounded.f1, at),
                 "pictures": int(found.pictures[at]),
                 "pixels": int(self.counts[at].sum()),
             }
@@ -179,11 +192,11 @@ class SegmentsAnswer:
             "of": self.of,
             "sentence": self.sentence,
             "notes": self.notes,
-            "mean_iou": _bounds(found.mean_iou),
-            "mean_dice": _bounds(found.mean_dice),
-            "mean_boundary_f1": _bounds(self.bounded.mean_f1),
+            "mean_iou": bounds(found.mean_iou),
+            "mean_dice": bounds(found.mean_dice),
+            "mean_boundary_f1": bounds(self.bounded.mean_f1),
             "boundary_tolerance": TOLERANCE,
-            "pixel_accuracy": _bounds(found.accuracy),
+            "pixel_accuracy": bounds(found.accuracy),
             "classes": classes,
             "counts": self.counts.tolist(),
             "counts_of_pictures": self.in_pictures.tolist(),
@@ -237,6 +250,7 @@ def segments(run: Run, split: str, per: str = "true", where: tuple[Condition, ..
         matrices,
         segmented(sums_of(matrices), study.info.seed),
         bounded(boundaries, study.info.seed),
+        boundaries,
         per,
         where,
     )
@@ -299,11 +313,6 @@ def answer(asked: Asked) -> SegmentsAnswer:
 def _with_interval(estimate: Estimate) -> str:
     interval = percent_range(float(estimate.low), float(estimate.high))
     return f"{percent(float(estimate.value))} ({interval})" if interval else percent(float(estimate.value))
-
-
-def _bounds(estimate: Estimate, at: int | None = None) -> dict[str, float]:
-    value, low, high = (each if at is None else each[at] for each in (estimate.value, estimate.low, estimate.high))
-    return {"value": float(value), "low": float(low), "high": float(high)}
 
 
 WORDS = "How good is a segmenter, class by class, and what does it take for what?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,18 +11,29 @@ from numpy.typing import NDArray
 
 from xai_core.answers.lines import paragraphs, table
 from xai_core.answers.scope import where_words
-from xai_core.answers.segments import SegmentsAnswer, segments
+from xai_core.answers.segments import BOUNDARIES, SegmentsAnswer, segments
+from xai_core.answers.segments_cell import CellChange, bounds, change_words, verdict_of
 from xai_core.errors import BadInput
 from xai_core.label_maps import ORIGINAL
 from xai_core.store.facts import Condition
 from xai_core.store.run import Run
 from xai_core.store.versions import annotation_of
-from xai_core.triage.segments import Changed, Segmented, changed, segmented, sums_of
-from xai_core.words import of_split, percent, points
+from xai_core.triage.confusion import Cell
+from xai_core.triage.intervals import Estimate
+from xai_core.triage.segments import (
+    Bounded,
+    Changed,
+    Segmented,
+    boundaries_changed,
+    bounded,
+    changed,
+    segmented,
+    sums_of,
+)
+from xai_core.words import of_split, percent, points, points_range
 
-HEADS = ("class", "before", "after", "points", "95 % interval")
+HEADS = ("class", "IoU before", "after", "points", "boundary F1 before", "after", "points", "pictures")
 LISTED = 10
-EACH = "The interval of each class stands by itself: of many classes one may leave zero out by chance."
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,10 @@ class SegmentsChange:
         rows: `(n,)` the pictures.
         before, after: how good the baseline and the candidate are on these.
         found: the difference.
+        edges_before, edges_after, edges: the same of boundaries.
+        shown: `(K,)` in how many of the pictures a class is, or is said to be by either.
+        tried: how many changes are looked at beside that of mean IoU.
+        cell: how one cell of the confusion changed; None where none is asked for.
         gained: `(n,)` by how many pixels more of each picture are right.
         ids: of the pictures.
         where: facts that hold of them.
@@ -47,50 +63,62 @@ class SegmentsChange:
     before: Segmented
     after: Segmented
     found: Changed
+    edges_before: Bounded
+    edges_after: Bounded
+    edges: Bounded
+    shown: NDArray[np.int64]
+    tried: int
     gained: NDArray[np.int64]
     ids: list[str] = field(default_factory=list)
     where: tuple[Condition, ...] = ()
     learned: tuple[str, ...] = ()
+    cell: CellChange | None = None
 
     @property
     def notes(self) -> list[str]:
         """What must be known before the numbers are read."""
         before, after = self.learned or ("", "")
         same = "" if before == after else f"Before learned from {before}, after from {after}; both are judged by the "
-        return [EACH, *([f"{same}{ORIGINAL} one."] if same else [])]
+        together = (
+            f"Intervals over {len(self.rows):,} pictures, drawn alike for both. Those of classes and of boundary F1 "
+            f"are Bonferroni's for the {self.tried} changes that are looked at: together they hold at 95 %. That of "
+            "mean IoU, which is asked first, stands by itself."
+        )
+        return [together, BOUNDARIES, *([f"{same}{ORIGINAL} one."] if same else [])]
 
     @property
     def verdict(self) -> str:
-        """`improved`, `got worse`, or `no change can be claimed`."""
-        low, high = float(self.found.mean_iou.low), float(self.found.mean_iou.high)
-        if low > 0 or high < 0:
-            return "improved" if low > 0 else "got worse"
-        return "no change can be claimed"
+        """`improved`, `got worse`, or `no change can be claimed`: of mean IoU."""
+        return verdict_of(self.found.mean_iou)
 
     @property
     def sentence(self) -> str:
         """What may be said of the change."""
-        mean, low, high = (float(each) for each in (self.found.mean_iou.value, *self._bounds))
-        both = f"{percent(float(self.before.mean_iou.value))} before, {percent(float(self.after.mean_iou.value))} after"
-        interval = f", 95 % interval {points(low)} to {points(high)} over pictures" if np.isfinite(low) else ""
+        change = change_words(float(self.before.mean_iou.value), float(self.after.mean_iou.value), self.found.mean_iou)
         on = f"{len(self.rows):,} {of_split(self.split, 'pictures')}{where_words(self.where)}"
-        return f"Mean IoU: {self.verdict}. {both}; {points(mean)} percentage points{interval}, on {on}."
+        return f"Mean IoU: {self.verdict}. {change}, on {on}."
 
     @property
-    def _bounds(self) -> tuple[Any, Any]:
-        return self.found.mean_iou.low, self.found.mean_iou.high
+    def edges_sentence(self) -> str:
+        """What may be said of how boundaries are drawn."""
+        before, after = float(self.edges_before.mean_f1.value), float(self.edges_after.mean_f1.value)
+        change = change_words(before, after, self.edges.mean_f1, tried=self.tried)
+        return f"Mean boundary F1: {verdict_of(self.edges.mean_f1)}. {change}."
 
     @property
     def lines(self) -> list[tuple[str, ...]]:
         """Of each class, as HEADS name it."""
-        iou = self.found.iou
+        iou, edges = self.found.iou, self.edges.f1
         return [
             (
                 name,
                 percent(self.before.iou.value[at]),
                 percent(self.after.iou.value[at]),
-                points(iou.value[at]),
-                f"{points(iou.low[at])} to {points(iou.high[at])}" if np.isfinite(iou.low[at]) else "",
+                _moved(iou, at),
+                percent(self.edges_before.f1.value[at]),
+                percent(self.edges_after.f1.value[at]),
+                _moved(edges, at),
+                f"{self.shown[at]:,}",
             )
             for at, name in enumerate(self.names)
         ]
@@ -103,13 +131,19 @@ class SegmentsChange:
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
-        mean, iou = self.found.mean_iou, self.found.iou
+        iou, edges = self.found.iou, self.edges.f1
         classes = [
             {
                 "name": name,
                 "before": float(self.before.iou.value[at]),
                 "after": float(self.after.iou.value[at]),
-                "change": {"value": float(iou.value[at]), "low": float(iou.low[at]), "high": float(iou.high[at])},
+                "change": bounds(iou, at),
+                "boundary_f1": {
+                    "before": float(self.edges_before.f1.value[at]),
+                    "after": float(self.edges_after.f1.value[at]),
+                    "change": bounds(edges, at),
+                },
+                "pictures": int(self.shown[at]),
             }
             for at, name in enumerate(self.names)
         ]
@@ -120,10 +154,14 @@ class SegmentsChange:
             "n": len(self.rows),
             "verdict": self.verdict,
             "sentence": self.sentence,
-            "mean_iou": {"value": float(mean.value), "low": float(mean.low), "high": float(mean.high)},
+            "mean_iou": bounds(self.found.mean_iou),
+            "boundary_sentence": self.edges_sentence,
+            "mean_boundary_f1": bounds(self.edges.mean_f1),
+            "tried": self.tried,
             "classes": classes,
             "notes": self.notes,
             "changed_most": [{"row": row, "more_right_pixels": pixels} for row, pixels in self.most[:LISTED]],
+            **({"cell": self.cell.as_json()} if self.cell else {}),
             "lines": self.text().split("\n"),
         }
 
@@ -133,13 +171,18 @@ class SegmentsChange:
         most = [(by_row[row], f"{pixels:+,}".replace("-", "−")) for row, pixels in self.most[:LISTED]]
         pictures = f"Pixels that are right, more or fewer\n{table(most, right=(1,))}" if most else "No picture changed."
         lines = table([HEADS, *self.lines], right=range(1, len(HEADS)))
-        return paragraphs(
-            f"{self.candidate} against {self.baseline}", self.sentence, lines, "\n".join(self.notes), pictures
-        )
+        said = f"{self.candidate} against {self.baseline}", f"{self.sentence}\n{self.edges_sentence}"
+        cell = "\n".join([self.cell.sentence, self.cell.note]) if self.cell else ""
+        return paragraphs(*said, lines, "\n".join(self.notes), cell, pictures)
 
 
-def segments_change(baseline: Run, candidate: Run, split: str, where: tuple[Condition, ...] = ()) -> SegmentsChange:
+def segments_change(
+    baseline: Run, candidate: Run, split: str, where: tuple[Condition, ...] = (), cell: Cell | None = None
+) -> SegmentsChange:
     """Of two runs of one study on the pictures that both predicted, those of which some facts hold.
+
+    Args:
+        cell: of the confusion, (true class, predicted class), whose change is asked for too.
 
     Raises:
         NotApplicable: the study is not of segmentation.
@@ -150,29 +193,54 @@ def segments_change(baseline: Run, candidate: Run, split: str, where: tuple[Cond
     if not len(rows):
         remedy = "Let both predict this split: xai predict."
         raise BadInput("no pictures that both runs predicted", value=split, remedy=remedy)
-    first, second = _of(before, rows), _of(after, rows)
-    if (first.sum(2) != second.sum(2)).any():
+    both = [_among(each, rows) for each in (before, after)]
+    matrices, edges = ([each[at] for each in both] for at in (0, 1))
+    if (matrices[0].sum(2) != matrices[1].sum(2)).any():
         remedy = "Compare runs whose input shows the same part."
         raise BadInput("the two models see other parts of the pictures", value=candidate.name, remedy=remedy)
-    seed = baseline.study.info.seed
-    right = [np.trace(each, axis1=1, axis2=2) for each in (first, second)]
+    seed, sums = baseline.study.info.seed, [sums_of(each) for each in matrices]
+    ious, bounds_of = [segmented(each, seed) for each in sums], [bounded(each, seed) for each in edges]
+    tried = 1 + sum(_both(*pair) for pair in ([one.iou for one in ious], [one.f1 for one in bounds_of]))
+    right = [np.trace(each, axis1=1, axis2=2) for each in matrices]
     return SegmentsChange(
-        baseline.name,
-        candidate.name,
-        split,
-        before.names,
-        rows,
-        segmented(sums_of(first), seed),
-        segmented(sums_of(second), seed),
-        changed(sums_of(first), sums_of(second), seed),
-        right[1] - right[0],
-        baseline.study.ids(rows).to_pylist(),
-        where,
-        (annotation_of(baseline), annotation_of(candidate)),
+        baseline=baseline.name,
+        candidate=candidate.name,
+        split=split,
+        names=before.names,
+        rows=rows,
+        before=ious[0],
+        after=ious[1],
+        found=changed(sums[0], sums[1], seed, tried=tried),
+        edges_before=bounds_of[0],
+        edges_after=bounds_of[1],
+        edges=boundaries_changed(edges[0], edges[1], seed, tried=tried),
+        shown=((sums[0].truth + sums[0].said + sums[1].said) > 0).sum(0),
+        tried=tried,
+        gained=right[1] - right[0],
+        ids=baseline.study.ids(rows).to_pylist(),
+        where=where,
+        learned=(annotation_of(baseline), annotation_of(candidate)),
+        cell=_cell(matrices, cell, before.names, seed) if cell else None,
     )
 
 
-def _of(answer: SegmentsAnswer, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`(n, K, K)` of these rows."""
-    found: NDArray[np.int64] = answer.matrices[np.isin(answer.rows, rows)]
-    return found
+def _among(answer: SegmentsAnswer, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """`(n, K, K)` and `(n, K, 4)` of these rows: pixels, and boundary pixels."""
+    there = np.isin(answer.rows, rows)
+    return answer.matrices[there], answer.boundaries[there]
+
+
+def _both(one: Estimate, other: Estimate) -> int:
+    """Of how many classes both know something."""
+    return int((np.isfinite(one.value) & np.isfinite(other.value)).sum())
+
+
+def _cell(matrices: Sequence[NDArray[np.int64]], cell: Cell, names: tuple[str, ...], seed: int) -> CellChange:
+    before, after = (each[:, cell[0], cell[1]] for each in matrices)
+    return CellChange(cell, names, before, after, matrices[0][:, cell[0]].sum(1), seed)
+
+
+def _moved(change: Estimate, at: int) -> str:
+    """`+1.2 (−0.4 to +2.8)`."""
+    interval = f" ({points_range(change.low[at], change.high[at])})" if np.isfinite(change.low[at]) else ""
+    return f"{points(change.value[at])}{interval}"

@@ -130,9 +130,12 @@ def resample_weights(n: int, resamples: int, rng: np.random.Generator) -> NDArra
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n
 
 
-def expanded_bounds(resampled: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """`(2, …)` bounds from resampled statistics `(B, …)` of n samples, at percentiles expanded for small n."""
+def expanded_bounds(resampled: NDArray[np.float64], n: int, *, tried: int = 1) -> NDArray[np.float64]:
+    """`(2, …)` bounds from resampled statistics `(B, …)` of n samples, at percentiles expanded for small n.
+
+    Of `tried` of them each is Bonferroni's: together they hold at 95 %.
+    """
     from scipy.stats import t
 
-    tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.5 + LEVEL / 2, n - 1))
+    tail = NormalDist().cdf(-math.sqrt(n / (n - 1)) * t.ppf(1 - (1 - LEVEL) / (2 * tried), n - 1))
     return np.quantile(resampled, [tail, 1 - tail], axis=0)

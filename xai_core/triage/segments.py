@@ -7,7 +7,7 @@ pixels of one picture are no independent samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from xai_core.triage.arms import ArmChange, change_of_measures
 from xai_core.triage.intervals import MIN_BOOTSTRAP, Estimate, expanded_bounds, resample_weights
 
 RESAMPLES = 4000
+MOST_DRAWS = 10
+"""Times RESAMPLES, where intervals of many are so wide that few draws lie outside."""
 Whole = NDArray[np.int64]
 Values = NDArray[np.float64]
 Triples = NDArray[np.int64]
@@ -132,15 +134,50 @@ def _or_none(part: Values, whole: Values) -> Values:
     return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
 
 
-def changed(before: PixelSums, after: PixelSums, seed: int) -> Changed:
-    """The difference, with intervals over pictures, drawn alike for both. Raises ValueError for other pictures."""
+def changed(before: PixelSums, after: PixelSums, seed: int, *, tried: int = 1) -> Changed:
+    """The difference, with intervals over pictures, drawn alike for both. Raises ValueError for other pictures.
+
+    Args:
+        tried: how many changes are looked at beside that of the mean: each interval of a class is Bonferroni's.
+    """
     if len(before) != len(after) or (before.truth != after.truth).any():
         raise ValueError("two segmenters are compared on the same pictures")
-    first, second = _of_all(before)["iou"], _of_all(after)["iou"]
-    both = np.isfinite(first) & np.isfinite(second)
-    moved = np.where(both, second - first, np.nan)
-    draws = np.where(both, _drawn(after, seed)["iou"] - _drawn(before, seed)["iou"], np.nan)
-    return Changed(_estimate(moved, draws, len(before)), _estimate(_mean(moved), _mean(draws), len(before)))
+    first, second = (np.stack([each.hit, each.truth, each.said], axis=-1) for each in (before, after))
+    moved, draws = _moved(first, second, _iou, seed, tried)
+    n = len(before)
+    return Changed(_estimate(moved, draws, n, tried), _estimate(_mean(moved), _mean(draws), n))
+
+
+def boundaries_changed(before: Whole, after: Whole, seed: int, *, tried: int = 1) -> Bounded:
+    """The same of boundary F1, from `(n, K, 4)` as `bounded` takes it; the interval of the mean is Bonferroni's too."""
+    moved, draws = _moved(before, after, _boundary_f1, seed, tried)
+    n = len(before)
+    return Bounded(_estimate(moved, draws, n, tried), _estimate(_mean(moved), _mean(draws), n, tried))
+
+
+def share_changed(before: Whole, after: Whole, of: Whole, seed: int) -> Estimate:
+    """The same of a share: `(n,)` pixels of each picture before and after, of so many."""
+    first, second = (np.stack([part, of], axis=-1) for part in (before, after))
+    moved, draws = _moved(first, second, lambda sums: _ratio(sums[..., 0], sums[..., 1]), seed, 1)
+    return _estimate(moved, draws, len(before))
+
+
+def _moved(
+    before: Whole, after: Whole, measure: Callable[[NDArray[Any]], Values], seed: int, tried: int
+) -> tuple[Values, Values]:
+    """A measure of sums over pictures `(n, …)`, after minus before, and the same under each draw of the pictures; NaN
+    where either is."""
+    moved = measure(after.sum(0)) - measure(before.sum(0))
+    n, rng, draws = len(before), np.random.default_rng(seed), [np.zeros((0, *np.shape(moved)))]
+    for _ in range(min(MOST_DRAWS, 1 + tried // 8) if n >= MIN_BOOTSTRAP else 0):
+        weights = resample_weights(n, RESAMPLES, rng)
+        first, second = (np.tensordot(weights, each, 1) for each in (before, after))
+        draws.append(np.where(np.isfinite(moved), measure(second) - measure(first), np.nan))
+    return moved, np.concatenate(draws)
+
+
+def _iou(sums: NDArray[Any]) -> Values:
+    return _measures(*np.moveaxis(sums, -1, 0))["iou"]
 
 
 def arms_changed(
@@ -220,12 +257,15 @@ def _mean(values: Values) -> Values:
     return _ratio(np.where(known, values, 0.0).sum(-1), known.sum(-1))
 
 
-def _estimate(value: Values, draws: Values, n: int) -> Estimate:
-    """A draw in which a class is not there at all says nothing of it, and is left out of its interval."""
+def _estimate(value: Values, draws: Values, n: int, tried: int = 1) -> Estimate:
+    """Bounds of each by itself, or as one of `tried`.
+
+    A draw in which a class is not there at all says nothing of it, and is left out of its interval.
+    """
     low, high = (np.full(np.shape(value), np.nan) for _ in range(2))
     for place in np.ndindex(np.shape(value)):
         column = draws[(slice(None), *place)]
         known = column[np.isfinite(column)]
         if len(known) and np.isfinite(value[place]):
-            low[place], high[place] = expanded_bounds(known, n)
+            low[place], high[place] = expanded_bounds(known, n, tried=tried)
     return Estimate(value, low, high, n)

@@ -78,12 +78,11 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 def _segmenters(study: Study, args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.answers.segments_change import segments_change
 
-    asked = (args.method, args.cell, args.true_class, args.predicted_class, args.transition)
-    if any(asked) or len(args.candidate) > 1:
-        remedy = "Name one baseline and one candidate, and no more than --split and --where."
+    if args.method or args.transition or len(args.candidate) > 1:
+        remedy = "Name one baseline and one candidate, and no more than --cell, --split and --where."
         raise BadParameter("segmenters are compared as they are", value=study.name, remedy=remedy)
-    baseline, candidate = study.run(args.baseline), study.run(args.candidate[0])
-    return {"segments": segments_change(baseline, candidate, args.split, conditions(study, args)).as_json()}
+    baseline, candidate, asked = study.run(args.baseline), study.run(args.candidate[0]), cell(study, args)
+    return {"segments": segments_change(baseline, candidate, args.split, conditions(study, args), asked).as_json()}
 
 
 def _arms(study: Study, args: argparse.Namespace) -> list[Arm]:
