@@ -18,7 +18,7 @@ Controls know nothing of the network: what they rise by comes of the predicted r
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,8 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.report import Clock, run
 from xai_core.explainers import EXPLAINERS, ExplainerInput
-from xai_core.explainers.engine.plan import explain
+from xai_core.explainers.base import CamParams
+from xai_core.explainers.engine.plan import Method, explain
 from xai_core.metrics import METRICS, MetricInput, score
 from xai_core.metrics.distances import beyond, distances
 from xai_core.metrics.grids import on_grid
@@ -45,7 +46,14 @@ from xai_core.types import Array, Target
 SIDE, RADIUS, PATCH, AWAY = 32, 4, 4, 9
 """Of a picture, a disc and a patch, and how far their middles are apart, in pixels."""
 ARMS = {"patch tells": True, "patch does not tell": False}
-METHODS = ("gradcam", "hirescam", "saliency", "input_x_gradient", "lrp", "edges", "centre", "random", "region")
+FINE = "down2"
+"""A layer of half the picture's side, before anything is pooled over more of it."""
+METHODS: dict[str, Method] = {
+    **{key: (key, None) for key in ("gradcam", "hirescam", "saliency", "input_x_gradient", "lrp")},
+    f"hirescam at {FINE}": ("hirescam", CamParams(FINE)),
+    f"layercam at {FINE}": ("layercam", CamParams(FINE)),
+    **{key: (key, None) for key in ("edges", "centre", "random", "region")},
+}
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ def follows(classifier: Classifier, drawn: Scenes) -> float:
     return float((said[0] != said[1]).float().mean())
 
 
-def measured(classifier: Classifier, drawn: Scenes, methods: Sequence[str]) -> dict[str, tuple[float, Array]]:
+def measured(classifier: Classifier, drawn: Scenes) -> dict[str, tuple[float, Array]]:
     """Of each method the mean context share, and the mean share of evidence in each band of distances."""
     with torch.no_grad():
         said = classifier.logits(drawn.x).argmax(1)
@@ -121,13 +129,15 @@ def measured(classifier: Classifier, drawn: Scenes, methods: Sequence[str]) -> d
     targets = [Target(int(kinds[at]), region="predicted") for at in there]
     given = ExplainerInput(classifier, drawn.x[there], targets, there.astype(np.int64), regions[there])
     found = {}
-    for key, made_ in zip(methods, explain(given, [(key, None) for key in methods]), strict=True):
+    for name, made in zip(METHODS, explain(given, list(METHODS.values())), strict=True):
         masks = regions[there].numpy() > 0
-        asked = MetricInput(made_.maps, EXPLAINERS[key].card, targets, given.seeds, masks, np.ones(len(there), bool))
+        asked = MetricInput(
+            made.maps, EXPLAINERS[METHODS[name][0]].card, targets, given.seeds, masks, np.ones(len(there), bool)
+        )
         scores = score(METRICS["context-share"], asked).values
-        evidence = on_grid(np.maximum(made_.maps, 0), (SIDE, SIDE))
+        evidence = on_grid(np.maximum(made.maps, 0), (SIDE, SIDE))
         bands = [beyond(one, distances(mask), EDGES) for one, mask in zip(evidence, masks, strict=True)]
-        found[key] = float(np.nanmean(scores)), np.nanmean(in_bands(np.array(bands)), axis=0)
+        found[name] = float(np.nanmean(scores)), np.nanmean(in_bands(np.array(bands)), axis=0)
     return found
 
 
@@ -148,7 +158,7 @@ def measure(args: argparse.Namespace) -> Mapping[str, Any]:
     for seed in clock.rounds(args.seeds, least=2):
         nets = [trained(seed, args.steps, tells=tells) for tells in ARMS.values()]
         followed.append([follows(net, drawn) for net in nets])
-        found = [measured(net, drawn, METHODS) for net in nets]
+        found = [measured(net, drawn) for net in nets]
         shares.append([[arm[key][0] for arm in found] for key in METHODS])
         banded.append([[arm[key][1] for arm in found] for key in METHODS])
     by_method, bands = np.array(shares), np.array(banded)

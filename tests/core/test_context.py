@@ -8,23 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.core.segmentation_trees import coco
+from tests.core.test_regions import run  # noqa: F401  (a fixture)
 from tests.tiny_study import xai_json
 from xai_core.answers.context import context
 from xai_core.answers.maps import columns
 from xai_core.answers.scope import Scope
+from xai_core.explainers import EXPLAINERS
 from xai_core.metrics import METRICS, MetricInput, score
 from xai_core.metrics.context_share import ContextParams
 from xai_core.metrics.distances import beyond, distances
-from xai_core.pipeline.asked import Given
 from xai_core.pipeline.explain import Request, explain_steps
-from xai_core.pipeline.load import Bench, load_classifier
-from xai_core.pipeline.make import make_study
-from xai_core.pipeline.predict import predict
+from xai_core.pipeline.load import Bench
 from xai_core.pipeline.score import ScoreRequest, score_steps
-from xai_core.pipeline.train import train_run
 from xai_core.store.run import Run
-from xai_core.training.config import TrainConfig
 from xai_core.triage.context import EDGES, banded, in_bands
 from xai_core.types import Array, Card, Scores, Target
 
@@ -121,21 +117,10 @@ def test_a_ratio_is_of_means_and_unknown_where_no_picture_reaches() -> None:
     assert found.share.n == 3
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A segmenter of twenty photos with a square each, asked about all; maps and scores of four."""
-    root = tmp_path_factory.mktemp("context")
-    coco(root / "data")
-    study = make_study(root / "study", root / "data")
-    made = train_run(study, "unet", TrainConfig(architecture="small_unet", epochs=2), Given(size=32, device="cpu"))
-    predict(made, load_classifier(made, device="cpu"), ["test", "validation", "train"])
-    return made
-
-
 METHODS = [(key, {}) for key in ("gradcam", "region", "random")]
 
 
-def test_the_answer_says_what_the_metric_says(run: Run) -> None:
+def test_the_answer_says_what_the_metric_says(run: Run) -> None:  # noqa: F811
     rows = np.arange(8)
     request = ScoreRequest(run, rows.tolist(), "true", METHODS, [("context-share", {"distance": 0.0})])
     list(score_steps(Bench("cpu"), request))
@@ -143,7 +128,10 @@ def test_the_answer_says_what_the_metric_says(run: Run) -> None:
     assert [each.card.key for each in found.methods] == ["gradcam", "region", "random"]
     keys = [target.key for target in run.targets(rows, "true")]
     for each in found.methods:
-        store = run.scores(("context-share", ContextParams(0.0)), (each.card.key, (each.card and None) or params(each)))
+        store = run.scores(
+            ("context-share", ContextParams(0.0)),
+            (each.card.key, (each.card and None) or EXPLAINERS[each.card.key].params()),
+        )
         assert store is not None
         scores = store.get(rows, keys).values
         assert each.n == np.isfinite(scores).sum() > 2
@@ -156,13 +144,10 @@ def test_the_answer_says_what_the_metric_says(run: Run) -> None:
     assert gradcam.card.title in found.sentences[0]
 
 
-def params(each: object) -> object:
-    from xai_core.explainers import EXPLAINERS
-
-    return EXPLAINERS[each.card.key].params()  # type: ignore[attr-defined]
-
-
-def test_the_command_says_what_is_missing_and_how_it_comes(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_is_missing_and_how_it_comes(
+    run: Run,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     list(explain_steps(Bench("cpu"), Request(run, [0, 1], "1@true", [("hirescam", {})])))
     words = ("show", run.study.path, "context", "--run", "unet", "--split", "all", "--target", "red@true")
     found = xai_json(capsys, *words, "--methods", "hirescam")
