@@ -153,7 +153,7 @@ def context_of(context: Context, rows: NDArray[np.int64], columns: Sequence[Colu
     return _context((str(scope.run.path), scope.run.info.fingerprint, methods, there, masks), rows, scope, columns)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)  # the answer holds its run
 def _context(
     key: tuple[object, ...],  # noqa: ARG001 (the cache's key)
     rows: NDArray[np.int64],
