@@ -42,8 +42,8 @@ class ContextParams:
         summary="The share of the positive evidence that lies away from the region that is explained; of a "
         "classifier, away from the object.",
         blind_spot="Says where the model looks, not whether it should: a road may rightly speak for a car. Nearly all "
-        "of a picture lies away from a thin region: compare with the share of the area, and with controls. A map that is "
-        "coarser than the distance says nothing.",
+        "of a picture lies away from a thin region: compare with the share of the area, and with controls. A map "
+        "that is coarser than the distance says nothing.",
         needs=frozenset({"region"}),
         aspect="localisation",
         direction=0,
