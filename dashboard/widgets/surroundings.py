@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from dashboard.figures import lines
 from dashboard.figures.lines import Line
-from dashboard.text import plain
 from dashboard.widgets.part import part
 from dashboard.widgets.plot import page_theme, plot
 from dashboard.widgets.table import table
@@ -32,7 +29,6 @@ def surroundings(found: ContextAnswer) -> None:
     plot(figure, key="surroundings", alt="Evidence by its distance, as times the share of the area there")
     rows = [(each.card.title, *outside_words(each), f"{each.n:,}", against_words(each)) for each in found.methods]
     table(HEADS, rows, hints=("", "Share of the positive evidence that lies outside, with its 95 % interval."))
-    st.caption(plain(found.command))
 
 
 def _line(each: OfMethod) -> Line:

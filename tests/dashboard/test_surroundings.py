@@ -56,7 +56,7 @@ def test_each_method_stands_beside_area_and_controls(study: Study) -> None:
     assert "The object or its surroundings?" in said
     assert "Distances are shares of the picture's shorter side" in said.replace("&#x27;", "'")
     assert "less those of controls" in said
-    assert "xai explain" in said
+    assert "Random" in said
 
 
 def test_without_maps_the_part_is_not_there(study: Study) -> None:
