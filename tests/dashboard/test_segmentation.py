@@ -18,10 +18,11 @@ from tests.dashboard.pages import opened, words, worker
 from tests.dashboard.segmenters import squares
 from tests.tiny_study import xai_json
 from xai_core.answers.segments import segments
+from xai_core.demo.bundle import BUNDLE
 from xai_core.drawing.label_maps import INVENTED, MISSED, compared, of_cell, painted
 from xai_core.label_maps import IGNORE
 from xai_core.store.study import Study
-from xai_core.task import SEGMENTATION
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 
 
 @pytest.fixture(scope="module")
@@ -122,11 +123,16 @@ def test_a_run_that_said_nothing_says_how_to_ask_it(study: Study) -> None:
     assert "This run has no predictions yet" in words(app)
 
 
-@pytest.mark.parametrize("page", [view.URL for view in found_views() if SEGMENTATION not in tasks_of(view)])
-def test_pages_of_classifiers_lead_here(study: Study, page: str) -> None:
-    app = opened(page, run="unet", split="test")
-    assert "Models of this study do segmentation" in words(app)
-    assert [button.label for button in app.button if button.key == "another-task"] == ["Open Segmentation"]
+@pytest.mark.parametrize("page", [view.URL for view in found_views() if CLASSIFICATION not in tasks_of(view)])
+def test_pages_of_segmenters_alone_lead_classifiers_on(page: str) -> None:
+    use_services(Services(Studies([BUNDLE]), FakeWorker()))
+    app = opened(page)
+    assert "Models of this study do classification" in words(app)
+    assert [button.label for button in app.button if button.key == "another-task"] == ["Open Overview"]
+
+
+def test_every_other_page_serves_segmenters() -> None:
+    assert all(SEGMENTATION in tasks_of(view) for view in found_views())
 
 
 def test_layers_show_what_they_say(study: Study) -> None:

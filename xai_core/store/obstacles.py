@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NO_MODEL = "this run has predictions, but no model that could be explained."
 NO_MASKS = "the study has no masks."
 IN_TILES = "this run's model sees pictures in tiles, and is not explained: train one that sees them whole."
+NOT_IN_TILES = "this run's model sees pictures in tiles: of new ones it has predictions and no heatmaps."
 NO_REGIONS = "the study is of whole pictures, whose classes have no regions."
 
 
