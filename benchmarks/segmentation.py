@@ -9,8 +9,8 @@ picture, a class within a box. Within a repetition all take turns on the same mo
 - `speedup_vs_pytorch_grad_cam`: its five methods with `SemanticSegmentationTarget` by our five; `peers_timed` of them
   are timed, and their mean taken for all: each runs the model anew;
 - `seconds_per_map`, each method alone, one picture at defaults. Methods that take minutes are timed on a part of their
-  work, and `extrapolated` names what was multiplied by what; null, with its reason, where the time was up or no part
-  can be timed alone. `paper_seconds` are those of Table I of Clement et al. 2024, XAI-Enhanced Semantic Segmentation
+  work, and `extrapolated` names what was multiplied by what; null, with its reason, where the time was up or the
+  method does not apply. `paper_seconds` are those of Table I of Clement et al. 2024, XAI-Enhanced Semantic Segmentation
   Models for Visual Quality Inspection, on their machine.
 """
 
@@ -33,6 +33,9 @@ from benchmarks.cams import METHODS, forward, made, times
 from benchmarks.report import Clock, run
 from xai_core.errors import NotApplicable
 from xai_core.explainers import EXPLAINERS, ExplainerInput
+from xai_core.explainers.engine.channels import Switches
+from xai_core.explainers.engine.layer_pass import activations
+from xai_core.explainers.engine.masks import masked_scores, varying
 from xai_core.explainers.engine.plan import Method, explain
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
@@ -48,10 +51,8 @@ PARTS: dict[str, tuple[dict[str, Any], int, str]] = {
     "smoothgrad": ({"samples": 1}, 25, "1 of 25 noisy copies"),
 }
 """Timed with these parameters, which are a part of the defaults' work; how many times less; in words."""
-UNTIMED = {
-    "scorecam": "runs the model once per channel of the layer that varies, and no part of them can be asked for",
-    "ablationcam": "runs the layers after the layer once per channel, and no part of them can be asked for",
-}
+FEW = 2
+"""Channels of the layer that Score-CAM and Ablation-CAM are timed on; they ask the model anew for each."""
 PAPER = {"gradcam": 3.21, "gradcam++": 4.20, "hirescam": 3.13, "xgradcam": 4.43, "scorecam": 52.50}
 NO_TIME = "the time of the short form was up: --full"
 
@@ -121,21 +122,62 @@ def compared(classifier: Classifier, x: Tensor, args: argparse.Namespace, clock:
 def each(classifier: Classifier, x: Tensor, clock: Clock) -> Mapping[str, Any]:
     """Seconds of every method alone, cheap ones first; at least one is timed."""
     seconds = dict[str, float | None]()
-    extrapolated, reasons = dict[str, str](), dict(UNTIMED)
-    for key in (*WHOLE, *PARTS):
-        params, times_more, words = PARTS.get(key, ({}, 1, ""))
-        taken = once(classifier, x, key, params) if not seconds or time.monotonic() < clock.until else NO_TIME
-        seconds[key] = None if isinstance(taken, str) else round(taken * times_more, 2)
+    extrapolated, reasons = dict[str, str](), dict[str, str]()
+    for key in (*WHOLE, *BY_CHANNEL, *PARTS):
+        in_time = not seconds or time.monotonic() < clock.until
+        taken, words = timed(classifier, x, key) if in_time else (NO_TIME, "")
+        seconds[key] = None if isinstance(taken, str) else round(taken, 2)
         if isinstance(taken, str):
             reasons[key] = taken
         elif words:
-            extrapolated[key] = f"{words}, times {times_more}"
+            extrapolated[key] = words
     return {
-        "seconds_per_map": seconds | dict.fromkeys(UNTIMED),
+        "seconds_per_map": seconds,
         "extrapolated": extrapolated,
         "reasons": reasons,
         "paper_seconds": PAPER,
     }
+
+
+def timed(classifier: Classifier, x: Tensor, key: str) -> tuple[float | str, str]:
+    """Seconds of one map, or why there is none; and what they are extrapolated from, "" where the whole was timed."""
+    if key in BY_CHANNEL:
+        return BY_CHANNEL[key](classifier, x)
+    params, times_more, words = PARTS.get(key, ({}, 1, ""))
+    taken = once(classifier, x, key, params)
+    if isinstance(taken, str):
+        return taken, ""
+    return taken * times_more, words and f"{words}, times {times_more}"
+
+
+def scorecam(classifier: Classifier, x: Tensor) -> tuple[float, str]:
+    """Seconds, of what comes before its masks and of `FEW` of them; in words."""
+    given, start = asked(classifier, x), time.perf_counter()
+    found = activations(classifier, x, "")
+    channels = found[varying(found)]
+    rows, begun = torch.zeros(FEW, dtype=torch.int64), time.perf_counter()
+    masked_scores(given, torch.zeros_like(x), channels[:FEW], rows, corners=False, probability=False)
+    return extrapolated_from(start, begun, len(channels))
+
+
+def ablationcam(classifier: Classifier, x: Tensor) -> tuple[float, str]:
+    """As `scorecam`, with the channels themselves."""
+    weights, start = asked(classifier, x).weights, time.perf_counter()
+    switches = Switches(classifier, "", x, weights)
+    switches.all_on(x, weights)
+    begun = time.perf_counter()
+    switches.off(x, weights, torch.arange(FEW), widen=switches.widens)
+    return extrapolated_from(start, begun, switches.count)
+
+
+BY_CHANNEL = {"scorecam": scorecam, "ablationcam": ablationcam}
+
+
+def extrapolated_from(start: float, begun: float, channels: int) -> tuple[float, str]:
+    """What took from `start` until `begun` once, and what took from then until now as often as all channels need."""
+    times_more = channels / FEW
+    words = f"{FEW} of {channels} channels, times {times_more:g}, and what comes before them"
+    return begun - start + (time.perf_counter() - begun) * times_more, words
 
 
 def once(classifier: Classifier, x: Tensor, key: str, params: Mapping[str, Any]) -> float | str:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import segmentation
+from benchmarks.cams import made
 from benchmarks.metrics_truth import TRUTH, by_metric, controls, of_a_case, told
 from benchmarks.report import SECONDS, Clock, run
 from xai_core.answers.scored import Scored
@@ -65,9 +67,25 @@ def test_of_a_segmenter_no_second_is_printed_that_was_not_measured(still: Time) 
     seconds, reasons = found["seconds_per_map"], found["reasons"]
     assert [key for key, value in seconds.items() if value is not None] == ["gradcam"]
     assert set(reasons) == set(seconds) - {"gradcam"}
-    assert {reasons[key] for key in reasons if key not in segmentation.UNTIMED} == {segmentation.NO_TIME}
+    assert set(reasons.values()) == {segmentation.NO_TIME}
     assert found["peers_timed"] == ["HiResCAM"]
     assert all(found[key] > 0 for key in ("five_cams_in_forwards", "speedup_vs_pytorch_grad_cam"))
+
+
+@pytest.mark.parametrize("key", segmentation.BY_CHANNEL)
+def test_what_two_channels_take_is_extrapolated_to_what_all_do(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that each answer of the model moves on by one."""
+    classifier, answers = made("small_unet", 32), list[int]()
+    classifier.module.register_forward_hook(lambda _module, _x, logits: answers.append(len(logits)))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(sum(answers)))
+    x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    part, words = segmentation.timed(classifier, x, key)
+    taken = sum(answers)
+    whole = segmentation.once(classifier, x, key, {})
+    assert part == whole
+    assert isinstance(whole, float)
+    assert taken < 20 < whole
+    assert words.startswith("2 of ")
 
 
 def _measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

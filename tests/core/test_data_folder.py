@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.core import job_fakes
+from tests.core.jobs import fakes
 from tests.tiny_study import fails, xai
 from xai_core.errors import BadInput
 from xai_core.jobs import process
@@ -113,7 +113,7 @@ def test_a_job_keeps_it_for_whoever_resumes_it(study: Study, monkeypatch: pytest
     def look(looked_at: Study, *_: Any) -> dict[str, Any]:
         return {"data": str(looked_at.data), "size": looked_at.picture(0).size}
 
-    monkeypatch.setitem(OPERATIONS, "count", replace(job_fakes.COUNT, run=look))
+    monkeypatch.setitem(OPERATIONS, "count", replace(fakes.COUNT, run=look))
     monkeypatch.setattr(process, "launch", lambda *_: None)
     new, jobs = moved(study), Jobs(study.path)
     data_folder.use(study, new)

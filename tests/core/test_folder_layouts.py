@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.core.test_image_folder import counts, draw, fill, scan
+from tests.core.image_trees import counts, draw, fill, scan
 from xai_core.datasets.base import Scan
 from xai_core.datasets.walk import LeftOut, walk
 from xai_core.errors import XaiError

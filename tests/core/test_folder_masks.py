@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.core.image_trees import draw, fill, scan
 from tests.core.test_folder_layouts import told
-from tests.core.test_image_folder import draw, fill, scan
 from xai_core.datasets.image_folder import ImageFolder, ImageFolderParams
 from xai_core.errors import BadParameter
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -12,162 +11,17 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from tests.core.training_contracts import loss_input, seeded, small_model, some
+from tests.core.guided_cases import GUIDED, compute, gradients, model_of, same_gradients, square
+from tests.core.training_contracts import loss_input, small_model
 from xai_core.models.architectures import ARCHITECTURES
-from xai_core.models.architectures.base import ModelSpec
-from xai_core.params import build
 from xai_core.training import cams
-from xai_core.training.batch import Batch
 from xai_core.training.cams import EVIDENCE, odd, on_grid, pooled_head
-from xai_core.training.losses import LOSSES, LossInput, LossOutput
 from xai_core.training.losses.base import cross_entropy
 from xai_core.training.losses.so import cosine, pool, turned, turned_back
 from xai_core.training.model import TrainingModel
 
-GUIDED = ("so", "energy", "rrr")
 POOLED = ("small_cnn", "small_resnet", "resnet18")
 OTHERS = ("small_vit", "mobilenet_v2", "squeezenet1_1")
-
-
-def compute(key: str, given: LossInput, **values: object) -> LossOutput:
-    member = LOSSES[key]
-    return member.compute(given, build(member.params, values))
-
-
-def model_of(name: str, size: int = 32, channels: int = 3) -> TrainingModel:
-    """With weights that are nowhere zero: torchvision begins the head of a transformer with zeros."""
-    member = ARCHITECTURES[name]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = member.build(ModelSpec(3, channels, size))
-        nn.init.normal_(module.get_submodule(member.head).weight, std=0.1)
-    return TrainingModel(module, member.cam_layer, member.restore_grid)
-
-
-def square(size: int = 32, count: int = 4) -> Batch:
-    batch = some(count)
-    masks = torch.zeros(count, size, size, dtype=torch.bool)
-    masks[:, size // 8 : size // 2, size // 4 : size * 3 // 4] = True
-    masks &= batch.has_mask[:, None, None]
-    masks[1] = False
-    return Batch(torch.rand(count, 3, size, size, generator=seeded(4)), batch.targets, masks, batch.has_mask)
-
-
-def gradients(output: LossOutput, model: TrainingModel) -> list[Tensor]:
-    return list(
-        torch.autograd.grad(output.value, list(model.module.parameters()), allow_unused=True, retain_graph=True)
-    )
-
-
-def same_gradients(one: list[Tensor], other: list[Tensor], **close: float) -> None:
-    for a, b in zip(one, other, strict=True):
-        assert (a is None) == (b is None)
-        if a is not None:
-            torch.testing.assert_close(a, b, **close)
-
-
-# Slow writings of the papers, sample by sample
-
-
-def slow_cam(model: TrainingModel, x: Tensor, label: int) -> tuple[Tensor, Tensor]:
-    """Of one picture, channel by channel."""
-    logits, activations = model.with_activations(x[None])
-    (by_layer,) = torch.autograd.grad(logits[0, label], activations, create_graph=True)
-    found, by_layer = model.grid(activations)[0], model.grid(by_layer)[0]
-    total = torch.zeros(found.shape[1:])
-    for channel, gradient in zip(found, by_layer, strict=True):
-        total = total + gradient.sum() / gradient.numel() * channel
-    return logits[0], total.clamp(min=0)
-
-
-def slow_view(x: Tensor, view: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """The picture turned by quarters and flipped, and how a map of it is brought back."""
-    quarters, flip = [(0, False), (0, True), (2, True), (2, False), (1, True), (3, False), (1, False), (3, True)][view]
-    seen = torch.rot90(x, quarters, (1, 2))
-    if flip:
-        return seen.flip(2), lambda found: torch.rot90(found.flip(1), -quarters, (0, 1))
-    return seen, lambda found: torch.rot90(found, -quarters, (0, 1))
-
-
-def slow_overlap(given: LossInput, beta: float, views: int, blur: int) -> Tensor:
-    total = torch.zeros(())
-    for x, target, mask in zip(given.x, given.targets, given.masks, strict=True):
-        label = int(target.argmax())
-        maps = []
-        for view in range(views):
-            seen, back = slow_view(x, view)
-            logits, found = slow_cam(given.model, seen, label)
-            maps.append(back(found))
-            if view == 0:
-                total = total - beta * logits.log_softmax(0)[label]
-        if not mask.any():
-            continue
-        top = [torch.exp(one) / sum(torch.exp(other) for other in maps) for one in maps]
-        pooled = sum(share * one for share, one in zip(top, maps, strict=True))
-        shown = mask[None].float()
-        if blur:
-            shown = torchvision.transforms.functional.gaussian_blur(shown, blur)
-        shown = nn.functional.adaptive_avg_pool2d(shown, pooled.shape)[0]
-        size = torch.sqrt((pooled**2).sum() + EVIDENCE**2 / pooled.numel()) * torch.sqrt((shown**2).sum())
-        total = total + (1 - beta) * (1 - (pooled * shown).sum() / size)
-    return total / len(given.x)
-
-
-def slow_energy(given: LossInput, weight: float, at: str) -> Tensor:
-    total = torch.zeros(())
-    for x, target, mask in zip(given.x, given.targets, given.masks, strict=True):
-        label = int(target.argmax())
-        logits, found = slow_cam(given.model, x, label)
-        if at == "input":
-            logits, x = given.model.with_input(x[None])
-            (by_pixel,) = torch.autograd.grad(logits[0, label], x, create_graph=True)
-            logits, x, by_pixel = logits[0], x[0], by_pixel[0]
-            found = sum(x[channel] * by_pixel[channel] for channel in range(len(x))).clamp(min=0)
-        total = total - logits.log_softmax(0)[label]
-        if mask.any():
-            inside = nn.functional.adaptive_avg_pool2d(mask[None].float(), found.shape)[0]
-            total = total + weight * (1 - (found * inside).sum() / (found.sum() + EVIDENCE))
-    return total / len(given.x)
-
-
-def slow_reasons(given: LossInput, weight: float) -> Tensor:
-    total = torch.zeros(())
-    for x, target, mask in zip(given.x, given.targets, given.masks, strict=True):
-        logits, x = given.model.with_input(x[None])
-        log_p = logits[0].log_softmax(0)
-        (by_pixel,) = torch.autograd.grad(sum(log_p), x, create_graph=True)
-        total = total - log_p[int(target.argmax())]
-        if mask.any():
-            total = total + weight * ((1 - mask.float()) * by_pixel[0]).square().sum()
-    return total / len(given.x)
-
-
-SLOW = [
-    ("so", {"beta": 0.3, "views": views, "blur": blur}, slow_overlap)
-    for views, blur in ((1, 0), (2, 0), (4, 5), (8, 3))
-]
-SLOW += [("energy", {"weight": 2.0, "at": at}, slow_energy) for at in ("cam_layer", "input")]
-SLOW += [("rrr", {"weight": 3.0}, slow_reasons)]
-
-
-CASES = [("small", *case) for case in SLOW]
-CASES += [(name, *SLOW[which]) for name in ("small_cnn", "small_vit") for which in (1, 4, 6)]
-
-
-@pytest.mark.parametrize(("name", "key", "values", "slow"), CASES)
-def test_value_and_gradients_are_those_of_the_paper_written_out(
-    name: str, key: str, values: dict[str, object], slow: Callable[..., Tensor]
-) -> None:
-    model = small_model() if name == "small" else model_of(name)
-    model.module.eval()  # batch norm would tie the samples of a batch together
-    given = loss_input(square(count=3), model)
-    output = compute(key, given, **values | ({"blur": values["blur"] * 7} if values.get("blur") else {}))
-    expected = slow(given, **values)
-    torch.testing.assert_close(output.value, expected, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(output.logits, model(given.x))
-    mine, theirs = gradients(output, model), gradients(replace(output, value=expected), model)
-    largest = max(float(each.abs().max()) for each in theirs if each is not None)
-    same_gradients(mine, theirs, rtol=2e-3, atol=2e-5 * largest)
 
 
 # The closed form
@@ -363,43 +217,3 @@ def test_training_by_it_moves_what_it_asks_for() -> None:
     assert after_training("so", views=2) > 0.8 > 0.7 > after_training("so", beta=1.0, views=1)
     assert after_training("energy") > 0.8 > 0.5 > after_training("energy", weight=0.0)
     assert after_training("rrr", weight=10.0) < 0.1 * after_training("rrr", weight=0.0)
-
-
-# Beside them: of classes and of hard samples
-
-
-def logits_of(rows: list[list[float]], labels: list[int], **more: Tensor) -> LossInput:
-    logits = torch.tensor(rows, requires_grad=True)
-    targets = nn.functional.one_hot(torch.tensor(labels), logits.shape[1]).float()
-    return LossInput(TrainingModel(nn.Identity(), ""), logits, targets, **more)
-
-
-def test_focal_by_hand() -> None:
-    given = logits_of([[0.0, math.log(3)], [math.log(4), 0.0]], [1, 1])
-    expected = (-(0.25**2) * math.log(0.75) - 0.8**2 * math.log(0.2)) / 2
-    assert compute("focal", given).value.item() == pytest.approx(expected, rel=1e-4)
-    plain = compute("focal", given, gamma=0.0)
-    torch.testing.assert_close(plain.value, cross_entropy(plain.logits, given.targets))
-    weights = torch.tensor([0.5, 1.5])
-    weighted = compute("focal", logits_of([[0.0, math.log(3)], [math.log(4), 0.0]], [1, 0], class_weights=weights))
-    expected = (-1.5 * 0.25**2 * math.log(0.75) - 0.5 * 0.2**2 * math.log(0.8)) / 2
-    assert weighted.value.item() == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
-def test_focal_has_a_gradient_where_a_sample_is_certain(gamma: float) -> None:
-    given = logits_of([[200.0, 0.0], [0.0, 200.0]], [0, 0])
-    compute("focal", given, gamma=gamma).value.backward()
-    assert given.x.grad.isfinite().all()
-
-
-def test_balanced_softmax_by_hand() -> None:
-    shares = torch.tensor([0.9, 0.1, 0.0])
-    given = logits_of([[0.0, 0.0, 0.0]], [1], class_shares=shares, class_weights=torch.tensor([0.1, 1.9, 0.0]))
-    output = compute("balanced_softmax", given)
-    assert output.value.item() == pytest.approx(-math.log(0.1), rel=1e-5)
-    assert torch.equal(output.logits, given.x)
-    output.value.backward()
-    torch.testing.assert_close(given.x.grad, torch.tensor([[0.9, -0.9, 0.0]]))
-    even = compute("balanced_softmax", logits_of([[0.0, 1.0]], [1]))
-    torch.testing.assert_close(even.value, cross_entropy(even.logits, torch.tensor([[0.0, 1.0]])))

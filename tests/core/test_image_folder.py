@@ -6,48 +6,15 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from xai_core.datasets.base import Scan
+from tests.core.image_trees import counts, draw, fill, scan
 from xai_core.datasets.image_folder import ImageFolder, ImageFolderParams
 from xai_core.errors import BadInput, BadParameter, Cancelled, NotFound
-from xai_core.params import as_dict
-from xai_core.store.study import Study
-
-
-def draw(path: Path, number: int, size: tuple[int, int] = (8, 6)) -> Path:
-    """A picture that no other number has."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(values).save(path)
-    return path
-
-
-def fill(root: Path, **folders: int) -> Path:
-    """`fill(root, train__cat=3)` draws three pictures into `train/cat`."""
-    number = 0
-    for name, count in folders.items():
-        for _ in range(count):
-            draw(root / name.replace("__", "/") / f"{number:04d}.png", number)
-            number += 1
-    return root
-
-
-def scan(root: Path, seed: int = 0, **params: Any) -> Scan:
-    return ImageFolder(root, ImageFolderParams(**params)).scan(seed)
-
-
-def counts(found: Scan) -> dict[str, dict[str, int]]:
-    table = found.samples.groupby(["split", "label"]).size()
-    return {
-        split: {name: int(table.get((split, label), 0)) for label, name in enumerate(found.class_names)}
-        for split in found.samples["split"].unique()
-    }
 
 
 @pytest.mark.parametrize(
@@ -300,63 +267,6 @@ def test_masks_are_found_by_name(tmp_path: Path, masks: str) -> None:
 def test_a_mask_folder_without_masks(tmp_path: Path) -> None:
     with pytest.raises(BadParameter, match="no masks in this folder: nowhere"):
         scan(fill(tmp_path, a=5, b=5), masks="nowhere")
-
-
-# Greys of more than 8 bits: one range for the whole folder, kept with the study
-
-
-def deep(path: Path, number: int, high: int, kind: type = np.uint16) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.random.default_rng(number).integers(0, high + 1, (6, 8)).astype(kind)
-    values[0, 0] = high
-    Image.fromarray(values).save(path)
-
-
-def test_one_white_for_all_pictures(tmp_path: Path) -> None:
-    for number in range(10):
-        deep(tmp_path / "data" / "ab"[number % 2] / f"{number}.png", number, 300 + 400 * number)
-    params = ImageFolderParams()
-    found = ImageFolder(tmp_path / "data", params).scan(0)
-    assert found.params == {"white": 4095.0}
-    (note,) = [note for note in found.notes if "grey values" in note]
-    assert note.startswith("10 pictures have grey values of more than 8 bits, from ")
-    assert "to 3900" in note
-    assert "4095 is white in all of them, the most that 12 bits hold." in note
-    study = Study.create(
-        tmp_path / "study", dataset="image-folder", params=as_dict(params), data=tmp_path / "data", seed=0, scan=found
-    )
-    for row, path in enumerate(study.samples["path"]):
-        raw = np.asarray(Image.open(tmp_path / "data" / path))
-        np.testing.assert_array_equal(np.asarray(Study.open(study.path).picture(row)), raw >> 4)
-
-
-def test_a_study_that_keeps_no_white_reads_as_before(tmp_path: Path) -> None:
-    deep(tmp_path / "a" / "x.png", 1, 4095)
-    picture = ImageFolder(tmp_path, ImageFolderParams()).picture({"path": "a/x.png", "index": -1})
-    np.testing.assert_array_equal(np.asarray(picture), np.asarray(Image.open(tmp_path / "a" / "x.png")) >> 8)
-
-
-def test_a_white_that_is_asked_for(tmp_path: Path) -> None:
-    for number in range(10):
-        deep(tmp_path / "ab"[number % 2] / f"{number}.tif", number, 1000 * (number + 1), np.float32)
-    found = scan(tmp_path, black=1000, white=5000)
-    assert any("1000 is black and 5000 is white, and 10 pictures have values beyond" in note for note in found.notes)
-    with pytest.raises(BadParameter, match="white is not above black"):
-        scan(tmp_path, black=7, white=7)
-
-
-def test_one_bright_picture_among_dark_ones_is_told(tmp_path: Path) -> None:
-    for number in range(10):
-        deep(tmp_path / "ab"[number % 2] / f"{number}.png", number, 65535 if number == 3 else 4000)
-    assert any("Most are nearly black then" in note for note in scan(tmp_path).notes)
-
-
-def test_greys_of_two_kinds_are_refused(tmp_path: Path) -> None:
-    for number in range(10):
-        kind = np.float32 if number == 3 else np.uint16
-        deep(tmp_path / "ab"[number % 2] / f"{number}.tif", number, 1 if number == 3 else 4000, kind)
-    with pytest.raises(BadInput, match="floats and as whole numbers"):
-        scan(tmp_path)
 
 
 @pytest.mark.data

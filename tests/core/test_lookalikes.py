@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from tests.core.test_image_folder import draw
+from tests.core.image_trees import draw
 from tests.tiny_study import xai_json
 from xai_core.answers.data_card import data_card
 from xai_core.lookalikes import DISTANCE, near_pairs, perceptual_hash

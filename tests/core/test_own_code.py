@@ -6,43 +6,19 @@ import os
 import re
 import socket
 import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
-from xai_core.errors import BadInput, BadParameter, NotFound
+from tests.core.own_code_cases import NET, RGB, load, project
+from xai_core.errors import BadInput, NotFound
 from xai_core.models.build import imported
 from xai_core.models.builder import _called
-from xai_core.models.classifier import Classifier
-from xai_core.models.preprocess import Preprocess
 from xai_core.models.probe import answers, check_answers
 from xai_core.models.weights import fingerprint
-
-RGB, GREY = Preprocess(16, 16, 3, (0.5,) * 3, (0.5,) * 3), Preprocess(16, 16, 1, (0.5,), (0.5,))
-
-NET = """
-import torch
-from torch import nn
-
-class Net(nn.Module):
-    def __init__(self, classes, channels=3):
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv, self.head = nn.Conv2d(channels, 4, 3), nn.Linear(4, classes)
-    def features(self, x):
-        return self.conv(x).relu().mean((2, 3))
-    def forward(self, x):
-        return self.head(self.features(x))
-
-def build(classes):
-    return Net(classes)
-"""
-
 
 LAZY = """
 class Lazy(Net):
@@ -69,20 +45,6 @@ class Keeping(Net):
             self.scale = torch.ones(1, 4) / 2
         return self.head(self.features(x) * self.scale)
 """
-
-
-def project(folder: Path, **files: str) -> Path:
-    """A folder with these modules; `a__b` is `a/b.py`."""
-    for name, code in files.items():
-        path = folder / f"{name.replace('__', '/')}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(code))
-    return folder
-
-
-def load(folder: Path, spec: str = "model:build", *, preprocess: Preprocess = RGB, known: object = None) -> Classifier:
-    """A model of two classes, with the weights that its function gives it."""
-    return imported(spec, None, ("cat", "dog"), preprocess, trusted=True, folder=folder, known=known)  # type: ignore[arg-type]
 
 
 def scaled(by: int) -> str:
@@ -359,96 +321,3 @@ def test_what_a_model_keeps_from_one_call_serves_the_next(tmp_path: Path) -> Non
     x = torch.zeros(1, *made.input_shape, requires_grad=True)
     made.logits(x).sum().backward()
     assert x.grad is not None
-
-
-# outputs that are not what they seem
-
-
-def answering(expression: str) -> str:
-    return NET + textwrap.dedent(f"""
-        class Odd(Net):
-            def forward(self, x):
-                z = super().forward(x)
-                return {expression}
-        def odd(k): return Odd(k)
-    """)
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "z.softmax(1)",
-        "(20 * z).softmax(1)",
-        "z if self.training else z.softmax(1)",
-        "(z.softmax(1) + (2 * z).softmax(1)) / 2",
-        "100 * z.softmax(1)",
-        "10 * (20 * z).softmax(1)",
-        "z.softmax(1).detach()",
-        "z.log_softmax(1).exp()",
-        "z.sigmoid()",
-        "z.sigmoid().unsqueeze(2).mean(2)",
-        "torch.cat([z, z], 1).softmax(1)[:, :2]",
-        "(50 * z).sigmoid().detach()",
-    ],
-)
-def test_probabilities_are_told_from_logits(tmp_path: Path, expression: str) -> None:
-    with pytest.raises(BadInput, match=r"returns probabilities, not logits: model:odd. Let it return logits"):
-        load(project(tmp_path, model=answering(expression)), "model:odd")
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "z",
-        "z.log_softmax(1)",
-        "0.01 * z + 0.5",
-        "z.relu()",
-        "0 * z",
-        "z.sigmoid() * z",
-        "0.1 * z.tanh() + 0.3",
-        "z.tanh()",
-    ],
-)
-def test_logits_are_taken_however_small(tmp_path: Path, expression: str) -> None:
-    load(project(tmp_path, model=answering(expression)), "model:odd")
-
-
-@pytest.mark.parametrize(
-    ("expression", "says"),
-    [
-        ("z.argmax(1, keepdim=True).expand(-1, 2)", "the output is int64: model:odd. Return the logits"),
-        ("torch.complex(z, z)", "the output is complex64"),
-        ("z / 0 * 0", "NaN or infinite numbers"),
-        ("z.view(1, 2)", "model:odd takes one picture at a time.*keep the first axis"),
-        ("z[:1]", "model:odd takes one picture at a time.*keep the first axis"),
-        ("z - z.mean(0)", "depends on its batch, or on chance"),
-        ("z.flip(0) + 1000", "depends on its batch, or on chance"),
-        ("z - z.mean(0) / 2 + 100", "depends on its batch, or on chance"),
-        ("z.to('cuda:77')", "use its input's device|does not take this input"),
-        ("(_ for _ in ()).throw(SystemExit(1))", r"does not take this input: it called sys.exit\(1\)"),
-    ],
-)
-def test_other_outputs_are_refused_for_what_they_are(tmp_path: Path, expression: str, says: str) -> None:
-    with pytest.raises(BadInput, match=says):
-        load(project(tmp_path, model=answering(expression)), "model:odd")
-
-
-def test_code_that_views_a_grey_picture_works(tmp_path: Path) -> None:
-    code = NET + textwrap.dedent("""
-        class Viewing(Net):
-            def forward(self, x):
-                return self.head(self.conv(x).view(len(x), 4, -1).mean(2))
-        def viewing(k): return Viewing(k, channels=1)
-    """)
-    made = load(project(tmp_path, model=code), "model:viewing", preprocess=GREY)
-    last = torch.zeros(2, 1, 16, 16).to(memory_format=torch.channels_last)
-    assert made.logits(last).shape == (2, 2)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_torchscript_is_asked_but_its_layers_are_not(tmp_path: Path) -> None:
-    code = NET + "\ndef traced(k): return torch.jit.trace(Net(k), torch.zeros(1, 3, 16, 16))\n"
-    given = {"trusted": True, "folder": project(tmp_path, model=code)}
-    with pytest.raises(BadParameter, match=r"no layer inside TorchScript can be watched: conv. Give --cam-layer none"):
-        imported("model:traced", None, ("a", "b"), RGB, cam_layer="conv", **given)  # type: ignore[arg-type]
-    assert isinstance(imported("model:traced", None, ("a", "b"), RGB, **given).module, nn.Module)  # type: ignore[arg-type]

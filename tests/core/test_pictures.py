@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import warnings
 import zlib
 from contextlib import suppress
@@ -18,32 +17,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.core.picture_files import RAMP, colours, info_of, saved
 from xai_core import pictures
 from xai_core.errors import BadInput
 from xai_core.pictures import (
     PictureInfo,
     decode_picture,
-    fixed_range,
-    full_range,
     holds_picture,
-    inspect_picture,
     picture_info,
     picture_size,
     read_mask,
     read_picture,
 )
-
-RAMP = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
-
-
-def saved(picture: Image.Image, path: Path, **options: object) -> Path:
-    picture.save(path, **options)
-    return path
-
-
-def colours(width: int = 40, height: int = 30) -> Image.Image:
-    y, x = np.mgrid[:height, :width]
-    return Image.fromarray(np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], -1).astype(np.uint8))
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "bmp", "tiff"])
@@ -59,32 +44,6 @@ def test_every_mode_becomes_grey_or_rgb(tmp_path: Path, mode: str) -> None:
     result = read_picture(saved(picture, tmp_path / ("a.png" if mode in ("1", "LA", "P", "RGBA") else "a.tif")))
     assert result.mode == ("L" if mode in ("1", "L", "LA", "I;16", "I", "F") else "RGB")
     assert result.size == (40, 30)
-
-
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bits_are_scaled_by_their_range_not_clipped(tmp_path: Path, suffix: str) -> None:
-    path = saved(Image.fromarray(RAMP.astype(np.uint16) * 257), tmp_path / f"deep.{suffix}")
-    np.testing.assert_array_equal(np.asarray(read_picture(path)), RAMP)
-
-
-def test_big_endian_sixteen_bits(tmp_path: Path) -> None:
-    path = saved(
-        Image.frombytes("I;16B", (256, 4), (RAMP.astype(">u2") * 257).astype(">u2").tobytes()), tmp_path / "a.tif"
-    )
-    np.testing.assert_array_equal(np.asarray(read_picture(path)), RAMP)
-
-
-@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
-def test_floats_are_scaled_by_the_smallest_range_that_holds_them(tmp_path: Path, top: float) -> None:
-    path = saved(Image.fromarray((RAMP / 255 * top).astype(np.float32)), tmp_path / "a.tif")
-    np.testing.assert_array_equal(np.asarray(read_picture(path)), RAMP)
-
-
-@pytest.mark.parametrize("value", [-1.0, 1e6, float("nan"), float("inf")])
-def test_floats_outside_any_range_are_refused(tmp_path: Path, value: float) -> None:
-    path = saved(Image.fromarray(np.full((3, 3), value, np.float32)), tmp_path / "a.tif")
-    with pytest.raises(BadInput, match=r"outside 0 to 65535|not finite"):
-        read_picture(path)
 
 
 def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
@@ -276,102 +235,6 @@ def test_no_damage_raises_anything_but_bad_input(kind: str, data: st.DataObject)
         assert result.mode in ("L", "RGB")
 
 
-def test_masks_hold_what_is_neither_black_nor_transparent(tmp_path: Path) -> None:
-    truth = np.zeros((6, 8), bool)
-    truth[2:4, 3:7] = True
-    palette = Image.fromarray(truth.astype(np.uint8)).convert("P")
-    palette.putpalette([0, 0, 0, 128, 0, 0])
-    swapped = Image.fromarray((~truth).astype(np.uint8)).convert("P")
-    swapped.putpalette([255, 255, 255, 0, 0, 0])
-    rgba = Image.fromarray(np.dstack([np.full((6, 8, 3), 90, np.uint8), truth * np.uint8(255)]))
-    for name, mask in {
-        "bit.png": Image.fromarray(truth),
-        "one.png": Image.fromarray(truth.astype(np.uint8)),
-        "deep.png": Image.fromarray(truth.astype(np.uint16)),
-        "float.tif": Image.fromarray(truth.astype(np.float32) / 10),
-        "blue.png": Image.fromarray(np.dstack([truth * 0, truth * 0, truth * 1]).astype(np.uint8)),
-        "palette.png": palette,
-        "swapped.png": swapped,
-        "alpha.png": rgba,
-    }.items():
-        found = read_mask(saved(mask, tmp_path / name), (8, 6))
-        assert found.dtype == bool
-        np.testing.assert_array_equal(found, truth, err_msg=name)
-
-
-def test_a_jpeg_mask_ignores_the_blur_at_its_border(tmp_path: Path) -> None:
-    truth = np.zeros((64, 64), bool)
-    truth[10:40, 20:50] = True
-    path = saved(Image.fromarray(truth.astype(np.uint8) * 255), tmp_path / "a.jpg", quality=60)
-    np.testing.assert_array_equal(read_mask(path, (64, 64)), truth)
-
-
-def test_a_mask_of_another_size_is_resized_without_inventing_values(tmp_path: Path) -> None:
-    path = saved(Image.fromarray(np.kron(np.eye(2), np.ones((50, 50))).astype(np.uint8)), tmp_path / "a.png")
-    np.testing.assert_array_equal(read_mask(path, (10, 10)), np.kron(np.eye(2), np.ones((5, 5))).astype(bool))
-
-
-def test_a_mask_of_a_reduced_picture_fits_it(tmp_path: Path) -> None:
-    size = (2000, 1333)
-    reduced = read_picture(saved(Image.new("L", size), tmp_path / "a.png"))
-    mask = read_mask(saved(Image.new("1", size, 1), tmp_path / "m.png"), reduced.size)
-    assert mask.shape == (reduced.height, reduced.width)
-    assert mask.all()
-
-
-def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
-    path = saved(Image.new("1", (30, 40), 1), tmp_path / "turned.png")
-    with pytest.raises(BadInput, match=r"aspect ratio.*turned\.png, 30×40 for 40×30"):
-        read_mask(path, (40, 30))
-
-
-# Greys of more than 8 bits
-
-
-@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.uint32, np.int16])
-def test_greys_are_the_same_in_every_depth(tmp_path: Path, kind: type, bits: int) -> None:
-    if bits == 16 and kind is np.int16:
-        return
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, (RAMP.astype(np.int64) << (bits - 8)).astype(kind))
-    np.testing.assert_array_equal(np.asarray(read_picture(path)), RAMP)
-
-
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
-def test_where_white_is_zero(tmp_path: Path, kind: type) -> None:
-    top = 1 if kind is np.float32 else np.iinfo(kind).max
-    values = ((255 - RAMP) / 255 * top).astype(kind)
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
-    np.testing.assert_array_equal(np.asarray(read_picture(tmp_path / "a.tif")), RAMP)
-
-
-@given(st.sampled_from(pictures.WHITES), st.integers(0, 65535), st.integers(0, 65535))
-def test_one_range_keeps_the_order_of_greys_between_pictures(white: int, one: int, other: int) -> None:
-    low, high = sorted((min(one, white), min(other, white)))
-    seen = []
-    for value in (low, high):
-        stream = io.BytesIO()
-        Image.fromarray(np.full((1, 1), value, np.uint16)).save(stream, "PNG")
-        stream.seek(0)
-        seen.append(decode_picture(stream, "a", grey=fixed_range(0, white)).getpixel((0, 0)))
-        assert abs(seen[-1] - value * 255 / white) <= 1
-    assert seen[0] <= seen[1]
-
-
-def test_a_window_cuts_off_what_is_beyond(tmp_path: Path) -> None:
-    path = tmp_path / "ct.tif"
-    tifffile.imwrite(path, np.array([[-1024, -160, 41, 240, 3071]], np.int16))
-    with pytest.raises(BadInput, match=r"outside 0 to 65535: .*ct\.tif, -1024 to 3071.*black.*white"):
-        read_picture(path)
-    assert np.asarray(read_picture(path, grey=fixed_range(-160, 240))).tolist() == [[0, 0, 128, 255, 255]]
-
-
-def test_full_range_reads_as_studies_of_before_did(tmp_path: Path) -> None:
-    path = saved(Image.fromarray(RAMP.astype(np.uint16) << 4), tmp_path / "a.png")
-    np.testing.assert_array_equal(np.asarray(read_picture(path, grey=full_range)), RAMP >> 4)
-
-
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -397,11 +260,6 @@ def test_what_is_not_read_is_called_by_its_name(tmp_path: Path, start: bytes, sa
         read_picture(tmp_path / "a.jpg")
 
 
-def info_of(path: Path) -> PictureInfo:
-    with path.open("rb") as stream:
-        return inspect_picture(stream, path.name)
-
-
 def test_what_is_known_of_a_picture(tmp_path: Path) -> None:
     plain = info_of(saved(colours(), tmp_path / "a.png"))
     assert replace(plain, look=b"") == PictureInfo((40, 30), (40, 30))
@@ -418,27 +276,6 @@ def test_what_is_known_of_a_picture(tmp_path: Path) -> None:
     turned = saved(Image.new("L", (4000, 2000)), tmp_path / "t.jpg", exif=exif)
     assert (info_of(turned).size, info_of(turned).full_size) == ((512, 1024), (2000, 4000))
     assert picture_size(turned) == (2000, 4000)
-
-
-def png16(values: np.ndarray) -> bytes:
-    """`(H, W, 3)` uint16 as PNG, which Pillow cannot write."""
-    height, width, _ = values.shape
-    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in values)
-    header = struct.pack(">2I5B", width, height, 16, 2, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
-    parts = [struct.pack(">I", len(d)) + name + d + struct.pack(">I", zlib.crc32(name + d)) for name, d in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-@pytest.mark.parametrize(("bits", "dark"), [(12, True), (16, False)])
-def test_colours_in_too_many_bits_are_noticed(tmp_path: Path, suffix: str, bits: int, dark: bool) -> None:
-    values = np.stack([RAMP.astype(np.uint16) << (bits - 8)] * 3, -1)
-    path = tmp_path / f"a.{suffix}"
-    path.write_bytes(png16(values))
-    if suffix == "tif":
-        tifffile.imwrite(path, values, photometric="rgb")
-    assert info_of(path).dark == dark
 
 
 def test_pictures_are_known_by_their_beginning(tmp_path: Path) -> None:

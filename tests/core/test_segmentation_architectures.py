@@ -25,7 +25,8 @@ MEMBERS = [
     pytest.param(a, id=a.card.key, marks=[pytest.mark.slow] * (a.card.key in HEAVY))
     for a in architectures_for(SEGMENTATION)
 ]
-OF_TORCHVISION = [one for one in MEMBERS if one.id not in ("small_unet", "deeplabv3_mobilenet_v2")]
+OURS = ("small_unet", "unet_mobilenet_v2", "deeplabv3_mobilenet_v2")
+OF_TORCHVISION = [one for one in MEMBERS if one.id not in OURS]
 NAMES = ("background", "cable", "tower")
 
 
@@ -112,6 +113,7 @@ def test_only_what_training_left_is_aside() -> None:
     ("key", "network", "aside"),
     [
         ("deeplabv3_mobilenet_v2", "mobilenet_v2", "features.18 (6), classifier (2)"),
+        ("unet_mobilenet_v2", "mobilenet_v2", "features.18 (6), classifier (2)"),
         pytest.param("deeplabv3_resnet50", "resnet50", "fc (2)", marks=pytest.mark.slow),
         ("lraspp_mobilenet_v3_large", "mobilenet_v3_large", "classifier (4)"),
     ],
@@ -123,7 +125,7 @@ def test_a_classifiers_weights_land_in_the_backbone_and_what_was_not_taken_is_to
     given = {f"module.{name}": tensor for name, tensor in theirs.state_dict().items()}
     member, ours = ARCHITECTURES[key], fresh_module(key, 3, prep(32, 32))
     notes = start_from(ours, given, member)
-    assert notes[0] == "Layers of classifier start fresh: the file has the weights of a classifier."
+    assert notes[0] == f"Layers of {member.decoder} start fresh: the file has the weights of a classifier."
     assert notes[1].replace("module.", "") == f"Left aside, not part of the model: {aside}."
     values = {tuple(tensor.flatten()[:8].tolist()) for tensor in theirs.state_dict().values()}
     taken = plain_state(ours.get_submodule("backbone"))

@@ -24,9 +24,19 @@ from xai_core.models.architectures.base import BEFORE_THE_HEAD
 from xai_core.types import Target
 
 SIZE = 64
-LIGHT = ("deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v2", "small_unet")
+LIGHT = (
+    "deeplabv3_mobilenet_v3_large",
+    "lraspp_mobilenet_v3_large",
+    "deeplabv3_mobilenet_v2",
+    "unet_mobilenet_v2",
+    "small_unet",
+)
 PEERS = {"gradcam": "GradCAM", "xgradcam": "XGradCAM", "hirescam": "HiResCAM", "layercam": "LayerCAM"}
-EXACT = ("small_unet", "deeplabv3_mobilenet_v2", "deeplabv3_mobilenet_v3_large", "fcn_resnet50", "deeplabv3_resnet50")
+EXACT = (
+    *(key for key in LIGHT if key != "lraspp_mobilenet_v3_large"),
+    "fcn_resnet50",
+    "deeplabv3_resnet50",
+)
 """Those whose head reads one layer alone. That of LR-ASPP reads two and adds up."""
 
 

@@ -14,6 +14,7 @@ SIZE = 48
 CASES = [
     ("small_unet", ("epsilon-plus-flat", "gamma", "epsilon")),
     ("deeplabv3_mobilenet_v2", ("epsilon-plus-flat",)),
+    ("unet_mobilenet_v2", ("epsilon-plus-flat",)),
     ("fcn_resnet50", ("epsilon-plus-flat", "gamma", "epsilon")),
     ("deeplabv3_resnet50", ("epsilon-plus-flat", "gamma", "epsilon")),
     ("deeplabv3_resnet101", ("epsilon-plus-flat",)),

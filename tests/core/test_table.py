@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.core.test_image_folder import draw
+from tests.core.image_trees import draw
 from xai_core.cli.main import main
 from xai_core.datasets.base import Scan
 from xai_core.datasets.table import TableOfPictures, TableParams

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests import tiny_study
+from tests.core.image_trees import counts, draw, fill, scan
 from tests.core.test_folder_layouts import told
-from tests.core.test_image_folder import counts, draw, fill, scan
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.cli.command import class_index
 from xai_core.datasets.class_list import named

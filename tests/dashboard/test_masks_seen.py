@@ -12,7 +12,7 @@ from PIL import Image
 
 from dashboard.drawing.outline import outline
 from dashboard.drawing.tiles import Tiles, draw_outline, outline_tile
-from tests.core.test_image_folder import draw
+from tests.core.image_trees import draw
 from xai_core.answers.aggregate import aggregate, text
 from xai_core.answers.maps import Column
 from xai_core.answers.on_object import METRIC, on_object, on_objects, seen_masks

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xai_core.datasets.base import dataset
-from xai_core.datasets.coco_file import Annotated, CocoFile, label_map_of, read_coco
+from xai_core.datasets.coco_file import CROWDS, IGNORED, Annotated, CocoFile, crowds_note, label_map_of, read_coco
 from xai_core.datasets.look import not_read
 from xai_core.datasets.segmented import (
     Listing,
@@ -30,6 +30,7 @@ from xai_core.text import comma_list, counted, listed, plain_name
 from xai_core.types import Card, Split
 
 _KEY = "coco"
+_AS_OBJECTS = f"--set {_KEY}.crowds=objects"
 _KNOWN = re.compile(r".*\.coco\.json|instances.*\.json", re.IGNORECASE)
 _ANY = re.compile(rf"{_KNOWN.pattern}|_?annotations?.*\.json|(?:.*[_-])?coco.*\.json", re.IGNORECASE)
 """How files of COCO are called that may be told by their names: by Roboflow, CVAT and COCO."""
@@ -51,6 +52,7 @@ class CocoParams(SegmentedParams):
     images: str = param(
         "", help="folder that the names of pictures begin at, seen from the data folder; by default found"
     )
+    crowds: str = param(IGNORED, help="what annotations with iscrowd 1 are", choices=CROWDS)
 
 
 @dataset(
@@ -88,6 +90,7 @@ class Coco(SegmentedPictures):
         super().__init__(folder, params)
         named = params.annotations if file.is_dir() else file.relative_to(folder).as_posix()
         self._wanted, self._images, self._asked = named, params.images, params.classes
+        self._crowds = params.crowds
         self._pictures: dict[str, Annotated] = {}
         self._files: dict[str, list[str]] = {}
         self._told: dict[str, dict[str, None]] = {}
@@ -155,7 +158,7 @@ class Coco(SegmentedPictures):
         names = self._named(tree)
         for name in names:
             try:
-                found[name] = read_coco(self._root / name, name)
+                found[name] = read_coco(self._root / name, name, self._crowds)
             except BadInput:
                 if self._wanted or len(names) == 1 or _KNOWN.fullmatch(PurePosixPath(name).name):
                     raise
@@ -228,7 +231,13 @@ class Coco(SegmentedPictures):
     def _classes(self, files: Mapping[str, tuple[Split | None, CocoFile]], found: Listing) -> tuple[str, ...]:
         names = dict.fromkeys(name for _, file in files.values() for name in file.categories)
         known = [name for name in names if name.casefold() != BACKGROUND]
-        used = {each.category for picture in self._pictures.values() for each in picture.annotations}
+        annotated = [each for picture in self._pictures.values() for each in picture.annotations]
+        crowds = sum(each.crowd for each in annotated)
+        found.notes += crowds_note(crowds, _AS_OBJECTS)
+        if annotated and crowds == len(annotated):
+            remedy = f"They are several objects that nobody told apart, and ignored; as objects: {_AS_OBJECTS}."
+            raise BadInput("all annotations are crowds", value=listed(list(files)), remedy=remedy)
+        used = {each.category for each in annotated}
         asked = [plain_name(name) for name in comma_list(self._asked)]
         for name in asked:
             if name not in known and name.casefold() != BACKGROUND:

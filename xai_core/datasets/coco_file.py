@@ -13,10 +13,14 @@ from xai_core.errors import BadInput
 from xai_core.files import read_plain
 from xai_core.label_maps import IGNORE, LabelMap
 from xai_core.pictures import MAX_MEGAPIXELS
-from xai_core.text import plain_name
+from xai_core.text import counted, plain_name
 
 _LARGEST = 2 * 2**30
 _EXPORT = "Export it anew as COCO."
+
+CROWDS = IGNORED, OBJECTS = "ignored", "objects"
+"""What annotations with `iscrowd` are: several objects that nobody told apart, as COCO means it, or objects as others.
+Some tools write all run lengths so: Datumaro, by which CVAT writes masks that were painted."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,14 @@ class Annotation:
     outline: Any
     box: Any
     crowd: bool
+
+
+def crowds_note(count: int, option: str) -> list[str]:
+    """What is told of crowds that are ignored, and the option that takes them as objects; nothing without any."""
+    if not count:
+        return []
+    many = counted(count, "annotation is a crowd", "annotations are crowds")
+    return [f"{many} (iscrowd 1), of whose pixels nothing is learned. If a tool wrote objects so: {option}."]
 
 
 @dataclass
@@ -54,7 +66,7 @@ class CocoFile:
     lost: Mapping[str, Sequence[str]]
 
 
-def read_coco(path: Path, shown: str) -> CocoFile:
+def read_coco(path: Path, shown: str, crowds: str = IGNORED) -> CocoFile:
     """The file at `path`, which errors call `shown`.
 
     Ids may be numbers or texts. An annotation of no known picture or category is left out; everything else that is
@@ -83,7 +95,7 @@ def read_coco(path: Path, shown: str) -> CocoFile:
         if picture is None or category is None:
             lost.setdefault(f"of no {'category' if picture else 'picture'} of the file", []).append(known)
             continue
-        crowd = entry.get("iscrowd") in (1, "1")
+        crowd = crowds == IGNORED and entry.get("iscrowd") in (1, "1")
         picture.annotations.append(Annotation(known, category, entry.get("segmentation"), entry.get("bbox"), crowd))
     return CocoFile(list(pictures.values()), tuple(dict.fromkeys(names.values())), lost)
 
@@ -168,7 +180,7 @@ def label_map_of(
 
     Crowds, and the boxes of objects whose outline cannot be used, are to be ignored wherever no object is annotated.
     Over them come objects, the largest first, so that a thin or small one is not hidden; of equal ones the later
-    annotation is on top.
+    annotation is on top. A box that lies beside its own outline, as Label Studio's converter writes it, is none.
 
     Args:
         labels: class index by name of category; others are background.
@@ -176,8 +188,9 @@ def label_map_of(
     """
     shapes: list[tuple[bool, int, runs.Runs, int]] = []
     told: dict[str, list[str]] = {}
+    outlined = {_box_of(each) for each in annotations if each.outline} - {None}
     for annotation in annotations:
-        if annotation.category not in labels:
+        if annotation.category not in labels or (not annotation.outline and _box_of(annotation) in outlined):
             continue
         try:
             found, why = shape_of(annotation, size)
@@ -193,3 +206,11 @@ def label_map_of(
         shapes.append((not unknown, -area, found, IGNORE if unknown else labels[annotation.category]))
     shapes.sort(key=lambda shape: shape[:2])
     return runs.painted([(found, value) for _, _, found, value in shapes], size[1], size[0]), told
+
+
+def _box_of(annotation: Annotation) -> tuple[str, tuple[int, ...]] | None:
+    """Category and box on whole pixels, by which an object is known again; None without a box."""
+    try:
+        return annotation.category, tuple(round(float(number)) for number in annotation.box)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -29,7 +29,9 @@ from xai_core.datasets.look import (
     TURN,
     Looked,
     Wanted,
+    decoded,
     file_inside,
+    grey_of,
     hashes_of,
     look,
     mask_notes,
@@ -45,11 +47,7 @@ from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
 from xai_core.pictures import (
     LARGEST_SIDE,
-    GreyRange,
-    fixed_range,
-    full_range,
     own_range,
-    read_picture,
 )
 from xai_core.text import comma_list, counted, listed, plain_name
 from xai_core.types import SPLITS, Card, Progress, Split, silent
@@ -153,8 +151,7 @@ class ImageFolder:
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""
-        path, params = file_inside(self._root, row["path"]), self._params
-        return read_picture(path, grey=self._grey(full_range), turn=params.turn, largest_side=params.largest_side)
+        return decoded(self._params, file_inside(self._root, row["path"]))
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask, of all its files; None where there is no file. An empty one says that nothing is there."""
@@ -163,9 +160,6 @@ class ImageFolder:
     def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
         """All files of the object's mask."""
         return self._masks.of.get(str(row["path"]), [])
-
-    def _grey(self, otherwise: GreyRange) -> GreyRange:
-        return fixed_range(self._params.black, self._params.white) if self._params.white else otherwise
 
     # Finding: which files belong to which split and class
 
@@ -232,7 +226,7 @@ class ImageFolder:
             for label, name in enumerate(names)
             for member in sorted(layout.files.get((split, name), []), key=lambda member: member.path)
         ]
-        turn, side, grey = self._params.turn, self._params.largest_side, self._grey(own_range)
+        turn, side, grey = self._params.turn, self._params.largest_side, grey_of(self._params, own_range)
         return look(self._root, wanted, masks.of, grey=grey, turn=turn, largest_side=side, progress=progress)
 
     @cached_property

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,15 @@ from xai_core.pictures import (
     Belongs,
     GreyRange,
     PictureInfo,
+    fixed_range,
+    full_range,
     holds_picture,
     inspect_picture,
     open_picture,
     own_range,
     picture_size,
     read_mask,
+    read_picture,
     shown,
 )
 from xai_core.text import counted, listed
@@ -40,6 +43,38 @@ if TYPE_CHECKING:
 TURN = "turn pictures as EXIF says; false for a model whose loader took them as they lie in the file"
 LARGEST, MOST_SIDE = "longer sides are reduced to so many pixels before anything else", 16384
 """What the parameters of data sets of files say that are handed on to `decode_picture`."""
+
+
+class Decoding(Protocol):
+    """Parameters that say how pictures of files are decoded: greys of more than 8 bits, upright or not, how large."""
+
+    @property
+    def black(self) -> float:
+        """The grey value that becomes black."""
+
+    @property
+    def white(self) -> float:
+        """The grey value that becomes white; 0 where nobody said."""
+
+    @property
+    def turn(self) -> bool:
+        """Whether as EXIF says."""
+
+    @property
+    def largest_side(self) -> int:
+        """In pixels."""
+
+
+def grey_of(params: Decoding, otherwise: GreyRange) -> GreyRange:
+    """The range that the parameters name, or the other."""
+    return fixed_range(params.black, params.white) if params.white else otherwise
+
+
+def decoded(params: Decoding, path: Path) -> Image.Image:
+    """RGB or L; raises BadInput for what is no picture."""
+    grey = grey_of(params, full_range)
+    return read_picture(path, grey=grey, turn=params.turn, largest_side=params.largest_side)
+
 
 _UNREAD = {
     "HEIC": (".heic", ".heif", ".hif"),

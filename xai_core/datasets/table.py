@@ -30,7 +30,9 @@ from xai_core.datasets.look import (
     MOST_SIDE,
     TURN,
     Wanted,
+    decoded,
     file_inside,
+    grey_of,
     hashes_of,
     look,
     mask_notes,
@@ -45,7 +47,7 @@ from xai_core.datasets.table_files import Files
 from xai_core.datasets.walk import LeftOut
 from xai_core.errors import BadInput, BadParameter, NotFound
 from xai_core.params import param
-from xai_core.pictures import LARGEST_SIDE, GreyRange, fixed_range, full_range, own_range, read_picture
+from xai_core.pictures import LARGEST_SIDE, own_range
 from xai_core.tables import Table, read_any_table
 from xai_core.text import comma_list, counted, listed, plain_name
 from xai_core.types import SPLITS, Card, Progress, Split, silent
@@ -145,7 +147,7 @@ class TableOfPictures:
         names, lines = labels.names, self._lines(labels, files, left, lost, notes)
         masks = self._masks_of(table, columns, files, lines, lost)
         wanted = [Wanted(line.id, line.split, line.label, line.path) for line in lines]
-        turn, side, grey = self._params.turn, self._params.largest_side, self._grey(own_range)
+        turn, side, grey = self._params.turn, self._params.largest_side, grey_of(self._params, own_range)
         found = look(files.root, wanted, masks, grey=grey, turn=turn, largest_side=side, progress=progress)
         samples = sample_table({column: [row[column] for row in found.rows] for column in found.rows[0]})
         _require_training(samples, names)
@@ -175,8 +177,7 @@ class TableOfPictures:
 
     def picture(self, row: Mapping[str, Any]) -> Image.Image:
         """Upright, RGB or L; reduced where it is very large."""
-        path, params = file_inside(self._given, row["path"]), self._params
-        return read_picture(path, grey=self._grey(full_range), turn=params.turn, largest_side=params.largest_side)
+        return decoded(self._params, file_inside(self._given, row["path"]))
 
     def mask(self, row: Mapping[str, Any]) -> NDArray[np.bool_] | None:
         """The object's mask, of all its files; None where the table names none. An empty one says: nothing is there."""
@@ -185,9 +186,6 @@ class TableOfPictures:
     def mask_files(self, row: Mapping[str, Any]) -> Sequence[Path]:
         """The files of the object's mask, as the table names them now."""
         return self._masks.get(str(row["path"]), ())
-
-    def _grey(self, otherwise: GreyRange) -> GreyRange:
-        return fixed_range(self._params.black, self._params.white) if self._params.white else otherwise
 
     # Reading the table
 

@@ -1,10 +1,11 @@
-"""Segmenters: torchvision's, answering with one tensor, and a small U-net that learns on a CPU.
+"""Segmenters: torchvision's, answering with one tensor, and two U-nets that learn on a CPU.
 
 All map `(N, C, H, W)` to logits `(N, K, H, W)` at the input's size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -85,6 +86,50 @@ class SmallUnet(nn.Module):
         third = self.down3(self.halve(second))
         below = self.bottom(self.halve(third))
         for block, beside in ((self.up3, third), (self.up2, second), (self.last, first)):
+            below = block(torch.cat([resized(below, beside.shape[-2:]), beside], 1))
+        return self.head(below)
+
+
+class UnetOnFeatures(nn.Module):
+    """A U-net whose way down is a classifier's network, a sequence of blocks of which `beside`, counted from 0, give
+    the features that the way up takes along: `wide` channels each, then those of the last block.
+
+    `decoder.last` gives `(N, 16, h, w)`, which the head makes logits of, on the grid of the first block taken along:
+    of MobileNetV2 half of the input's side.
+    """
+
+    def __init__(self, backbone: nn.Sequential, beside: Sequence[int], wide: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.backbone, self.beside = backbone, tuple(beside)
+        self.decoder = Decoder(wide, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, C, H, W)` → `(N, K, H, W)`."""
+        features, along = x, []
+        for at, block in enumerate(self.backbone):
+            features = block(features)
+            if at in self.beside:
+                along.append(features)
+        return resized(self.decoder(features, along), x.shape[-2:])
+
+
+class Decoder(nn.Module):
+    """A U-net's way up: from the coarsest features, at each step beside those of the way down."""
+
+    def __init__(self, wide: Sequence[int], classes: int) -> None:
+        super().__init__()
+        *along, below = wide
+        steps = []
+        for beside in reversed(along):
+            steps.append(_single(below + beside, max(beside, 16)))
+            below = max(beside, 16)
+        *coarse, self.last = steps
+        self.coarse = nn.ModuleList(coarse)
+        self.head = nn.Conv2d(below, classes, 1)
+
+    def forward(self, below: Tensor, along: Sequence[Tensor]) -> Tensor:
+        """Features of the coarsest grid and, the finest first, those taken along → `(N, K, h, w)` on the finest."""
+        for block, beside in zip((*self.coarse, self.last), reversed(along), strict=True):
             below = block(torch.cat([resized(below, beside.shape[-2:]), beside], 1))
         return self.head(below)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xai_core import __version__
-from xai_core.datasets.coco_file import Annotated, Annotation, label_map_of, read_coco
+from xai_core.datasets.coco_file import IGNORED, Annotated, Annotation, crowds_note, label_map_of, read_coco
 from xai_core.datasets.coco_out import annotations_of
 from xai_core.errors import BadInput, BadParameter
 from xai_core.files import write_atomic
@@ -109,6 +110,7 @@ def read_changes(
     by: str,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
+    crowds: str = IGNORED,
 ) -> Imported:
     """Make what a file of COCO says of the study's pictures part of a version, as one act that can be taken back.
 
@@ -120,17 +122,19 @@ def read_changes(
             aspect ratio, or an annotation of the test split that differs from the study's.
         BadParameter: no name for a version, or nobody is named. Cancelled: nothing is changed then.
     """
-    version, found = versions.Version(study, name), read_coco(path, path.name)
+    version, found = versions.Version(study, name), read_coco(path, path.name, crowds)
     who = versions.checked_person(by)
     labels = _labels(study, found.categories, path.name)
     places, told = _places(study, found.pictures, path.name), Imported()
-    entries, problems = list[Entry](), Counter[str]()
+    entries, problems, unseen = list[Entry](), Counter[str](), 0
     for done, (row, picture) in enumerate(places.items(), 1):
         if cancel is not None:
             cancel.check()
         before = version.label_map(row)
         after, reasons = _drawn(study, picture, labels, before)
         problems.update({reason: len(ids) for reason, ids in reasons.items()})
+        if ((after == IGNORE) & (before != IGNORE)).any():
+            unseen += sum(one.crowd for one in picture.annotations)
         if (before != after).any():
             entries.append(Entry(row, "import", "import", "", Patch.between(before, after)))
         progress(done, len(places), "pictures")
@@ -146,6 +150,7 @@ def read_changes(
         told.notes.append(f"{counted(lost, 'picture', 'pictures')} of the file not in this study: left out.")
     told.notes += [f"{counted(count, 'annotation')} {reason}." for reason, count in problems.items()]
     told.notes += [f"{counted(len(ids), 'annotation')} {reason}: left out." for reason, ids in found.lost.items()]
+    told.notes += crowds_note(unseen, "--crowds objects")
     return told
 
 
@@ -166,13 +171,18 @@ def _labels(study: Study, categories: Sequence[str], shown: str) -> dict[str, in
 
 
 def _places(study: Study, pictures: Sequence[Annotated], shown: str) -> dict[int, Annotated]:
-    """By row what the file says of it: pictures go by id, else by the last part of it where that is one's alone."""
-    ids = {str(key): row for row, key in enumerate(study.samples["id"])}
-    ends = Counter(key.rpartition("/")[2] for key in ids)
-    short = {key.rpartition("/")[2]: row for key, row in ids.items() if ends[key.rpartition("/")[2]] == 1}
+    """By row what the file says of it: pictures go by id, else by its longest end that is one's alone.
+
+    Label Studio writes where it serves a picture from (`/data/local-files/?d=train/0001.jpg`), and before the name of
+    one that was uploaded eight digits (`images/1a2b3c4d-0001.jpg`).
+    """
+    ids = [str(key) for key in study.samples["id"]]
+    many = Counter(end for key in ids for end in _ends(key))
+    rows = {end: row for row, key in enumerate(ids) for end in _ends(key) if many[end] == 1 or end == key}
     found: dict[int, Annotated] = {}
     for picture in pictures:
-        row = ids.get(picture.name, short.get(picture.name.rpartition("/")[2]))
+        name = picture.name.rpartition("?d=")[2]
+        row = next((rows[end] for end in (*_ends(name), *_ends(_UPLOADED.sub("", name))) if end in rows), None)
         if row is None:
             continue
         if row in found:
@@ -185,21 +195,31 @@ def _places(study: Study, pictures: Sequence[Annotated], shown: str) -> dict[int
     return found
 
 
+_UPLOADED = re.compile(r"(?<![^/])[0-9a-f]{8}-(?=[^/]+$)")
+
+
+def _ends(name: str) -> list[str]:
+    """`a/b/c`, `b/c`, `c`."""
+    parts = name.split("/")
+    return ["/".join(parts[at:]) for at in range(len(parts))]
+
+
 def _drawn(
     study: Study, picture: Annotated, labels: Mapping[str, int], before: LabelMap
 ) -> tuple[LabelMap, Mapping[str, Sequence[str]]]:
     """The picture's label map by the file, on the study's pixels, and annotations that are not whole, by reason."""
     high, wide = before.shape
-    if picture.size is None or not same_shape(picture.size, (wide, high)):
-        size = "×".join(map(str, picture.size or ("?", "?")))
+    size_of = picture.size or (None if picture.annotations else (wide, high))  # Label Studio says none without objects
+    if size_of is None or not same_shape(size_of, (wide, high)):
+        size = "×".join(map(str, size_of or ("?", "?")))
         remedy = "Annotate the picture as the study reads it."
         raise BadInput("a picture of another shape", value=f"{picture.name}: {size} for {wide}×{high}", remedy=remedy)
-    width, height = picture.size
+    width, height = size_of
     annotations = list(picture.annotations)
     if not study.has_background and labels:  # what nobody annotated is of no known class
         corners = [[0, 0, width, 0, width, height, 0, height]]
         annotations.insert(0, Annotation("", next(iter(labels)), corners, None, True))
-    drawn, told = label_map_of(annotations, labels, picture.size)
+    drawn, told = label_map_of(annotations, labels, size_of)
     found = resized(drawn, (0.0, 0.0, float(width), float(height)), high, wide, study.has_background)
     if not any(one.crowd for one in picture.annotations):
         found = np.where((before == IGNORE) & (found == 0), IGNORE, found) if study.has_background else found

@@ -56,6 +56,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in", dest="edited", type=path, metavar="FILE.json", help="take a file of COCO into the version"
     )
+    parser.add_argument(
+        "--crowds",
+        choices=("ignored", "objects"),
+        default="ignored",
+        help="of --in: what annotations with iscrowd 1 are (default ignored)",
+    )
     device_argument(parser)
 
 
@@ -98,7 +104,7 @@ def _in(args: argparse.Namespace, study: Study) -> dict[str, Any]:
     from xai_core.store.coco_exchange import read_changes
 
     with long_work("reading") as (progress, cancel):
-        told = read_changes(study, args.version, args.edited, _person(args), progress, cancel)
+        told = read_changes(study, args.version, args.edited, _person(args), progress, cancel, args.crowds)
     return {"version": args.version, "in": str(args.edited), "next": _train_line(args)} | asdict(told)
 
 

@@ -43,7 +43,7 @@ def drops_without_channels(classifier: Classifier, x: Tensor, weights: Tensor, l
         NotFound: no such layer.
         NotApplicable: the layer is not used exactly once, its output is not a grid, or the model gives no logits.
     """
-    switches = _Switches(classifier, layer, x[:1], weights[:1])
+    switches = Switches(classifier, layer, x[:1], weights[:1])
     grids, drops = [], []
     for picture, row in zip(torch.split(x, 1), torch.split(weights, 1), strict=True):
         found, score = switches.all_on(picture, row)
@@ -52,7 +52,7 @@ def drops_without_channels(classifier: Classifier, x: Tensor, weights: Tensor, l
     return torch.cat(grids), torch.stack(drops)
 
 
-class _Switches:
+class Switches:
     """The channels of one layer, each of which can be switched off."""
 
     def __init__(self, classifier: Classifier, layer: str, picture: Tensor, weights: Tensor) -> None:
@@ -86,11 +86,11 @@ class _Switches:
         parts = torch.split(torch.arange(self.count, device=picture.device), at_once)
         found = []
         for part in parts:
-            found.append(self._off(picture, weights, part, widen=self.widens))
+            found.append(self.off(picture, weights, part, widen=self.widens))
             pause()
         return torch.cat(found)
 
-    def _off(self, picture: Tensor, weights: Tensor, channels: Tensor, *, widen: bool) -> Tensor:
+    def off(self, picture: Tensor, weights: Tensor, channels: Tensor, *, widen: bool) -> Tensor:
         """`(len(channels),)`: scores without the one and without the other channel."""
         count = len(channels)
 
@@ -109,9 +109,9 @@ class _Switches:
         Tried with two channels, against two whole pictures.
         """
         channels = torch.tensor([0, self.count // 2], device=picture.device)
-        expected = self._off(picture, weights, channels, widen=False)
+        expected = self.off(picture, weights, channels, widen=False)
         try:
-            found = self._off(picture, weights, channels, widen=True)
+            found = self.off(picture, weights, channels, widen=True)
         except RuntimeError:
             return False
         near = AGREE * float(expected.abs().nan_to_num().max())

@@ -121,6 +121,15 @@ def torchvision_segmenter(name: str, spec: ModelSpec) -> nn.Module:
     return OneOutput(net.backbone, net.classifier, whole=name.startswith("lraspp"))
 
 
+def on_dilated_backbone(
+    card: Card, build: Callable[[ModelSpec], nn.Module], cam_layer: str, head: str, **more: Any
+) -> Architecture:
+    """Register a segmenter of torchvision's form: a dilated network of a classifier, and a head that is resized."""
+    parts: dict[str, Any] = {"backbone": "backbone", "decoder": "classifier"}
+    made = Architecture(card, build, cam_layer, head, size=520, sizes=(32, 1024), task=SEGMENTATION, **parts, **more)
+    return ARCHITECTURES.add(made)
+
+
 def check_rgb(name: str, channels: int, task: TaskKey) -> None:
     """Raise BadParameter for another number of channels than three, naming architectures that take grey pictures."""
     if channels != 3:

@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xai_core.models.architectures.base import (
-    ARCHITECTURES,
     BACKBONE_END,
     BEFORE_THE_HEAD,
     Architecture,
     ModelSpec,
     check_rgb,
+    on_dilated_backbone,
     torchvision_net,
     torchvision_segmenter,
     torchvision_submodule,
@@ -28,10 +28,6 @@ LAST, CHANNELS = 17, 320
 """Of MobileNetV2's blocks, and what it gives; the convolution behind it widens for ImageNet's classes alone."""
 
 
-def _build(spec: ModelSpec, *, name: str) -> nn.Module:
-    return torchvision_segmenter(name, spec)
-
-
 def _build_mobilenet_v2(spec: ModelSpec) -> nn.Module:
     from xai_core.models.segmenters import OnFeatures, dilated
 
@@ -42,20 +38,13 @@ def _build_mobilenet_v2(spec: ModelSpec) -> nn.Module:
 
 
 def _add(key: str, title: str, summary: str, blind_spot: str, cam_layer: str, cost: float) -> Architecture:
-    build = _build_mobilenet_v2 if key == "deeplabv3_mobilenet_v2" else partial(_build, name=key)
-    return ARCHITECTURES.add(
-        Architecture(
-            card=Card(key=key, title=title, summary=summary, blind_spot=blind_spot, paper=PAPER, cost=cost),
-            build=build,
-            cam_layer=cam_layer,
-            head="classifier.4",
-            size=520,
-            sizes=(32, 1024),
-            task=SEGMENTATION,
-            named_layers={cam_layer: BACKBONE_END, "classifier.0": ASPP, "classifier.3": BEFORE_THE_HEAD},
-            backbone="backbone",
-            decoder="classifier",
-        )
+    build = _build_mobilenet_v2 if key == "deeplabv3_mobilenet_v2" else partial(torchvision_segmenter, key)
+    return on_dilated_backbone(
+        Card(key=key, title=title, summary=summary, blind_spot=blind_spot, paper=PAPER, cost=cost),
+        build,
+        cam_layer,
+        head="classifier.4",
+        named_layers={cam_layer: BACKBONE_END, "classifier.0": ASPP, "classifier.3": BEFORE_THE_HEAD},
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,11 +10,9 @@ from PIL import Image
 
 from dashboard.app import found_views, tasks_of
 from dashboard.drawing.tiles import Tiles, label_tile
-from dashboard.frame.context import Services, Studies, use_services
+from dashboard.frame.context import Services
 from dashboard.widgets.pixel_confusion import ON_A_PAGE
-from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import opened, words, worker
-from tests.dashboard.segmenters import squares
 from tests.tiny_study import xai_json
 from xai_core.answers.segments import segments
 from xai_core.demo.bundle import BUNDLE
@@ -23,19 +20,6 @@ from xai_core.drawing.label_maps import INVENTED, MISSED, compared, of_cell, pai
 from xai_core.label_maps import IGNORE
 from xai_core.store.study import Study
 from xai_core.task import CLASSIFICATION, SEGMENTATION
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return squares(tmp_path_factory.mktemp("pixels"))
-
-
-@pytest.fixture(autouse=True)
-def served(study: Study) -> Iterator[Services]:
-    services = Services(Studies([study.path]), FakeWorker())
-    use_services(services)
-    yield services
-    use_services(None)
 
 
 def test_numbers_and_pictures_are_there(study: Study) -> None:

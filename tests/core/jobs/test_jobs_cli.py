@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests import tiny_study
-from tests.core import job_fakes
-from tests.core.test_jobs import until
+from tests.core.jobs import fakes
+from tests.core.jobs.cases import until
 from tests.dashboard.fakes import add_run, make_study
 from tests.tiny_study import fails, xai_json
 from xai_core.cli.main import main
@@ -31,7 +31,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Jobs:
     """Jobs whose processes are not begun: only noted as waiting, until somebody says how they ended."""
-    monkeypatch.setitem(OPERATIONS, "count", job_fakes.COUNT)
+    monkeypatch.setitem(OPERATIONS, "count", fakes.COUNT)
     monkeypatch.setattr(process, "launch", lambda *_: None)
     study = make_study(tmp_path / "pets", samples=6)
     add_run(study, "net")

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dashboard.drawing.tiles import region_tile
-from dashboard.frame.context import Services, Studies, use_services
+from dashboard.frame.context import Services
 from dashboard.frame.state import Selection, from_query, to_query
 from dashboard.widgets.region_picker import in_pixels
-from tests.dashboard.fakes import FakeWorker
 from tests.dashboard.pages import context, opened, words, worker
-from tests.dashboard.segmenters import squares
 from tests.tiny_study import xai_json
 from xai_core.answers.picture import boxed, picture_of, pointed_at
 from xai_core.answers.scope import Scope
 from xai_core.answers.series import series
 from xai_core.store.study import Study
 from xai_core.store.targets import region_of
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return squares(tmp_path_factory.mktemp("regions"))
-
-
-@pytest.fixture(autouse=True)
-def served(study: Study) -> Iterator[Services]:
-    services = Services(Studies([study.path]), FakeWorker())
-    use_services(services)
-    yield services
-    use_services(None)
 
 
 def green(study: Study) -> int:

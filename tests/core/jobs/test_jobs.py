@@ -8,67 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.core import job_fakes
-from tests.dashboard.fakes import add_run, make_study
-from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound, XaiError
+from tests.core.jobs.cases import begin, ended, until, written
+from xai_core.errors import BadInput
 from xai_core.jobs import process, record, run
 from xai_core.jobs.manage import Jobs
-from xai_core.jobs.operations import EXPLAIN, OPERATIONS, ExplainArguments, rows_of
-from xai_core.jobs.record import Standing, StoredJob, What
-from xai_core.jobs.values import record as record_of
+from xai_core.jobs.record import Standing
 from xai_core.settings import Settings
-from xai_core.store.study import Study
-
-WHAT = What("count", "Counting", {"to": 3, "seconds": 0.0, "then": ""}, {}, "2026-01-01T00:00:00+00:00")
-
-
-@pytest.fixture
-def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """The jobs of a small study whose processes know how to count."""
-    monkeypatch.setitem(OPERATIONS, "count", job_fakes.COUNT)
-    monkeypatch.setitem(OPERATIONS, "alone", job_fakes.ALONE)
-    monkeypatch.setattr(process, "COMMAND", [sys.executable, job_fakes.__file__])
-    study = make_study(tmp_path / "pets", samples=6)
-    jobs = Jobs(study.path)
-    yield jobs
-    for job in jobs.all():
-        if job.open:
-            jobs.stop(job.id, kill=True)
-
-
-def begin(jobs: Jobs, **arguments: Any) -> StoredJob:
-    return jobs.start("count", {"to": 3, **arguments}, Settings())
-
-
-def until(jobs: Jobs, name: str, true: Callable[[StoredJob], bool]) -> StoredJob:
-    deadline = time.monotonic() + 120
-    while not true(job := jobs.job(name)):
-        assert time.monotonic() < deadline, job
-        time.sleep(0.02)
-    return job
-
-
-def ended(jobs: Jobs, name: str) -> StoredJob:
-    return until(jobs, name, lambda job: not job.open)
-
-
-def written(jobs: Jobs, name: str = "count-1", what: What | None = WHAT, standing: Standing | None = None) -> Path:
-    """A job's folder as a process that is gone would have left it."""
-    folder = jobs.study / "jobs" / name
-    folder.mkdir(parents=True)
-    if what:
-        record.write_what(folder, what)
-    if standing:
-        record.write_standing(folder, standing)
-    return folder
 
 
 def test_a_job_runs_and_tells_what_came_of_it(jobs: Jobs) -> None:
@@ -230,152 +181,18 @@ def test_a_job_whose_study_is_gone_ends_and_writes_nowhere(jobs: Jobs, tmp_path:
     assert Jobs(moved).job(name).state == "died"
 
 
-@pytest.mark.parametrize(
-    "name", ["..", "../pets", "/etc", "a/b", "", ".x", "nul", "x" * 300, "count-1\0", "count-1\n", "\u202e"]
-)
-def test_no_id_becomes_a_path(jobs: Jobs, name: str) -> None:
-    written(jobs, standing=Standing("stopped"))
-    for act in (jobs.job, jobs.log, jobs.stop, jobs.resume, jobs.remove):
-        with pytest.raises(NotFound, match="no job of this name"):
-            act(name)
-
-
-def test_half_a_folder_is_told(jobs: Jobs) -> None:
-    written(jobs, "count-1", what=None)
-    written(jobs, "count-2", standing=None)
-    (written(jobs, "count-3", standing=Standing("done")) / "progress.json").write_text('{"state": 3')
-    (written(jobs, "count-4", standing=Standing("done")) / "job.json").write_text("[]")
-    written(jobs, "count-5", standing=Standing("juggling"))
-    (jobs.study / "jobs" / "count-6").write_text("no folder")
-    found = jobs.all()
-    assert [job.state for job in found] == ["damaged"] * 6
-    assert all("\n" not in (job.error or "\n") for job in found)
-    for job in found:
-        with pytest.raises(XaiError):
-            jobs.resume(job.id)
-        jobs.remove(job.id)
-    assert jobs.all() == []
-
-
-def test_what_is_linked_from_elsewhere_is_neither_shown_nor_written(jobs: Jobs, tmp_path: Path) -> None:
-    folder = written(jobs, standing=Standing("stopped"))
-    secret = tmp_path / "secret"
-    secret.write_text("secret")
-    (folder / "log.txt").symlink_to(secret)
-    (folder.parent / "count-2").symlink_to(folder)
-    assert {job.state for job in jobs.all()} == {"damaged"}
-    assert jobs.log("count-1") == []
-    for name in ("count-1", "count-2"):
-        with pytest.raises(BadInput, match="damaged"):
-            jobs.resume(name)
-    jobs.remove("count-2")
-    assert folder.is_dir()
-    jobs.remove("count-1")
-    assert secret.read_text() == "secret"
-
-
-def test_a_pipe_is_not_waited_for(jobs: Jobs) -> None:
-    folder = written(jobs, standing=Standing("stopped"))
-    os.mkfifo(folder / "log.txt")
-    assert jobs.job("count-1").state == "damaged"
-    assert jobs.log("count-1") == []
-
-
-def test_a_folder_that_cannot_be_written_is_told(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: Any, **__: Any) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "mkdir", refused)
-    with pytest.raises(BadInput, match=r"cannot be written: .*jobs \(Permission denied\)"):
-        begin(jobs)
-    assert jobs.all() == []
-
-
-def test_what_cannot_begin_is_told_before_it_does(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    for arguments, words in (
-        ({"to": "three"}, "to has the wrong type"),
-        ({}, "an argument is missing: to"),
-        ({"to": 3, "colour": 1}, "no argument of this name: colour"),
-        ({"to": 0}, "nothing to count"),
-    ):
-        with pytest.raises((BadParameter, NotFound, BadInput), match=words):
-            jobs.start("count", arguments, Settings())
-    with pytest.raises(NotFound, match=r"no operation of this name: cuont\. Did you mean count"):
-        jobs.start("cuont", {}, Settings())
-    assert not (jobs.study / "jobs").exists()
-
-    def full(*_: Any) -> None:
-        raise OSError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(process, "launch", full)
-    with pytest.raises(BadInput):
-        begin(jobs)
-    assert [job.state for job in jobs.all()] == ["failed"]
-
-
-def test_no_study_no_jobs(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no study here"):
-        Jobs(tmp_path)
-
-
-def test_values_fit_their_types() -> None:
-    made = record_of(ExplainArguments, {"run": "a", "methods": [["ig", {"steps": 3}]], "rows": [1, 2], "limit": None})
-    assert made.methods == (("ig", {"steps": 3}),)
-    assert made.rows == (1, 2)
-    for wrong in ({"methods": [["ig"]]}, {"methods": {"ig": {}}}, {"rows": ["1"]}, {"limit": True}, {"run": "a\0"}):
-        with pytest.raises(BadParameter, match="has the wrong type"):
-            record_of(ExplainArguments, {"run": "a", "methods": [], **wrong})
-
-
-def test_operations_check_before_anything_is_loaded(jobs: Jobs) -> None:
-    study = Study.open(jobs.study)
-    net = add_run(study, "net", wrong_every=2)
-    add_run(study, "alone", model=False)
-
-    def check(operation: str, **arguments: Any) -> None:
-        OPERATIONS[operation].check(study, record_of(OPERATIONS[operation].params, arguments))
-
-    with pytest.raises(NotFound, match="no run"):
-        check("predict", run="nett")
-    with pytest.raises(NotApplicable, match="without a model"):
-        check("predict", run="alone")
-    with pytest.raises(NotFound, match="no split"):
-        check("predict", run="net", splits=["tset"])
-    with pytest.raises(NotFound, match="no explainer"):
-        check("explain", run="net", methods=[["gradcan", {}]])
-    with pytest.raises(NotFound, match="no parameter"):
-        check("explain", run="net", methods=[["ig", {"stepps": 3}]])
-    with pytest.raises(BadInput, match="no samples"):
-        check("explain", run="net", methods=[["ig", {}]], split="train")
-    with pytest.raises(NotFound, match="no target"):
-        check("explain", run="net", methods=[["ig", {}]], target="9")
-    with pytest.raises(NotFound, match="no training option"):
-        check("train", run="new", config={"epoch": 3})
-    with pytest.raises(BadInput, match="exists already"):
-        check("train", run="net", config={})
-    check("explain", run="net", methods=[["ig", {}]])
-    cell = ExplainArguments("net", (), cell=(0, 1))
-    assert rows_of(net, cell).tolist() == [0]
-    two, four = (rows_of(net, replace(cell, cell=None, limit=limit)).tolist() for limit in (2, 4))
-    assert (len(two), len(four)) == (2, 4)
-    assert set(two) < set(four)
-    with pytest.raises(NotFound, match="no class"):
-        rows_of(net, replace(cell, cell=(0, 3)))
-    assert rows_of(net, ExplainArguments("net", (), rows=(5,), limit=1)).tolist() == [5]
-
-
 _STARTER = """
 import sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from tests.conftest import ROOT
-from tests.core import job_fakes
+from tests.core.jobs import fakes
 from xai_core.jobs import process
 from xai_core.jobs.manage import Jobs
 from xai_core.jobs.operations import OPERATIONS
 from xai_core.settings import Settings
-OPERATIONS["count"] = job_fakes.COUNT
-process.COMMAND = [sys.executable, job_fakes.__file__]
+OPERATIONS["count"] = fakes.COUNT
+process.COMMAND = [sys.executable, fakes.__file__]
 print(Jobs(Path(sys.argv[1])).start("count", {{"to": 100_000}}, Settings()).id, flush=True)
 time.sleep(600)
 """
@@ -402,13 +219,3 @@ def test_an_ended_job_is_no_zombie_of_whoever_began_it(jobs: Jobs) -> None:
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def test_jobs_on_other_samples_have_other_titles() -> None:
-    def title(**samples: Any) -> str:
-        return EXPLAIN.title(ExplainArguments("net", (("gradcam", {}),), **samples))
-
-    assert title() == "Heatmaps of net: gradcam (test samples)"
-    assert title(split="all", limit=1200) == "Heatmaps of net: gradcam (1,200 of all samples)"
-    assert title(cell=(0, 1)) == "Heatmaps of net: gradcam (a cell of test samples)"
-    assert title(rows=(4,)) == "Heatmaps of net: gradcam (1 sample)"

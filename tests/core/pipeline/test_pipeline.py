@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,67 +12,26 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from torch import nn
 
 from tests import tiny_study
-from tests.conftest import ROOT
+from tests.core.pipeline.cases import explained, stored
 from tests.run_info import rewrite
 from tests.tiny_study import fails, xai, xai_json
 from xai_core.answers.speed import Pace, pace
 from xai_core.cli.main import main
-from xai_core.datasets.image_folder import ImageFolder
-from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound, StorageFull
+from xai_core.errors import BadInput, BadParameter, NotApplicable, NotFound
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import BACKGROUND
-from xai_core.models.weights import read_weights, save_weights
 from xai_core.params import NoParams
 from xai_core.pipeline import explain as explaining
 from xai_core.pipeline import predict as predicting
 from xai_core.pipeline import predict_work, steps
-from xai_core.pipeline import train as training
-from xai_core.pipeline.asked import Given
 from xai_core.pipeline.explain import Request, explain_steps
 from xai_core.pipeline.load import Bench, load_classifier
-from xai_core.pipeline.train import train_run
 from xai_core.store import layers
 from xai_core.store.files import read_json
 from xai_core.store.maps import MapStore
-from xai_core.store.run import Run
 from xai_core.store.study import Study
-from xai_core.training.config import TrainConfig
-
-CPU = Given(device="cpu")
-CONFIG = TrainConfig(architecture="small_cnn", epochs=1, batch_size=8)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_study.make(tmp_path_factory.mktemp("pipeline")).path
-
-
-@pytest.fixture
-def study(made: Path, tmp_path: Path) -> Study:
-    copy = tmp_path / "colours"
-    shutil.copytree(made, copy)
-    return Study.open(copy)
-
-
-def explained(run: Run, rows: NDArray[np.int64], *methods: tuple[str, dict[str, Any]]) -> None:
-    list(explain_steps(Bench("cpu"), Request(run, rows.tolist(), "predicted", methods)))
-
-
-@pytest.fixture
-def gone(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Ids of samples whose pictures cannot be read."""
-    ids, plain = set[str](), ImageFolder.picture
-
-    def picture(self: ImageFolder, row: Any) -> Any:
-        if row["id"] in ids:
-            raise BadInput("no such picture", value=row["path"], remedy="Check that the file is still there.")
-        return plain(self, row)
-
-    monkeypatch.setattr(ImageFolder, "picture", picture)
-    return ids
 
 
 def test_a_picture_that_cannot_be_read_costs_no_other(
@@ -102,12 +58,6 @@ def test_a_background_picture_that_cannot_be_read_costs_no_other_method(study: S
     with pytest.raises(NotApplicable, match="a training picture cannot be read"):
         explained(run, rows, ("shap", {"samples": 4}), ("gradcam", {}))
     assert np.isfinite(stored(run, rows, "gradcam")).all()
-
-
-def stored(run: Run, rows: NDArray[np.int64], method: str, **values: object) -> NDArray[np.float32]:
-    maps = run.maps(method, EXPLAINERS[method].params(**values))
-    assert maps is not None
-    return maps.get(rows, [target.key for target in run.targets(rows, "predicted")]).maps
 
 
 def test_a_method_asked_for_twice_has_two_backgrounds(study: Study) -> None:
@@ -203,14 +153,6 @@ def test_a_run_imported_again_with_another_layer_is_loaded_again(study: Study) -
     assert bench.classifier(run).cam_layer == "block2"
 
 
-def test_weights_of_another_model_are_refused(study: Study) -> None:
-    xai("train", study.path, "--run", "other", "--arch", "small_resnet", "--epochs", "1", "--seed", "9")
-    run = study.run("baseline")
-    shutil.copyfile(study.run("other").weights, run.weights)
-    with pytest.raises(BadInput, match="other weights"):
-        load_classifier(run, device="cpu")
-
-
 def test_damaged_runs_get_one_line(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     run = study.run("baseline")
     info = run.info
@@ -247,70 +189,6 @@ def test_two_predictions_at_once_agree(study: Study, monkeypatch: pytest.MonkeyP
     assert found is not None
     np.testing.assert_array_equal(found.rows, expected.rows)
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-6)
-
-
-def test_a_trained_model_survives_a_disk_that_is_full_when_it_becomes_a_run(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "full")
-
-    def save(module: nn.Module, path: Path) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", full)
-            save_weights(module, path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "save_weights", save)
-        with pytest.raises(StorageFull):
-            train_run(study, "new", CONFIG, CPU)
-    assert study.runs() == ["baseline"]
-    batches: list[int] = []
-
-    def count(done: int, _: int, what: str) -> None:
-        batches.extend([done] * (what == "batches"))
-
-    run = train_run(study, "new", CONFIG, CPU, progress=count)
-    assert batches == [], "its epochs were not kept"
-    assert read_weights(run.weights)
-    assert not (study.path / "training" / "new").exists()
-    assert load_classifier(run, device="cpu").fingerprint == run.info.fingerprint
-
-
-def test_a_training_folder_that_cannot_be_made_is_told(study: Study) -> None:
-    shutil.rmtree(study.path / "training", ignore_errors=True)
-    (study.path / "training").touch()
-    with pytest.raises(BadInput, match="cannot be written"):
-        train_run(study, "new", CONFIG, CPU)
-
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from xai_core.pipeline.train import _alone
-with _alone(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_second_training_of_one_name_is_refused_and_a_killed_one_blocks_none(study: Study) -> None:
-    folder = study.path / "training" / "new"
-    command = [sys.executable, "-c", HOLD, str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        with pytest.raises(BadInput, match="another process is training this run: new"):
-            train_run(study, "new", CONFIG, CPU)
-        process.kill()
-    assert train_run(study, "new", CONFIG, CPU).name == "new"
-    assert not (study.path / "training").exists()
-
-
-def test_a_training_that_cannot_begin_leaves_no_folder(study: Study) -> None:
-    with pytest.raises(NotFound):
-        train_run(study, "new", replace(CONFIG, init=str(study.path / "gone")), CPU)
-    assert not (study.path / "training").exists()
 
 
 def test_a_request_for_what_is_not_there_leaves_nothing_in_the_study(study: Study) -> None:
@@ -354,14 +232,6 @@ def test_samples_without_a_prediction_are_left_out_and_said(study: Study, caplog
     maps = run.maps("edges", NoParams())
     assert maps is not None
     assert maps.count() == 5
-
-
-@pytest.mark.parametrize(
-    "given", [Given(mean=(0.5, 0.5)), Given(mean=(0.5,), std=(0.5,) * 3), Given(std=(0.0, 1.0, 1.0)), Given(size=0)]
-)
-def test_an_input_that_does_not_fit_is_told(study: Study, given: Given) -> None:
-    with pytest.raises(BadParameter, match="do not fit"):
-        train_run(study, "new", CONFIG, given)
 
 
 def test_a_scan_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
