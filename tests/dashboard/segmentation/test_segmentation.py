@@ -15,11 +15,10 @@ from dashboard.widgets.pixel_confusion import ON_A_PAGE
 from tests.dashboard.pages import opened, words, worker
 from tests.tiny_study import xai_json
 from xai_core.answers.segments import segments
-from xai_core.demo.bundle import BUNDLE
 from xai_core.drawing.label_maps import INVENTED, MISSED, compared, of_cell, painted
 from xai_core.label_maps import IGNORE
 from xai_core.store.study import Study
-from xai_core.task import CLASSIFICATION, SEGMENTATION
+from xai_core.task import SEGMENTATION
 
 
 def test_numbers_and_pictures_are_there(study: Study) -> None:
@@ -105,14 +104,6 @@ def test_the_overview_lists_segmenters(study: Study) -> None:
 def test_a_run_that_said_nothing_says_how_to_ask_it(study: Study) -> None:
     app = opened("segmentation", run="silent", split="test")
     assert "This run has no predictions yet" in words(app)
-
-
-@pytest.mark.parametrize("page", [view.URL for view in found_views() if CLASSIFICATION not in tasks_of(view)])
-def test_pages_of_segmenters_alone_lead_classifiers_on(page: str) -> None:
-    use_services(Services(Studies([BUNDLE]), FakeWorker()))
-    app = opened(page)
-    assert "Models of this study do classification" in words(app)
-    assert [button.label for button in app.button if button.key == "another-task"] == ["Open Overview"]
 
 
 def test_every_other_page_serves_segmenters() -> None:
