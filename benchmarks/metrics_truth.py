@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.report import run
 from xai_core.answers.metric_agreement import MetricPair, metric_pairs
-from xai_core.answers.quality_choice import usable_metrics
+from xai_core.answers.quality_choice import usual_metrics
 from xai_core.answers.scored import Named, Scored, scored
 from xai_core.demo.bundle import BUNDLE
 from xai_core.errors import NotApplicable
@@ -64,7 +64,7 @@ def of_the_demo(run_name: str, folder: Path, args: argparse.Namespace) -> list[S
     one = study.run(run_name)
     rows = drawn(study.rows("test"), args.samples, SEED)
     methods: list[Named] = [(key, {}) for key in (*args.methods, *controls())]
-    metrics: list[Named] = [(key, {}) for key in args.metrics or usable_metrics(one)]
+    metrics: list[Named] = [(key, {}) for key in args.metrics or usual_metrics(one)]
     for _ in score_steps(Bench("cpu"), ScoreRequest(one, rows.tolist(), TARGET, methods, metrics)):
         pass
     return scored(one, rows, TARGET, methods, metrics)

@@ -52,8 +52,16 @@ NEEDS: Mapping[str, Need] = {
         },
     ),
     "region": Need(
-        "an output that has places, and how much each counts in the target: a segmenter",
-        {"explainers": "xai_core.pipeline.places:regions_of"},
+        "where the target is: of a segmenter how much each place of its output counts in it; metrics get of a "
+        "classifier the object instead",
+        {
+            "explainers": "xai_core.pipeline.places:regions_of",
+            "metrics": "xai_core.pipeline.metric_inputs:Samples.given",
+        },
+    ),
+    "whole": Need(
+        "a model that sees each picture whole: of one that sees tiles the method's maps do not add up",
+        {"explainers": "xai_core.explainers.engine.plan:explain"},
     ),
     "evidence": Need(
         "what the heatmaps of a run point at in each training picture, for its true class",

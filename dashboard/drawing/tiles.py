@@ -31,6 +31,7 @@ from xai_core.drawing import label_maps
 from xai_core.drawing.seen import LARGEST_SIDE, fitted, map_layer, seen_picture
 from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
+from xai_core.regions import region_mask
 from xai_core.store.maps import STORED, MapStore
 from xai_core.store.new_pictures import NewPictures
 from xai_core.store.run import Run
@@ -172,7 +173,29 @@ class _Dropped:
             return draw_picture(picture, self.pictures.run.info.preprocess, side=side)
 
 
-Source = _Seen | _Outlines | _Labels | _Regions | _Heat | _Dropped
+@dataclass(frozen=True)
+class _DroppedRegions:
+    """What a segmenter says of dropped pictures: all its regions as a layer, or the outline of a target's one."""
+
+    pictures: NewPictures
+
+    def identity(self) -> str:
+        return f"dropped regions:{self.pictures.path}"
+
+    def lies_in(self, folder: Path) -> bool:
+        return self.pictures.path.is_relative_to(folder)
+
+    def draw(self, number: int, target: str, side: int) -> Tile | None:
+        said, run = self.pictures.label_map(number), self.pictures.run
+        if said is None:
+            return None
+        if not target:
+            return draw_labels(label_maps.painted(said, run.study.has_background), run.info.preprocess)
+        mask = region_mask(Target.parse(target), said, said)
+        return draw_outline(mask, run.info.preprocess, side=side)
+
+
+Source = _Seen | _Outlines | _Labels | _Regions | _Heat | _Dropped | _DroppedRegions
 
 
 class Tiles:
@@ -227,7 +250,7 @@ class Tiles:
         """Draw nothing more of what lies in a folder that is being removed, and drop what was drawn of it."""
         with self._lock:
             for key, source in list(self._sources.items()):
-                if isinstance(source, _Heat | _Dropped) and source.lies_in(folder):
+                if isinstance(source, _Heat | _Dropped | _DroppedRegions) and source.lies_in(folder):
                     del self._sources[key]
             for name in [name for name in self._drawn if self._opened(name)[0] is None]:
                 self._bytes -= len(self._drawn.pop(name).content)
@@ -253,6 +276,14 @@ def picture_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side:
 def dropped_tile(tiles: Tiles, pictures: NewPictures, number: int, *, side: int = LARGEST_SIDE) -> str:
     """The address of a picture from outside the study: the part that the run's model sees."""
     return tiles.address(_Dropped(pictures), int(number), side)
+
+
+def dropped_regions(
+    tiles: Tiles, pictures: NewPictures, number: int, target: str = "", *, side: int = LARGE_SIDE
+) -> str:
+    """The address of what a segmenter says of such a picture, to lie on its `dropped_tile`: every class in its colour,
+    or the outline of what a target (by its key) is about."""
+    return tiles.address(_DroppedRegions(pictures), int(number), target, side)
 
 
 def outline_tile(tiles: Tiles, study: Study, run: Run | None, row: int, *, side: int = LARGEST_SIDE) -> str:

@@ -59,11 +59,13 @@ def curves(
     title: str = "",
     y_range: tuple[float, float] | None = None,
     y_format: str = "",
+    logarithmic: bool = False,
 ) -> go.Figure:
     """Lines over `x` (numbers, or names of steps in order) and reference lines to read them against.
 
     Args:
         nulls: each with one value, or one per x: what would be reached without any cause. Drawn in grey.
+        logarithmic: for ratios: twice and half are as far from one.
     """
     if not any(np.isfinite(np.asarray(line.values, float)).any() for line in lines):
         return empty(theme, "Nothing computed yet.", title=title)
@@ -76,7 +78,8 @@ def curves(
         figure.add_traces(_traces(line, places, number, theme))
     style(figure, theme, title=title, height=380, margin_t=76 if title else 52)
     figure.update_xaxes(class_axis(theme, x_title, x) if named else axis(theme, x_title, showgrid=False))
-    return figure.update_yaxes(axis(theme, y_title, range=y_range, tickformat=y_format))
+    scale = {"type": "log", "dtick": "D2"} if logarithmic else {}
+    return figure.update_yaxes(axis(theme, y_title, range=y_range, tickformat=y_format, **scale))
 
 
 def _stretched(line: Line, length: int) -> Line:

@@ -12,8 +12,9 @@ from PIL import Image
 
 from dashboard.frame.context import Context
 from xai_core.answers import aggregate, badge, data_card, groups, method_quality, on_object, runs, segments
+from xai_core.answers import context as surroundings
 from xai_core.answers.compare import Comparison
-from xai_core.answers.maps import Column
+from xai_core.answers.maps import Column, target_keys
 from xai_core.answers.quality_choice import SPEC
 from xai_core.answers.scenarios import MOST_MASKS, Scenarios
 from xai_core.answers.scope import Scope
@@ -143,6 +144,25 @@ def _quality(
     return method_quality.method_quality(_scope, rows, SPEC, _methods, _metrics)
 
 
+def context_of(context: Context, rows: NDArray[np.int64], columns: Sequence[Column]) -> surroundings.ContextAnswer:
+    """As `context.context`; anew where a map has come or a mask was edited."""
+    scope, keys = context.scope, target_keys(context.scope.run, rows, SPEC)
+    there = tuple(column.maps.state(rows, keys).tobytes() if column.maps else b"" for column in columns)
+    methods = repr([(column.card.key, as_dict(column.params)) for column in columns])
+    masks = scope.study.masks_digest if scope.study.samples["has_mask"].any() else ""
+    return _context((str(scope.run.path), scope.run.info.fingerprint, methods, there, masks), rows, scope, columns)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)  # the answer holds its run
+def _context(
+    key: tuple[object, ...],  # noqa: ARG001 (the cache's key)
+    rows: NDArray[np.int64],
+    _scope: Scope,
+    _columns: Sequence[Column],
+) -> surroundings.ContextAnswer:
+    return surroundings.context(_scope, rows, SPEC, _columns)
+
+
 def badges_of(run: Run, columns: Sequence[Column]) -> list[badge.Badge]:
     """What is known of methods on a run; anew where something was stored of them."""
     methods = [(column.card.key, as_dict(column.params)) for column in columns]
@@ -156,12 +176,9 @@ def _badge(key: tuple[object, ...], _run: Run, method: Named) -> badge.Badge:  #
 
 
 def mean_picture(context: Context, group: groups.Group) -> Image.Image | None:
-    """The mean of what the model sees of a group's pictures, cut as its maps are; None for no picture, or no model.
-
-    None, too, of pictures in tiles: each has a size of its own, and there are no maps.
-    """
+    """The mean of what the model sees of a group's pictures, cut as its maps are; None for no picture, or no model."""
     run = context.scope.run
-    if not len(group.rows) or run.info.preprocess is None or Preprocess.from_dict(run.info.preprocess).tiled:
+    if not len(group.rows) or run.info.preprocess is None:
         return None
     name = f"{context.study.path}:{run.info.fingerprint}"
     return Image.fromarray(_mean_pixels(name, group.rows, group.boxes, context))
@@ -174,7 +191,7 @@ def _mean_pixels(
     boxes: NDArray[np.float64] | None,
     _context: Context,
 ) -> NDArray[np.uint8]:
-    preprocess = Preprocess.from_dict(_context.scope.run.info.preprocess or {})
+    preprocess = Preprocess.from_dict(_context.scope.run.info.preprocess or {}).whole
     seen = (preprocess.pixels(_context.study.picture(row)) for row in rows.tolist())
     cuts = seen if boxes is None else (pixels_around(pixels, box) for pixels, box in zip(seen, boxes, strict=True))
     total = sum(pixels.astype(np.float64) for pixels in cuts)

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.drawing.tiles import LARGE_SIDE, dropped_tile
+from dashboard.drawing.tiles import LARGE_SIDE, dropped_regions, dropped_tile
 from dashboard.frame.context import Context
 from dashboard.heat import evidence
 from dashboard.heat.evidence import Panel, full_colour
@@ -17,7 +17,7 @@ from xai_core.answers.new_pictures import Answer, spec_of
 from xai_core.drawing.seen import seen_size
 from xai_core.store.maps import MISSING
 from xai_core.store.new_pictures import NewPictures
-from xai_core.words import percent
+from xai_core.types import Target
 
 
 def missing(columns: Sequence[Column], answers: Sequence[Answer], spec: str) -> frozenset[tuple[int, Hashable]]:
@@ -52,7 +52,9 @@ def rows(
     for place, answer in enumerate(answers):
         width, height = seen_size(context.scope.run.info.preprocess, *answer.said.size)
         base = dropped_tile(context.services.tiles, kept, answer.number, side=LARGE_SIDE)
-        about = _about(answer, spec)
+        about, key = f"evidence for {answer.explained(spec)}", answer.target_key(spec)
+        of_place = bool(Target.parse(key).region)
+        outline = dropped_regions(context.services.tiles, kept, answer.number, key) if of_place else ""
         stacks = [
             Stack(
                 base,
@@ -60,17 +62,12 @@ def rows(
                 [_frame(column, of_method[place], about)],
                 column.card.title,
                 of_method[place].facts.notes,
+                outline,
             )
             for column, of_method in zip(columns, found, strict=True)
         ]
-        title = ("", answer.name, ": ", answer.predicted_name, f", {percent(answer.confidence)}")
-        made.append(Row(title, stacks, "" if spec == "predicted" else about.capitalize()))
+        made.append(Row(answer.title, stacks, "" if spec == "predicted" else about.capitalize()))
     return made
-
-
-def _about(answer: Answer, spec: str) -> str:
-    explained = answer.predicted_name if spec == "predicted" else answer.classes[int(spec)]
-    return f"evidence for {explained}"
 
 
 def _frame(column: Column, panel: Panel, about: str) -> Frame:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.frame import session
-from dashboard.frame.cached import quality_of
+from dashboard.frame.cached import context_of, quality_of
 from dashboard.frame.context import Context
 from dashboard.heat.evidence import columns
 from dashboard.text import plain
@@ -21,7 +21,8 @@ from dashboard.widgets.part import part
 from dashboard.widgets.quality_parts import agreements, curves, export, readings
 from dashboard.widgets.quality_table import not_better, quality_table
 from dashboard.widgets.split_or_cell import split_or_cell
-from xai_core.answers.maps import Column
+from dashboard.widgets.surroundings import surroundings
+from xai_core.answers.maps import Column, refreshed
 from xai_core.answers.method_quality import MethodQuality
 from xai_core.answers.quality_choice import (
     LIMIT,
@@ -118,7 +119,7 @@ def _drawn(
         line = score_line(context.scope, wanted, metrics, cell, context.selection.count)
         quality_job.offer(context, found, _arguments(context, cell, methods, metrics), line)
     if any(one.n for one in found.cells.values()):
-        _results(context, found)
+        _results(context, found, wanted)
 
 
 def _arguments(context: Context, cell: Cell | None, methods: Sequence[Any], metrics: Sequence[str]) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def _arguments(context: Context, cell: Cell | None, methods: Sequence[Any], metr
     }
 
 
-def _results(context: Context, found: MethodQuality) -> None:
+def _results(context: Context, found: MethodQuality, wanted: Sequence[Column]) -> None:
     quality_table(found)
     st.caption(READ_AS)
     with st.container(horizontal=True, gap="small"):
@@ -146,4 +147,5 @@ def _results(context: Context, found: MethodQuality) -> None:
         part("Not better than a map that knows nothing of the model")
         not_better(found)
     curves(found)
+    surroundings(context_of(context, found.rows, refreshed(context.run, wanted)))
     agreements(found)

@@ -36,6 +36,7 @@ from xai_core.answers.new_pictures import (
 )
 from xai_core.params import as_dict
 from xai_core.store.new_pictures import NewPictures
+from xai_core.task import CLASSIFICATION, SEGMENTATION
 from xai_core.worker.requests import Look
 
 TITLE = "New pictures"
@@ -43,6 +44,7 @@ QUESTION = "What does it say of other pictures?"
 ICON = "upload"
 URL = "new-pictures"
 ORDER = 35
+TASKS = (CLASSIFICATION, SEGMENTATION)
 
 _SCALES = {"each": "Per map", "shared": "Per method"}
 
@@ -97,13 +99,15 @@ def _evidence(context: Context, kept: NewPictures, found: Dropped, known: list[A
 
 
 def _choices(context: Context, columns: list[Column]) -> None:
-    names = context.study.class_names
+    names, of_pixels = context.study.class_names, context.study.info.task == SEGMENTATION
+    said = "Main object" if of_pixels else "Predicted class"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.selectbox(
             "Evidence for",
             ["predicted", *map(str, range(len(names)))],
-            format_func=lambda spec: visible(names[int(spec)]) if spec.isdigit() else "Predicted class",
-            help="The class that the heatmaps explain. Nobody knows the true class of these pictures.",
+            format_func=lambda spec: visible(names[int(spec)]) if spec.isdigit() else said,
+            help="The class that the heatmaps explain"
+            + (", where it is predicted." if of_pixels else ". Nobody knows the true class of these pictures."),
             width=200,
             **session.bound("target", spec_of(context.selection.target)),
         )

@@ -11,7 +11,8 @@ from dashboard.frame.context import Context
 from dashboard.frame.session import connection, own_id
 from dashboard.frame.uploads import Dropped
 from dashboard.text import escaped, plain, visible
-from xai_core.answers.new_pictures import MOST, SESSION_ONLY, Answer, table
+from dashboard.widgets.new_regions import regions_said
+from xai_core.answers.new_pictures import MOST, SESSION_ONLY, Answer, RegionsAnswer, table
 from xai_core.store.new_pictures import NewPictures
 from xai_core.tables import csv_bytes
 from xai_core.words import percent
@@ -72,16 +73,24 @@ def said(context: Context, kept: NewPictures, answers: Sequence[Answer], left_ou
         st.html(f'<div class="problem" role="alert"><p>{escaped(text[:1].upper() + text[1:])}</p></div>')
     if not answers:
         return
+    if isinstance(answers[0], RegionsAnswer):
+        regions_said(context, kept, answers)
+        _table(context, answers, "Shares and confidences")
+        return
     head = "".join(f'<th scope="col">{title}</th>' for title in ("", "Picture", "Predicted", "Confidence", "Next"))
     lines = "".join(_line(context, kept, answer) for answer in answers)
     st.html(f'<table class="facts new-pictures"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>')
+    _table(context, answers, "All probabilities")
+
+
+def _table(context: Context, answers: Sequence[Answer], what: str) -> None:
     st.download_button(
         "Table (CSV)",
         lambda: csv_bytes(table([answer.as_json() for answer in answers])),
         file_name=f"{context.study.name}-{context.scope.run.name}-new-pictures.csv",
         mime="text/csv",
         on_click="ignore",
-        help="All probabilities, as xai predict --images --out writes them.",
+        help=f"{what}, as xai predict --images --out writes them.",
     )
 
 

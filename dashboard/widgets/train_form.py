@@ -24,8 +24,10 @@ from xai_core.answers.training import (
 )
 from xai_core.errors import XaiError
 from xai_core.jobs.training import MOST_SEEDS
+from xai_core.label_maps import ORIGINAL
 from xai_core.models.architectures import ARCHITECTURES, architectures_for
 from xai_core.store.run import Run
+from xai_core.store.versions import versions
 from xai_core.task import CLASSIFICATION
 from xai_core.training.augmentations import AUGMENTATIONS
 from xai_core.training.config import TrainConfig, TrainParams
@@ -123,6 +125,7 @@ def _what(context: Context, values: Mapping[str, Any], found: Suggestion, *, key
         numbers = param_form(TrainParams, defaults, key=f"{key}.n", only=first)
         with st.expander("More"):
             numbers |= param_form(TrainParams, defaults, key=f"{key}.m", only=others)
+    learned = _annotation(context, defaults["annotations"], key)
     before = {key: dict(each) for key, each in defaults["augmentations"].items()} | dict(found.augmentations)
     chosen = st.multiselect(
         "Augmentations",
@@ -134,7 +137,23 @@ def _what(context: Context, values: Mapping[str, Any], found: Suggestion, *, key
     )
     members = {one: _augmentation(one, before.get(one, {}), f"{key}.{context.selection.cell}") for one in chosen}
     about = {"architecture": architecture, "loss": loss, "loss_params": loss_params, "augmentations": members}
-    return numbers | about
+    return numbers | about | {"annotations": learned}
+
+
+def _annotation(context: Context, before: str, key: str) -> str:
+    """The version of the annotation to learn from; not asked where the data's own is the only one."""
+    known = [ORIGINAL, *versions(context.study)]
+    if len(known) == 1:
+        return before
+    chosen = st.selectbox(
+        "Annotation",
+        known,
+        known.index(before) if before in known else 0,
+        format_func=lambda one: visible(f"{one}: as the data has it" if one == ORIGINAL else one),
+        help="The version that is learned from. Every run is judged by the original one.",
+        key=f"{key}.annotations",
+    )
+    return "" if chosen == ORIGINAL else chosen
 
 
 _LACKING = "Losses that need masks are not offered: no training picture of this study has one."

@@ -1,4 +1,4 @@
-"""Large pictures in tiles: drawn in training, blended in prediction, refused where nobody explains them."""
+"""Large pictures in tiles: drawn in training, blended in prediction, added up in explanations."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from xai_core.errors import BadParameter, Cancelled, NotApplicable
 from xai_core.models.build import make_preprocess
 from xai_core.models.preprocess import Preprocess
 from xai_core.models.tiles import in_tiles, one_tile, starts, window
-from xai_core.pipeline.explain import Request, explain_steps
+from xai_core.params import NoParams
 from xai_core.pipeline.export import export
 from xai_core.pipeline.load import Bench, load_classifier
 from xai_core.pipeline.pictures import training_data
 from xai_core.pipeline.predict import predict
 from xai_core.pipeline.preview import preview
+from xai_core.pipeline.score import ScoreRequest, score_steps
 from xai_core.pipeline.train import train_run
 from xai_core.store.study import Study
+from xai_core.store.targets import region_of
 from xai_core.training.config import TrainConfig
 from xai_core.training.tiles import Tiles
 from xai_core.types import CancelToken
@@ -164,12 +166,26 @@ def test_what_is_predicted_is_what_the_tiles_say(study: Study) -> None:  # noqa:
     np.testing.assert_array_equal(made.label_maps().get(row).label_map, own)  # type: ignore[union-attr]
 
 
-def test_explanations_of_tiles_are_refused_in_one_line(study: Study) -> None:  # noqa: F811
-    made = train_run(study, "tiles-refused", TILES, QUICK)
+def test_explanations_of_tiles_lie_over_the_whole_picture(study: Study) -> None:  # noqa: F811
+    made, bench = train_run(study, "tiles-explained", TILES, QUICK), Bench("cpu")
     predict(made, load_classifier(made, device="cpu"), ["test"])
-    request = Request(made, study.rows("test").tolist(), "predicted", [("hirescam", {})])
-    with pytest.raises(NotApplicable, match="sees pictures in tiles, and is not explained"):
-        list(explain_steps(Bench("cpu"), request))
+    rows, methods = study.rows("test")[:2], [("hirescam", {}), ("region", {})]
+    metrics = [("energy-pointing-game", {}), ("context-share", {"distance": 0.0})]
+    list(score_steps(bench, ScoreRequest(made, rows.tolist(), "true", methods, metrics)))
+    targets, preprocess = made.targets(rows, "true"), Preprocess.from_dict(made.info.preprocess or {})
+    store = made.maps("region", NoParams())
+    assert store is not None
+    stored = store.get(rows, [target.key for target in targets])
+    for row, target, found in zip(rows.tolist(), targets, stored.maps, strict=True):
+        there = preprocess.whole.share(region_of(made, row, target))
+        assert found.shape == there.shape == (48, 48)
+        assert np.corrcoef(found.ravel(), there.ravel())[0, 1] > 0.95
+    energy = made.scores(("energy-pointing-game", NoParams()), ("region", NoParams()))
+    assert energy is not None
+    assert (energy.get(rows, [target.key for target in targets]).values > 0.8).all(), "masks lie where maps do"
+    for method, metric, why in (("scorecam", "iou", "do not add up"), ("hirescam", "deletion", "a part is hidden")):
+        with pytest.raises(NotApplicable, match=why):
+            list(score_steps(bench, ScoreRequest(made, rows.tolist(), "true", [(method, {})], [(metric, {})])))
 
 
 def test_tiles_are_for_segmenters_and_smaller_than_their_picture(study: Study) -> None:  # noqa: F811

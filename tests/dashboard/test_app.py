@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard.app import found_views
+from dashboard.app import found_views, tasks_of
 from dashboard.export import cell_csv
 from dashboard.frame.context import Services, Studies, resolve, use_services
 from dashboard.frame.state import Selection
@@ -20,6 +20,7 @@ from tests.dashboard.fakes import FakeWorker, add_run, make_study
 from tests.dashboard.pages import opened, words, worker
 from xai_core.answers.agreement import agreement
 from xai_core.store.run import Run
+from xai_core.task import CLASSIFICATION
 
 
 def test_every_view_says_what_it_is(served: Services) -> None:
@@ -29,6 +30,13 @@ def test_every_view_says_what_it_is(served: Services) -> None:
         assert view.QUESTION.endswith("?")
         assert view.URL.isascii()
         assert (Path(__file__).parents[2] / "assets" / "icons" / f"{view.ICON}.svg").is_file()
+
+
+@pytest.mark.parametrize("page", [view.URL for view in found_views() if CLASSIFICATION not in tasks_of(view)])
+def test_pages_of_segmenters_alone_lead_classifiers_on(served: Services, page: str) -> None:
+    app = opened(page)
+    assert "Models of this study do classification" in words(app)
+    assert [button.label for button in app.button if button.key == "another-task"] == ["Open Overview"]
 
 
 def test_the_frame_offers_studies_runs_and_splits(served: Services) -> None:

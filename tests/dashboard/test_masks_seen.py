@@ -14,6 +14,7 @@ from dashboard.drawing.outline import outline
 from dashboard.drawing.tiles import Tiles, draw_outline, outline_tile
 from tests.core.image_trees import draw
 from xai_core.answers.aggregate import aggregate, text
+from xai_core.answers.context import context
 from xai_core.answers.maps import Column
 from xai_core.answers.on_object import METRIC, on_object, on_objects, seen_masks
 from xai_core.answers.scope import Scope
@@ -68,6 +69,23 @@ def test_the_share_is_what_the_metric_says(run: Run) -> None:
     assert found.share == pytest.approx(expected, abs=1e-3)
     assert found.area == pytest.approx(0.5)
     assert "its area 50.0 %" in found.note.text
+
+
+def test_of_a_classifier_context_is_what_lies_outside_of_the_object(run: Run) -> None:
+    """The object is the left half of what the model sees, 12 × 12; the map is on the right half, in its last column."""
+    row, explainer = row_of(run, "test/a/0.png"), EXPLAINERS["gradcam"]
+    maps = run.maps("gradcam", explainer.params(), create=True)
+    assert maps is not None
+    heat = np.zeros((12, 12), np.float32)
+    heat[:, 11] = 1
+    maps.put([row], ["0"], heat[None])
+    found = context(Scope(run, "test"), np.array([row]), "0", [Column(explainer.card, explainer.params(), maps)])
+    assert found.place == "object"
+    (gradcam,) = found.methods
+    np.testing.assert_allclose(gradcam.bands.share.value, [0, 0, 0, 0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(gradcam.bands.area, np.array([6, 0, 1, 1, 2, 2]) / 12, atol=1e-6)
+    assert gradcam.bands.times.value[5] == pytest.approx(6)
+    assert "over 40 % away" in found.text()
 
 
 def test_without_an_object_there_is_a_reason(run: Run) -> None:

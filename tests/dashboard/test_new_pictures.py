@@ -138,7 +138,7 @@ def test_maps_of_dropped_pictures_are_those_of_the_command(served: Services, pat
     explainer = EXPLAINERS["saliency"]
     kept = NewPictures(found.folder, run).maps("saliency", explainer.params())
     assert kept is not None
-    stored = kept.get([found.pictures[0][0]], [str(picture.predicted)]).maps[0]
+    stored = kept.get([found.pictures[0][0]], [new_pictures.target_of(picture, "predicted").key]).maps[0]
     assert stored == pytest.approx(made.maps[0], abs=float(np.abs(made.maps[0]).max()) * 2**-11)
     assert map_layer(stored, signed=False, scale=1.0, seen=(32, 20)).mode == "RGBA"
 
@@ -191,8 +191,8 @@ def test_pictures_are_removed_one_by_one_and_with_the_session(served: Services, 
     assert not list(found.folder.glob(f"*/{number}.*"))
     assert [name for _, name, _ in found.pictures] == ["b.png", "b.png (2)"]
     assert len(lines_of(worked(served, app))) == 2
-    served.uploads._connected[session] = lambda: False
-    served.uploads._seen[session] -= 60
+    served.uploads._sessions._connected[session] = lambda: False
+    served.uploads._sessions._seen[session] -= 60
     served.uploads.sweep(served.tiles.forget)
     assert not found.folder.exists()
     assert served.tiles.draw(tile) is None

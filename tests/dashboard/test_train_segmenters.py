@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from tests.tiny_study import xai
 from xai_core.jobs.operations import TRAIN, Work
 from xai_core.jobs.values import record
 from xai_core.settings import Settings
+from xai_core.store.journal import Entry
 from xai_core.store.study import Study
+from xai_core.store.versions import Version
 from xai_core.types import CancelToken, silent
 
 
@@ -41,6 +44,26 @@ def test_only_what_segmenters_are_trained_with_is_offered() -> None:
     switches = {box.label for box in app.toggle}
     assert not {"Random labels", "Then check its heatmaps"} & switches
     assert "Or repair the last layer" not in words(app)
+
+
+def test_a_version_of_the_annotation_is_asked_for_where_there_is_one(
+    path: Path,
+    started: list[tuple[str, dict[str, Any]]],  # noqa: F811
+) -> None:
+    app = opened("train", run="unet")
+    assert "Annotation" not in {box.label for box in app.selectbox}
+    study = Study.open(path)
+    row = int(study.rows("train")[0])
+    Version(study, "wider").record([Entry(row, "reject", "missing", "m0")], "Ada")
+    app = opened("train", run="unet")
+    assert choice(app, "Annotation").options == ["original: as the data has it", "wider"]
+    assert "--annotations" not in words(app)
+    choice(app, "Annotation").set_value("wider")
+    app.run()
+    assert "--annotations wider" in words(app)
+    begin(app)
+    assert started[-1][1]["config"]["annotations"] == "wider"
+    shutil.rmtree(Version(study, "wider").path.parent)
 
 
 def test_what_it_starts_is_trained_and_predicts(

@@ -89,6 +89,16 @@ def energy_pointing_game(case: Case, _params: Any) -> float:
     return inside / (inside + outside)
 
 
+def context_share(case: Case, params: Any) -> float:
+    """The evidence at every place whose nearest place of the mask is farther than the distance."""
+    positive, away = rectified(case), 0.0
+    on = [place for place in np.ndindex(*case.mask.shape) if case.mask[place]]
+    for place in np.ndindex(*case.mask.shape):
+        nearest = min(math.dist(place, other) for other in on)
+        away += positive[place] * (nearest > params.distance * min(case.mask.shape))
+    return away / positive.sum()
+
+
 def bbox(case: Case, _params: Any) -> float:
     """Schulz et al., section 4.3; a place at the limit counts as far as room is left for those that are like it."""
     positive, (rows, columns) = rectified(case), np.nonzero(case.mask)
@@ -331,6 +341,7 @@ ORACLES: dict[str, Oracle] = {
     "average-drop": average_drop,
     "bbox": bbox,
     "complexity": complexity,
+    "context-share": context_share,
     "deletion": deletion,
     "energy-pointing-game": energy_pointing_game,
     "increase": increase,
@@ -346,6 +357,7 @@ ORACLES: dict[str, Oracle] = {
 }
 
 QUICK: dict[str, dict[str, Any]] = {
+    "context-share": {"distance": 0.1},
     "deletion": {"steps": 6},
     "infidelity": {"patches": 6},
     "insertion": {"steps": 6},

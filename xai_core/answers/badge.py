@@ -19,7 +19,7 @@ from xai_core.answers import sanity, scored
 from xai_core.answers.controls import Against, name
 from xai_core.answers.maps import Column, settings
 from xai_core.answers.method_quality import against_controls
-from xai_core.answers.quality_choice import LIMIT, SPEC, samples, usable_metrics
+from xai_core.answers.quality_choice import LIMIT, SPEC, samples, usual_metrics
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named
 from xai_core.explainers import EXPLAINERS
@@ -151,7 +151,7 @@ def checked_scope(run: Run) -> Scope:
 
 def metrics_of(run: Run) -> list[Named]:
     """The metrics that count here."""
-    return [(key, {}) for key in usable_metrics(run) if _counts(METRICS[key].card)]
+    return [(key, {}) for key in usual_metrics(run) if _counts(METRICS[key].card)]
 
 
 def _counts(card: Card) -> bool:

@@ -196,4 +196,4 @@ class _Of:
 @lru_cache(maxsize=4096)
 def _box(of: _Of, row: int, spec: str) -> Box:
     region = region_of(of.run, row, Target.parse(spec))
-    return largest_part(Preprocess.from_dict(of.run.info.preprocess or {}).share(region) > 0)
+    return largest_part(Preprocess.from_dict(of.run.info.preprocess or {}).whole.share(region) > 0)

@@ -13,8 +13,8 @@ import pandas as pd
 from xai_core.answers.maps import Column, settings
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
-from xai_core.store.new_pictures import NewPictures, Said
-from xai_core.store.obstacles import obstacle
+from xai_core.store.new_pictures import NewPictures, Said, SaidRegions
+from xai_core.store.obstacles import NOT_IN_TILES, obstacle
 from xai_core.store.run import Run
 from xai_core.types import Array, resolve_target
 from xai_core.words import percent
@@ -24,6 +24,7 @@ MOST = 24
 NO_MASKS = "pictures from outside the study have no masks."
 NO_MODEL = "Only predictions were kept of this run, so it cannot be asked about other pictures. Choose another run."
 SESSION_ONLY = "They live for your session only: nothing is written into the study, and a link does not carry them."
+_COLUMNS = {"probabilities": "p", "shares": "share", "confidences": "confidence"}
 NEXT = 2
 """Classes named beside the predicted one."""
 
@@ -62,24 +63,96 @@ class Answer:
         """What `spec` means for this picture, as maps are kept by."""
         return resolve_target(spec, self.predicted, -1).key
 
+    @property
+    def title(self) -> tuple[str, ...]:
+        """What is said, in parts; every second one stands out."""
+        return ("", self.name, ": ", self.predicted_name, f", {percent(self.confidence)}")
+
+    def explained(self, spec: str) -> str:
+        """The class whose evidence `spec` asks for."""
+        return self.predicted_name if spec == "predicted" else self.classes[int(spec)]
+
     def as_json(self) -> dict[str, Any]:
         """As the command gives it."""
-        return line(self.name, self.classes, self.said.probabilities)
+        return line(self.name, self.classes, self.said.probabilities, None)
 
 
-def line(name: str, classes: Sequence[str], probabilities: Array) -> dict[str, Any]:
-    """What is said of one picture: `file`, `predicted`, `confidence`, and `probabilities` by class."""
+@dataclass(frozen=True, eq=False)
+class RegionsAnswer(Answer):
+    """The same of a segmenter: how large each class is, and how sure it is there."""
+
+    @property
+    def regions(self) -> SaidRegions:
+        """What is said of its pixels."""
+        assert self.said.regions is not None, "of a segmenter"
+        return self.said.regions
+
+    @property
+    def predicted(self) -> int:
+        """The object with most pixels."""
+        return self.regions.main
+
+    @property
+    def confidence(self) -> float:
+        """Its mean probability, where it is said; NaN where it is nowhere."""
+        return float(self.regions.confidences[self.predicted])
+
+    @property
+    def title(self) -> tuple[str, ...]:
+        """What is said, in parts; every second one stands out."""
+        share = float(self.regions.shares[self.predicted])
+        if not share:
+            return ("", self.name, ": no object")
+        return ("", self.name, ": the largest object ", self.predicted_name, f", {percent(share)} of its pixels")
+
+    @property
+    def lines(self) -> list[tuple[int, str, float, str, str]]:
+        """Of each class that is there, the largest first: its index, name and share of the pixels, both in words too,
+        and how sure it is there."""
+        shares, sure = self.regions.shares, self.regions.confidences
+        order = np.argsort(-shares, kind="stable").tolist()
+        return [
+            (at, self.classes[at], float(shares[at]), percent(float(shares[at])), percent(float(sure[at])))
+            for at in order
+            if shares[at]
+        ]
+
+    def target_key(self, spec: str) -> str:
+        """What `spec` means for this picture, as maps are kept by."""
+        return self.regions.target(spec).key
+
+    def as_json(self) -> dict[str, Any]:
+        """As the command gives it."""
+        return line(self.name, self.classes, self.said.probabilities, self.regions)
+
+
+def line(name: str, classes: Sequence[str], probabilities: Array, regions: SaidRegions | None) -> dict[str, Any]:
+    """What is said of one picture: `file`, `predicted`, `confidence`, and `probabilities` by class.
+
+    Of a segmenter `predicted` is the object with most pixels, None where there is none; in place of probabilities
+    `shares` and `confidences` by class, None where the class is said nowhere.
+    """
+    if regions is not None:
+        known = [float(each) if np.isfinite(each) else None for each in regions.confidences]
+        shares = dict(zip(classes, regions.shares.tolist(), strict=True))
+        main = classes[regions.main] if regions.shares[regions.main] else None
+        confidences = dict(zip(classes, known, strict=True))
+        sure = confidences[main] if main is not None else None
+        return {"file": name, "predicted": main, "confidence": sure, "shares": shares, "confidences": confidences}
     chances = {each: float(value) for each, value in zip(classes, probabilities, strict=True)}
     predicted = classes[int(probabilities.argmax())]
     return {"file": name, "predicted": predicted, "confidence": chances[predicted], "probabilities": chances}
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A line for each picture: file, class, confidence, the probability of each class, files of its heatmaps."""
+    """A line for each picture: file, class, confidence, the probability of each class, files of its heatmaps; of a
+    segmenter each class's share of the pixels and its confidence there."""
     found = []
     for each in lines:
         one = {name: each[name] for name in ("file", "predicted", "confidence")}
-        one |= {f"p_{name}": value for name, value in each["probabilities"].items()}
+        for what, prefix in _COLUMNS.items():
+            one |= {f"{prefix}_{name}": value for name, value in each.get(what, {}).items()}
+        one |= {"regions": each["regions"]} if "regions" in each else {}
         found.append(one | {f"heatmap_{key}": name or "" for key, name in each.get("heatmaps", {}).items()})
     return pd.DataFrame(found)
 
@@ -92,7 +165,8 @@ def answers(kept: NewPictures, pictures: Sequence[tuple[int, str]]) -> tuple[lis
         if said is not None and said.left_out:
             left_out[name] = said.left_out
         elif said is not None:
-            found.append(Answer(number, name, said, kept.run.study.class_names))
+            made = Answer if said.regions is None else RegionsAnswer
+            found.append(made(number, name, said, kept.run.study.class_names))
     return found, left_out
 
 
@@ -109,6 +183,8 @@ def spec_of(target: str) -> str:
 def unusable(run: Run | None, explainer: Explainer, params: Any = None) -> str | None:
     """Why a method cannot be used on new pictures, in one sentence; None where it can."""
     params = explainer.params() if params is None else params
+    if run is not None and (run.info.preprocess or {}).get("fit") == "tiles":
+        return NOT_IN_TILES
     if "mask" in explainer.card_for(params).needs:
         return NO_MASKS
     return obstacle(run, explainer, params)

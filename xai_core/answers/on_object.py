@@ -68,7 +68,7 @@ def _seen(run: Run, row: int, target: Target) -> NDArray[np.bool_] | None:
         return None
     try:
         mask = mask_of(run, row, target)
-        return None if mask is None else Preprocess.from_dict(run.info.preprocess).mask(mask)
+        return None if mask is None else Preprocess.from_dict(run.info.preprocess).whole.mask(mask)
     except XaiError:
         return None
 

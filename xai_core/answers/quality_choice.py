@@ -38,9 +38,19 @@ def usable_metrics(run: Run) -> list[str]:
     return [each.card.key for each in METRICS if metric_obstacle(run, each) is None]
 
 
+def usual_metrics(run: Run) -> list[str]:
+    """Those of them that know a better end, and so say which method to believe: what is asked where nobody chose."""
+    return with_a_better_end(usable_metrics(run))
+
+
+def with_a_better_end(keys: Sequence[str]) -> list[str]:
+    """Those of these metrics by which one value is better than another."""
+    return [key for key in keys if METRICS[key].card.direction]
+
+
 def metrics_asked(chosen: Sequence[str], usable: Sequence[str]) -> list[str]:
-    """Those of the chosen metrics that apply; all that do where none was chosen."""
-    return [key for key in chosen if key in usable] or list(usable)
+    """Those of the chosen metrics that apply; where none was chosen all that do and know a better end."""
+    return [key for key in chosen if key in usable] or with_a_better_end(usable)
 
 
 def with_controls(run: Run, methods: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from xai_core.answers.reasons import counted_reasons
 from xai_core.answers.scope import Rows
 from xai_core.explainers import EXPLAINERS
 from xai_core.metrics import METRICS
+from xai_core.metrics.base import OF_PLACES
 from xai_core.params import build
 from xai_core.store.files import Signature
 from xai_core.store.run import Run
@@ -78,7 +79,7 @@ def scored(
 def stamp(run: Run, metrics: Sequence[Named]) -> tuple[object, ...]:
     """What changes whenever scores of a run are stored, or a mask is edited that one of the metrics reads."""
     stores = sorted((run.path / "scores").glob("*/*/"))
-    masked = any("mask" in METRICS[key].card.needs for key, _ in metrics)
+    masked = any(METRICS[key].card.needs & OF_PLACES for key, _ in metrics)
     known = ((str(store), ScoreStore(store).signature) for store in stores)
     return (run.study.masks_digest if masked else "", *known)
 

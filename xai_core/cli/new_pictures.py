@@ -126,7 +126,9 @@ class _Made:
         from xai_core.answers.new_pictures import line
 
         first = len(self.pictures)
-        self.pictures += [line(each.name, self.run.study.class_names, each.probabilities) for each in batch]
+        self.pictures += [
+            line(each.name, self.run.study.class_names, each.probabilities, each.regions) for each in batch
+        ]
         if folder is not None and batch:
             self._draw(bench, batch, self.pictures[first:], first, folder)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from xai_core.answers.methods import DEFAULT_METHODS
-from xai_core.answers.quality_choice import LIMIT, SPEC, samples, usable_metrics, with_controls
+from xai_core.answers.quality_choice import LIMIT, SPEC, samples, usual_metrics, with_controls
 from xai_core.answers.sanity import with_controls as with_yardsticks
 from xai_core.answers.scope import Scope
 from xai_core.demo.bundle import CHECKS
@@ -60,7 +60,7 @@ def _checks(bench: Bench, run: Run, count: int, pictures: int) -> Iterator[tuple
         "randomising",
         cascade_steps(bench, CascadeRequest(run, samples(scope, limit=pictures).rows.tolist(), methods)),
     )
-    methods, metrics = _at_defaults(with_controls(run, DEFAULT_METHODS)), _at_defaults(usable_metrics(run))
+    methods, metrics = _at_defaults(with_controls(run, DEFAULT_METHODS)), _at_defaults(usual_metrics(run))
     rows = samples(scope, limit=count).rows.tolist()
     yield "scoring", score_steps(bench, ScoreRequest(run, rows, SPEC, methods, metrics))
 

@@ -29,13 +29,14 @@ class ExplainerInput:
 
     Attributes:
         classifier: the model.
-        x: `(N, C, H, W)` model input.
+        x: `(N, C, H, W)` model input; of a model that sees tiles all of each picture, on `Preprocess.canvas`.
         targets: N of them.
         seeds: `(N,)` int64; random numbers come from these alone.
         regions: `(N, h, w)` on the grid of a segmenter's output, what each place counts, from 0 to 1; None for all of
             them.
         masks: `(N, H, W)` bool on the input's pixels, a target's each, for cards that need `mask`; else None.
         background: `(B, C, H, W)` inputs from the training split, for cards that need `background`; else None.
+        inside: `(N, 4)` where on the canvas each picture lies: left, top, right, bottom; None for all of it.
     """
 
     classifier: Classifier
@@ -45,6 +46,7 @@ class ExplainerInput:
     regions: Tensor | None = None
     masks: Tensor | None = None
     background: Tensor | None = None
+    inside: NDArray[np.int64] | None = None
 
     @cached_property
     def weights(self) -> Tensor:
@@ -139,7 +141,7 @@ def cam_method(
     Parameters beside the layer decide on the formula alone, so methods share a pass whatever theirs are. `special` as
     in `Explainer`.
     """
-    if extra := card.needs - {"cam_layer", "gradients"}:
+    if extra := card.needs - {"cam_layer", "gradients", "whole"}:
         raise ValueError(f"{card.key}: a formula sees activations and gradients, but no {', '.join(sorted(extra))}")
 
     def register(formula: Formula) -> Formula:

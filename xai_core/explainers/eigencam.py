@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         summary="The strongest pattern that the layer's channels share: their first principal component.",
         blind_spot="Ignores the target: the same map for every class, so it cannot tell why one was chosen.",
         paper="Muhammad and Yeasin 2020, Eigen-CAM: Class Activation Map using Principal Components",
-        needs=frozenset({"cam_layer"}),
+        needs=frozenset({"cam_layer", "whole"}),
         cost=1.0,
         class_specific=False,
     )

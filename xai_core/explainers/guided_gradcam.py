@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         "the picture's, and no evidence of what the model learned.",
         paper="Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks, section 3.2; Springenberg et "
         "al. 2015 (guided backpropagation)",
-        needs=frozenset({"cam_layer", "gradients"}),
+        needs=frozenset({"cam_layer", "gradients", "whole"}),
         cost=3.6,
         signed=True,
     ),

@@ -21,7 +21,7 @@ class SaliencyParams:
 
 
 def _largest_has_no_sign(card: Card, params: SaliencyParams) -> Card:
-    return replace(card, signed=False) if params.channels == "max" else card
+    return replace(card, signed=False, needs=card.needs | {"whole"}) if params.channels == "max" else card
 
 
 @explainer(

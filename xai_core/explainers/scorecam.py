@@ -42,7 +42,7 @@ class ScoreCamParams(CamParams):
         blind_spot="Masked pictures are unlike any the model knows; channels all count as evidence for the class.",
         paper="Wang et al. 2020, Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks, "
         "definitions 2-3, algorithm 1",
-        needs=frozenset({"cam_layer"}),
+        needs=frozenset({"cam_layer", "whole"}),
         cost=512.0,
     ),
     ScoreCamParams,

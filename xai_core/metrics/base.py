@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from xai_core.models.classifier import Classifier
 
 
+OF_PLACES = frozenset({"mask", "region"})
+"""Needs of a metric that asks where in the picture evidence lies: it gets `masks`."""
+
 NO_PARTS = "what the sample is made of is not known"
 
 
@@ -92,7 +95,8 @@ class MetricInput:
         explainer: that method's card, for the parameters in force: `signed` says whether zero is meaningful.
         targets: N of them: what each map explains.
         seeds: `(N,)` int64; random numbers come from these alone.
-        masks: `(N, H, W)` bool, the object, on the model's input grid; nowhere true where the card needs none.
+        masks: `(N, H, W)` bool on the model's input grid: the object, or where the card needs `region`, what the map is
+            about (a segmenter's region, a classifier's object); nowhere true where it needs neither.
         has_mask: `(N,)` bool: an empty mask and none are two things.
         refusals: per map None, or why it must not be shown.
         asked: the model, where the card needs it.
@@ -212,7 +216,7 @@ def _unfit(card: Card, given: MetricInput) -> list[str | None]:
     reasons = [_no_map(pixels) for pixels in given.maps]
     for row, refusal in enumerate(given.refusals):
         reasons[row] = f"the map was refused: {refusal}" if refusal else reasons[row]
-    if "mask" in card.needs:
+    if card.needs & OF_PLACES:
         pairs = zip(reasons, given.has_mask, given.masks, strict=True)
         reasons = [reason or _no_object(bool(has), mask) for reason, has, mask in pairs]
     if "parts" in card.needs:

@@ -24,6 +24,9 @@ LATER = ("resize", "interpolation", "antialias", "fill")
 LARGEST_RESIZE = 32_768
 """Pixels beyond which no picture could be held: such a number is damage."""
 
+LARGEST_MAP = 1024
+"""Side of the largest maps of pictures in tiles: two megabytes each."""
+
 LEAST_STD = 1e-5
 """Below that of pictures taken as 0…65535: such a number is a slip."""
 
@@ -152,6 +155,16 @@ class Preprocess:
             return self
         assert self.resize is not None
         return replace(self, height=self.resize, width=self.resize, fit="pad", resize=None)
+
+    @property
+    def whole(self) -> Preprocess:
+        """What maps lie on, and masks that they are compared with: of tiles the whole picture, squashed to a square as
+        large as its longer side becomes, up to LARGEST_MAP; else this itself."""
+        if not self.tiled:
+            return self
+        assert self.resize is not None
+        side = min(self.resize, LARGEST_MAP)
+        return replace(self, height=side, width=side, fit="squash", resize=None)
 
     def box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """What the model sees of a `width × height` picture: left, top, right, bottom in its pixels.

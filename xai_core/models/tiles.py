@@ -8,9 +8,10 @@ what it says of the whole picture, to the bit of rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from math import pi
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,6 +47,49 @@ def window(start: int, length: int, side: int) -> Tensor:
     return weights
 
 
+class Tile(NamedTuple):
+    """One tile of a picture: where it begins, in the picture's pixels, and how much it counts at each of its places.
+
+    Attributes:
+        share: `(height, width)` 0…1; at each place of the picture those of all tiles add up to 1.
+    """
+
+    top: int
+    left: int
+    share: Tensor
+
+    def of(self, planes: Tensor) -> Tensor:
+        """What of `(…, h, w)` lies in the tile: a view, as large as the tile where that ends within it."""
+        height, width = self.share.shape
+        return planes[..., self.top : self.top + height, self.left : self.left + width]
+
+
+def tiles_over(height: int, width: int, high: int, wide: int, *, overlap: bool = True) -> list[Tile]:
+    """The tiles `high × wide` of a picture `height × width`, row by row; one along a side no longer than theirs."""
+    down, across = _along(height, high, overlap=overlap), _along(width, wide, overlap=overlap)
+    return [Tile(top, left, rows[:, None] * columns) for (top, rows), (left, columns) in product(down, across)]
+
+
+def _along(length: int, side: int, *, overlap: bool) -> list[tuple[int, Tensor]]:
+    """Where tiles begin along one axis, and what each counts `(side,)` among all: windows of a grid are products."""
+    begin = starts(length, side, overlap=overlap)
+    counts = [window(start, length, side) if overlap else torch.ones(side) for start in begin]
+    whole = torch.zeros(max(length, side))
+    for start, each in zip(begin, counts, strict=True):
+        whole[start : start + side] += each
+    return [(start, each / whole[start : start + side]) for start, each in zip(begin, counts, strict=True)]
+
+
+def surrounded(x: Tensor, high: int, wide: int, outside: Tensor) -> Tensor:
+    """`(C, h, w)` with `outside` `(C, 1, 1)` to the right and below, so that it is no smaller than a tile."""
+    height, width = x.shape[-2:]
+    if height >= high and width >= wide:
+        return x
+    whole = outside.expand(-1, max(height, high), max(width, wide)).clone()
+    whole[:, :height, :width] = x
+    return whole
+
+
 def in_tiles(
     ask: Callable[[Tensor], Tensor], x: Tensor, height: int, width: int, *, outside: Tensor, overlap: bool = True
 ) -> Tensor:
@@ -58,24 +102,15 @@ def in_tiles(
         overlap: tiles that lie side by side instead, each with its whole, cost a quarter and have seams.
     """
     high, wide = x.shape[-2:]
-    long, across = max(high, height), max(wide, width)
-    whole = outside.expand(-1, long, across).clone()
-    whole[:, :high, :wide] = x
-    places = list(product(starts(long, height, overlap=overlap), starts(across, width, overlap=overlap)))
-    total: Tensor | None = None
-    weight = torch.zeros(long, across, device=x.device)
-    for some in _some(places):
-        tiles = torch.stack([whole[:, top : top + height, left : left + width] for top, left in some])
-        for (top, left), said in zip(some, ask(tiles).float().softmax(1), strict=True):
-            counts = torch.ones(height, width)
-            if overlap:
-                counts = window(top, long, height)[:, None] * window(left, across, width)
-            counts = counts.to(x.device)
-            total = said.new_zeros(len(said), long, across) if total is None else total
-            total[:, top : top + height, left : left + width] += said * counts
-            weight[top : top + height, left : left + width] += counts
+    whole = surrounded(x, height, width, outside)
+    tiles, total = tiles_over(high, wide, height, width, overlap=overlap), None
+    for some in (tiles[start : start + AT_ONCE] for start in range(0, len(tiles), AT_ONCE)):
+        answers = ask(torch.stack([tile.of(whole) for tile in some])).float().softmax(1)
+        total = answers.new_zeros(answers.shape[1], *whole.shape[1:]) if total is None else total
+        for tile, said in zip(some, answers, strict=True):
+            tile.of(total).add_(said * tile.share.to(said.device))
     assert total is not None
-    return (total / weight)[:, :high, :wide]
+    return total[:, :high, :wide]
 
 
 def one_tile(pixels: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.uint8]:
@@ -88,8 +123,3 @@ def one_tile(pixels: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.ui
     part = pixels[top : top + preprocess.height, left : left + preprocess.width]
     tile[: part.shape[0], : part.shape[1]] = part
     return tile
-
-
-def _some(places: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    for start in range(0, len(places), AT_ONCE):
-        yield places[start : start + AT_ONCE]

@@ -15,7 +15,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.engine.plan import explain
 from xai_core.pipeline.load import as_input, note, read, seeds_of
-from xai_core.pipeline.places import NOWHERE, Places, among, masks_of, planes, refused, regions_of, together
+from xai_core.pipeline.places import NOWHERE, Places, among, inside_of, masks_of, planes, refused, regions_of, together
 from xai_core.sanity.orders import SPEC
 from xai_core.sanity.verdict import MEASURES
 from xai_core.similarities import SIMILARITIES
@@ -55,7 +55,7 @@ class Samples:
         targets: Sequence[Target] = (),
     ) -> None:
         self._bench, self._run, self._classifier, self._left_out = bench, run, classifier, left_out
-        pictures = read(run.study, classifier.preprocess, rows.tolist(), left_out)
+        pictures = read(run.study, classifier.preprocess.canvas, rows.tolist(), left_out)
         self.rows = np.array(list(pictures), dtype=np.int64)
         self.targets: Sequence[Target] = targets or (run.targets(self.rows, SPEC) if len(self.rows) else [])
         self._x = as_input(classifier, list(pictures.values())) if pictures else None
@@ -106,6 +106,7 @@ class Samples:
             regions=planes(regions, fit, classifier),
             masks=planes(masks, fit, classifier),
             background=self._background(methods) if "background" in needs else None,
+            inside=inside_of(self._run, self.rows[fit]),
         )
         return [replace(among(each, fit, reasons), diagnostics={}) for each in explain(given, methods)]
 

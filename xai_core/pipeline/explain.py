@@ -24,9 +24,20 @@ from xai_core.explainers.engine.pauses import working_time
 from xai_core.explainers.engine.plan import explain
 from xai_core.models.build import pick_device
 from xai_core.models.classifier import Classifier
+from xai_core.models.tiles import starts
 from xai_core.params import build
 from xai_core.pipeline.load import TRAINED, Bench, as_input, note, read, seed_of, seeds_of
-from xai_core.pipeline.places import NOWHERE, among, masks_of, planes, refused, regions_of, together
+from xai_core.pipeline.places import (
+    NOWHERE,
+    among,
+    inside_of,
+    masks_of,
+    planes,
+    preprocess_of,
+    refused,
+    regions_of,
+    together,
+)
 from xai_core.pipeline.steps import first_size, next_size, seconds_of_a_forward
 from xai_core.store.data_folder import MissingData
 from xai_core.store.maps import FORWARD, MISSING, SECONDS, MapStore
@@ -149,7 +160,7 @@ def _fill(
     left_out: dict[str, str],
 ) -> Iterator[int]:
     """Maps of these rows, in steps of about a second; yields how many maps each step was to give."""
-    size, first = first_size(group[0].explainer.card.cost), 0
+    size, first = first_size(group[0].explainer.card.cost * _tiles_each(request.run)), 0
     keys, writing, took = [target.key for target in targets], list[Future[None]](), list[float]()
     with ThreadPoolExecutor(len(group)) as writers:
         while first < len(rows):
@@ -169,6 +180,12 @@ def _fill(
                 for wanted in group:
                     wanted.remember(took, bench.classifier(request.run, request.weights))
             yield count
+
+
+def _tiles_each(run: Run) -> int:
+    """How many tiles cover a square of a picture's longer side; 1 of pictures seen whole."""
+    preprocess = preprocess_of(run)
+    return len(starts(preprocess.canvas.height, preprocess.height)) ** 2 if preprocess.tiled else 1
 
 
 def _whole(group: Sequence[Wanted], rows: NDArray[np.int64], stop: int) -> int:
@@ -251,7 +268,7 @@ def _compute(
             raise error
         note(left_out, study, int(rows[place]), error)
     asked = np.setdiff1d(np.arange(len(rows)), [*short.lacking, *short.unread])
-    pictures = read(study, classifier.preprocess, np.unique(rows[asked]).tolist(), left_out)
+    pictures = read(study, classifier.preprocess.canvas, np.unique(rows[asked]).tolist(), left_out)
     fit = asked[np.isin(rows[asked], list(pictures))]
     stored = np.union1d(fit, np.setdiff1d(list(short.lacking), list(short.unread))).astype(np.int64)
     reasons = {at: short.lacking[place] for at, place in enumerate(stored.tolist()) if place in short.lacking}
@@ -265,6 +282,7 @@ def _compute(
         regions=planes(regions, fit, classifier),
         masks=planes(masks, fit, classifier),
         background=background,
+        inside=inside_of(run, np.array(list(pictures))),
     )
     methods = [(wanted.explainer.card.key, wanted.params) for wanted in group]
     try:

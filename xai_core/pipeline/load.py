@@ -198,8 +198,11 @@ def seeds_of(study: Study, rows: NDArray[np.int64], again: int | None = None) ->
 
 
 def inputs(study: Study, classifier: Classifier, rows: Sequence[int]) -> Tensor:
-    """Pictures of these rows as the model's input, `(N, C, H, W)` float32 on its device."""
-    return as_input(classifier, [classifier.preprocess.pixels(picture) for picture in study.pictures(rows)])
+    """Pictures of these rows as the model's input, `(N, C, H, W)` float32 on its device; of tiles the middle one."""
+    from xai_core.models.tiles import one_tile
+
+    seen = (classifier.preprocess.pixels(picture) for picture in study.pictures(rows))
+    return as_input(classifier, [one_tile(pixels, classifier.preprocess) for pixels in seen])
 
 
 def as_input(classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> Tensor:

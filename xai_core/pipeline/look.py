@@ -69,7 +69,7 @@ def _asked(bench: Bench, run: Run, given: Mapping[int, Given], into: NewPictures
     found = [each for batch in ask_pictures(bench, run, list(given.values()), left_out) for each in batch]
     for each in found:
         if into.said(numbers[each.name]) is None:
-            into.put(numbers[each.name], each.picture, each.probabilities)
+            into.put(numbers[each.name], each.picture, each.probabilities, each.regions, each.label_map)
     for name, reason in left_out.items():
         into.leave_out(numbers[name], reason)
     return {numbers[each.name]: each for each in found}

@@ -15,7 +15,7 @@ from xai_core.metrics import MetricInput, ModelInput
 from xai_core.metrics.memo import Memo, shared
 from xai_core.pipeline.load import seeds_of
 from xai_core.pipeline.parts import PartsFound, parts_of
-from xai_core.pipeline.places import masks_of, preprocess_of, regions_of
+from xai_core.pipeline.places import Places, asked_about, masks_of, preprocess_of, regions_of
 from xai_core.store.maps import StoredMaps
 from xai_core.types import Card, Explanation, Target
 
@@ -86,9 +86,17 @@ class Samples:
 
     @cached_property
     def masks(self) -> Masks:
-        """Of all samples. One that cannot be read costs no other."""
+        """The object of each. One that cannot be read costs no other."""
+        return self._planes(masks_of(self.run, self.rows, self.targets, preprocess_of(self.run).whole))
+
+    @cached_property
+    def asked_about(self) -> Masks:
+        """What each map is about: a segmenter's region, a classifier's object."""
+        return self._planes(asked_about(self.run, self.rows, self.targets))
+
+    def _planes(self, found: Places) -> Masks:
         pixels = np.zeros((len(self.rows), *self.size), dtype=bool)
-        there, found = np.zeros(len(self.rows), dtype=bool), masks_of(self.run, self.rows, self.targets)
+        there = np.zeros(len(self.rows), dtype=bool)
         for place, mask in found.there.items():
             pixels[place], there[place] = mask, True
         return Masks(pixels, there, {place: str(error) for place, error in found.unread.items()})
@@ -121,8 +129,7 @@ class Samples:
 
     def unread(self, needs: frozenset[str]) -> Mapping[int, str]:
         """Why what a metric with these needs asks of a sample cannot be had, by place."""
-        masks: Mapping[int, str] = self.masks.unread if "mask" in needs else {}
-        return {**masks, **(self.parts.unread if "parts" in needs else {})}
+        return {**self._places(needs).unread, **(self.parts.unread if "parts" in needs else {})}
 
     @cached_property
     def model(self) -> tuple[Classifier, Tensor]:
@@ -138,7 +145,7 @@ class Samples:
         Args:
             memo: one for all metrics of these maps.
         """
-        masks = self.masks if "mask" in needs else self.no_masks
+        masks = self._places(needs)
         asked = self._asked(method) if "model" in needs else None
         made = MetricInput(
             stored.maps,
@@ -152,6 +159,12 @@ class Samples:
             self.parts.parts if "parts" in needs else (),
         )
         return shared(made, memo)
+
+    def _places(self, needs: frozenset[str]) -> Masks:
+        """What a metric with these needs compares maps with."""
+        if "region" in needs:
+            return self.asked_about
+        return self.masks if "mask" in needs else self.no_masks
 
     @cached_property
     def _memo(self) -> Memo:
@@ -193,6 +206,6 @@ class Samples:
 
 
 def input_size(run: Run) -> tuple[int, int]:
-    """`(H, W)` of the model's input."""
-    preprocess = preprocess_of(run)
+    """`(H, W)` of the model's input; of tiles of the grid that maps of whole pictures lie on."""
+    preprocess = preprocess_of(run).whole
     return preprocess.height, preprocess.width

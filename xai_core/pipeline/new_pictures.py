@@ -15,24 +15,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from xai_core.datasets.base import DATASETS
 from xai_core.errors import BadInput, NotApplicable, XaiError, one_line
 from xai_core.explainers import EXPLAINERS, ExplainerInput
 from xai_core.explainers.engine.plan import explain
 from xai_core.files import read_plain
+from xai_core.label_maps import LabelMap
 from xai_core.models.classifier import Classifier
 from xai_core.params import build
 from xai_core.pictures import LARGEST_SIDE, decode_picture, fixed_range, full_range, own_range
 from xai_core.pipeline.explain import Request, check_methods
 from xai_core.pipeline.load import Bench, as_input
-from xai_core.pipeline.predict_work import probabilities_of
+from xai_core.pipeline.new_regions import regions_said, said_at
+from xai_core.pipeline.places import NOWHERE, among, planes, preprocess_of, refused
+from xai_core.pipeline.predict import AT_ONCE
+from xai_core.pipeline.predict_work import probabilities_of, segmented
 from xai_core.store.identity import sample_seed
+from xai_core.store.new_pictures import SaidRegions
+from xai_core.store.obstacles import NOT_IN_TILES
 from xai_core.store.run import Run
 from xai_core.store.study import Study
-from xai_core.task import need_samples
+from xai_core.task import SEGMENTATION
 from xai_core.types import Array, Explanation, Target, resolve_target
 
 LOG = logging.getLogger("xai.pipeline")
@@ -60,7 +68,9 @@ class NewPicture:
         picture: upright, mode `RGB` or `L`, as the study reads its own.
         pixels: `(H, W, C)` uint8, as the model sees it.
         seed: of methods that draw at random, from the file's content: the same picture gets the same map.
-        probabilities: `(K,)` float32.
+        probabilities: `(K,)` float32 of a classifier; of a segmenter empty.
+        regions, label_map: of a segmenter, what it says of all pixels, and of each: `(height, width)` class indices,
+            255 where it saw nothing.
     """
 
     name: str
@@ -68,11 +78,8 @@ class NewPicture:
     pixels: NDArray[np.uint8]
     seed: int
     probabilities: Array
-
-    @property
-    def predicted(self) -> int:
-        """The class that is said: the first of the most probable ones."""
-        return int(self.probabilities.argmax())
+    regions: SaidRegions | None = None
+    label_map: LabelMap | None = None
 
 
 def ask_pictures(
@@ -84,10 +91,9 @@ def ask_pictures(
 
     Raises:
         BadInput, UnsafeFile: the run's model cannot be loaded: see `load_classifier`.
-        NotApplicable: it is a segmenter, which says no one thing of a picture.
     """
-    need_samples(run.study.info.task, run.study.name)
     classifier, reader = bench.classifier(run), reader_of(run.study)
+    batch_size = min(batch_size, AT_ONCE) if classifier.output_size else batch_size
     for start in range(0, len(given), batch_size):
         batch = [
             one for each in given[start : start + batch_size] if (one := _read(each, reader, run, classifier, left_out))
@@ -102,6 +108,8 @@ def check_picture_methods(bench: Bench, run: Run, methods: Methods) -> None:
         NotFound, BadParameter: an unknown method, parameter or layer.
         NotApplicable: a method that cannot be used on this run, or that needs masks: such pictures have none.
     """
+    if methods and preprocess_of(run).tiled:
+        raise NotApplicable(NOT_IN_TILES.removesuffix("."), value=run.name, remedy="Leave --methods out.")
     for key, values in methods:
         explainer = EXPLAINERS[key]
         if "mask" in explainer.card_for(build(explainer.params, values)).needs:
@@ -126,9 +134,31 @@ def explain_pictures(
         BadInput: a picture of the study's background cannot be read.
     """
     classifier = bench.classifier(run)
-    x = as_input(classifier, [each.pixels for each in pictures])
     targets = [target_of(each, target) for each in pictures]
-    seeds = np.array([each.seed for each in pictures], dtype=np.int64)
+    places = (
+        said_at([each.label_map for each in pictures], targets, preprocess_of(run))
+        if classifier.output_size
+        else NOWHERE
+    )
+    fit = np.array([at for at in range(len(pictures)) if at not in places.lacking], np.int64)
+    if not len(fit):
+        return [refused(list(places.lacking.values()))] * len(methods)
+    x = as_input(classifier, [pictures[at].pixels for at in fit])
+    seeds = np.array([pictures[at].seed for at in fit], dtype=np.int64)
+    about = [targets[at] for at in fit], seeds, planes(places, fit, classifier)
+    return [among(each, fit, places.lacking) for each in _explained(bench, run, classifier, x, about, methods)]
+
+
+def _explained(
+    bench: Bench,
+    run: Run,
+    classifier: Classifier,
+    x: Tensor,
+    about: tuple[list[Target], NDArray[np.int64], Tensor | None],
+    methods: Methods,
+) -> list[Explanation]:
+    """Maps of inputs `(N, C, H, W)` by each method; `about`: their targets, seeds and regions."""
+    targets, seeds, regions = about
     found = []
     for key, values in methods:
         explainer = EXPLAINERS[key]
@@ -136,18 +166,19 @@ def explain_pictures(
         count = explainer.background_count(params)
         rows = run.study.background(count).tolist() if count else []
         background = bench.background(run.study, classifier, rows) if count else None
-        made = ExplainerInput(classifier, x, targets, seeds, background=background)
+        made = ExplainerInput(classifier, x, targets, seeds, regions=regions, background=background)
         try:
             found += explain(made, [(key, params)])
         except NotApplicable as refusal:
-            nothing = np.full((len(pictures), 1, 1), np.nan, np.float32)
-            found.append(Explanation(nothing, {}, (str(refusal),) * len(pictures)))
+            found.append(refused([str(refusal)] * len(targets)))
     return found
 
 
 def target_of(picture: NewPicture, target: str) -> Target:
     """What a map of it explains; nobody knows its true class."""
-    return resolve_target(target, picture.predicted, -1)
+    if picture.regions is not None:
+        return picture.regions.target(target)
+    return resolve_target(target, int(picture.probabilities.argmax()), -1)
 
 
 Reader = Callable[[bytes, str], Image.Image]
@@ -197,6 +228,10 @@ class _Readable:
     pixels: NDArray[np.uint8]
     seed: int
 
+    def with_said(self, *said: Any) -> NewPicture:
+        """With what the model says of it."""
+        return NewPicture(self.name, self.picture, self.pixels, self.seed, *said)
+
 
 def _read(given: Given, reader: Reader, run: Run, classifier: Classifier, left_out: dict[str, str]) -> _Readable | None:
     try:
@@ -216,18 +251,32 @@ def _predicted(
     if not batch:
         return []
     try:
-        probabilities = probabilities_of(run.study.task, classifier, [each.pixels for each in batch])
+        said = _said(run, classifier, batch)
     except Exception as error:  # a module from anywhere raises anything
         if len(batch) == 1:
             _note(left_out, batch[0].name, error)
             return []
         return [one for each in batch for one in _predicted(run, classifier, [each], left_out)]
-    found = []
-    for each, chances in zip(batch, probabilities, strict=True):
-        if np.isfinite(chances).all():
-            found.append(NewPicture(each.name, each.picture, each.pixels, each.seed, chances))
-        else:
+    for each, one in zip(batch, said, strict=True):
+        if one is None:
             left_out[each.name] = NOT_A_NUMBER
+    return [one for one in said if one is not None]
+
+
+def _said(run: Run, classifier: Classifier, batch: Sequence[_Readable]) -> list[NewPicture | None]:
+    """What the model says of each; None where that is no number."""
+    pixels = [each.pixels for each in batch]
+    if run.study.task.key != SEGMENTATION:
+        chances = probabilities_of(run.study.task, classifier, pixels)
+        return [
+            each.with_said(one) if np.isfinite(one).all() else None for each, one in zip(batch, chances, strict=True)
+        ]
+    found: list[NewPicture | None] = []
+    outputs = segmented(run.study.task, classifier, pixels, len(run.study.class_names))
+    for each, output in zip(batch, outputs, strict=True):
+        known = bool(torch.isfinite(output).all())
+        about = regions_said(output, classifier.preprocess, each.picture.size, run.study.has_background)
+        found.append(each.with_said(np.empty(0, np.float32), *about) if known else None)
     return found
 
 

@@ -13,6 +13,7 @@ from xai_core.errors import XaiError
 from xai_core.models.preprocess import Preprocess
 from xai_core.regions import nothing_there
 from xai_core.store.run import Run
+from xai_core.store.targets import asked_about as place_asked_about
 from xai_core.store.targets import mask_of, region_of
 from xai_core.task import SEGMENTATION
 from xai_core.types import Explanation, Target
@@ -42,9 +43,15 @@ class Places:
     unread: Mapping[int, XaiError]
 
 
-def masks_of(run: Run, rows: NDArray[np.int64], targets: Sequence[Target]) -> Places:
-    """What maps of these samples and targets ought to be on: see `store.targets.mask_of`."""
-    preprocess, by_class = preprocess_of(run), run.study.info.task == SEGMENTATION
+def masks_of(
+    run: Run, rows: NDArray[np.int64], targets: Sequence[Target], preprocess: Preprocess | None = None
+) -> Places:
+    """What maps of these samples and targets ought to be on: see `store.targets.mask_of`.
+
+    Args:
+        preprocess: on whose pixels; None for what methods are given, a picture's canvas.
+    """
+    preprocess, by_class = preprocess or preprocess_of(run).canvas, run.study.info.task == SEGMENTATION
 
     def read(row: int, target: Target) -> Plane | str:
         mask = mask_of(run, row, target)
@@ -55,7 +62,7 @@ def masks_of(run: Run, rows: NDArray[np.int64], targets: Sequence[Target]) -> Pl
 
 def regions_of(run: Run, rows: NDArray[np.int64], targets: Sequence[Target]) -> Places:
     """Of a segmenter, how much of each place is in the target's region; an empty one is none."""
-    preprocess = preprocess_of(run)
+    preprocess = preprocess_of(run).canvas
 
     def read(row: int, target: Target) -> Plane | str:
         share = preprocess.share(region_of(run, row, target))
@@ -64,9 +71,29 @@ def regions_of(run: Run, rows: NDArray[np.int64], targets: Sequence[Target]) -> 
     return _each(rows, targets, read, lambda row, target: (row, target))
 
 
+def asked_about(run: Run, rows: NDArray[np.int64], targets: Sequence[Target]) -> Places:
+    """What maps of these samples and targets are about, bool: see `store.targets.asked_about`."""
+    preprocess = preprocess_of(run).whole
+
+    def read(row: int, target: Target) -> Plane | str:
+        found = place_asked_about(run, row, target, preprocess)
+        return NO_MASK if found is None else found
+
+    return _each(rows, targets, read, lambda row, target: (row, target))
+
+
 def preprocess_of(run: Run) -> Preprocess:
     """Of the run's model. Raises BadInput where `run.json` does not tell it."""
     return Preprocess.from_dict(run.info.preprocess or {})
+
+
+def inside_of(run: Run, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """`(n, 4)` where on the canvas each picture lies, for a model that sees tiles; else None."""
+    preprocess = preprocess_of(run)
+    if not preprocess.tiled:
+        return None
+    sizes = run.study.samples[["width", "height"]].to_numpy()[rows].tolist()
+    return np.array([preprocess.canvas.inside(*size) for size in sizes], np.int64).reshape(-1, 4)
 
 
 def _each(

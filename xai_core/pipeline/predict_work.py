@@ -6,7 +6,7 @@ A sample that the model fails on costs no other: it is asked alone, and noted.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -160,8 +160,7 @@ class PixelWork(Work):
     def answers(self, rows: Sequence[int], pixels: Sequence[NDArray[np.uint8]]) -> Sequence[Labelled | None]:
         """The most probable class of each pixel, and how that compares with the annotation."""
         study = self.run.study
-        with user_code(self.classifier.architecture, "fails", REPAIR), full_precision(), torch.no_grad():
-            outputs = self._outputs(pixels)
+        outputs = segmented(study.task, self.classifier, pixels, len(study.class_names))
         found: list[Labelled | None] = []
         for row, output in zip(rows, outputs, strict=True):
             truth = study.label_map(row)
@@ -173,22 +172,6 @@ class PixelWork(Work):
                 found.append(None)
         return found
 
-    def _outputs(self, pixels: Sequence[NDArray[np.uint8]]) -> Sequence[Tensor]:
-        """Of each picture `(K, h, w)`: logits, or of tiles probabilities."""
-        preprocess = self.classifier.preprocess
-        if not preprocess.tiled:
-            return list(self._ask(as_input(self.classifier, pixels)))
-        (outside,) = as_input(self.classifier, [np.zeros((1, 1, preprocess.channels), np.uint8)])
-        inputs = (as_input(self.classifier, [each])[0] for each in pixels)
-        size = preprocess.height, preprocess.width
-        return [in_tiles(self._ask, x, *size, outside=outside) for x in inputs]
-
-    def _ask(self, x: Tensor) -> Tensor:
-        """`(N, C, H, W)` → logits `(N, K, H, W)`."""
-        outputs = self.classifier.logits(x).float()
-        self.run.study.task.check_output(tuple(outputs.shape), len(x), len(self.run.study.class_names))
-        return outputs
-
     def store(self, rows: Sequence[int], said: Sequence[Labelled]) -> None:
         """Add them to the run's label maps."""
         label_maps, counts, boundaries = zip(*said, strict=True)
@@ -196,6 +179,36 @@ class PixelWork(Work):
 
     def settle(self) -> None:
         """It is ready as it was stored."""
+
+
+def outputs_of(
+    classifier: Classifier, pixels: Sequence[NDArray[np.uint8]], ask: Callable[[Tensor], Tensor]
+) -> list[Tensor]:
+    """Of each picture `(K, h, w)` what a segmenter says: logits, or of tiles probabilities.
+
+    Args:
+        pixels: pictures `(H, W, C)` as the model sees them, of tiles whole ones.
+        ask: `(N, C, H, W)` → logits `(N, K, H, W)`.
+    """
+    preprocess = classifier.preprocess
+    if not preprocess.tiled:
+        return list(ask(as_input(classifier, pixels)))
+    (outside,) = as_input(classifier, [np.zeros((1, 1, preprocess.channels), np.uint8)])
+    inputs = (as_input(classifier, [each])[0] for each in pixels)
+    return [in_tiles(ask, x, preprocess.height, preprocess.width, outside=outside) for x in inputs]
+
+
+def segmented(task: Task, classifier: Classifier, pixels: Sequence[NDArray[np.uint8]], classes: int) -> list[Tensor]:
+    """As `outputs_of`, of a segmenter of so many classes. Raises BadInput where the model's own code fails, or answers
+    in another shape."""
+
+    def ask(x: Tensor) -> Tensor:
+        outputs = classifier.logits(x).float()
+        task.check_output(tuple(outputs.shape), len(x), classes)
+        return outputs
+
+    with user_code(classifier.architecture, "fails", REPAIR), full_precision(), torch.no_grad():
+        return outputs_of(classifier, pixels, ask)
 
 
 def probabilities_of(task: Task, classifier: Classifier, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -214,15 +227,20 @@ def label_map_of(logits: Tensor, preprocess: Preprocess, height: int, width: int
     Args:
         logits: `(K, h, w)` over what the model saw of the picture; or probabilities.
     """
+    values, top, left = on_picture(logits, preprocess, height, width)
+    part = values.argmax(0).to(torch.uint8).cpu().numpy()
+    found = np.full((height, width), IGNORE, np.uint8)
+    found[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return found
+
+
+def on_picture(values: Tensor, preprocess: Preprocess, height: int, width: int) -> tuple[Tensor, int, int]:
+    """`(K, h, w)` on the pixels of the part of a `height × width` picture that the model saw, and its top and left."""
     left, top, right, bottom = (round(side) for side in preprocess.box(width, height))
     size = (max(1, bottom - top), max(1, right - left))
-    whole = torch.nn.functional.interpolate(logits[None], size, mode="bilinear", align_corners=False)
-    said = whole[0].argmax(0).to(torch.uint8).cpu().numpy()
-    found = np.full((height, width), IGNORE, np.uint8)
+    whole = torch.nn.functional.interpolate(values[None], size, mode="bilinear", align_corners=False)[0]
     y, x = max(0, top), max(0, left)
-    part = said[y - top : height - top, x - left : width - left]
-    found[y : y + part.shape[0], x : x + part.shape[1]] = part
-    return found
+    return whole[:, y - top : height - top, x - left : width - left], y, x
 
 
 def nothing(left_out: Mapping[str, str]) -> BadInput:

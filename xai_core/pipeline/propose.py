@@ -18,7 +18,8 @@ from xai_core.models.preprocess import Preprocess
 from xai_core.models.wrappers import full_precision
 from xai_core.params import build
 from xai_core.pipeline.explain import Request, check_methods, explain_steps
-from xai_core.pipeline.load import Bench, as_input, read
+from xai_core.pipeline.load import Bench, read
+from xai_core.pipeline.predict_work import outputs_of
 from xai_core.pipeline.steps import Steps
 from xai_core.store.label_maps import WHOLE
 from xai_core.store.maps import MISSING, STORED
@@ -88,7 +89,9 @@ def _propose(
     if not pictures:
         return
     with full_precision(), torch.no_grad():
-        chances = study.task.probabilities(classifier.logits(as_input(classifier, list(pictures.values()))))
+        chances = outputs_of(classifier, list(pictures.values()), classifier.logits)
+        if not classifier.preprocess.tiled:
+            chances = list(study.task.probabilities(torch.stack(chances)))
     found = []
     for row, chance in zip(pictures, chances, strict=True):
         truth, said = study.label_map(row), _said(run, row)

@@ -25,7 +25,7 @@ from xai_core.pipeline.load import TRAINED, seed_of
 from xai_core.pipeline.metric_inputs import Method, Samples, input_size
 from xai_core.pipeline.steps import MOST_ROWS, first_size, next_size
 from xai_core.store.maps import MISSING, StoredMaps
-from xai_core.store.obstacles import out_of_reach
+from xai_core.store.obstacles import in_tiles, metric_obstacle, out_of_reach
 from xai_core.store.run import Run
 from xai_core.store.scores import ScorePlace
 from xai_core.types import Scores, Target
@@ -162,7 +162,8 @@ def _method(key: str, values: Mapping[str, Any]) -> Method:
 
 def _pair(request: ScoreRequest, method: Method, key: str, values: Mapping[str, Any]) -> Pair:
     metric = METRICS[key]
-    if reason := out_of_reach(request.run.study, metric):
+    tiled = in_tiles(request.run)
+    if reason := metric_obstacle(request.run, metric) if tiled else out_of_reach(request.run.study, metric):
         remedy = f"{metric.card.title} cannot do without: choose another metric."
         raise NotApplicable(reason.rstrip("."), value=request.run.study.name, remedy=remedy)
     params: Any = build(metric.params, values)

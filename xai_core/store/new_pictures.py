@@ -2,6 +2,7 @@
 
 <number>.json              what the model says of a picture, or why it says nothing
 <number>.png               the picture as the study reads its own
+<number>.labels.png        of a segmenter, the class of each of its pixels
 maps/<method>-<hash>/      heatmaps, kept as a run's are; a picture's number stands in place of a row
 """
 
@@ -13,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from xai_core.files import write_atomic
+from xai_core.label_maps import LabelMap
 from xai_core.params import digest
 from xai_core.store.files import read_json, write_json
 from xai_core.store.maps import MapStore
 from xai_core.store.run import Run
-from xai_core.types import Array
+from xai_core.types import Array, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +31,41 @@ class Said:
     """What came of one picture.
 
     Attributes:
-        probabilities: `(K,)` float32; empty where nothing could be said.
+        probabilities: `(K,)` float32 of a classifier; empty where nothing could be said.
         size: width and height of the picture as it is read.
         left_out: why nothing could be said, in a line; else "".
+        regions: of a segmenter, how large each class is, and how sure it is there.
     """
 
     probabilities: Array
     size: tuple[int, int]
     left_out: str = ""
+    regions: SaidRegions | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SaidRegions:
+    """How much of a picture a segmenter says to be each class.
+
+    Attributes:
+        shares: `(K,)` of the pixels that it saw, 0…1.
+        confidences: `(K,)` the mean probability of a class where it is said, 0…1; NaN where it is said nowhere.
+        background: whether class 0 is what is no object.
+    """
+
+    shares: NDArray[np.float64]
+    confidences: NDArray[np.float64]
+    background: bool
+
+    @property
+    def main(self) -> int:
+        """The object with most pixels, the first of several; the first one where there is none."""
+        first = 1 if self.background and len(self.shares) > 1 else 0
+        return first + int(self.shares[first:].argmax())
+
+    def target(self, spec: str) -> Target:
+        """What maps explain: a class, or of `predicted` the main object, where it is said."""
+        return Target(self.main if spec == "predicted" else int(spec), region="predicted")
 
 
 class NewPictures:
@@ -57,15 +87,36 @@ class NewPictures:
         if not file.is_file():
             return None
         found = read_json(file)
-        return Said(np.array(found["probabilities"], np.float32), (found["width"], found["height"]), found["left_out"])
+        size, probabilities = (found["width"], found["height"]), np.array(found["probabilities"], np.float32)
+        shares, confidences = (np.array(found[name], float) for name in ("shares", "confidences"))
+        regions = SaidRegions(shares, confidences, self.run.study.has_background) if len(shares) else None
+        return Said(probabilities, size, found["left_out"], regions)
 
-    def put(self, number: int, picture: Image.Image, probabilities: Array) -> None:
-        """Keep a picture, and what the model says of it."""
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG", compress_level=1)
+    def put(
+        self,
+        number: int,
+        picture: Image.Image,
+        probabilities: Array,
+        regions: SaidRegions | None = None,
+        label_map: LabelMap | None = None,
+    ) -> None:
+        """Keep a picture, and what the model says of it; of a segmenter with the class of each pixel."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.picture(number), buffer.getvalue())
-        self._note(number, probabilities.tolist(), picture.size)
+        write_atomic(self.picture(number), _png(picture))
+        if label_map is not None:
+            write_atomic(self._labels(number), _png(Image.fromarray(label_map)))
+        self._note(number, probabilities.tolist(), picture.size, regions=regions)
+
+    def label_map(self, number: int) -> LabelMap | None:
+        """`(height, width)`: the class of each pixel as a segmenter says it; None where nothing is said."""
+        file = self._labels(number)
+        if not file.is_file():
+            return None
+        with Image.open(file) as kept:
+            return np.asarray(kept, np.uint8)
+
+    def _labels(self, number: int) -> Path:
+        return self.path / f"{number}.labels.png"
 
     def leave_out(self, number: int, reason: str) -> None:
         """Keep why nothing can be said of a picture."""
@@ -77,7 +128,22 @@ class NewPictures:
         about = {**self.run.maps_identity(method, params), "pictures": "new"}
         return MapStore.at(self.path / "maps" / f"{method}-{digest(about)[:8]}", about, create=create)
 
-    def _note(self, number: int, probabilities: list[float], size: tuple[int, int], reason: str = "") -> None:
+    def _note(
+        self,
+        number: int,
+        probabilities: list[float],
+        size: tuple[int, int],
+        reason: str = "",
+        regions: SaidRegions | None = None,
+    ) -> None:
         width, height = size
         said = {"probabilities": probabilities, "width": width, "height": height, "left_out": reason}
-        write_json(self.path / f"{number}.json", said)
+        shares, confidences = (regions.shares, regions.confidences) if regions else (np.empty(0), np.empty(0))
+        known = [float(each) if np.isfinite(each) else None for each in confidences]
+        write_json(self.path / f"{number}.json", said | {"shares": shares.tolist(), "confidences": known})
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

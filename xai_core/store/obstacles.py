@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xai_core.errors import XaiError
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
-from xai_core.metrics.base import Metric
+from xai_core.metrics.base import OF_PLACES, Metric
 from xai_core.params import build
 from xai_core.store.layers import convolutional_layers
 from xai_core.task import SEGMENTATION
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 NO_MODEL = "this run has predictions, but no model that could be explained."
 NO_MASKS = "the study has no masks."
-IN_TILES = "this run's model sees pictures in tiles, and is not explained: train one that sees them whole."
+IN_TILES = "this run's model sees no picture whole, but in tiles, and this method's maps of tiles do not add up."
+NOT_HIDDEN = "this run's model sees pictures in tiles, and is not asked about pictures of which a part is hidden."
+NOT_IN_TILES = "this run's model sees pictures in tiles: of new ones it has predictions and no heatmaps."
 NO_REGIONS = "the study is of whole pictures, whose classes have no regions."
 
 
@@ -64,9 +66,9 @@ def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str
         params: an instance of its params type; None for the defaults.
     """
     params = explainer.params() if params is None else params
-    if (run.info.preprocess or {}).get("fit") == "tiles":
-        return {"whole": IN_TILES}
     found = {}
+    if in_tiles(run):
+        found["whole"] = IN_TILES
     if not (run.info.cam_layer or getattr(params, "layer", "")):
         found["cam_layer"] = f"this run's model declares no layer for class activation maps.{_layers(run)}"
     if not run.study.samples["has_mask"].any():
@@ -78,9 +80,17 @@ def lacking(run: Run, explainer: Explainer, params: Any = None) -> dict[str, str
 
 def metric_obstacle(run: Run, metric: Metric) -> str | None:
     """Why a metric says nothing of any sample of a run's study, in one sentence; None where it does."""
-    if "mask" in metric.card.needs and not run.study.samples["has_mask"].any():
+    needs = {"mask"} if run.study.task.key == SEGMENTATION else OF_PLACES
+    if metric.card.needs & needs and not run.study.samples["has_mask"].any():
         return NO_MASKS
+    if in_tiles(run) and metric.card.needs & {"model", "parts"}:
+        return NOT_HIDDEN
     return out_of_reach(run.study, metric)
+
+
+def in_tiles(run: Run) -> bool:
+    """Whether the run's model sees pictures in tiles."""
+    return (run.info.preprocess or {}).get("fit") == "tiles"
 
 
 def _layers(run: Run) -> str:

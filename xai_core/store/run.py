@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.explainers.base import EXPLAINERS
 from xai_core.files import damaged
-from xai_core.metrics.base import METRICS
+from xai_core.metrics.base import METRICS, OF_PLACES
 from xai_core.models.preprocess import Preprocess
 from xai_core.params import digest
 from xai_core.store import files, targets
@@ -271,7 +271,7 @@ class Run:
         Arguments and errors as of `scores`; the run has a model.
         """
         maps, member = self.maps_identity(*method, weights), METRICS[metric[0]]
-        masks = self.study.masks_digest if "mask" in member.card.needs else None
+        masks = self.study.masks_digest if member.card.needs & OF_PLACES else None
         about = metric_identity(masks, member, metric[1])
         folder = self.path / "scores" / f"{metric[0]}-{digest(about)[:8]}" / f"{method[0]}-{digest(maps)[:8]}"
         return partial(ScoreStore.at, folder, {**about, "maps": maps}, made_with=made_with)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xai_core.errors import BadInput, NotFound
 from xai_core.label_maps import dense
+from xai_core.models.preprocess import Preprocess
 from xai_core.regions import CONFUSED, Mask, check_region, region_mask
 from xai_core.task import SEGMENTATION
 from xai_core.types import TARGET_SPECS, Target, resolve_target
@@ -98,6 +99,18 @@ def mask_of(run: Run, row: int, target: Target) -> Mask | None:
         return run.study.mask(row)
     there: Mask = run.study.label_map(row) == target.positive
     return there if there.any() else None
+
+
+def asked_about(run: Run, row: int, target: Target, preprocess: Preprocess) -> Mask | None:
+    """`(H, W)` on the pixels that the model sees: where what a map explains is; None where there is none.
+
+    Of a segmenter every place that counts in the target's region. A classifier's output has no places: of it the
+    sample's object. Raises as `region_of` and `mask_of`.
+    """
+    if run.study.info.task == SEGMENTATION:
+        return preprocess.share(region_of(run, row, target)) > 0
+    mask = mask_of(run, row, target)
+    return None if mask is None else preprocess.mask(mask)
 
 
 def _main(confusion: NDArray[np.int64], spec: str, background: bool) -> Target:

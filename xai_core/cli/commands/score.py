@@ -38,7 +38,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
     run_argument(parser)
     parser.add_argument("--methods", type=some, metavar="A,B", help="xai list explainers; all that apply if left out")
-    parser.add_argument("--metrics", type=some, metavar="A,B", help="xai list metrics; all that apply if left out")
+    parser.add_argument(
+        "--metrics", type=some, metavar="A,B", help="xai list metrics; all that apply and know a better end if left out"
+    )
     samples_arguments(parser)
     target_argument(parser)
     settings_argument(parser)
@@ -48,11 +50,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     from xai_core.answers.controls import control_keys, usable_methods
-    from xai_core.answers.quality_choice import LIMIT, usable_metrics
+    from xai_core.answers.quality_choice import LIMIT, usable_metrics, usual_metrics
 
     run = open_run(args)
     of_methods = list(dict.fromkeys([*(_named(args.methods) or usable_methods(run)), *control_keys(run)]))
-    of_metrics = _named(args.metrics) or usable_metrics(run)
+    of_metrics = _named(args.metrics) or (usable_metrics if args.metrics else usual_metrics)(run)
     given = dict(settings(args, [*of_methods, *of_metrics]))
     methods, metrics = ([(key, given[key]) for key in keys] for keys in (of_methods, of_metrics))
     if args.limit is None and args.ids is None:

@@ -40,8 +40,9 @@ OTHERS = {
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     study_argument(parser)
-    words = "overview, confusion, cell, sample, of a segmenter segments; commands of their own answer " + ", ".join(
-        OTHERS
+    words = (
+        "overview, confusion, cell, sample, context, of a segmenter segments; commands of their own answer "
+        + ", ".join(OTHERS)
     )
     parser.add_argument("question", metavar="QUESTION", help=words)
     for flags in _FLAGS.values():

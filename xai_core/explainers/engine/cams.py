@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from xai_core.explainers.base import Explainer, ExplainerInput, Formula
 
 
+NO_GRADIENT = "no gradient of the target reaches the layer"
+
+
 class Piece(NamedTuple):
     """Maps `(n, h, w)` of every method for the targets at `positions` `(n,)`; `dead` `(n,)`: all gradients are 0."""
 
@@ -47,7 +50,7 @@ def cams(given: ExplainerInput, rows: NDArray[np.int64], members: Sequence[Expla
     dead = np.concatenate([piece.dead for piece in pieces])[order]
     if dead.all() and all(asking):
         raise unreached(classifier, layer, "no gradient of the target reaches this layer")
-    reasons = tuple("no gradient of the target reaches the layer" if row else None for row in dead)
+    reasons = tuple(NO_GRADIENT if row else None for row in dead)
     maps = [np.concatenate(of_member)[order] for of_member in zip(*(piece.maps for piece in pieces), strict=True)]
     return [Explanation(found, refusals=reasons if asks else ()) for found, asks in zip(maps, asking, strict=True)]
 

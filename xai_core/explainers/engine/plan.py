@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_core.errors import BadInput
+from xai_core.errors import BadInput, NotApplicable
 from xai_core.explainers.base import EXPLAINERS, Explainer, ExplainerInput, Run
 from xai_core.explainers.engine.guard import told, untouched
 from xai_core.types import Explanation, Target
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ONE_AT_A_TIME = RLock()
 """Hooks on a model and the global random state belong to one thread at a time; a method may call another."""
+
+IN_TILES = "its maps of tiles do not add up to one of the picture"
 
 Method = tuple[str, Any]
 """`(explainer key, its params)`; params None for the defaults."""
@@ -48,6 +50,8 @@ def explain(
     """
     places = np.arange(len(given.x)) if rows is None else np.asarray(rows)
     given = checked(given, places)
+    if given.classifier.preprocess.tiled:
+        return _in_tiles(given, places, methods)
     results: dict[int, Explanation] = {}
     for group in groups(given.classifier, methods):
         chosen = [(EXPLAINERS[key], params) for key, params in (methods[index] for index in group)]
@@ -58,6 +62,18 @@ def explain(
             found = [_run(given, places, run, params)] if run else _cams(given, places, members, params.layer)
         results.update(zip(group, map(_finished, found), strict=True))
     return [results[index] for index in range(len(methods))]
+
+
+def _in_tiles(given: ExplainerInput, rows: NDArray[np.int64], methods: Sequence[Method]) -> list[Explanation]:
+    """Of a model that sees tiles. Raises NotApplicable of a method whose maps of tiles do not add up."""
+    from xai_core.explainers.engine.tiled import explain_in_tiles
+
+    for key, params in methods:
+        card = EXPLAINERS[key].card_for(params or EXPLAINERS[key].params())
+        if "whole" in card.needs:
+            raise NotApplicable(f"{card.title}: {IN_TILES}", remedy="Choose another method, such as HiResCAM.")
+    with ONE_AT_A_TIME:
+        return list(map(_finished, explain_in_tiles(given, rows, methods)))
 
 
 def groups(classifier: Classifier, methods: Sequence[Method]) -> list[list[int]]:
@@ -79,7 +95,8 @@ def checked(given: ExplainerInput, rows: NDArray[np.int64]) -> ExplainerInput:
     import torch
 
     classifier, x = given.classifier, given.x
-    expected = classifier.input_shape
+    canvas, tiled = classifier.preprocess.canvas, classifier.preprocess.tiled
+    expected = (canvas.channels, canvas.height, canvas.width)
     if x.ndim != 4 or len(x) == 0 or tuple(x.shape[1:]) != expected:
         wanted = f"Give at least one sample of shape {expected}: channels, height, width."
         raise BadInput("the input has the wrong shape for this model", value=tuple(x.shape), remedy=wanted)
@@ -95,7 +112,7 @@ def checked(given: ExplainerInput, rows: NDArray[np.int64]) -> ExplainerInput:
     for target in given.targets:
         _check_target(target, len(classifier.class_names))
     _check_places("masks", given.masks, (len(rows), *expected[1:]))
-    _check_places("regions", given.regions, (len(rows), *classifier.output_size))
+    _check_places("regions", given.regions, (len(rows), *(expected[1:] if tiled else classifier.output_size)))
     if given.regions is None and (unknown := next(filter(None, (target.region for target in given.targets)), "")):
         raise BadInput("nobody says where this region is", value=unknown, remedy="Give regions, a place's share each.")
     masks = None if given.masks is None else given.masks.to(classifier.device)

@@ -12,7 +12,7 @@ import numpy as np
 from xai_core.answers import sanity
 from xai_core.answers.method_quality import Cell, MethodQuality, method_quality
 from xai_core.answers.quality_choice import samples as drawn_samples
-from xai_core.answers.quality_choice import usable_metrics, with_controls
+from xai_core.answers.quality_choice import usual_metrics, with_controls
 from xai_core.answers.quality_words import as_json, beaten, rank_words, sentences, shown
 from xai_core.answers.scope import Scope
 from xai_core.answers.scored import Named
@@ -75,8 +75,8 @@ def methods_of(run: Run, named: str) -> list[Named]:
 
 
 def metrics_of(run: Run, named: str) -> list[Named]:
-    """The metrics that are named; by default all that the study has the data for."""
-    return [(key, {}) for key in comma_list(named) or usable_metrics(run)]
+    """The metrics that are named; by default all that the study has the data for and that know a better end."""
+    return [(key, {}) for key in comma_list(named) or usual_metrics(run)]
 
 
 def parts(scope: Scope, methods: str, metrics: str, samples: int) -> list[Part]:
