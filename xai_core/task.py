@@ -117,7 +117,7 @@ TASKS: Mapping[TaskKey, Task] = {
 def need_samples(key: str, study: str) -> None:
     """Raise NotApplicable where models say something of every pixel, and no one thing of a picture."""
     if key == SEGMENTATION:
-        remedy = "xai show STUDY segments says how good it is, and the page Segmentation where it is wrong."
+        remedy = "Ask for segments: xai show STUDY segments, with --cell TRUE:PREDICTED for the pictures of a cell."
         raise NotApplicable("this is asked of classifiers, not of segmenters", value=study, remedy=remedy)
 
 

@@ -69,6 +69,26 @@ def test_decisions_are_one_act_and_can_be_taken_back(run: Run, capsys: pytest.Ca
     assert [change.by for change in reviewed.changes] == ["Ada"] * 3 + ["Bo"] * 3
 
 
+def test_of_several_decisions_on_a_proposal_the_last_counts_as_if_it_were_the_only_one(run: Run) -> None:
+    """A script that runs twice, and two persons before one card, lose nothing."""
+    (first, *_) = proposed(run, METHOD, "reviewed").questions
+    row, name = first.proposal.row, first.proposal.id
+
+    def after(*decisions: dict[str, Any]) -> np.ndarray:
+        version_name = f"v{len(versions(run.study))}"
+        for said in decisions:
+            decided(proposed(run, METHOD, version_name), {"id": name} | said, "Ada")
+        return version(run.study, version_name).label_map(row)
+
+    accept, red, ignored = {"what": "accept"}, {"what": "relabel", "label": 2}, {"what": "relabel", "label": 3}
+    once = after(accept)
+    assert (once != run.study.label_map(row)).any()
+    np.testing.assert_array_equal(after(accept, accept), once)
+    np.testing.assert_array_equal(after(red, ignored, accept), once)
+    np.testing.assert_array_equal(after(accept, {"what": "reject"}, accept), once)
+    np.testing.assert_array_equal(after(accept, red), after(red))
+
+
 def test_all_of_a_kind_and_a_version_of_its_own(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     (first, *_) = [one["id"] for one in listed(capsys, run)["proposals"]]
     words = ("--version", "wide", "--accept-all", "missing", "--relabel", f"{first}=ignore", "--by", "Ada")
@@ -92,6 +112,17 @@ def test_coco_out_and_in(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture
     row = int(run.study.rows("train")[0])
     for name in ("reviewed", "back"):
         assert (version(run.study, name).label_map(row)[0:4, 18:23] == 1).all()
+
+
+def test_a_file_that_changes_nothing_makes_no_version_and_names_no_next_line(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "out.json"
+    told(capsys, run.study.path, "--out", file, "--version", "original")
+    read = told(capsys, run.study.path, "--version", "same", "--in", file, "--by", "Bo")
+    assert read["changed"] == 0
+    assert "next" not in read
+    assert versions(run.study) == []
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,13 @@ def test_the_command_takes_regions_by_name(run: Run, capsys: pytest.CaptureFixtu
     for target in ("green@true", "2@true", "red-background@confused"):
         said = xai_json(capsys, *words, target)["methods"]["gradcam"]
         assert said["stored"] + said["refused"] == 2
-    for wrong, why in (("green@nowhere", "not a region"), ("blue@true", "class"), ("green@confused", "does not fit")):
+    for wrong, why in (
+        ("green@nowhere", "not a region"),
+        ("green@", "no region behind"),
+        ("green@cell=1,9", "class"),
+        ("blue@true", "class"),
+        ("green@confused", "does not fit"),
+    ):
         assert why in fails(capsys, *words, wrong)
 
 

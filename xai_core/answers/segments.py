@@ -32,6 +32,8 @@ from xai_core.words import COUNTED_AS, cell_name, of_split, percent, percent_ran
 RUN_HEADS = ("run", "mean IoU", "95 % interval", "pixels right", "pictures", "model")
 HEADS = ("class", "IoU", "95 % interval", "Dice", "boundary F1", "its interval", "pictures", "pixels")
 LISTED = 10
+_PICTURES = 20
+"""Of a cell, in a terminal."""
 _MATRIX_UP_TO = 20
 PER_PICTURE = "Intervals are over pictures: pixels of one picture are no independent samples."
 BOUNDARIES = (
@@ -60,6 +62,8 @@ class SegmentsAnswer:
         boundaries: `(n, K, 4)` boundary pixels of each picture, see `boundaries.dense_boundaries`.
         per: what cells of the matrix show as text.
         where: facts that hold of the pictures.
+        cell: whose pictures are listed as text, instead of the classes.
+        ids: of the n pictures.
     """
 
     study: str
@@ -74,6 +78,8 @@ class SegmentsAnswer:
     boundaries: NDArray[np.int64]
     per: str = "true"
     where: tuple[Condition, ...] = ()
+    cell: Cell | None = None
+    ids: tuple[str, ...] = ()
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
@@ -163,6 +169,11 @@ class SegmentsAnswer:
         order = np.argsort(-pixels, kind="stable")
         return [(int(self.rows[at]), int(pixels[at])) for at in order if cell is None or pixels[at]]
 
+    def of_region(self, category: int, region: str) -> dict[int, int]:
+        """By row the pixels that are predicted to be a class, or annotated so (`true`)."""
+        pixels = self.matrices.sum(2 if region == "true" else 1)[:, category]
+        return dict(zip(self.rows.tolist(), pixels.tolist(), strict=True))
+
     def cell_words(self, cell: Cell) -> tuple[str, str]:
         """What a cell is called, and what it holds."""
         pixels, of_class = int(self.counts[cell]), int(self.counts[cell[0]].sum())
@@ -201,12 +212,28 @@ class SegmentsAnswer:
             "counts": self.counts.tolist(),
             "counts_of_pictures": self.in_pictures.tolist(),
             "worst": [{"row": row, "wrong_pixels": pixels} for row, pixels in self.pictures()[:LISTED]],
-        }
+        } | ({} if self.cell is None else {"cell": self._cell_as_json(self.cell)})
+
+    def _cell_as_json(self, cell: Cell) -> dict[str, Any]:
+        names = dict(zip(self.rows.tolist(), self.ids, strict=True))
+        listed = [{"row": row, "sample": names[row], "pixels": pixels} for row, pixels in self.pictures(cell)]
+        true, predicted = (self.names[at] for at in cell)
+        words = dict(zip(("title", "sentence"), self.cell_words(cell), strict=True))
+        return {"true": true, "predicted": predicted, **words, "pictures": listed}
 
     def text(self) -> str:
         """For people."""
+        if self.cell is not None:
+            return self._cell_text(self._cell_as_json(self.cell))
         lines = table([HEADS, *self.lines], right=range(1, len(HEADS))) if len(self.rows) else ""
         return paragraphs(f"{self.run}: {self.sentence}", lines, self._matrix(), "\n".join(self.notes))
+
+    def _cell_text(self, cell: Mapping[str, Any]) -> str:
+        listed = [(one["sample"], f"{one['pixels']:,}") for one in cell["pictures"][:_PICTURES]]
+        left = len(cell["pictures"]) - len(listed)
+        more = f"{left:,} more; --json prints all." if left else ""
+        lines = table([("picture", "pixels"), *listed], right=(1,)) if listed else ""
+        return paragraphs(f"{self.run}: {cell['title']}. {cell['sentence']}", lines, more, PER_PICTURE)
 
     def _matrix(self) -> str:
         if not len(self.rows) or len(self.names) > _MATRIX_UP_TO:
@@ -253,6 +280,8 @@ def segments(run: Run, split: str, per: str = "true", where: tuple[Condition, ..
         boundaries,
         per,
         where,
+        None,
+        tuple(map(str, study.ids(np.array([row for row, *_ in known], np.int64)).to_pylist())),
     )
 
 
@@ -307,7 +336,7 @@ def answer(asked: Asked) -> SegmentsAnswer:
     if run is None:
         raise NotFound("the study has no run yet", value=asked.study.name, remedy="xai train makes one.")
     found = segments(run, asked.split or split_to_begin(asked.study), where=asked.where)
-    return replace(found, per="true" if asked.rates == "count" else asked.rates)
+    return replace(found, per="true" if asked.rates == "count" else asked.rates, cell=asked.cell)
 
 
 def _with_interval(estimate: Estimate) -> str:
@@ -316,4 +345,4 @@ def _with_interval(estimate: Estimate) -> str:
 
 
 WORDS = "How good is a segmenter, class by class, and what does it take for what?"
-QUESTION = Question("segments", WORDS, ("run", "split", "where", "rates"), answer)
+QUESTION = Question("segments", WORDS, ("run", "split", "where", "cell", "rates"), answer)

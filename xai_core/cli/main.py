@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _Parser(
         prog="xai",
-        description="Find out why an image classifier is wrong, whether the explanation can be trusted, "
+        description="Find out why an image classifier or segmenter is wrong, whether the explanation can be trusted, "
         "and whether the fix worked.",
     )
     top.add_argument("--version", action="version", version=f"xai {__version__}")

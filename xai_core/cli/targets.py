@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from xai_core.cli.command import class_index
-from xai_core.errors import NotFound
-from xai_core.regions import CONFUSED, check_region
+from xai_core.errors import BadInput, NotFound
+from xai_core.regions import CELL, CONFUSED, HOW_TO_WRITE, check_region, place_of
 from xai_core.task import SEGMENTATION
 from xai_core.types import TARGET_SPECS, Target
 
@@ -37,6 +37,11 @@ def target_named(study: Study, text: str) -> str:
     classes, at, region = text.rpartition("@")
     if study.info.task != SEGMENTATION or text in TARGET_SPECS or not at or text in study.class_names:
         return text if text in TARGET_SPECS else str(class_index(study, text))
+    if not region:
+        raise BadInput("no region behind the @", value=text, remedy=HOW_TO_WRITE)
+    place = place_of(region)
+    for index in place.at if place is not None and place.kind == CELL else ():
+        class_index(study, str(index))
     positive, negative = _two_classes(study, classes) if region == CONFUSED else (class_index(study, classes), None)
     return check_region(Target(positive, negative, region)).key
 

@@ -48,10 +48,13 @@ def of_polygons(polygons: Sequence[Any], height: int, width: int) -> Runs:
         raise XaiError("pycocotools is not installed", remedy="Run: pip install pycocotools.") from None
     if not polygons:
         raise BadShape("no outline")
-    found = [_clipped(_points(polygon), height, width) for polygon in polygons]
-    inside = [points for points in found if len(points)]
-    if sum(map(_length, inside)) > _LONGEST:
-        raise BadShape(f"an outline of more than {_LONGEST:,} pixels")
+    inside, length = [], 0.0
+    for polygon in polygons:
+        points = _clipped(_points(polygon), height, width)
+        length += _length(points) if len(points) else 0.0
+        if length > _LONGEST:  # before the others are looked at: there may be a million
+            raise BadShape(f"an outline that goes through more than {_LONGEST:,} pixels")
+        inside += [points] if len(points) else []
     if not inside:
         return np.array([height * width], np.int64)
     united = mask.merge(mask.frPyObjects([points.ravel().tolist() for points in inside], height, width))

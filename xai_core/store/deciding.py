@@ -32,20 +32,22 @@ IGNORED = "ignore"
 def accept(version: Version, one: StoredProposal) -> Entry:
     """It is so."""
     if one.kind == CONFIRMS:
-        label_map = version.label_map(one.row)
+        label_map = version.label_map(one.row, without=one.id)
         return _entry("accept", one, Patch.of(_region(one, label_map), label_map))
     return _entry("accept", one, Patch.painting(painted(version, one), one.label))
 
 
 def painted(version: Version, one: StoredProposal) -> NDArray[np.bool_]:
-    """`(H, W)`: which pixels accepting an enlargement, or what is missing, gives the class."""
-    label_map = version.label_map(one.row)
+    """`(H, W)`: which pixels accepting an enlargement, or what is missing, gives the class; as if nothing had been
+    decided of it yet, since the last decision counts alone."""
+    label_map = version.label_map(one.row, without=one.id)
     return _region(one, label_map) & _free(version.study, label_map) & ~version.confirmed(one.row)
 
 
 def annotated_as(version: Version, one: StoredProposal) -> int:
-    """The class that most pixels of a proposal are annotated as by now, the first of several; 255 to ignore."""
-    label_map = version.label_map(one.row)
+    """The class that most pixels of a proposal are annotated as by now, the first of several; 255 to ignore. What was
+    decided of it before is left out."""
+    label_map = version.label_map(one.row, without=one.id)
     return int(np.bincount(label_map[_region(one, label_map)]).argmax())
 
 

@@ -74,10 +74,12 @@ class Version:
         """What counts: without what was taken back, and of several decisions on one proposal the last."""
         return standing(self.changes)
 
-    def label_map(self, row: int) -> LabelMap:
-        """Of a sample, `(height, width)` uint8. Raises as `Study.label_map`."""
+    def label_map(self, row: int, without: str = "") -> LabelMap:
+        """Of a sample, `(height, width)` uint8; without what was decided of the proposal of this id, which a new
+        decision replaces. Raises as `Study.label_map`."""
         label_map = self.study.label_map(row)
-        changes = [change for change in self.standing if change.row == row and change.pixels]
+        standing = [change for change in self.standing if change.row == row and change.pixels]
+        changes = [change for change in standing if not without or change.proposal != without]
         if not changes:
             return label_map
         try:

@@ -102,10 +102,12 @@ def _in(args: argparse.Namespace, study: Study) -> dict[str, Any]:
     from dataclasses import asdict
 
     from xai_core.store.coco_exchange import read_changes
+    from xai_core.store.versions import versions
 
     with long_work("reading") as (progress, cancel):
         told = read_changes(study, args.version, args.edited, _person(args), progress, cancel, args.crowds)
-    return {"version": args.version, "in": str(args.edited), "next": _train_line(args)} | asdict(told)
+    found = {"version": args.version, "in": str(args.edited)} | asdict(told)
+    return found | ({"next": _train_line(args, study)} if args.version in versions(study) else {})
 
 
 def _undo(args: argparse.Namespace, study: Study) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def _proposals(args: argparse.Namespace, study: Study, *, decides: bool) -> dict
             written = Version(study, args.version).record(entries, _person(args))
         found = proposed(run, method, args.version, dict(values))
     told = {"decided": [_written(study, one) for one in written], "left_out": left_out.as_json(unread)}
-    return found.as_json() | told | {"next": _train_line(args)}
+    return found.as_json() | told | {"next": _train_line(args, study)}
 
 
 def _compute(
@@ -200,9 +202,14 @@ def _written(study: Study, one: Change) -> dict[str, Any]:
     return about | {"sample": str(study.samples["id"].iat[one.row]), "by": one.by, "at": one.at}
 
 
-def _train_line(args: argparse.Namespace) -> str:
-    words = ["xai", "train", str(args.study), "--run", f"{args.run_name or 'run'}-{args.version}"]
-    words += ["--parent", args.run_name] if args.run_name else []
+def _train_line(args: argparse.Namespace, study: Study) -> str:
+    """Like the run that was named, else like the newest."""
+    from xai_core.answers.segments import newest_segmenter
+
+    newest = None if args.run_name else newest_segmenter(study)
+    parent = args.run_name or ("" if newest is None else newest.name)
+    words = ["xai", "train", str(args.study), "--run", f"{parent or 'run'}-{args.version}"]
+    words += ["--parent", parent] if parent else ["--arch", "small_unet"]
     return shlex.join([*words, "--annotations", args.version, "--predict"])
 
 
@@ -213,7 +220,8 @@ def _show(result: dict[str, Any]) -> str:
         return f"{result['out']}: {many}, of the annotation {result['version']}"
     if "in" in result:
         lines = [f"{result['version']}: {result['changed']:,} of {result['pictures']:,} pictures changed"]
-        return "\n".join([*lines, *(f"  {note}" for note in result["notes"]), f"Next: {result['next']}"])
+        following = [f"Next: {result['next']}"] if "next" in result else ["Nothing to keep: no version is made."]
+        return "\n".join([*lines, *(f"  {note}" for note in result["notes"]), *following])
     if "undone" in result:
         return "\n".join([f"{result['version']}: taken back", *_lines(result["undone"])])
     decided = [f"{result['version']}: decided", *_lines(result["decided"])] if result["decided"] else []

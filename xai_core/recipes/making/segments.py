@@ -71,9 +71,13 @@ def _widths(path: str, _: str) -> tuple[tuple[int, float], ...]:
 
 
 def asked(scope: Scope, category: int, region: str, limit: int) -> tuple[str, Samples]:
-    """The target, and which pictures of a scope a comparison of methods is about: one copy of each original, drawn."""
-    rows = one_of_each(scope.study, scope.predicted)
-    what = scope.of("pictures") + ("" if len(rows) == len(scope.predicted) else ", one copy of each original")
+    """The target, and which pictures of a scope a comparison of methods is about: one copy of each original, drawn of
+    those that have a pixel of the region; where there is none no map is."""
+    originals = one_of_each(scope.study, scope.predicted)
+    pixels = segments(scope.run, scope.split).of_region(category, region)
+    rows = np.array([row for row in originals.tolist() if pixels.get(row)], np.int64)
+    what = scope.of("pictures") + ("" if len(originals) == len(scope.predicted) else ", one copy of each original")
+    what += "" if len(rows) == len(originals) else f", of {len(originals):,} those with a pixel of the region"
     return Target(category, region=region).key, Samples(drawn(rows, limit, scope.study.info.seed), len(rows), what)
 
 
