@@ -61,6 +61,7 @@ class Card {
     const sample = element("p", "sample", item.sample);
     sample.title = item.sample;
     this.box.append(element("p", "facts", `${item.facts}.`), sample);
+    if (item.means && !item.decided) this.box.append(element("p", "means", `${item.accept}: ${item.means[0].toLowerCase()}${item.means.slice(1)}`));
     if (item.decided) this.box.append(element("p", "decided", item.decided));
     this.acts = element("div", "acts");
     this.box.append(this.acts);
@@ -91,10 +92,10 @@ class Card {
     if (editing) {
       this.acts.replaceChildren(this.button("Save", () => this.save(), "main"), this.button("Give up", () => this.edit(false)));
     } else {
-      const accept = this.button("Accept", () => this.decide("accept"), "main", this.item.means);
+      const accept = this.button(this.item.accept, () => this.decide("accept"), "main", this.item.means);
       const choose = element("select");
-      choose.setAttribute("aria-label", "Relabel as");
-      choose.append(new Option("Relabel as …", ""), ...this.data.classes.map((name, at) => new Option(name, at)));
+      choose.setAttribute("aria-label", "Label it as");
+      choose.append(new Option("Label it as …", ""), ...this.data.classes.map((name, at) => new Option(name, at)));
       choose.onchange = () => choose.value !== "" && this.decide("relabel", { label: Number(choose.value) });
       this.acts.replaceChildren(accept, this.button("Reject", () => this.decide("reject")), choose);
       if (this.canvas && this.item.polygon.length) this.acts.append(this.button("Edit outline", () => this.edit(true)));

@@ -17,7 +17,7 @@ from dashboard.drawing.proposals import outlined
 from dashboard.drawing.tiles import heat_tile, picture_tile
 from dashboard.frame.context import Context
 from dashboard.text import visible
-from xai_core.answers.annotations import MEANS, AnnotationsAnswer, Question
+from xai_core.answers.annotations import AnnotationsAnswer, Question
 from xai_core.drawing.label_maps import CELL, colour_of
 from xai_core.errors import XaiError
 from xai_core.store.deciding import IGNORED
@@ -95,7 +95,8 @@ def _item(context: Context, answer: AnnotationsAnswer, one: Question) -> dict[st
         "kind": proposal.kind,
         "title": visible(one.in_words(names)),
         "facts": visible(one.facts),
-        "means": MEANS[proposal.kind],
+        "accept": "Accept",
+        "means": "",
         "sample": visible(study.samples["id"].iat[proposal.row]),
         "decided": visible(one.decided),
         "label": proposal.label,
@@ -103,6 +104,7 @@ def _item(context: Context, answer: AnnotationsAnswer, one: Question) -> dict[st
     }
     try:
         label_map = answer.label_map(proposal.row)
+        accept, means = map(visible, answer.accepting(proposal))
         drawn = outlined(proposal.region(*label_map.shape), label_map, proposal.label, run.info.preprocess)
     except (XaiError, ValueError) as error:
         return about | {"none": visible(error)}
@@ -112,6 +114,8 @@ def _item(context: Context, answer: AnnotationsAnswer, one: Question) -> dict[st
         about
         | asdict(drawn)
         | {
+            "accept": accept,
+            "means": means,
             "base": picture_tile(tiles, study, run, proposal.row, side=SIDE),
             "heat": heat_tile(tiles, heat[0], proposal.row, heat[1], signed=False, scale=heat[2], seen=(width, height))
             if heat

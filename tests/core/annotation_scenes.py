@@ -34,8 +34,8 @@ def said_of(truth: LabelMap) -> LabelMap:
     return said
 
 
-def with_proposals(study: Study, name: str = "unet") -> Run:
-    """A run that predicts `said_of` every training picture, with the proposals that follow from it."""
+def with_proposals(study: Study, name: str = "unet", *, proposals: bool = True) -> Run:
+    """A run that predicts `said_of` every training picture, with the proposals that follow from it, or without any."""
     run = study.add_run(name, RunInfo(architecture="small_unet", fingerprint="f" * 64))
     label_maps = run.label_maps(create=True)
     assert label_maps is not None
@@ -43,7 +43,8 @@ def with_proposals(study: Study, name: str = "unet") -> Run:
         truth = study.label_map(row)
         said = said_of(truth)
         label_maps.put([row], [said], [sparse_confusion(truth, said, len(study.class_names))])
-    plant(run)
+    if proposals:
+        plant(run)
     return run
 
 

@@ -22,7 +22,7 @@ from xai_core.store.journal import Change
 from xai_core.store.maps import MapStore
 from xai_core.store.proposals import StoredProposal, place_of
 from xai_core.store.run import Run
-from xai_core.store.versions import Version, last_act, standing
+from xai_core.store.versions import CONFIRMS, Version, last_act, standing
 from xai_core.text import counted
 from xai_core.triage.proposals import KINDS
 from xai_core.words import percent
@@ -35,12 +35,6 @@ REMEMBERED = 200
 _SAID = ("what", "label", "polygon")
 MOST_NUMBERS = 20_000
 """Of a polygon from a browser."""
-MEANS = {
-    "enlarge": "The class is painted along the object's edges, over what is not annotated.",
-    "missing": "The class is painted over the region.",
-    "perplexed": "It is not the class: its annotation stays, and where it is is kept. Relabel it to give it another.",
-}
-"""By kind, what accepting does."""
 DONE = {"accept": "accepted", "reject": "rejected", "relabel": "relabelled", "edit": "edited"}
 """A decision as it is told."""
 
@@ -200,6 +194,22 @@ class AnnotationsAnswer:
         """Of a picture, with what is accepted so far. Raises as `Version.label_map`."""
         return Version(self.run.study, self.version).label_map(row)
 
+    def accepting(self, one: StoredProposal) -> tuple[str, str]:
+        """What accepting a proposal does: in a few words, and in a sentence. Raises as `Version.label_map`."""
+        version, name = Version(self.run.study, self.version), self.run.study.class_names[one.label]
+        if one.kind == CONFIRMS:
+            kept = deciding.label_name(self.run.study, deciding.annotated_as(version, one))
+            kept = "ignored" if kept == deciding.IGNORED else kept
+            return f"Keep as {kept}", (
+                f"It looks like {name} and is none: its {counted(one.area, 'pixel')} are confirmed as {kept}, and "
+                "enlargements accepted later leave them alone. If it is something that has a class, label it as that."
+            )
+        pixels = counted(int(deciding.painted(version, one).sum()), "pixel")
+        if one.kind == "enlarge":
+            wider = f"Widen by {counted(one.pixels, 'pixel')}"
+            return wider, f"Paints {name} over {pixels} along its edges that nothing else is annotated at."
+        return f"Label as {name}", f"Paints {name} over {pixels} that nothing else is annotated at."
+
     @property
     def maps(self) -> MapStore | None:
         """The evidence; None where there is none."""
@@ -302,8 +312,9 @@ def decided(answer: AnnotationsAnswer, said: Mapping[str, Any], by: str) -> str:
         entry = deciding.edit(version, one, polygon, one.label)
     else:
         raise BadInput("not a decision", value=what, remedy="Accept, reject, relabel or edit a proposal.")
+    does = f" {answer.accepting(one)[1]}" if what == "accept" else ""
     version.record([entry], by)
-    return f"{DONE[str(what)].capitalize()}: {one.kind} of {answer.run.study.class_names[one.label]}."
+    return f"{DONE[str(what)].capitalize()}: {one.kind} of {answer.run.study.class_names[one.label]}.{does}"
 
 
 def methods_with_proposals(run: Run) -> list[str]:

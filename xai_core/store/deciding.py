@@ -1,8 +1,8 @@
 """What a person decides about proposals, as entries of a version's journal: accept, reject, relabel, edit.
 
 Accepting an enlargement or what is missing paints the class over what is not annotated. Accepting that something is
-perplexing says that it is not the class: its pixels keep the annotation they have, and the journal keeps where it is.
-Give it a class of its own by relabelling it, or pixels to ignore.
+perplexing confirms it as what it is annotated: it is not the class, and what is accepted later leaves its pixels alone.
+If it is something that has a class, relabel it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from xai_core.label_maps import IGNORE, LabelMap
 from xai_core.store.journal import Entry, What
 from xai_core.store.patches import Patch
 from xai_core.store.proposals import StoredProposal
-from xai_core.store.versions import Version
+from xai_core.store.versions import CONFIRMS, Version
 from xai_core.text import plain_name
 
 if TYPE_CHECKING:
@@ -31,11 +31,22 @@ IGNORED = "ignore"
 
 def accept(version: Version, one: StoredProposal) -> Entry:
     """It is so."""
+    if one.kind == CONFIRMS:
+        label_map = version.label_map(one.row)
+        return _entry("accept", one, Patch.of(_region(one, label_map), label_map))
+    return _entry("accept", one, Patch.painting(painted(version, one), one.label))
+
+
+def painted(version: Version, one: StoredProposal) -> NDArray[np.bool_]:
+    """`(H, W)`: which pixels accepting an enlargement, or what is missing, gives the class."""
     label_map = version.label_map(one.row)
-    region = _region(one, label_map)
-    if one.kind == "perplexed":
-        return _entry("accept", one, Patch.of(region, label_map))
-    return _entry("accept", one, Patch.painting(region & _free(version.study, label_map), one.label))
+    return _region(one, label_map) & _free(version.study, label_map) & ~version.confirmed(one.row)
+
+
+def annotated_as(version: Version, one: StoredProposal) -> int:
+    """The class that most pixels of a proposal are annotated as by now, the first of several; 255 to ignore."""
+    label_map = version.label_map(one.row)
+    return int(np.bincount(label_map[_region(one, label_map)]).argmax())
 
 
 def reject(one: StoredProposal) -> Entry:

@@ -12,10 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from xai_core.errors import BadParameter, NotFound
 from xai_core.files import damaged
 from xai_core.label_maps import IGNORE, ORIGINAL, LabelMap
 from xai_core.params import digest
+from xai_core.regions import Mask
 from xai_core.store import annotated, journal
 from xai_core.store.files import checked_name
 from xai_core.store.journal import Change, Entry, Journal
@@ -31,6 +34,8 @@ ANNOTATION = "annotation"
 """Where the provenance of a run keeps which annotation it learned from, unless that is the original."""
 
 LONGEST_NAME = 100
+CONFIRMS = "perplexed"
+"""The kind of proposal whose acceptance confirms an annotation and paints nothing new."""
 CHANGED = tuple(split for split in SPLITS if split != "test")
 """The splits whose pictures a version may change."""
 
@@ -84,6 +89,20 @@ class Version:
         if known.size and known.max() >= len(self.study.class_names):
             raise damaged(self.path, "a class that has no name")
         return label_map
+
+    def confirmed(self, row: int) -> Mask:
+        """`(height, width)`: where look-alikes of a class were confirmed as what they are annotated; nothing that is
+        accepted later paints over them. Raises as `label_map`."""
+        height, width = self.study.label_map(row).shape
+        found = np.zeros((height, width), bool)
+        about = (row, "accept", CONFIRMS)
+        changes = [one for one in self.standing if (one.row, one.what, one.kind) == about and one.pixels]
+        try:
+            for patch in self._journal.patches(changes, height * width) if changes else ():
+                found |= patch.region(height, width)
+        except ValueError as error:
+            raise damaged(self.path, error) from None
+        return found
 
     def digest(self, rows: Iterable[int] | None = None) -> str:
         """What tells these label maps (all of them) from others: of the original, and of what is painted over it."""
