@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 from torch import nn
 
-from tests.core.dataset_trees import photo
 from tests.core.segmentation_trees import write_coco
 from tests.tiny_study import fails, xai
 from xai_core.answers.question import Asked, questions
@@ -123,6 +122,18 @@ def test_commands_from_new_to_show(study: Study, run: Run, capsys: pytest.Captur
     assert {each["name"] for each in told["run"]["classes"]} == set(study.class_names)
 
 
+def test_the_pictures_of_a_cell_by_command(study: Study, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = study.class_names[1], study.class_names[0]
+    xai("show", study.path, "segments", "--run", "unet", "--split", "all", "--cell", f"{first}:{second}", "--json")
+    told = json.loads(capsys.readouterr().out)["cell"]
+    found = segments(run, "all")
+    assert [(one["row"], one["pixels"]) for one in told["pictures"]] == found.pictures((1, 0))
+    assert all(one["sample"] == study.samples["id"].iat[one["row"]] for one in told["pictures"])
+    assert told["sentence"] == found.cell_words((1, 0))[1]
+    xai("show", study.path, "segments", "--run", "unet", "--split", "all", "--true", "0", "--predicted", "0")
+    assert "pixels" in capsys.readouterr().out
+
+
 def test_two_runs_are_compared_picture_by_picture(study: Study, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     other = train_run(study, "other", TrainConfig(**{**vars(CONFIG), "seed": 1}), QUICK)
     predict(other, load_classifier(other, device="cpu"), ["test"])
@@ -175,7 +186,7 @@ def test_one_picture_at_a_time_is_refused_where_it_cannot_be_learned_from(study:
         train_run(study, "alone", config, QUICK)
 
 
-@pytest.mark.parametrize("question", sorted(set(questions()) - {"segments", "overview", "sample"}))
+@pytest.mark.parametrize("question", sorted(set(questions()) - {"segments", "overview", "sample", "context"}))
 def test_what_is_asked_of_classifiers_is_refused_in_one_line(study: Study, run: Run, question: str) -> None:
     asked = Asked(study, run=run, cell=(0, 1), sample=0)
     with pytest.raises(NotApplicable, match="not of segmenters"):
@@ -198,19 +209,17 @@ def test_so_are_commands(study: Study, run: Run, words: list[str], capsys: pytes
     assert "xai predict" not in said[-1]
 
 
-def test_classes_of_pictures_are_no_answer_of_a_segmenter(
+def test_a_table_of_classes_is_no_answer_of_a_segmenter(
     study: Study, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither a table of them, nor one of new pictures; and nothing is left behind."""
+    """And nothing is left behind."""
     table = tmp_path / "said.csv"
     table.write_text(f"id,predicted\n{study.samples['id'].iat[0]},red\n")
-    photo(tmp_path / "new" / "one.png", 1)
     before = study.runs()
-    given = ("import", "said", "--predictions", table), ("predict", "unet", "--images", tmp_path / "new")
-    for command, name, *words in given:
-        assert "not of segmenters" in fails(capsys, command, study.path, "--run", name, *words)
+    said = fails(capsys, "import", study.path, "--run", "said", "--predictions", table)
+    assert "not of segmenters" in said
     assert study.runs() == before
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["new", "said.csv"]
+    assert [each.name for each in tmp_path.iterdir()] == ["said.csv"]
 
 
 @pytest.mark.parametrize(
