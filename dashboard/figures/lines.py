@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from dashboard.figures.theme import DASHES, SYMBOLS, Theme, axis, class_axis, empty, safe, style, tint
 
+LEAST_RATIO = 0.1
+"""The smallest that a logarithmic axis shows."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -65,7 +68,7 @@ def curves(
 
     Args:
         nulls: each with one value, or one per x: what would be reached without any cause. Drawn in grey.
-        logarithmic: for ratios: twice and half are as far from one.
+        logarithmic: for ratios: twice and half are as far from one; what is below LEAST_RATIO is drawn at the edge.
     """
     if not any(np.isfinite(np.asarray(line.values, float)).any() for line in lines):
         return empty(theme, "Nothing computed yet.", title=title)
@@ -78,8 +81,18 @@ def curves(
         figure.add_traces(_traces(line, places, number, theme))
     style(figure, theme, title=title, height=380, margin_t=76 if title else 52)
     figure.update_xaxes(class_axis(theme, x_title, x) if named else axis(theme, x_title, showgrid=False))
-    scale = {"type": "log", "dtick": "D2"} if logarithmic else {}
-    return figure.update_yaxes(axis(theme, y_title, range=y_range, tickformat=y_format, **scale))
+    figure.update_yaxes(axis(theme, y_title, range=y_range, tickformat=y_format))
+    return _of_ratios(figure) if logarithmic else figure
+
+
+def _of_ratios(figure: go.Figure) -> go.Figure:
+    """The same on a logarithmic axis."""
+    for trace in figure.data:
+        trace.y = np.maximum(np.asarray(trace.y, float), LEAST_RATIO)
+    most = max((float(np.nanmax(trace.y, initial=1.0)) for trace in figure.data), default=1.0)
+    ticks = [value for value in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if value <= 1.3 * most]
+    about = {"tickvals": ticks, "ticktext": [f"{value:g}" for value in ticks], "tickmode": "array"}
+    return figure.update_yaxes(type="log", range=[np.log10(0.9 * LEAST_RATIO), np.log10(1.2 * most)], **about)
 
 
 def _stretched(line: Line, length: int) -> Line:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
-GRACE = 10.0
-"""Seconds that a session may be without its browser, which loads the page again or had the connection cut."""
+from dashboard.frame.sessions import Sessions
 
 
 def _always() -> bool:
@@ -20,8 +18,7 @@ class Interest:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, set[str]] = {}
-        self._connected: dict[str, Callable[[], bool]] = {}
-        self._seen: dict[str, float] = {}
+        self._sessions = Sessions()
 
     def join(self, session: str, start: Callable[[], str], *, connected: Callable[[], bool] = _always) -> str:
         """Start a job (or find the one that is open) in the name of a session; returns its id.
@@ -32,7 +29,7 @@ class Interest:
         with self._lock:
             job = start()
             self._waiting.setdefault(job, set()).add(session)
-            self._connected[session], self._seen[session] = connected, time.monotonic()
+            self._sessions.here(session, connected)
             return job
 
     def leave(self, session: str, job: str, stop: Callable[[str], None]) -> None:
@@ -42,15 +39,10 @@ class Interest:
 
     def sweep(self, stop: Callable[[str], None]) -> None:
         """Leave all jobs in the name of sessions whose browser has been gone for a while. To be called now and then."""
-        now = time.monotonic()
         with self._lock:
-            for session, connected in list(self._connected.items()):
-                if connected():
-                    self._seen[session] = now
-                elif now - self._seen[session] >= GRACE:
-                    for job in [job for job, sessions in self._waiting.items() if session in sessions]:
-                        self._leave(session, job, stop)
-                    del self._connected[session], self._seen[session]
+            for session in self._sessions.gone():
+                for job in [job for job, sessions in self._waiting.items() if session in sessions]:
+                    self._leave(session, job, stop)
 
     def _leave(self, session: str, job: str, stop: Callable[[str], None]) -> None:
         others = self._waiting.pop(job, set()) - {session}

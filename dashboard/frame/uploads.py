@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 from weakref import finalize
 
-from dashboard.frame.interest import GRACE
+from dashboard.frame.sessions import Sessions
 from xai_core.answers.new_pictures import MOST
 from xai_core.files import locked
 from xai_core.worker.requests import Uploaded
@@ -79,29 +78,23 @@ class Uploads:
         self._base: Path | None = None
         self._remove: Callable[[], object] | None = None
         self._of: dict[str, Dropped] = {}
-        self._connected: dict[str, Callable[[], bool]] = {}
-        self._seen: dict[str, float] = {}
+        self._sessions = Sessions()
 
     def of(self, session: str, connected: Callable[[], bool]) -> Dropped:
         """A session's pictures; `connected` tells whether its browser is still there."""
         with self._lock:
             if session not in self._of:
                 self._of[session] = Dropped(Path(tempfile.mkdtemp(dir=self._folder())))
-            self._connected[session], self._seen[session] = connected, time.monotonic()
+            self._sessions.here(session, connected)
             return self._of[session]
 
     def sweep(self, forget: Callable[[Path], None]) -> None:
         """Remove the pictures of sessions whose browser has been gone for a while; `forget` is told their folders."""
-        now = time.monotonic()
         with self._lock:
-            for session, connected in list(self._connected.items()):
-                if connected():
-                    self._seen[session] = now
-                elif now - self._seen[session] >= GRACE:
-                    folder = self._of.pop(session).folder
-                    del self._connected[session], self._seen[session]
-                    forget(folder)
-                    shutil.rmtree(folder, ignore_errors=True)
+            for session in self._sessions.gone():
+                folder = self._of.pop(session).folder
+                forget(folder)
+                shutil.rmtree(folder, ignore_errors=True)
 
     def end(self) -> None:
         """Remove everything."""
@@ -110,7 +103,7 @@ class Uploads:
             if self._remove is not None:
                 self._remove()
             self._base = self._remove = None
-            self._of, self._connected, self._seen = {}, {}, {}
+            self._of, self._sessions = {}, Sessions()
 
     def _folder(self) -> Path:
         """The server's own folder, which only its user can read; those of servers that were killed are removed."""

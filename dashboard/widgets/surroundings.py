@@ -16,7 +16,7 @@ def surroundings(found: ContextAnswer) -> None:
     """How much more evidence there is than area, band by band, and how much of it is outside; nothing without maps."""
     if not found.believable:
         return
-    part("The object or its surroundings?", HOW)
+    part("The object or its surroundings?", f"{HOW} Below a tenth it is drawn at the lower edge.")
     figure = lines.curves(
         [_line(each) for each in found.believable],
         page_theme(),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tests.core.explainer_cases import RUN_MODEL, run
-from tests.oracles.models import CLASSES, Plain, Tokens, model, pictures, wrap
+from tests.oracles.models import CLASSES, Plain, Tokens, model, one_dead_row, pictures, wrap
 from xai_core.errors import BadInput, NotApplicable
 from xai_core.explainers import ExplainerInput
 from xai_core.explainers.base import CamParams
@@ -74,13 +74,7 @@ def test_tokens_that_no_gradient_reaches_are_refused() -> None:
 
 
 def test_one_dead_row_is_refused_alone() -> None:
-    """A black picture that switches off the whole hidden layer of the head."""
-    classifier, x = model(Plain), pictures(4)
-    x[1] = 0
-    with torch.no_grad():
-        for part in (classifier.module.features[0], classifier.module.features[3]):
-            part.bias.zero_()
-        classifier.module.head[3].bias.fill_(-0.01)
+    classifier, x = one_dead_row()
     found = run(classifier, "gradcam", x=x)
     assert [reason is not None for reason in found.refusals] == [False, True, False, False]
     assert np.isnan(found.maps[1]).all()

@@ -7,7 +7,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.oracles.models import CLASSES, SHAPE, LinearModel, Plain, Residual, Tokens, model, pictures, wrap
+from tests.oracles.models import (
+    CLASSES,
+    SHAPE,
+    LinearModel,
+    Plain,
+    Residual,
+    Tokens,
+    model,
+    one_dead_row,
+    pictures,
+    wrap,
+)
 from tests.oracles.pixel import CLASSES_OF_ROWS, Quadratic, gradient, linear, run
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.engine.baseline import baseline
@@ -162,13 +173,8 @@ def test_smoothgrad_takes_the_layer_of_a_class_activation_map() -> None:
 
 
 def test_smoothgrad_refuses_what_its_method_refuses() -> None:
-    """A black picture that switches off the head whatever noise falls on it: too little to reach over the bias."""
-    classifier, x = model(Plain), pictures(4)
-    x[1] = 0
-    with torch.no_grad():
-        for part in (classifier.module.features[0], classifier.module.features[3]):
-            part.bias.zero_()
-        classifier.module.head[3].bias.fill_(-0.01)
+    """Whatever noise falls on the black picture: too little to reach over the bias."""
+    classifier, x = one_dead_row()
     found = run(classifier, "smoothgrad", SmoothGradParams("gradcam", noise=1e-6, samples=3), x)
     assert [reason is not None for reason in found.refusals] == [False, True, False, False]
     assert "no gradient" in str(found.refusals[1])

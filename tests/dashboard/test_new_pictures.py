@@ -191,8 +191,8 @@ def test_pictures_are_removed_one_by_one_and_with_the_session(served: Services, 
     assert not list(found.folder.glob(f"*/{number}.*"))
     assert [name for _, name, _ in found.pictures] == ["b.png", "b.png (2)"]
     assert len(lines_of(worked(served, app))) == 2
-    served.uploads._connected[session] = lambda: False
-    served.uploads._seen[session] -= 60
+    served.uploads._sessions._connected[session] = lambda: False
+    served.uploads._sessions._seen[session] -= 60
     served.uploads.sweep(served.tiles.forget)
     assert not found.folder.exists()
     assert served.tiles.draw(tile) is None

@@ -6,7 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.frame.context import Services
-from dashboard.frame.interest import GRACE, Interest
+from dashboard.frame.interest import Interest
+from dashboard.frame.sessions import GRACE
 from tests.dashboard.pages import opened, words, worker
 
 CELL = {"run": "net", "methods": "gradcam"}
@@ -68,7 +69,7 @@ def test_jobs_are_asked_for_in_the_name_of_their_sessions(served: Services) -> N
 
 def test_what_a_closed_browser_waited_for_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now, there, stopped = [0.0], {"a": True, "b": True}, list[str]()
-    monkeypatch.setattr("dashboard.frame.interest.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dashboard.frame.sessions.time.monotonic", lambda: now[0])
     interest = Interest()
     interest.join("a", lambda: "only a", connected=lambda: there["a"])
     for session in "ab":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -145,3 +146,15 @@ def _prepared(name: str, seed: int) -> nn.Module:
 def pictures(count: int, seed: int = 1, shape: tuple[int, int, int] = SHAPE) -> Tensor:
     """Seeded noise as model input."""
     return torch.randn(count, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def one_dead_row() -> tuple[Classifier, Tensor]:
+    """A model and four pictures; the second is black, which switches off the whole hidden layer of the head."""
+    classifier, x = model(Plain), pictures(4)
+    x[1] = 0
+    net: Any = classifier.module
+    with torch.no_grad():
+        for part in (net.features[0], net.features[3]):
+            part.bias.zero_()
+        net.head[3].bias.fill_(-0.01)
+    return classifier, x

@@ -57,8 +57,8 @@ class Against:
     @property
     def words(self) -> str:
         """`Random −12.1 (−15.2 to −9.0)`, in percentage points."""
-        bounds = f"({_points(self.low)} to {_points(self.high)})" if np.isfinite(self.low) else "(cannot be told)"
-        return f"{name(self.control)} {_points(self.difference)} {bounds}"
+        bounds = f" ({_points(self.low)} to {_points(self.high)})" if np.isfinite(self.low) else ""
+        return f"{name(self.control)} {_points(self.difference)}{bounds}"
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,9 @@ def outside_words(each: OfMethod) -> tuple[str, str]:
 
 def against_words(each: OfMethod) -> str:
     """`Random −12.1 (−15.2 to −9.0), …`; "" of a control."""
-    return ", ".join(one.words for one in each.against)
+    told = ", ".join(one.words for one in each.against)
+    few = bool(told) and not any(np.isfinite(one.low) for one in each.against)
+    return f"{told}: too few pictures to tell" if few else told
 
 
 def lines_of(found: ContextAnswer, each: OfMethod) -> list[tuple[str, str, str, str, str]]:
