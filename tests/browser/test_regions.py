@@ -1,14 +1,19 @@
-"""A segmenter in a real browser: a region is clicked, a box drawn by mouse and by keys, and both are explained."""
+"""A segmenter in a real browser: a region is clicked, a box drawn by mouse and by keys, and both are explained; a cell
+of its confusion leads to its pictures; a picture of one's own is dropped."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.browser.driving import click_cell, gallery_shows, title_of
 from tests.browser.serving import Watch, dashboard, ready
 from tests.core.segmentation_trees import coco
+from xai_core.answers.segments import segments
 from xai_core.pipeline.asked import Given
 from xai_core.pipeline.load import load_classifier
 from xai_core.pipeline.make import make_study
@@ -77,4 +82,47 @@ def test_a_region_is_clicked_and_a_box_is_drawn(address: str, study: Study, pers
     expect(page.get_by_text("in the box").first).to_be_visible()
     page.get_by_role("radio", name="Annotation").click()
     expect(page.get_by_role("radio", name="Annotation")).to_have_attribute("aria-checked", "true")
+    assert not watch.problems
+
+
+def test_a_cell_leads_to_its_pictures_and_one_of_them_to_the_same_region(
+    address: str, study: Study, person: BrowserContext
+) -> None:
+    page = person.new_page()
+    watch = Watch(page, address)
+    counts = segments(study.run("unet"), "test").counts
+    true, predicted = map(int, np.unravel_index((counts - np.diag(np.diag(counts))).argmax(), counts.shape))
+    page.goto(f"{address}/confusion?study=squares&run=unet&split=test&methods=gradcam")
+    ready(page)
+    click_cell(page, true, predicted)
+    gallery_shows(page, title_of(list(study.class_names), true, predicted), seconds=SHOWN_MS / 1000)
+    assert "target=difference" in page.url
+    outline = page.locator(".st-key-gallery article img.mask").first
+    expect(outline).not_to_have_js_property("naturalWidth", 0, timeout=SHOWN_MS)
+    page.get_by_role("button", name="Open sample").first.click()
+    page.wait_for_url(lambda url: "/sample?" in url and f"{predicted}-{true}%40confused" in url, timeout=SHOWN_MS)
+    settled(page, "confused")
+    assert not watch.problems
+
+
+def test_a_dropped_picture_shows_its_regions_and_why(address: str, study: Study, person: BrowserContext) -> None:
+    page, buffer, row = person.new_page(), io.BytesIO(), int(study.rows("test")[0])
+    watch, store = Watch(page, address), study.run("unet").label_maps()
+    said = store.get(row) if store is not None else None
+    assert said is not None
+    most = int(np.bincount(said.label_map.ravel()).argmax())
+    page.goto(f"{address}/new-pictures?study=squares&run=unet&methods=gradcam&target={most}")
+    ready(page)
+    study.picture(row).save(buffer, "PNG")
+    mine = {"name": "mine & yours.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    page.locator("input[type=file]").set_input_files([mine])
+    section = page.locator(".new-regions section")
+    expect(section).to_have_count(1, timeout=SHOWN_MS)
+    expect(section).to_contain_text("mine & yours.png")
+    expect(section).to_contain_text(study.class_names[most])
+    heat = page.locator(".st-key-new-pictures button.frame img.heat")
+    expect(heat).to_have_count(1, timeout=SHOWN_MS)
+    for shown in (section.locator("img.mask"), heat):
+        shown.scroll_into_view_if_needed()
+        expect(shown).not_to_have_js_property("naturalWidth", 0, timeout=SHOWN_MS)
     assert not watch.problems
