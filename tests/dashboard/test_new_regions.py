@@ -81,17 +81,19 @@ def test_the_studys_own_pictures_get_the_label_maps_that_are_stored(study: Study
         assert ((one.regions.confidences[known] > 1 / 3) & (one.regions.confidences[known] <= 1)).all()
 
 
-def test_tiles_predict_and_are_refused_heatmaps_in_one_line(study: Study, tmp_path: Path, capsys: Capture) -> None:
+def test_tiles_predict_and_explain_and_say_what_does_not_add_up(study: Study, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(as_png(study.picture(0)))
     words = ["predict", study.path, "--run", "tiles", "--images", tmp_path / "images"]
     assert len(xai_json(capsys, *words)["pictures"]) == 1
-    error = fails(capsys, *words, "--methods", "gradcam", "--heatmaps", tmp_path / "maps")
-    assert "of new ones it has predictions and no heatmaps" in error
+    xai_json(capsys, *words, "--methods", "gradcam", "--heatmaps", tmp_path / "maps")
+    assert len(list((tmp_path / "maps").rglob("*.png"))) == 1
+    assert "do not add up" in fails(capsys, *words, "--methods", "scorecam", "--heatmaps", tmp_path / "more")
 
 
-def test_a_heatmap_of_its_own_picture_is_the_one_that_is_stored(study: Study) -> None:
-    run, bench, row = study.run("unet"), Bench("cpu"), int(study.rows("test")[0])
+@pytest.mark.parametrize("name", ["unet", "tiles"])
+def test_a_heatmap_of_its_own_picture_is_the_one_that_is_stored(study: Study, name: str) -> None:
+    run, bench, row = study.run(name), Bench("cpu"), int(study.rows("test")[0])
     (one,) = asked(study, run, [row])
     assert one.regions is not None
     for spec in ("0", "1", "2"):

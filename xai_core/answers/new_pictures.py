@@ -14,7 +14,7 @@ from xai_core.answers.maps import Column, settings
 from xai_core.explainers import EXPLAINERS
 from xai_core.explainers.base import Explainer
 from xai_core.store.new_pictures import NewPictures, Said, SaidRegions
-from xai_core.store.obstacles import NOT_IN_TILES, obstacle
+from xai_core.store.obstacles import obstacle
 from xai_core.store.run import Run
 from xai_core.types import Array, resolve_target
 from xai_core.words import percent
@@ -183,8 +183,6 @@ def spec_of(target: str) -> str:
 def unusable(run: Run | None, explainer: Explainer, params: Any = None) -> str | None:
     """Why a method cannot be used on new pictures, in one sentence; None where it can."""
     params = explainer.params() if params is None else params
-    if run is not None and (run.info.preprocess or {}).get("fit") == "tiles":
-        return NOT_IN_TILES
     if "mask" in explainer.card_for(params).needs:
         return NO_MASKS
     return obstacle(run, explainer, params)

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from xai_core.datasets.base import DATASETS
 from xai_core.errors import BadInput, NotApplicable, XaiError, one_line
@@ -32,12 +31,11 @@ from xai_core.pictures import LARGEST_SIDE, decode_picture, fixed_range, full_ra
 from xai_core.pipeline.explain import Request, check_methods
 from xai_core.pipeline.load import Bench, as_input
 from xai_core.pipeline.new_regions import regions_said, said_at
-from xai_core.pipeline.places import NOWHERE, among, planes, preprocess_of, refused
+from xai_core.pipeline.places import NOWHERE, among, inside, planes, preprocess_of, refused
 from xai_core.pipeline.predict import AT_ONCE
 from xai_core.pipeline.predict_work import probabilities_of, segmented
 from xai_core.store.identity import sample_seed
 from xai_core.store.new_pictures import SaidRegions
-from xai_core.store.obstacles import NOT_IN_TILES
 from xai_core.store.run import Run
 from xai_core.store.study import Study
 from xai_core.task import SEGMENTATION
@@ -108,8 +106,6 @@ def check_picture_methods(bench: Bench, run: Run, methods: Methods) -> None:
         NotFound, BadParameter: an unknown method, parameter or layer.
         NotApplicable: a method that cannot be used on this run, or that needs masks: such pictures have none.
     """
-    if methods and preprocess_of(run).tiled:
-        raise NotApplicable(NOT_IN_TILES.removesuffix("."), value=run.name, remedy="Leave --methods out.")
     for key, values in methods:
         explainer = EXPLAINERS[key]
         if "mask" in explainer.card_for(build(explainer.params, values)).needs:
@@ -143,34 +139,31 @@ def explain_pictures(
     fit = np.array([at for at in range(len(pictures)) if at not in places.lacking], np.int64)
     if not len(fit):
         return [refused(list(places.lacking.values()))] * len(methods)
-    x = as_input(classifier, [pictures[at].pixels for at in fit])
-    seeds = np.array([pictures[at].seed for at in fit], dtype=np.int64)
-    about = [targets[at] for at in fit], seeds, planes(places, fit, classifier)
-    return [among(each, fit, places.lacking) for each in _explained(bench, run, classifier, x, about, methods)]
+    preprocess, asked = classifier.preprocess, [pictures[at] for at in fit]
+    given = ExplainerInput(
+        classifier,
+        as_input(classifier, [preprocess.canvas.pixels(each.picture) for each in asked]),
+        [targets[at] for at in fit],
+        np.array([each.seed for each in asked], dtype=np.int64),
+        regions=planes(places, fit, classifier),
+        inside=inside(preprocess, [each.picture.size for each in asked]),
+    )
+    return [among(each, fit, places.lacking) for each in _explained(bench, run, given, methods)]
 
 
-def _explained(
-    bench: Bench,
-    run: Run,
-    classifier: Classifier,
-    x: Tensor,
-    about: tuple[list[Target], NDArray[np.int64], Tensor | None],
-    methods: Methods,
-) -> list[Explanation]:
-    """Maps of inputs `(N, C, H, W)` by each method; `about`: their targets, seeds and regions."""
-    targets, seeds, regions = about
+def _explained(bench: Bench, run: Run, given: ExplainerInput, methods: Methods) -> list[Explanation]:
+    """Maps by each method, which gets the background that it needs."""
     found = []
     for key, values in methods:
         explainer = EXPLAINERS[key]
         params: Any = build(explainer.params, values)
         count = explainer.background_count(params)
         rows = run.study.background(count).tolist() if count else []
-        background = bench.background(run.study, classifier, rows) if count else None
-        made = ExplainerInput(classifier, x, targets, seeds, regions=regions, background=background)
+        background = bench.background(run.study, given.classifier, rows) if count else None
         try:
-            found += explain(made, [(key, params)])
+            found += explain(replace(given, background=background), [(key, params)])
         except NotApplicable as refusal:
-            found.append(refused([str(refusal)] * len(targets)))
+            found.append(refused([str(refusal)] * len(given.targets)))
     return found
 
 

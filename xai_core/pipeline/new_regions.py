@@ -46,7 +46,7 @@ def said_at(label_maps: Sequence[LabelMap | None], targets: Sequence[Target], pr
         assert label_map is not None, "of a segmenter"
         region = region_mask(target, label_map, label_map)
         if region.any():
-            there[at] = preprocess.share(region)
+            there[at] = preprocess.canvas.share(region)
         else:
             lacking[at] = nothing_there(target)
     return Places(there, lacking, {})

@@ -89,10 +89,13 @@ def preprocess_of(run: Run) -> Preprocess:
 
 def inside_of(run: Run, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """`(n, 4)` where on the canvas each picture lies, for a model that sees tiles; else None."""
-    preprocess = preprocess_of(run)
+    return inside(preprocess_of(run), run.study.samples[["width", "height"]].to_numpy()[rows].tolist())
+
+
+def inside(preprocess: Preprocess, sizes: Sequence[Sequence[int]]) -> NDArray[np.int64] | None:
+    """The same of pictures of these widths and heights."""
     if not preprocess.tiled:
         return None
-    sizes = run.study.samples[["width", "height"]].to_numpy()[rows].tolist()
     return np.array([preprocess.canvas.inside(*size) for size in sizes], np.int64).reshape(-1, 4)
 
 

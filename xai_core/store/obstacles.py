@@ -23,7 +23,6 @@ NO_MODEL = "this run has predictions, but no model that could be explained."
 NO_MASKS = "the study has no masks."
 IN_TILES = "this run's model sees no picture whole, but in tiles, and this method's maps of tiles do not add up."
 NOT_HIDDEN = "this run's model sees pictures in tiles, and is not asked about pictures of which a part is hidden."
-NOT_IN_TILES = "this run's model sees pictures in tiles: of new ones it has predictions and no heatmaps."
 NO_REGIONS = "the study is of whole pictures, whose classes have no regions."
 
 
