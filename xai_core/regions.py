@@ -32,8 +32,8 @@ REGIONS: Mapping[str, str] = {
 
 BOX, PART, CELL = "box", "part", "cell"
 HOW_TO_WRITE = (
-    f"Write CLASS@REGION, with one of {', '.join(REGIONS)}, box=LEFT,TOP,RIGHT,BOTTOM, part=X,Y or "
-    "cell=ANNOTATED,PREDICTED (class indices)."
+    f"Write CLASS@REGION, with one of {', '.join(REGIONS)}, box=LEFT,TOP,RIGHT,BOTTOM (whole pixels from 0, left "
+    "before right, top before bottom), part=X,Y or cell=ANNOTATED,PREDICTED (class indices)."
 )
 
 _PLACES = {BOX: 4, PART: 2, CELL: 2}
