@@ -90,7 +90,7 @@ def _table(context: Context, answers: Sequence[Answer], what: str) -> None:
         file_name=f"{context.study.name}-{context.scope.run.name}-new-pictures.csv",
         mime="text/csv",
         on_click="ignore",
-        help=f"{what}, as xai predict --images --out writes them.",
+        help=f"{plain(what)}, as xai predict --images --out writes them.",
     )
 
 

@@ -46,7 +46,7 @@ def pixel_run(context: Context) -> None:
         table(HEADS, found.lines)
         with st.container(horizontal=True, gap="small"):
             for page, question in (("segmentation", "Where is it wrong?"), ("confusion", "What is taken for what?")):
-                if st.button(f"{question} Open {page.capitalize()}", key=f"to-{page}"):
+                if st.button(f"{plain(question)} Open {plain(page.capitalize())}", key=f"to-{page}"):
                     session.go(page)
     if run.history is not None and len(run.history):
         plot(history.curves(run.history, page_theme(), title="Training curves"), key="history", alt="Loss over epochs")
