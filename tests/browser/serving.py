@@ -66,8 +66,9 @@ def launch(playwright: Playwright, chromium: str) -> Browser:
 PROBING = re.compile(r"/[a-z-]+/_stcore/(health|host-config)$")
 """On a deep link Streamlit's own front end first asks for these below the page, is told 404, and goes on."""
 OVERTAKEN = re.compile(r"Bad delta path index \d+ \(should be between")
-"""What Streamlit's front end says where a part that draws itself anew was overtaken by a run of the whole page, which draws
-it then: once in seven visits on a busy machine. A page that stays broken lacks what the test looks for next."""
+"""What Streamlit's front end says where a part that draws itself anew was overtaken by a run of the whole page.
+
+That run draws it then: seen once in seven visits on a busy machine. A page that stays broken lacks what comes next."""
 
 
 class Watch:
