@@ -32,11 +32,13 @@ Content = dict[str, Any]
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """With a version "wide" in which one training picture has an object more."""
+    """With a version "wide" in which one training picture has an object more, which does not fill its box."""
     made = squares(tmp_path)
     row = int(made.rows("train")[0])
     truth = made.label_map(row)
-    Version(made, "wide").record([Entry(row, "edit", patch=Patch.between(truth, said_of(truth)))], "Ada")
+    after = said_of(truth)
+    after[0:2, 18:21] = truth[0:2, 18:21]
+    Version(made, "wide").record([Entry(row, "edit", patch=Patch.between(truth, after))], "Ada")
     return made
 
 
