@@ -132,6 +132,8 @@ def test_the_pictures_of_a_cell_by_command(study: Study, run: Run, capsys: pytes
     assert told["sentence"] == found.cell_words((1, 0))[1]
     xai("show", study.path, "segments", "--run", "unet", "--split", "all", "--true", "0", "--predicted", "0")
     assert "pixels" in capsys.readouterr().out
+    empty = next(zip(*np.nonzero(found.counts == 0), strict=True), None)
+    assert empty is None or found.cell_words((int(empty[0]), int(empty[1])))[1] == "No pixel."
 
 
 def test_two_runs_are_compared_picture_by_picture(study: Study, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

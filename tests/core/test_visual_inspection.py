@@ -15,16 +15,18 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.core.annotation_scenes import said_of, squares, with_proposals
 from tests.core.segmentation_trees import mask_folder, write_coco
 from tests.tiny_study import fails, write_pictures, xai_json
 from xai_core.answers.arms import arm_of
+from xai_core.answers.scope import Scope
 from xai_core.answers.segments import segments
 from xai_core.answers.segments_arms import one_of_each, originals, segments_arms, together
 from xai_core.jobs.operations import Work
 from xai_core.params import build
 from xai_core.pipeline.make import make_study
 from xai_core.recipes import RECIPES, Asked
-from xai_core.recipes.making.segments import category_of, widths_of
+from xai_core.recipes.making.segments import asked, category_of, widths_of
 from xai_core.recipes.visual_inspection import BASELINE, PAIRS, RULE, TWIN
 from xai_core.store.study import Study
 
@@ -158,6 +160,18 @@ def test_the_thinnest_class_and_one_of_each_original(tmp_path: Path) -> None:
     assert (category_of(study, ""), category_of(study, "BLOCK")) == (2, 1)
     rows = study.rows(None)
     assert len(np.unique(originals(study, rows))) == len(one_of_each(study, rows)) == 20
+
+
+def test_methods_are_compared_on_pictures_that_have_the_region(tmp_path: Path) -> None:
+    run = with_proposals(squares(tmp_path))
+    scope = Scope(run, "train")
+    for region, maps in (("true", run.study.label_map), ("predicted", lambda row: said_of(run.study.label_map(row)))):
+        shown = {row for row in scope.predicted.tolist() if (maps(row) == 2).any()}
+        assert 0 < len(shown) < len(scope.predicted)
+        target, found = asked(scope, 2, region, 100)
+        assert target == f"2@{region}"
+        assert set(found.rows.tolist()) == shown
+        assert "those with a pixel of the region" in found.sentence
 
 
 def test_copies_of_one_picture_count_as_one(tmp_path: Path) -> None:

@@ -169,18 +169,14 @@ class SegmentsAnswer:
         order = np.argsort(-pixels, kind="stable")
         return [(int(self.rows[at]), int(pixels[at])) for at in order if cell is None or pixels[at]]
 
-    def of_region(self, category: int, region: str) -> dict[int, int]:
-        """By row the pixels that are predicted to be a class, or annotated so (`true`)."""
-        pixels = self.matrices.sum(2 if region == "true" else 1)[:, category]
-        return dict(zip(self.rows.tolist(), pixels.tolist(), strict=True))
-
     def cell_words(self, cell: Cell) -> tuple[str, str]:
         """What a cell is called, and what it holds."""
         pixels, of_class = int(self.counts[cell]), int(self.counts[cell[0]].sum())
         share = f", {percent(pixels / of_class)} of those of {self.names[cell[0]]}" if of_class else ""
-        pictures = counted(int(self.in_pictures[cell]), "picture")
-        about = f"{counted(pixels, 'pixel')}{share}, in {pictures}; those with most of them first."
-        return cell_name(self.names[cell[0]], self.names[cell[1]]), about
+        pictures = int(self.in_pictures[cell])
+        order = "; those with most of them first" if pictures > 1 else ""
+        about = f"{counted(pixels, 'pixel')}{share}, in {counted(pictures, 'picture')}{order}."
+        return cell_name(self.names[cell[0]], self.names[cell[1]]), about if pixels else "No pixel."
 
     def as_json(self) -> dict[str, Any]:
         """As JSON."""

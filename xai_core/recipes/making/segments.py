@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xai_core.answers.arms import CAVEATS, arm_of
 from xai_core.answers.method_quality import method_quality
@@ -20,6 +21,7 @@ from xai_core.recipes.making.report import Part
 from xai_core.regions import region_words, spec_name
 from xai_core.store.run import Run
 from xai_core.store.study import Study
+from xai_core.store.targets import confusion_of
 from xai_core.text import counted, plain_name
 from xai_core.triage.intervals import MIN_BOOTSTRAP
 from xai_core.triage.ordering import drawn
@@ -74,11 +76,16 @@ def asked(scope: Scope, category: int, region: str, limit: int) -> tuple[str, Sa
     """The target, and which pictures of a scope a comparison of methods is about: one copy of each original, drawn of
     those that have a pixel of the region; where there is none no map is."""
     originals = one_of_each(scope.study, scope.predicted)
-    pixels = segments(scope.run, scope.split).of_region(category, region)
-    rows = np.array([row for row in originals.tolist() if pixels.get(row)], np.int64)
+    there = [_has(confusion_of(scope.run, row), category, region) for row in originals.tolist()]
+    rows = originals[np.array(there, bool)]
     what = scope.of("pictures") + ("" if len(originals) == len(scope.predicted) else ", one copy of each original")
     what += "" if len(rows) == len(originals) else f", of {len(originals):,} those with a pixel of the region"
     return Target(category, region=region).key, Samples(drawn(rows, limit, scope.study.info.seed), len(rows), what)
+
+
+def _has(matrix: NDArray[np.int64] | None, category: int, region: str) -> bool:
+    """Whether `(K, K)` pixels of a picture, truth in rows, have any of a class where it is annotated or predicted."""
+    return matrix is not None and bool(matrix.sum(1 if region == "true" else 0)[category])
 
 
 def methods_part(
