@@ -64,7 +64,6 @@ class NewPicture:
     Attributes:
         name: as given.
         picture: upright, mode `RGB` or `L`, as the study reads its own.
-        pixels: `(H, W, C)` uint8, as the model sees it.
         seed: of methods that draw at random, from the file's content: the same picture gets the same map.
         probabilities: `(K,)` float32 of a classifier; of a segmenter empty.
         regions, label_map: of a segmenter, what it says of all pixels, and of each: `(height, width)` class indices,
@@ -73,7 +72,6 @@ class NewPicture:
 
     name: str
     picture: Image.Image
-    pixels: NDArray[np.uint8]
     seed: int
     probabilities: Array
     regions: SaidRegions | None = None
@@ -223,7 +221,7 @@ class _Readable:
 
     def with_said(self, *said: Any) -> NewPicture:
         """With what the model says of it."""
-        return NewPicture(self.name, self.picture, self.pixels, self.seed, *said)
+        return NewPicture(self.name, self.picture, self.seed, *said)
 
 
 def _read(given: Given, reader: Reader, run: Run, classifier: Classifier, left_out: dict[str, str]) -> _Readable | None:
