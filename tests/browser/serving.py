@@ -76,19 +76,27 @@ class Watch:
 
     def __init__(self, page: Page, address: str) -> None:
         self.problems: list[str] = []
+        self.overtaken: set[str] = set()
         page.on("console", self._said)
         page.on("pageerror", self._failed)
         page.on("request", lambda r: self._seen(r.url, address))
         page.on("response", self._answered)
 
     def _said(self, message: ConsoleMessage) -> None:
-        known = PROBING.search(message.location.get("url", "")) or OVERTAKEN.search(message.text)
-        if message.type == "error" and not known:
+        known = PROBING.search(message.location.get("url", ""))
+        if message.type == "error" and not known and not self._overtaken("console", message.text):
             self.problems.append(f"console: {message.text}")
 
     def _failed(self, error: Error) -> None:
-        if not OVERTAKEN.search(str(error)):
+        if not self._overtaken("page error", str(error)):
             self.problems.append(f"page error: {error}")
+
+    def _overtaken(self, kind: str, text: str) -> bool:
+        """Whether it is that, for the first time: a page that says it again and again is broken."""
+        if not OVERTAKEN.search(text) or kind in self.overtaken:
+            return False
+        self.overtaken.add(kind)
+        return True
 
     def _answered(self, response: Response) -> None:
         if response.status >= 400 and not PROBING.search(response.url):
